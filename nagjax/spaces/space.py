@@ -1,0 +1,172 @@
+"""A search space: named decisions over a trellis, and the text form of its architectures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nagjax.operators import Operator
+from nagjax.spaces import trellis as tl
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """One decision of a space.
+
+    Attributes:
+      name: unique within the space, for example ``"unit2.depth"``.
+      kind: decisions of one kind share their choices and a head of the policy, for example ``"depth"``.
+      choices: for each choice its attributes, for example ``{"kernel": 3, "ratio": 6}``.
+      optional: a device table or predictor may lack some choices altogether (a resolution that was not measured): they are
+        closed. What is missing elsewhere is an error.
+    """
+
+    name: str
+    kind: str
+    choices: tuple[Mapping[str, Any], ...]
+    optional: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Space:
+    """A search space.
+
+    Attributes:
+      name, version, settings: what identifies it in a checkpoint; token meaning is fixed by the three.
+      decisions: T decisions, in the order of the tokens.
+      trellis: the graph.
+      operators: distinct operators, indexed by ``trellis.operators``.
+      free: kinds of operator that cost nothing by declaration (identity).
+      feature_names: names of the path features, indexed by ``trellis.features``.
+      parse_text: text to the choice of every decision (closed ones too); raises ValueError.
+      format_tokens: canonical tokens to text; ``parse`` reads it back.
+      describe_tokens: canonical tokens to a description that a person can read.
+    """
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+    decisions: tuple[Decision, ...]
+    trellis: tl.Trellis
+    operators: tuple[Operator, ...]
+    feature_names: tuple[str, ...]
+    parse_text: Callable[[str], Sequence[int]]
+    format_tokens: Callable[[Sequence[int]], str]
+    describe_tokens: Callable[[Sequence[int]], str]
+    free: tuple[str, ...] = ("identity",)
+
+    @property
+    def identity(self) -> str:
+        """Name, settings and version in one word: ``"ofa_mobilenet_v3(width=1.2)/v1"``."""
+        settings = ",".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        return f"{self.name}({settings})/v{self.version}"
+
+    def parse(self, text: str) -> np.ndarray:
+        """Tokens int32 ``[T]`` of an architecture's text, canonical.
+
+        Raises:
+          ValueError: if the text does not name an architecture of the space.
+        """
+        return self.canonical(np.asarray(self.parse_text(text.strip()), np.int32)[None])[0]
+
+    def format(self, tokens: np.ndarray) -> str:
+        """Text of canonical tokens int ``[T]``; ``parse`` is its inverse."""
+        self.check(np.asarray(tokens)[None])
+        return self.format_tokens([int(token) for token in tokens])
+
+    def describe(self, tokens: np.ndarray) -> str:
+        """Description of canonical tokens int ``[T]`` for a person."""
+        self.check(np.asarray(tokens)[None])
+        return self.describe_tokens([int(token) for token in tokens])
+
+    def canonical(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens int32 ``[B, T]`` with 0 at every decision that is not open."""
+        out = np.array(tokens, np.int32)
+        here = np.zeros(len(out), np.int32)
+        for t in range(out.shape[1]):
+            out[:, t] = np.where(self.trellis.open[t, here], out[:, t], 0)
+            here = self.trellis.target[t, here, np.clip(out[:, t], 0, self.trellis.shape[2] - 1)]
+        self.check(out)
+        return out
+
+    def check(self, tokens: np.ndarray) -> None:
+        """Raise ValueError unless tokens int ``[B, T]`` are canonical paths of the space."""
+        tokens = np.asarray(tokens)
+        if tokens.ndim != 2 or tokens.shape[1] != len(self.decisions):
+            raise ValueError(f"tokens of {self.name} have shape [B, {len(self.decisions)}], not {list(tokens.shape)}")
+        _, fine = tl.walk(self.trellis.target, self.trellis.valid, tokens)
+        if not fine.all():
+            row = int(np.argmin(fine))
+            raise ValueError(f"row {row} is not an architecture of {self.name}: {tokens[row].tolist()}")
+
+    def count(self) -> int:
+        """Exact number of distinct architectures."""
+        return tl.count(self.trellis.target, self.trellis.valid)[0][0]
+
+    def sample(self, rng: np.random.Generator, num: int) -> np.ndarray:
+        """Tokens int32 ``[num, T]`` drawn exactly uniformly."""
+        return tl.sample_uniform(self.trellis.target, self.trellis.valid, rng, num)
+
+    def path_values(self, tokens: np.ndarray, edge_values: np.ndarray) -> np.ndarray:
+        """Edge values ``[T, S, C]`` met by tokens ``[B, T]``, as ``[B, T]``; sum (or max) them over the path."""
+        nodes, _ = tl.walk(self.trellis.target, self.trellis.valid, tokens)
+        return edge_values[np.arange(len(self.decisions)), nodes, tokens]
+
+    def operator_sum(self, tokens: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sum over an architecture's operators of ``values[operator]``: ``[B]`` in the type of ``values``."""
+        padded = np.append(values, np.zeros(1, values.dtype))
+        return self.path_values(tokens, padded[self.trellis.operators].sum(-1)).sum(-1)
+
+    def features(self, tokens: np.ndarray) -> np.ndarray:
+        """Path features float32 ``[B, F]`` of tokens ``[B, T]``: how often each feature is switched on along the path."""
+        nodes, _ = tl.walk(self.trellis.target, self.trellis.valid, tokens)
+        index = self.trellis.features[np.arange(len(self.decisions)), nodes, tokens].reshape(len(tokens), -1)
+        out = np.zeros((len(tokens), len(self.feature_names) + 1), np.float32)
+        np.add.at(out, (np.arange(len(tokens))[:, None], index), 1.0)
+        return out[:, :-1]
+
+    def where(self, conditions: Mapping[str, Any]) -> np.ndarray:
+        """Edge mask bool ``[T, S, C]`` of the architectures that satisfy every condition.
+
+        A key is the name of a decision, a kind of decision, or an attribute of choices; a value is one allowed attribute value
+        or a list of them (``{"resolution": 224, "kernel": [3, 5]}``). A name or kind stands for its only attribute.
+
+        Raises:
+          ValueError: if a key or value is unknown, or nothing satisfies a condition.
+        """
+        choice_mask = np.ones((len(self.decisions), self.trellis.shape[2]), bool)
+        for key, value in conditions.items():
+            _restrict(choice_mask, self.decisions, key, value)
+        return self.trellis.valid & (choice_mask[:, None, :] | ~self.trellis.open[:, :, None])
+
+
+def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, value: Any) -> None:
+    wanted = list(value) if isinstance(value, list | tuple | set | range) else [value]
+    seen: dict[Any, None] = {}
+    for t, decision in enumerate(decisions):
+        attribute = _attribute(decision, key)
+        if attribute is None:
+            continue
+        for c, choice in enumerate(decision.choices):
+            seen[choice[attribute]] = None
+            choice_mask[t, c] &= choice[attribute] in wanted
+    if not seen:
+        names = sorted({d.kind for d in decisions} | {key for d in decisions for key in d.choices[0]})
+        raise ValueError(f"where: {key!r} is not a decision or attribute of the space; known: {', '.join(names)}")
+    unknown = [value for value in wanted if value not in seen]
+    if unknown or not wanted:
+        raise ValueError(f"where: {key}={unknown or wanted} is not a choice; choices: {', '.join(map(str, seen))}")
+
+
+def _attribute(decision: Decision, key: str) -> str | None:
+    if key in decision.choices[0]:
+        return key
+    prefix, _, last = key.rpartition(".")
+    if prefix == decision.name and last in decision.choices[0]:
+        return last
+    if key in (decision.name, decision.kind) and len(decision.choices[0]) == 1:
+        return next(iter(decision.choices[0]))
+    return None

@@ -1,0 +1,280 @@
+"""The trellis: a search space as a layered graph, and everything that is a sum over a path or a recursion over layers.
+
+An architecture is a path. Layer ``t`` is the t-th decision; a node ``(t, s)`` is what the past still matters for; an edge
+``(t, s, c)`` is taking choice ``c`` there. ``T`` layers, ``S`` nodes a layer (padded), ``C`` choices (padded). The path
+starts at node 0. Arrays here are NumPy and live on the host; the recursions that a jitted caller needs take ``xp=jnp``-
+compatible arrays and are written in ``jax.numpy``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+if TYPE_CHECKING:
+    from nagjax.operators import Operator
+
+MAX_EDGES = 8_000_000
+INFINITE = 2**30
+"""Cost to go, in ticks, of a node that cannot be finished: above every path (< 2**30), and twice it still fits int32."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Edge:
+    """One choice at a node: where it leads, the operators it adds, the path features it switches on."""
+
+    choice: int
+    target: Hashable
+    operators: tuple[Operator, ...] = ()
+    features: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trellis:
+    """The graph as padded index arrays.
+
+    Attributes:
+      target: int32 ``[T, S, C]``, node of layer ``t + 1`` (0 where not valid).
+      valid: bool ``[T, S, C]``, whether the edge exists.
+      open: bool ``[T, S]``, whether the node is a decision; a closed node has one forced choice, 0.
+      operators: int32 ``[T, S, C, M]``, indices into the space's operators, padded with their number.
+      features: int32 ``[T, S, C, J]``, indices into the path features, padded with their number.
+    """
+
+    target: np.ndarray
+    valid: np.ndarray
+    open: np.ndarray
+    operators: np.ndarray
+    features: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(T, S, C)``."""
+        layers, nodes, choices = self.valid.shape
+        return layers, nodes, choices
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays, bytes."""
+        return sum(getattr(self, field.name).nbytes for field in dataclasses.fields(self))
+
+
+def build(
+    num_layers: int,
+    start: Hashable,
+    edges: Callable[[int, Hashable], Iterable[Edge]],
+    num_features: int,
+    max_edges: int = MAX_EDGES,
+) -> tuple[Trellis, tuple[Operator, ...]]:
+    """Explore the graph from ``start`` and lay it out as arrays.
+
+    Args:
+      num_layers: T, the number of decisions.
+      start: label of the first node; node labels are any hashable value, compared within a layer.
+      edges: ``edges(t, node)`` lists the edges out of a node. A node with the single choice 0 that adds nothing is closed.
+      num_features: number of path features; feature indices lie below it.
+      max_edges: refuse a graph with more padded edges than this.
+
+    Returns:
+      The trellis and the distinct operators in the order in which they were met.
+
+    Raises:
+      ValueError: if the graph is too large or a node has no edge.
+    """
+    layers: list[list[list[Edge]]] = []
+    nodes: list[Hashable] = [start]
+    for t in range(num_layers):
+        out = [list(edges(t, node)) for node in nodes]
+        if not all(out):
+            raise ValueError(f"layer {t}: node {nodes[out.index([])]!r} has no choice; every node needs at least one")
+        layers.append(out)
+        nodes = list(dict.fromkeys(edge.target for row in out for edge in row))
+        size = (t + 1) * max(len(layer) for layer in layers) * max(e.choice + 1 for la in layers for row in la for e in row)
+        if size > max_edges:
+            raise ValueError(
+                f"the trellis passes {max_edges:,} edges at layer {t} ({len(nodes):,} nodes there, for example {nodes[0]!r}): "
+                "let the state remember less, or split the space"
+            )
+    return _layout(layers, num_features)
+
+
+def _layout(layers: list[list[list[Edge]]], num_features: int) -> tuple[Trellis, tuple[Operator, ...]]:
+    every = [edge for layer in layers for row in layer for edge in row]
+    operators = {op: i for i, op in enumerate(dict.fromkeys(op for edge in every for op in edge.operators))}
+    shape = (len(layers), max(map(len, layers)), max(edge.choice for edge in every) + 1)
+    target = np.zeros(shape, np.int32)
+    valid = np.zeros(shape, bool)
+    is_open = np.zeros(shape[:2], bool)
+    op_index = np.full((*shape, max(1, *(len(edge.operators) for edge in every))), len(operators), np.int32)
+    feature_index = np.full((*shape, max(1, *(len(edge.features) for edge in every))), num_features, np.int32)
+    for t, layer in enumerate(layers):
+        following = {node: i for i, node in enumerate(dict.fromkeys(e.target for row in layer for e in row))}
+        for s, row in enumerate(layer):
+            is_open[t, s] = len(row) > 1 or bool(row[0].operators or row[0].features)
+            for edge in row:
+                target[t, s, edge.choice] = following[edge.target]
+                valid[t, s, edge.choice] = True
+                op_index[t, s, edge.choice, : len(edge.operators)] = [operators[op] for op in edge.operators]
+                feature_index[t, s, edge.choice, : len(edge.features)] = edge.features
+    return Trellis(target, valid, is_open, op_index, feature_index), tuple(operators)
+
+
+def refine(
+    trellis: Trellis, start: Hashable, update: Callable[[Hashable, int, int, int], Hashable], max_edges: int = MAX_EDGES
+) -> tuple[Trellis, tuple[tuple[Hashable, ...], ...], np.ndarray]:
+    """The product of a trellis with a small automaton, for costs that depend on more of the past than the nodes keep.
+
+    Args:
+      trellis: what to refine; tokens, choices and features keep their meaning.
+      start: context at the first node.
+      update: ``update(context, t, s, c)`` gives the context after edge ``(t, s, c)``.
+      max_edges: as in ``build``.
+
+    Returns:
+      The refined trellis; the context of each of its nodes, a tuple a layer; and int32 ``[T, S]``, the node of the original
+      trellis that each refined node stands for.
+    """
+    num_layers, _, _ = trellis.shape
+    labels: list[list[tuple[int, Hashable]]] = [[(0, start)]]
+
+    def edges(t: int, node: Hashable) -> list[Edge]:
+        s, context = node  # type: ignore[misc]
+        return [
+            Edge(int(c), (int(trellis.target[t, s, c]), update(context, t, s, int(c))))
+            for c in np.flatnonzero(trellis.valid[t, s])
+        ]
+
+    for t in range(num_layers):
+        labels.append(list(dict.fromkeys(e.target for node in labels[t] for e in edges(t, node))))  # type: ignore[misc]
+    product, _ = build(num_layers, (0, start), edges, 0, max_edges)
+    origin = np.zeros(product.shape[:2], np.int32)
+    for t in range(num_layers):
+        origin[t, : len(labels[t])] = [s for s, _ in labels[t]]
+    row = np.arange(num_layers)[:, None]
+    refined = dataclasses.replace(
+        product,
+        open=trellis.open[row, origin] & product.valid.any(-1),
+        operators=trellis.operators[row, origin],
+        features=trellis.features[row, origin],
+    )
+    return refined, tuple(tuple(context for _, context in layer) for layer in labels), origin
+
+
+def count(target: np.ndarray, valid: np.ndarray) -> list[list[int]]:
+    """Exact number of completions from each node, as Python integers ``[T + 1][S]`` (backward counting recursion)."""
+    num_layers, num_nodes, _ = valid.shape
+    totals = [[1] * num_nodes]
+    for t in reversed(range(num_layers)):
+        ahead = totals[0]
+        totals.insert(
+            0, [sum(ahead[target[t, s, c]] for c in np.flatnonzero(valid[t, s])) for s in range(num_nodes)]
+        )
+    return totals
+
+
+def sample_uniform(target: np.ndarray, valid: np.ndarray, rng: np.random.Generator, num: int) -> np.ndarray:
+    """Tokens int32 ``[num, T]``, exactly uniform over the paths (each choice weighted by its number of completions)."""
+    totals = count(target, valid)
+    tokens = np.zeros((num, valid.shape[0]), np.int32)
+    nodes = np.zeros(num, np.int64)
+    for t in range(valid.shape[0]):
+        share = np.array([_shares(totals, target, valid, t, s) for s in range(valid.shape[1])])
+        cumulative = np.cumsum(share, -1)[nodes]
+        drawn = (rng.random(num)[:, None] * cumulative[:, -1:] >= cumulative).sum(-1)
+        # Rounding of the cumulative sum could pass the last valid choice: stay on a choice that has completions.
+        tokens[:, t] = np.minimum(drawn, _last_choice(share)[nodes])
+        nodes = target[t, nodes, tokens[:, t]]
+    return tokens
+
+
+def _shares(totals: list[list[int]], target: np.ndarray, valid: np.ndarray, t: int, s: int) -> list[float]:
+    here = totals[t][s]
+    num = valid.shape[2]
+    return [totals[t + 1][target[t, s, c]] / here if here and valid[t, s, c] else 0.0 for c in range(num)]
+
+
+def _last_choice(share: np.ndarray) -> np.ndarray:
+    num = share.shape[-1]
+    return num - 1 - np.argmax((share > 0)[:, ::-1], -1)
+
+
+def walk(target: np.ndarray, valid: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Follow tokens through the graph on the host.
+
+    Args:
+      target: int32 ``[T, S, C]``.
+      valid: bool ``[T, S, C]``.
+      tokens: int ``[B, T]``.
+
+    Returns:
+      nodes int32 ``[B, T]`` that each decision is taken at, and bool ``[B]``, whether every edge is valid.
+    """
+    tokens = np.asarray(tokens)
+    nodes = np.zeros(tokens.shape, np.int32)
+    fine = np.ones(len(tokens), bool)
+    here = np.zeros(len(tokens), np.int32)
+    for t in range(tokens.shape[1]):
+        nodes[:, t] = here
+        token = np.clip(tokens[:, t], 0, valid.shape[2] - 1)
+        fine &= (token == tokens[:, t]) & valid[t, here, token]
+        here = target[t, here, token]
+    return nodes, fine
+
+
+def enumerate_paths(target: np.ndarray, valid: np.ndarray, limit: int = 1_000_000) -> np.ndarray:
+    """Every path as tokens int32 ``[N, T]`` in lexicographic order; refuses more than ``limit`` of them."""
+    total = count(target, valid)[0][0]
+    if total > limit:
+        raise ValueError(f"{total:,} architectures are more than the {limit:,} that are enumerated at most; sample instead")
+    prefixes, nodes = np.zeros((1, 0), np.int32), np.zeros(1, np.int32)
+    for t in range(valid.shape[0]):
+        rows, choices = np.nonzero(valid[t, nodes])
+        prefixes = np.concatenate([prefixes[rows], choices[:, None].astype(np.int32)], 1)
+        nodes = target[t, nodes[rows], choices]
+    return prefixes
+
+
+def cost_to_go(target: jax.Array, allowed: jax.Array, cost: jax.Array, reduce: str = "sum") -> jax.Array:
+    """Cheapest way to finish from every node: the backward min recursion (min-max when costs reduce by max).
+
+    Args:
+      target: int32 ``[T, S, C]``.
+      allowed: bool ``[T, S, C]``.
+      cost: int32 ``[T, S, C]`` edge costs in ticks, >= 0.
+      reduce: ``"sum"`` or ``"max"``.
+
+    Returns:
+      int32 ``[T + 1, S]``; ``INFINITE`` where no allowed path leads to the end.
+    """
+
+    def layer(ahead: jax.Array, edge: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        here = jnp.min(edge_need(*edge, ahead, reduce), -1)
+        return here, here
+
+    end = jnp.zeros(target.shape[1], jnp.int32)
+    _, togo = jax.lax.scan(layer, end, (target, allowed, cost), reverse=True)
+    return jnp.concatenate([togo, end[None]])
+
+
+def edge_need(target: jax.Array, allowed: jax.Array, cost: jax.Array, ahead: jax.Array, reduce: str) -> jax.Array:
+    """Least cost of each edge and what follows it, int32 ``[S, C]``; ``INFINITE`` where the edge leads nowhere."""
+    onward = ahead[target]
+    total = cost + onward if reduce == "sum" else jnp.maximum(cost, onward)
+    return jnp.where(allowed & (onward < INFINITE), jnp.minimum(total, INFINITE), INFINITE)
+
+
+def dearest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: str = "sum") -> float:
+    """Cost of the dearest path, on the host, in the type of ``cost`` (int64 or float64 ``[T, S, C]``)."""
+    ahead = np.zeros(target.shape[1], cost.dtype)
+    alive = np.ones(target.shape[1], bool)
+    for t in reversed(range(target.shape[0])):
+        onward = ahead[target[t]]
+        total = cost[t] + onward if reduce == "sum" else np.maximum(cost[t], onward)
+        fine = allowed[t] & alive[target[t]]
+        ahead, alive = np.where(fine, total, 0).max(-1), fine.any(-1)
+    return ahead[0].item()
