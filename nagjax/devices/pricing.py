@@ -1,0 +1,175 @@
+"""Pricing: from a device table to one value an operator, and from those to integer edge costs.
+
+Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator is rounded up to ticks and edges add
+integers, so a reported cost is at least the raw sum of the table's values, and above it by less than a tick an operator.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nagjax import operators as ops
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
+
+if TYPE_CHECKING:
+    from nagjax.devices.table import DeviceTable
+
+MAX_EXPONENT = 60
+ANALYTIC: Mapping[str, tuple[Callable[[ops.Operator], int], str]] = {
+    "madds": (ops.madds, "M"),
+    "params": (ops.params, "M"),
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prices:
+    """One cost column before rounding.
+
+    Attributes:
+      name: of the cost column, for example ``"latency_ms"``.
+      unit: for example ``"ms"``.
+      values: float64 ``[num_operators]`` in ``unit``; 0 for operators that only closed edges use.
+      open_edges: bool ``[T, S, C]``, edges whose operators are all priced.
+      reduce: ``"sum"`` or ``"max"`` over the path.
+      device, source, content_hash: where the values come from.
+      free: keys of operators priced 0 because the space or the table's dialect says so.
+      closed: choices of optional decisions that the table does not know, as text.
+    """
+
+    name: str
+    unit: str
+    values: np.ndarray
+    open_edges: np.ndarray
+    reduce: str = "sum"
+    device: str = ""
+    source: str = ""
+    content_hash: str = ""
+    free: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+
+def price(table: DeviceTable, space: Space, name: str = "latency_ms") -> Prices:
+    """Price a space's operators by a device table.
+
+    A choice of an optional decision (a resolution) that the table does not know at all is closed. Any other operator without
+    a row is an error.
+
+    Raises:
+      ValueError: if operators are missing, with their keys, the file and the remedy.
+    """
+    rows = [table.lookup(op) for op in space.operators]
+    is_free = np.array([op.kind in (*space.free, *table.unmeasured) for op in space.operators])
+    known = np.array([row is not None for row in rows])
+    # A row that prices several resolutions does not show that the table covers any one of them.
+    sources = [None if row is None else row.source or op.key for row, op in zip(rows, space.operators, strict=True)]
+    open_edges, closed = _cover(space, known | is_free, known & ~is_free, sources)
+    needed = np.zeros(len(space.operators) + 1, bool)
+    needed[space.trellis.operators[open_edges]] = True
+    missing = [op for op, used, fine in zip(space.operators, needed, known | is_free, strict=False) if used and not fine]
+    if missing or not needed[:-1].any():
+        _refuse(table, space, missing)
+    values = np.array([0.0 if row is None or free else row.mean for row, free in zip(rows, is_free, strict=True)])
+    free_keys = dict.fromkeys(op.key for op, free, used in zip(space.operators, is_free, needed, strict=False) if free and used)
+    return Prices(
+        name, table.unit, values, open_edges, "sum", table.device, table.source, table.content_hash, tuple(free_keys), closed
+    )
+
+
+def analytic(space: Space, name: str) -> Prices:
+    """MAdds or parameters (``"madds"``, ``"params"``) in millions, from the operators' shapes."""
+    if name not in ANALYTIC:
+        raise ValueError(f"cost {name!r} is not computed from shapes; known: {', '.join(ANALYTIC)}")
+    function, unit = ANALYTIC[name]
+    values = np.array([function(op) for op in space.operators], np.float64) / 1e6
+    return Prices(f"{name}_m", unit, values, space.trellis.valid, device="analytic", source=f"{space.identity}:{name}")
+
+
+def _refuse(table: DeviceTable, space: Space, missing: list[ops.Operator]) -> None:
+    where = table.source or table.device
+    if not missing:
+        raise ValueError(f"{where}: prices no choice of {space.identity}; is it a table of another width or space?")
+    shown = ", ".join(op.key + (f" at resolution {op.resolution}" if op.resolution else "") for op in missing[:5])
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    raise ValueError(
+        f"{where}: {len(missing)} operators of {space.identity} have no row: {shown}{more}. "
+        "Measure and add them, or leave out what needs them (--where)"
+    )
+
+
+def _cover(
+    space: Space, priced: np.ndarray, measured: np.ndarray, sources: list[str | None]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Close the choices of optional decisions that nothing in the table is for."""
+    open_edges = space.trellis.valid.copy()
+    closed = []
+    for t, decision in enumerate(space.decisions):
+        if not decision.optional:
+            continue
+        used = [_operators_after(space, t, c) for c in range(len(decision.choices))]
+        users: dict[str, set[int]] = {}
+        for c, mask in enumerate(used):
+            for index in np.flatnonzero(mask & measured):
+                users.setdefault(str(sources[index]), set()).add(c)
+        claimed = {next(iter(choices)) for choices in users.values() if len(choices) == 1}
+        for c, mask in enumerate(used):
+            if c not in claimed and not priced[mask].all():
+                open_edges[t, :, c] = False
+                closed.append(f"{decision.name}={next(iter(decision.choices[c].values()))}")
+    return _prune(space, open_edges), tuple(closed)
+
+
+def _operators_after(space: Space, t: int, choice: int) -> np.ndarray:
+    """Operators of edges ``(t, :, choice)`` and of all that can follow, bool ``[num_operators]``."""
+    graph = space.trellis
+    used = np.zeros(len(space.operators) + 1, bool)
+    edge = graph.valid[t] & (np.arange(graph.shape[2]) == choice)
+    for layer in range(t, graph.shape[0]):
+        used[graph.operators[layer][edge]] = True
+        nodes = np.zeros(graph.shape[1], bool)
+        nodes[graph.target[layer][edge]] = True
+        if layer + 1 < graph.shape[0]:
+            edge = graph.valid[layer + 1] & nodes[:, None]
+    return used[:-1]
+
+
+def _prune(space: Space, open_edges: np.ndarray) -> np.ndarray:
+    """Close the edges that no open path from the start reaches."""
+    out = open_edges.copy()
+    nodes = np.arange(out.shape[1]) == 0
+    for t in range(out.shape[0]):
+        out[t] &= nodes[:, None]
+        nodes = np.zeros(out.shape[1], bool)
+        nodes[space.trellis.target[t][out[t]]] = True
+    return out
+
+
+def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, int]:
+    """Integer edge costs and the exponent of their tick.
+
+    Args:
+      prices: one cost column.
+      space: the space it prices.
+      allowed: bool ``[T, S, C]``, edges that can be taken.
+
+    Returns:
+      int32 ``[T, S, C]`` ticks of ``2**-exponent`` units, and the largest exponent for which the dearest path is below 2**30.
+    """
+    index = space.trellis.operators
+    fine = np.where(np.isfinite(prices.values), prices.values, 0.0)
+    combine = np.sum if prices.reduce == "sum" else np.max
+    rough = combine(np.append(fine, 0.0)[index], -1)
+    top = tl.dearest(space.trellis.target, allowed, rough, prices.reduce)
+    exponent = MAX_EXPONENT if top <= 0 else min(MAX_EXPONENT, math.floor(math.log2(tl.INFINITE / top)) + 1)
+    while True:
+        # Scaling by a power of two is exact, so the ceiling is the exact one.
+        per_operator = np.append(np.ceil(np.ldexp(fine, exponent)), 0.0)
+        cost = np.where(allowed, combine(per_operator[index], -1), 0.0)
+        if tl.dearest(space.trellis.target, allowed, cost, prices.reduce) < tl.INFINITE:
+            return cost.astype(np.int32), exponent
+        exponent -= 1

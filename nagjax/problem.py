@@ -1,0 +1,358 @@
+"""The problem: what a controller optimises. A space, what its architectures cost in ticks, and how good they are.
+
+``Problem`` is a pytree whose only static parts are the shape of the space and of the quality function, so another device
+table or predictor of the same shapes does not recompile anything. ``Description`` is its companion on the host: names, units,
+sources, and the exact conversion of budgets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax.devices.pricing import Prices, edge_ticks
+from nagjax.predictors.predictor import Predictor, predict
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
+
+
+class Quality(Protocol):
+    """How good architectures are: a pytree that is called inside jit."""
+
+    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and standard deviation, fractions float32 ``[B]``, of tokens ``[B, T]`` with path features ``[B, F]``."""
+        ...
+
+
+@flax.struct.dataclass
+class PredictedQuality:
+    """Quality by a predictor on path features."""
+
+    predictor: Predictor
+
+    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See ``Quality``."""
+        del tokens
+        return predict(self.predictor, features)
+
+
+@flax.struct.dataclass
+class TabularQuality:
+    """Quality of every architecture of a small space, looked up.
+
+    Attributes:
+      offset: int32 ``[T, S, C]``; the offsets along a path add up to the path's rank among all of them.
+      target: int32 ``[T, S, C]``, the space's graph.
+      values: float32 ``[N]``, quality in the order of ``trellis.enumerate_paths``.
+    """
+
+    offset: jax.Array
+    target: jax.Array
+    values: jax.Array
+
+    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See ``Quality``."""
+        del features
+        nodes = walk_nodes(self.target, tokens)
+        rank = self.offset[jnp.arange(tokens.shape[1]), nodes, tokens].sum(-1)
+        mean = self.values[rank]
+        return mean, jnp.zeros_like(mean)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """The static shape of a problem, hashable.
+
+    Attributes:
+      kinds: kind of each of the T decisions.
+      choices: number of choices of each.
+      reduces: ``"sum"`` or ``"max"`` for each of the K cost columns.
+      num_features: F, the number of path features.
+      num_nodes: S; nothing learned depends on it.
+    """
+
+    kinds: tuple[str, ...]
+    choices: tuple[int, ...]
+    reduces: tuple[str, ...]
+    num_features: int
+    num_nodes: int
+
+    @property
+    def num_layers(self) -> int:
+        """T."""
+        return len(self.kinds)
+
+    @property
+    def num_choices(self) -> int:
+        """C."""
+        return max(self.choices)
+
+    @property
+    def num_costs(self) -> int:
+        """K."""
+        return len(self.reduces)
+
+
+@flax.struct.dataclass
+class Problem:
+    """What a controller optimises, as arrays.
+
+    Attributes:
+      target: int32 ``[T, S, C]``, the graph.
+      open: bool ``[T, S]``, whether a node is a decision.
+      features: int32 ``[T, S, C, J]``, path features of an edge, padded with F.
+      allowed: bool ``[T, S, C]``, edges that exist, are priced and satisfy the conditions.
+      cost: int32 ``[K, T, S, C]``, edge costs in ticks.
+      need: int32 ``[K, T, S, C]``, least cost of an edge and all that follows; ``INFINITE`` where it leads nowhere.
+      togo: int32 ``[K, T + 1, S]``, cheapest way to finish from a node, ticks.
+      tick: float32 ``[K]``, units in a tick (a power of two).
+      low, high: int32 ``[K]``, the range of budgets, ticks.
+      quality: see ``Quality``.
+      pessimism: float32, the objective is mean - pessimism * std.
+      evaluator: a learned dominance evaluator, or None.
+      spec: static shape.
+    """
+
+    target: jax.Array
+    open: jax.Array
+    features: jax.Array
+    allowed: jax.Array
+    cost: jax.Array
+    need: jax.Array
+    togo: jax.Array
+    tick: jax.Array
+    low: jax.Array
+    high: jax.Array
+    quality: Any
+    pessimism: jax.Array
+    evaluator: Any
+    spec: Spec = flax.struct.field(pytree_node=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class CostInfo:
+    """What a cost column is: its name, unit, tick and source."""
+
+    name: str
+    unit: str
+    reduce: str
+    exponent: int
+    device: str
+    source: str
+    content_hash: str
+    free: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+    def to_ticks(self, value: np.ndarray | float) -> np.ndarray:
+        """Budgets in ``unit`` to ticks int64, by floor, in float64."""
+        return np.floor(np.ldexp(np.asarray(value, np.float64), self.exponent)).astype(np.int64)
+
+    def to_unit(self, ticks: np.ndarray | int) -> np.ndarray:
+        """Ticks to ``unit``, exact in float64."""
+        return np.ldexp(np.asarray(ticks, np.float64), -self.exponent)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Description:
+    """A problem's companion on the host.
+
+    Attributes:
+      space: the search space.
+      costs: one entry a cost column.
+      ranges: float64 ``[K, 2]``, cheapest and dearest architecture in units.
+      where: the conditions that were set.
+      quality_report: what is known of the predictor's error.
+    """
+
+    space: Space
+    costs: tuple[CostInfo, ...]
+    ranges: np.ndarray
+    where: Mapping[str, Any]
+    quality_report: Mapping[str, Any]
+
+
+def make_spec(space: Space, reduces: Sequence[str] = ("sum",)) -> Spec:
+    """The static shape of a space with K cost columns."""
+    return Spec(
+        tuple(decision.kind for decision in space.decisions),
+        tuple(len(decision.choices) for decision in space.decisions),
+        tuple(reduces),
+        len(space.feature_names),
+        space.trellis.shape[1],
+    )
+
+
+def make_problem(
+    space: Space,
+    prices: Sequence[Prices],
+    quality: Quality,
+    where: Mapping[str, Any] | None = None,
+    pessimism: float = 0.0,
+    quality_report: Mapping[str, Any] | None = None,
+    evaluator: Any = None,
+) -> tuple[Problem, Description]:
+    """Build a problem and its description.
+
+    Args:
+      space: the search space.
+      prices: K cost columns.
+      quality: how good architectures are; a ``PredictedQuality`` also closes what its predictor does not know.
+      where: conditions as ``Space.where`` takes them.
+      pessimism: weight of the predictor's standard deviation in the objective.
+      quality_report: what is known of the predictor's error.
+      evaluator: a learned dominance evaluator.
+
+    Raises:
+      ValueError: if no architecture is left.
+    """
+    allowed = space.where(where or {})
+    for column in prices:
+        allowed &= column.open_edges
+    if isinstance(quality, PredictedQuality):
+        allowed &= _known_edges(space, np.asarray(quality.predictor.known))
+    if not tl.count(space.trellis.target, allowed)[0][0]:
+        raise ValueError(_nothing_left(space, prices, quality, where or {}))
+    ticks, infos = [], []
+    for column in prices:
+        cost, exponent = edge_ticks(column, space, allowed)
+        ticks.append(cost)
+        infos.append(
+            CostInfo(
+                column.name, column.unit, column.reduce, exponent, column.device, column.source, column.content_hash,
+                column.free, column.closed,
+            )
+        )  # fmt: skip
+    spec = make_spec(space, [column.reduce for column in prices])
+    problem = _assemble(space, spec, allowed, np.stack(ticks), infos, quality, pessimism, evaluator)
+    low, high = np.asarray(problem.low), np.asarray(problem.high)
+    ranges = np.stack([[float(i.to_unit(a)), float(i.to_unit(b))] for i, a, b in zip(infos, low, high, strict=True)])
+    return problem, Description(space, tuple(infos), ranges, dict(where or {}), dict(quality_report or {}))
+
+
+def _known_edges(space: Space, known: np.ndarray) -> np.ndarray:
+    """Close optional choices with an unknown feature; the predictor answers for everything else."""
+    fine = np.append(known, True)[space.trellis.features].all(-1)
+    optional = np.array([decision.optional for decision in space.decisions])
+    return fine | ~optional[:, None, None]
+
+
+def _nothing_left(space: Space, prices: Sequence[Prices], quality: Quality, where: Mapping[str, Any]) -> str:
+    lines = [f"no architecture of {space.identity} is left"]
+    lines += [f"{dict(where)} was asked"] if where else []
+    for t, decision in enumerate(space.decisions):
+        if not decision.optional:
+            continue
+        known = {}
+        for column in prices:
+            known[column.source or column.device] = column.open_edges[t].any(0)
+        if isinstance(quality, PredictedQuality):
+            known["predictor"] = _known_edges(space, np.asarray(quality.predictor.known))[t].any(0)
+        both = np.logical_and.reduce(list(known.values()))
+        values = [next(iter(choice.values())) for choice in decision.choices]
+        for who, mask in (*known.items(), ("all of them", both)):
+            lines.append(f"{decision.name} known to {who}: {[v for v, k in zip(values, mask, strict=False) if k]}")
+    return "; ".join(lines)
+
+
+def _assemble(
+    space: Space, spec: Spec, allowed: np.ndarray, cost: np.ndarray, infos: Sequence[CostInfo], quality: Quality,
+    pessimism: float, evaluator: Any,
+) -> Problem:  # fmt: skip
+    graph = space.trellis
+    high = [tl.dearest(graph.target, allowed, c.astype(np.int64), i.reduce) for c, i in zip(cost, infos, strict=True)]
+    num_costs, layers, nodes = len(infos), graph.shape[0], graph.shape[1]
+    blank = Problem(
+        target=jnp.asarray(graph.target),
+        open=jnp.asarray(graph.open),
+        features=jnp.asarray(graph.features),
+        allowed=jnp.asarray(allowed),
+        cost=jnp.asarray(cost),
+        need=jnp.asarray(cost),
+        togo=jnp.zeros((num_costs, layers + 1, nodes), jnp.int32),
+        tick=jnp.asarray([2.0**-info.exponent for info in infos], jnp.float32),
+        low=jnp.zeros(num_costs, jnp.int32),
+        high=jnp.asarray(high, jnp.int32),
+        quality=quality,
+        pessimism=jnp.asarray(pessimism, jnp.float32),
+        evaluator=evaluator,
+        spec=spec,
+    )
+    return _close(blank)
+
+
+@jax.jit
+def _close(problem: Problem) -> Problem:
+    """Compute what follows from ``allowed`` and ``cost``: cost to go, need and the cheapest architecture."""
+    togo, need = [], []
+    for k, reduce in enumerate(problem.spec.reduces):
+        ahead = tl.cost_to_go(problem.target, problem.allowed, problem.cost[k], reduce)
+        togo.append(ahead)
+        need.append(jax.vmap(lambda *edge, r=reduce: tl.edge_need(*edge, r))(
+            problem.target, problem.allowed, problem.cost[k], ahead[1:]))  # fmt: skip
+    cheapest = jnp.stack([ahead[0, 0] for ahead in togo])
+    return problem.replace(togo=jnp.stack(togo), need=jnp.stack(need), low=cheapest)
+
+
+def restrict(problem: Problem, allowed: jax.Array) -> Problem:
+    """The problem with only the edges of ``allowed`` bool ``[T, S, C]`` left; the range of budgets follows from below."""
+    return _close(problem.replace(allowed=problem.allowed & allowed))
+
+
+def walk_nodes(target: jax.Array, tokens: jax.Array) -> jax.Array:
+    """Nodes int32 ``[B, T]`` at which tokens ``[B, T]`` are taken."""
+
+    def step(here: jax.Array, layer: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        following, token = layer
+        return following[here, token], here
+
+    start = jnp.zeros(tokens.shape[0], jnp.int32)
+    _, nodes = jax.lax.scan(step, start, (target, tokens.T))
+    return nodes.T
+
+
+def path_costs(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:
+    """Costs int32 ``[B, K]`` in ticks of tokens ``[B, T]``."""
+    nodes = walk_nodes(problem.target, tokens) if nodes is None else nodes
+    edges = problem.cost[:, jnp.arange(tokens.shape[1]), nodes, tokens]
+    columns = [e.sum(-1) if r == "sum" else e.max(-1) for e, r in zip(edges, problem.spec.reduces, strict=True)]
+    return jnp.stack(columns, -1)
+
+
+def path_features(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:
+    """Path features float32 ``[B, F]`` of tokens ``[B, T]``."""
+    nodes = walk_nodes(problem.target, tokens) if nodes is None else nodes
+    index = problem.features[jnp.arange(tokens.shape[1]), nodes, tokens].reshape(tokens.shape[0], -1)
+    out = jnp.zeros((tokens.shape[0], problem.spec.num_features + 1), jnp.float32)
+    return out.at[jnp.arange(tokens.shape[0])[:, None], index].add(1.0)[:, :-1]
+
+
+def evaluate(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Objective float32 ``[B]`` (mean - pessimism * std; NaN and infinities become -inf) and costs int32 ``[B, K]``."""
+    nodes = walk_nodes(problem.target, tokens)
+    mean, std = problem.quality(tokens, path_features(problem, tokens, nodes))
+    objective = mean - problem.pessimism * std
+    return jnp.where(jnp.isfinite(objective), objective, -jnp.inf), path_costs(problem, tokens, nodes)
+
+
+def tabular_quality(space: Space, tokens: np.ndarray, values: np.ndarray) -> TabularQuality:
+    """Quality looked up for every architecture of ``space``: tokens ``[N, T]`` in any order, values fractions ``[N]``.
+
+    Raises:
+      ValueError: if an architecture is missing.
+    """
+    graph = space.trellis
+    totals = tl.count(graph.target, graph.valid)
+    ahead = np.array([[totals[t + 1][s] for s in graph.target[t].ravel()] for t in range(graph.shape[0])], np.int64)
+    through = np.where(graph.valid, ahead.reshape(graph.shape), 0)
+    offset = np.cumsum(through, -1) - through
+    dense = np.full(totals[0][0], np.nan, np.float32)
+    dense[space.path_values(tokens, offset).sum(-1)] = values
+    if np.isnan(dense).any():
+        raise ValueError(f"{int(np.isnan(dense).sum())} of {len(dense)} architectures of {space.name} have no quality")
+    return TabularQuality(jnp.asarray(offset, jnp.int32), jnp.asarray(graph.target), jnp.asarray(dense))
