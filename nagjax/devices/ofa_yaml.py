@@ -1,0 +1,177 @@
+"""Readers of the two YAML dialects of published once-for-all latency tables: Samsung Note10 and Intel i7-8700K.
+
+A dialect's key holds less than our ``Operator`` (not the kernel of a stem, not the activation), so operators are mapped
+to keys and never back, and only operators that are exactly what the dialect means by the key. The same Note10 key has
+another value in the file of another resolution; the i7 file has one value a key, and no pooling.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nagjax.devices.table import DeviceTable, Row, foreign_table
+from nagjax.devices.yaml_rows import read_rows
+from nagjax.operators import Operator
+
+NOTE10_FILE = re.compile(r"([1-9]\d*)_lookup_table\.ya?ml")
+_Rows = Mapping[str, tuple[int, dict[str, Any]]]
+
+
+def note10_key(op: Operator) -> str:
+    """Key of ``op`` in a Note10 file; ``op.key``, which no such file has, for an operator that the dialect cannot name.
+
+    >>> note10_key(Operator("conv", 224, 112, 3, 24, kernel=3, stride=2, activation="h_swish"))
+    'Conv-input:224x224x3-output:112x112x24'
+    """
+    if op.kind == "linear":
+        return f"Logits-input:{_shape(op.in_size, op.in_channels)}-output:{op.out_channels}"
+    if op.kind == "pool" and op.out_size == 1 and op.kernel == op.in_size:
+        return f"AvgPool2D-{_ends(op)}"
+    if op.kind == "mbconv" and _usual(op):
+        tail = f"expand:{op.mid_channels}-{_block(op)}-hs:{int(op.activation == 'h_swish')}"
+        return f"expanded_conv-{_ends(op)}-{tail}"
+    name = _role(op)
+    return f"{('Conv', 'Conv_1', 'Conv_2')[name]}-{_ends(op)}" if name is not None else op.key
+
+
+def i7_key(op: Operator) -> str:
+    """Key of ``op`` in an i7 file; ``op.key``, which no such file has, for an operator that the dialect cannot name.
+
+    >>> i7_key(Operator("linear", 1, 1, 1280, 1000, norm=False))
+    'classifier-input:1280-output:1000'
+    """
+    if op.kind == "linear":
+        return f"classifier-input:{op.in_channels}-output:{op.out_channels}"
+    if op.kind == "mbconv" and _usual(op) and op.mid_channels % op.in_channels == 0:
+        return f"MBConv-{_ends(op)}-expand:{op.mid_channels // op.in_channels}-{_block(op)}"
+    name = _role(op)
+    names = ("first_conv", "final_expand_layer", "feature_mix_layer")
+    return f"{names[name]}-{_ends(op)}" if name is not None else op.key
+
+
+def read_note10(path: str | os.PathLike[str], operators: Sequence[Operator]) -> DeviceTable:
+    """Times on the Samsung Note10 of those of ``operators`` that were measured, each at its network resolution.
+
+    Args:
+      path: a folder of files ``NNN_lookup_table.yaml``, NNN the resolution of the network, or one such file.
+      operators: those of a space; ``read_note10`` takes what it finds, pricing says what is missing. In one file,
+        operators without a resolution are taken too.
+
+    Raises:
+      ValueError: if there is no such file, none of the operators is in it, or a row is not sound.
+    """
+    files = _note10_files(Path(path))
+    rows: dict[tuple[str, int | None], Row] = {}
+    seen: list[str] = []
+    for resolution, file in files:
+        content = read_rows(file)
+        seen += content
+        here = [op for op in operators if op.resolution == resolution or (len(files) == 1 and not op.resolution)]
+        for op in here:
+            if found := content.get(note10_key(op)):
+                rows[op.key, op.resolution or None] = _row(note10_key(op), *found, file)
+    _refuse_none(rows, str(path), operators, note10_key, seen)
+    return DeviceTable(
+        device="Samsung Note10",
+        runtime="unknown",
+        batch=1,
+        dtype="unknown",
+        unit="ms",
+        measured="published with once-for-all; the files do not say when, nor runtime and dtype; batch 1 is assumed",
+        rows=rows,
+        source=str(path),
+    )
+
+
+def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> DeviceTable:
+    """Times on the Intel i7-8700K of those of ``operators`` that were measured; pooling never was.
+
+    Args:
+      path: the one file.
+      operators: those of a space; ``read_i7`` takes what it finds, pricing says what is missing.
+
+    Raises:
+      ValueError: if there is no such file, none of the operators is in it, or a row is not sound.
+    """
+    file = Path(path)
+    content = read_rows(file)
+    rows: dict[tuple[str, int | None], Row] = {}
+    for op in operators:
+        if found := content.get(i7_key(op)):
+            rows[op.key, None] = _row(i7_key(op), *found, file)
+    _refuse_none(rows, str(path), operators, i7_key, content)
+    return DeviceTable(
+        device="Intel i7-8700K",
+        runtime="unknown",
+        batch=1,
+        dtype="unknown",
+        unit="ms",
+        measured="published with nsganetv2; the file does not say when, nor runtime and dtype; batch 1 is assumed",
+        rows=rows,
+        unmeasured=("pool",),
+        source=str(path),
+    )
+
+
+def _note10_files(path: Path) -> list[tuple[int, Path]]:
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder; give the folder of NNN_lookup_table.yaml files, or one file")
+    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = [(int(match[1]), file) for file in candidates if (match := NOTE10_FILE.fullmatch(file.name))]
+    if not files:
+        what = "the folder has no file" if path.is_dir() else "the file is not"
+        raise ValueError(f"{path}: {what} named NNN_lookup_table.yaml; NNN is the network resolution, for example 224")
+    sizes = [size for size, _ in files]
+    if len(set(sizes)) < len(sizes):
+        twice = max(sizes, key=sizes.count)
+        raise ValueError(f"{path}: resolution {twice} has two files, .yaml and .yml; remove one of them")
+    return sorted(files)
+
+
+def _row(key: str, line: int, fields: Mapping[str, Any], file: Path) -> Row:
+    source = f"{file}:{line}"
+    try:
+        variance = Row(1.0, fields["var"], 0, source).std if "var" in fields else 0.0
+        return Row(fields["mean"], fields.get("std", math.sqrt(variance)), fields.get("count", 0), source)
+    except ValueError as error:
+        raise ValueError(f"{error} (operator {key!r})") from None
+
+
+def _refuse_none(
+    rows: Mapping[Any, Row], where: str, operators: Sequence[Operator], name: Callable[[Operator], str], seen: Any
+) -> None:
+    if not operators:
+        raise ValueError(f"{where}: no operators to look for; give those of the space, space.operators")
+    if not rows:
+        raise foreign_table(where, name(operators[0]), seen)
+
+
+def _usual(op: Operator) -> bool:
+    return op.norm and op.activation in ("relu", "h_swish")
+
+
+def _role(op: Operator) -> int | None:
+    """0 for the stem, 1 for the last expansion, 2 for the feature mix: the only plain convolutions of the dialects."""
+    if op.kind != "conv" or op.activation != "h_swish":
+        return None
+    shape = (op.kernel, op.stride, op.norm)
+    if op.in_channels == 3:
+        return 0 if shape == (3, 2, True) else None
+    return {(1, 1, True): 1, (1, 1, False): 2}.get(shape)
+
+
+def _shape(size: int, channels: int) -> str:
+    return f"{size}x{size}x{channels}"
+
+
+def _ends(op: Operator) -> str:
+    return f"input:{_shape(op.in_size, op.in_channels)}-output:{_shape(op.out_size, op.out_channels)}"
+
+
+def _block(op: Operator) -> str:
+    return f"kernel:{op.kernel}-stride:{op.stride}-idskip:{int(op.skip)}-se:{int(op.squeeze_excite)}"

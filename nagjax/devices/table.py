@@ -1,0 +1,150 @@
+"""The device table: what each operator costs on one device, in ms, however the file it came from looks.
+
+Readers build ``Row`` and ``DeviceTable`` objects; these check themselves, so a table that exists is a sound one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+
+from nagjax.operators import KINDS, Operator
+
+MS_PER_UNIT: Mapping[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3}
+"""Units that a file may declare, and what readers multiply by."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Measured time of one operator.
+
+    Attributes:
+      mean: ms, above 0.
+      std: ms; 0 where the file does not say.
+      count: number of runs behind the mean; 0 where the file does not say.
+      source: where it was read, for example ``"note10/160_lookup_table.yaml:12"``; it stands first in error messages.
+
+    Raises:
+      ValueError: if a number is not one, not finite, or out of range.
+    """
+
+    mean: float
+    std: float = 0.0
+    count: int = 0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        mean, std = self._number("mean"), self._number("std")
+        if mean <= 0:
+            raise self._error("mean", "a time above 0; measure the operator again, or leave the row out")
+        if std < 0:
+            raise self._error("std", "0 or above; leave the field out if it is not known")
+        if isinstance(self.count, bool) or not isinstance(self.count, numbers.Integral) or self.count < 0:
+            raise self._error("count", "an integer, 0 or above; leave the field out if it is not known")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "std", std)
+        object.__setattr__(self, "count", int(self.count))
+
+    def scaled(self, factor: float) -> Row:
+        """The same row with times multiplied by ``factor`` (another unit)."""
+        return self if factor == 1 else dataclasses.replace(self, mean=self.mean * factor, std=self.std * factor)
+
+    def _number(self, field: str) -> float:
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise self._error(field, "a number; no quotes, no unit, a decimal point before an exponent")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self._error(field, "a finite number; measure the operator again, or leave the row out")
+        return number
+
+    def _error(self, field: str, allowed: str) -> ValueError:
+        where = self.source or "device table row"
+        return ValueError(f"{where}: {field} is {getattr(self, field)!r}; it must be {allowed}")
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceTable:
+    """Operator times on one device.
+
+    Attributes:
+      device, runtime, dtype: what was measured with what, for reports; ``"unknown"`` where the file does not say.
+      batch: images a run.
+      unit: ``"ms"``; readers convert.
+      measured: how and when.
+      rows: by ``(Operator.key, network resolution)``; the resolution is None where the table does not distinguish it.
+      unmeasured: kinds of operator that the table's dialect never measures; pricing takes 0 for them and lists them.
+      source: path as the user gave it.
+
+    Raises:
+      ValueError: if there is no row, or a field is not what it must be.
+    """
+
+    device: str
+    runtime: str
+    batch: int
+    dtype: str
+    unit: str
+    measured: str
+    rows: Mapping[tuple[str, int | None], Row]
+    unmeasured: tuple[str, ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        where = self.source or "device table"
+        for name in ("device", "runtime", "dtype", "measured"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError(f'{where}: {name} is {value!r}; it must be text ("unknown" if you do not know)')
+        if isinstance(self.batch, bool) or not isinstance(self.batch, int) or self.batch < 1:
+            raise ValueError(f"{where}: batch is {self.batch!r}; it must be an integer above 0, the images a run")
+        if self.unit != "ms":
+            raise ValueError(f"{where}: unit is {self.unit!r}; a table in memory is in ms, convert with ms_per_unit")
+        if not self.rows:
+            raise ValueError(f"{where}: the table has no rows; give it one row an operator")
+        for kind in self.unmeasured:
+            if kind not in KINDS:
+                raise ValueError(f"{where}: unmeasured names {kind!r}; operator kinds are {', '.join(KINDS)}")
+
+    def lookup(self, operator: Operator) -> Row | None:
+        """The operator's row: at its network resolution where the table distinguishes it; None if missing."""
+        row = self.rows.get((operator.key, operator.resolution))
+        return row if row is not None else self.rows.get((operator.key, None))
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 in hex of what the table says; row order, sources and the path do not count."""
+        rows = [[key, size or 0, row.mean, row.std, row.count] for (key, size), row in self.rows.items()]
+        head = [self.device, self.runtime, self.batch, self.dtype, self.unit, self.measured, sorted(self.unmeasured)]
+        return hashlib.sha256(json.dumps([head, sorted(rows)]).encode()).hexdigest()
+
+
+def ms_per_unit(unit: object, where: str) -> float:
+    """What times in ``unit`` are multiplied by to give ms.
+
+    >>> ms_per_unit("us", "table.json")
+    0.001
+
+    Raises:
+      ValueError: if the unit is not known.
+    """
+    if not isinstance(unit, str) or unit not in MS_PER_UNIT:
+        raise ValueError(f"{where}: unit is {unit!r}; allowed: {', '.join(MS_PER_UNIT)}; declare the unit of the times")
+    return MS_PER_UNIT[unit]
+
+
+def foreign_table(where: str, wanted: str, found: Iterable[str]) -> ValueError:
+    """The error for a table that has no operator at all of the space, with one example of either side."""
+    example = next(iter(found), None)
+    return ValueError(
+        f"{where}: has none of the space's operators; it is a table of another space, width or resolution. "
+        f"Looked for, for example, {wanted!r}; the file has, for example, {example!r}. "
+        "Give the space the settings that were measured, or give the table of this space"
+    )
