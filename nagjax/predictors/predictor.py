@@ -1,0 +1,104 @@
+"""A predictor: a small network, or an ensemble of them, from the path features of an architecture to its quality.
+
+Parameters are leaves of a pytree: exchanging a predictor for another of the same shape compiles nothing again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron with ReLU and one output.
+
+    Attributes:
+      features: sizes of the hidden layers; empty for a linear model.
+    """
+
+    features: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map inputs float32 ``[B, F]`` to ``[B]``."""
+        for size in self.features:
+            x = nn.relu(nn.Dense(size)(x))
+        return nn.Dense(1)(x)[:, 0]
+
+
+@flax.struct.dataclass
+class Predictor:
+    """A network, or an ensemble of E of them.
+
+    Attributes:
+      params: ``{"network": parameters of module, "offset": [E], "scale": [E]}``; every leaf has a leading axis E. The
+        quality by a member is ``offset + scale * module(features)``, a fraction 0..1.
+      known: bool ``[F]``, path features that it has seen. A problem closes the choices of optional decisions that need an
+        unknown one.
+      module: the network.
+    """
+
+    params: Any
+    known: jax.Array
+    module: MLP = flax.struct.field(pytree_node=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedPredictor:
+    """A predictor and where it is from.
+
+    Attributes:
+      predictor: what a problem uses.
+      report: ``source`` and, where they are known, counts of records and errors on validation records (``kendall_tau``,
+        ``spearman``, ``rmse_points``, ``mae_points``; a point is 0.01 of quality).
+    """
+
+    predictor: Predictor
+    report: Mapping[str, float | int | str]
+
+
+def predict(predictor: Predictor, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Quality of architectures, differentiable with respect to their features.
+
+    Args:
+      predictor: one network or an ensemble.
+      features: path features float32 ``[B, F]``.
+
+    Returns:
+      Mean and standard deviation over the members, fractions float32 ``[B]``; the deviation of a single network is 0.
+
+    >>> layer = {"kernel": jnp.array([[[2.0]], [[4.0]]]), "bias": jnp.zeros((2, 1))}
+    >>> params = {"network": {"params": {"Dense_0": layer}}, "offset": jnp.array([0.5, 0.5]), "scale": jnp.full(2, 0.1)}
+    >>> mean, std = predict(Predictor(params, jnp.ones(1, bool), MLP(())), jnp.ones((1, 1)))
+    >>> round(float(mean[0]), 3), round(float(std[0]), 3)
+    (0.8, 0.1)
+    """
+    members = predictor.params["offset"].shape[0]
+    # One plain matrix product a member and layer: on a CPU that is faster than a batched one.
+    outputs = [_member(predictor, index, features) for index in range(members)]
+    if members == 1:
+        return outputs[0], jnp.zeros_like(outputs[0])
+    stacked = jnp.stack(outputs)
+    mean = stacked.mean(0)
+    variance = jnp.square(stacked - mean[None]).mean(0)
+    # The derivative of a square root at 0 is infinite: where all members agree the deviation is the constant 0.
+    spread = variance > 0
+    return mean, jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1.0)), 0.0)
+
+
+def objective(predictor: Predictor, features: jax.Array, pessimism: jax.Array | float) -> jax.Array:
+    """What is maximised: ``mean - pessimism * std``, ``[B]``, of path features ``[B, F]``."""
+    mean, std = predict(predictor, features)
+    return mean - pessimism * std
+
+
+def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:
+    own = jax.tree.map(lambda leaf: leaf[index], predictor.params)
+    output: jax.Array = predictor.module.apply(own["network"], features)
+    return own["offset"] + own["scale"] * output
