@@ -1,0 +1,63 @@
+# `make quickstart` and `make test` are the two to know; both make their own environment.
+#   PYTHON  the interpreter to make it with (3.11 or newer)      VENV  where the environment goes
+#   DATA    quickstart: a folder with the OFA MobileNetV3 files   PYTEST_FLAGS  more for pytest
+CANDIDATES := python3 python3.13 python3.12 python3.11
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(IS_RECENT)' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST_FLAGS ?=
+
+DATA ?=
+OUT ?= runs/quickstart
+QUICKSTART := $(BIN)/python -m experiments.run
+
+.PHONY: help env quickstart style types test test-all format clean
+help:
+	@echo "make quickstart [DATA=folder] | test | test-all | format | clean"
+
+env: $(VENV)/.complete
+
+$(VENV)/.complete: pyproject.toml
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(IS_RECENT)' || { echo "nagjax needs Python 3.11 or newer\
+	 and found none among '$(or $(PYTHON),$(CANDIDATES))': give one with PYTHON=path/to/python"; exit 1; }
+	@echo "Installing into $(VENV) (about a minute, 900 MB)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable '.[dev,parquet,bench]'
+	@touch $@
+
+quickstart: env
+	@if [ -n "$(DATA)" ]; then \
+	  $(QUICKSTART) --flagfile=experiments/flags/note10.flags --data_dir="$(DATA)" --out="$(OUT)"; \
+	elif [ -d nagjax/data/default ]; then \
+	  $(QUICKSTART) --flagfile=experiments/flags/default.flags --out="$(OUT)"; \
+	else \
+	  echo "The embedded default data is not shipped yet: run 'make quickstart DATA=folder' with a folder that\
+	 holds the OFA MobileNetV3 tables and predictor."; exit 1; \
+	fi
+
+style: env
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: env
+	@$(BIN)/mypy
+
+# The import rule and the smoke test of the built wheel are tests like the others: test_imports.py, test_wheel.py.
+test: style types
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-all:
+	@set -e; for v in 3.11 3.12 3.13; do p=python$$v; \
+	  $$p -c '' 2>/dev/null || p=$$(PYENV_VERSION=$$v pyenv which python); \
+	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v; \
+	done
+
+format: env
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-3.* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,125 @@
+"""The registry: controllers, spaces, predictors and device formats, found by name among the installed distributions.
+
+A distribution registers a plugin with an entry point in its packaging metadata; ours do the same::
+
+    [project.entry-points."nagjax.controllers"]
+    mine = "my_package:make"
+
+================  =========================  ==========================================================
+kind              entry-point group          what the entry point names
+================  =========================  ==========================================================
+controllers       nagjax.controllers         ``make(spec, **static) -> Controller``
+spaces            nagjax.spaces              ``make(**settings) -> Space``
+predictors        nagjax.predictors          a reader of a predictor's file
+device_formats    nagjax.device_formats      a reader of a device table's file
+================  =========================  ==========================================================
+
+Nothing is imported until it is loaded, and nothing is remembered between calls: a plugin that raises on import, or a
+name that two distributions claim, stops only those who ask for it, and ``broken`` lists it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+KINDS = ("controllers", "spaces", "predictors", "device_formats")
+
+
+class PluginError(ValueError):
+    """A plugin that is not known, not unique or not loadable; the message says which and what to do."""
+
+
+def names(kind: str) -> list[str]:
+    """Names of one of ``KINDS`` that exactly one distribution registers, sorted.
+
+    Raises:
+      PluginError: if there is no such kind.
+    """
+    return sorted(available(kind))
+
+
+def available(kind: str) -> Mapping[str, EntryPoint]:
+    """The entry point of every name that exactly one distribution registers; nothing is imported.
+
+    Raises:
+      PluginError: if there is no such kind.
+    """
+    return {name: claims[0] for name, claims in _claims(kind).items() if len(claims) == 1}
+
+
+def load(kind: str, name: str) -> Callable[..., Any]:
+    """The callable registered under ``name``.
+
+    Args:
+      kind: one of ``KINDS``.
+      name: a name that ``names(kind)`` lists.
+
+    Raises:
+      PluginError: if the kind or name is unknown (the nearest name is suggested), two distributions register the name,
+        or the plugin raises on import or is not callable.
+    """
+    found = _claims(kind)
+    if not found:
+        raise PluginError(
+            f"no {kind} are registered: install the library with its entry points, `pip install .` in its checkout "
+            f"(again after an entry point was added), or a distribution with entry points in the group nagjax.{kind}"
+        )
+    if name not in found:
+        raise PluginError(_unknown(f"{kind}: {name!r} is not registered", name, found))
+    return _import(kind, name, found[name])
+
+
+def broken(kind: str) -> Mapping[str, str]:
+    """Why each name that cannot be used cannot be used; imports every plugin of the kind.
+
+    Raises:
+      PluginError: if there is no such kind.
+    """
+    errors = {}
+    for name, claims in sorted(_claims(kind).items()):
+        try:
+            _import(kind, name, claims)
+        except PluginError as error:
+            errors[name] = str(error)
+    return errors
+
+
+def _claims(kind: str) -> dict[str, list[EntryPoint]]:
+    """Entry points by name. One distribution met twice (an editable install beside a copy on the path) claims once."""
+    if kind not in KINDS:
+        raise PluginError(_unknown(f"{kind!r} is not a kind of plugin", kind, KINDS))
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for entry in entry_points(group=f"nagjax.{kind}"):
+        found.setdefault(entry.name, {}).setdefault(_owner(entry), entry)
+    return {name: list(owners.values()) for name, owners in found.items()}
+
+
+def _import(kind: str, name: str, claims: list[EntryPoint]) -> Callable[..., Any]:
+    if len(claims) > 1:
+        owners = " and ".join(sorted(f"{_owner(entry)} ({entry.value})" for entry in claims))
+        raise PluginError(f"{kind}: {name!r} is registered by two distributions, {owners}: uninstall or rename one")
+    entry = claims[0]
+    place = f"{kind}: {name!r} of distribution {_owner(entry)} ({entry.value})"
+    try:
+        plugin = entry.load()
+    except Exception as error:  # whatever a stranger's module raises is reported under the plugin's name
+        raise PluginError(
+            f"{place} cannot be imported: {type(error).__name__}: {error}; repair or uninstall it"
+        ) from error
+    if not callable(plugin):
+        raise PluginError(f"{place} is not callable: the entry point must name a function, as module:function")
+    return plugin
+
+
+def _owner(entry: EntryPoint) -> str:
+    return (entry.dist.name if entry.dist else None) or "(unnamed)"
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    ordered = sorted(known)
+    near = difflib.get_close_matches(name.lower(), ordered, n=1, cutoff=0.5)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{what}{hint}; known: {', '.join(ordered)}"

@@ -1,0 +1,38 @@
+"""Settings of every test: two CPU devices, no silent promotion of ranks; and the public data sets."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before jax is imported: the device count is read once, when the backend starts.
+_DEVICES = "--xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), _DEVICES])
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def strict_dtypes() -> Iterator[None]:
+    """No silent promotion of types within a test; not for all tests, since optax's own updates need promotion."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """``shared_data("ofa_mobilenet_v3/i7-8700k.yaml")``: the path of a public data file; skips the test without it."""
+    folder = Path(os.environ.get("NAGJAX_DATA", ROOT.parent / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"needs {name}: set NAGJAX_DATA to the folder that holds it")
+        return path
+
+    return find

@@ -1,0 +1,43 @@
+"""What the tracked files must not contain."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PRIVATE = re.compile(r"(?<![\w.~$})>])(?:/(?:home|root|Users|work|mnt)/\w|[A-Z]:\\Users)")
+"""An absolute path of somebody's home or work folder; `../work/x` and `site.org/home/x` are not."""
+
+
+def tracked_files() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name]
+
+
+def text_of(path: Path) -> str:
+    """Text of a file; empty where it is binary or was deleted but not yet committed."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, FileNotFoundError):
+        return ""
+
+
+def test_no_tracked_text_file_holds_a_private_absolute_path():
+    files = tracked_files()
+    assert files
+    faults = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in files
+        for number, line in enumerate(text_of(path).splitlines(), 1)
+        if PRIVATE.search(line)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(("text", "private"), [("../{}/x", False), ("a.org/{}/x", False), ("'/{}/me'", True)])
+def test_the_pattern_tells_private_paths(text, private):
+    assert all(bool(PRIVATE.search(text.format(name))) is private for name in ("home", "work", "root"))
