@@ -17,7 +17,7 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """Round ``value`` to a multiple of ``divisor`` without losing more than 10 % (MobileNetV2 reference code).
 
     >>> make_divisible(16 * 1.2), make_divisible(40 * 1.2), make_divisible(3)
-    (16, 48, 8)
+    (24, 48, 8)
     """
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
@@ -37,8 +37,9 @@ class Operator:
       activation: one of ``ACTIVATIONS``.
       skip: an ``mbconv`` with a residual connection.
       norm: a batch norm follows each convolution; a ``linear`` has a bias instead.
-      resolution: side of the input of the network it stands in, pixels; 0 where the space has no such decision. Tables exported
-        one network resolution at a time price an operator by it; everything else ignores it, and the key leaves it out.
+      resolution: side of the input of the network it stands in, pixels; 0 where the space has no such decision. Tables
+        exported one network resolution at a time price an operator by it; everything else ignores it, and the key
+        leaves it out.
     """
 
     kind: str
@@ -104,7 +105,8 @@ def parse_key(key: str) -> Operator:
     """
     match = _KEY.fullmatch(key)
     if match is None:
-        raise ValueError(f"{key!r} does not name an operator; an example of the form is {Operator('pool', 7, 1, 960, 960, 7, norm=False).key!r}")
+        example = Operator("pool", 7, 1, 960, 960, 7, norm=False).key
+        raise ValueError(f"{key!r} does not name an operator; an example of the form is {example!r}")
     return Operator(
         kind=match["kind"],
         in_size=int(match["in"]),
@@ -154,5 +156,7 @@ def params(op: Operator) -> int:
         return (op.kernel**2 * op.in_channels + norm) * op.out_channels
     expand = (op.in_channels + norm) * op.mid_channels if op.mid_channels != op.in_channels else 0
     depthwise = (op.kernel**2 + norm) * op.mid_channels
-    squeeze = 2 * op.mid_channels * op.squeeze_channels + op.mid_channels + op.squeeze_channels if op.squeeze_excite else 0
+    squeeze = (
+        2 * op.mid_channels * op.squeeze_channels + op.mid_channels + op.squeeze_channels if op.squeeze_excite else 0
+    )
     return expand + depthwise + squeeze + (op.mid_channels + norm) * op.out_channels

@@ -1,9 +1,10 @@
-"""The NAS-Bench-Macro space (Su et al., arXiv 2103.11922): 8 layers of identity, MBConv ratio 3 kernel 3, MBConv ratio 6 kernel 5.
+"""The NAS-Bench-Macro space (Su et al., arXiv 2103.11922): 8 layers of identity or one of two inverted bottlenecks.
 
-Three stages of 2, 3 and 3 layers on CIFAR images. Within a stage the layers after the first keep their shape, so an identity
-may stand anywhere among them without changing the network: 6,561 strings, 3,969 distinct networks. The trellis keeps those
-whose identities come last; ``parse`` accepts every string and puts them there. The identity of a stage's first layer, where
-shapes change, is a 1x1 convolution of stride 2.
+The bottlenecks have ratio 3 and kernel 3, or ratio 6 and kernel 5. Three stages of 2, 3 and 3 layers on CIFAR images.
+Within a stage the layers after the first keep their shape, so an identity may stand anywhere among them without
+changing the network: 6,561 strings, 3,969 distinct networks. The trellis keeps those whose identities come last;
+``parse`` accepts every string and puts them there. The identity of a stage's first layer, where shapes change, is a
+1x1 convolution of stride 2.
 Text: 8 digits 0 (identity), 1, 2. MAdds and parameters equal those of the published data exactly.
 """
 
@@ -32,7 +33,8 @@ def make() -> Space:
         version=1,
         settings={},
         decisions=tuple(
-            Decision(f"layer{t + 1}", "layer", tuple({"operation": choice} for choice in CHOICES)) for t in range(LAYERS)
+            Decision(f"layer{t + 1}", "layer", tuple({"operation": choice} for choice in CHOICES))
+            for t in range(LAYERS)
         ),
         trellis=graph,
         operators=operators,
@@ -64,7 +66,9 @@ def _operators(stage: int, first: bool, choice: int) -> tuple[Operator, ...]:
         return (Operator("conv", side, size, inputs, outputs, 1, stride),) if first else ()
     kernel, ratio = ((3, 3), (5, 6))[choice - 1]
     return (
-        Operator("mbconv", side, size, inputs, outputs, kernel, stride, inputs * ratio, activation="relu6", skip=not first),
+        Operator(
+            "mbconv", side, size, inputs, outputs, kernel, stride, inputs * ratio, activation="relu6", skip=not first
+        ),
     )
 
 
@@ -91,5 +95,7 @@ def _describe(tokens: Sequence[int]) -> str:
     lines = []
     for stage, (first, length) in enumerate(zip(FIRST, STAGES, strict=True)):
         names = ", ".join(CHOICES[tokens[t]] for t in range(first, first + length))
-        lines.append(f"stage {stage + 1} ({SIZES[stage + 1]} x {SIZES[stage + 1]}, {CHANNELS[stage + 1]} channels): {names}")
+        lines.append(
+            f"stage {stage + 1} ({SIZES[stage + 1]} x {SIZES[stage + 1]}, {CHANNELS[stage + 1]} channels): {names}"
+        )
     return "\n".join(lines)

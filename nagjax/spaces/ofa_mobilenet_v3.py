@@ -1,9 +1,10 @@
-"""The once-for-all MobileNetV3 space (Cai et al., arXiv 1908.09791; PNAG, arXiv 2210.07634): resolution, depth, kernel, ratio.
+"""The once-for-all MobileNetV3 space (Cai et al., arXiv 1908.09791; PNAG, arXiv 2210.07634).
 
-Five units of two to four inverted bottlenecks; each picks one of 9 (kernel, expand ratio) pairs. The resolution, 96 to 256 in
-steps of 4, is the first decision: a problem opens the resolutions that its table and predictor both know.
-Text: ``depths:kernels:ratios:resolution``, the form of the released PNAG networks plus the resolution; kernels and ratios
-have 20 entries, those beyond a unit's depth are 0. Without the last field the resolution is 224, as it is in the paper.
+Five units of two to four inverted bottlenecks; each picks one of 9 (kernel, expand ratio) pairs. The resolution, 96 to
+256 in steps of 4, is the first decision: a problem opens the resolutions that its table and predictor both know.
+Text: ``depths:kernels:ratios:resolution``, the form of the released PNAG networks plus the resolution; kernels and
+ratios have 20 entries, those beyond a unit's depth are 0. Without the last field the resolution is 224, as it is in the
+paper.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Hashable, Sequence
+from typing import cast
 
 from nagjax.operators import Operator, make_divisible
 from nagjax.spaces import trellis as tl
@@ -69,13 +71,11 @@ def _decisions() -> tuple[Decision, ...]:
 
 def _edges(channels: tuple[int, ...], t: int, node: Hashable) -> list[tl.Edge]:
     if t == 0:
-        return [
-            tl.Edge(c, r, _frame(channels, r), (_RESOLUTION_BASE + c,)) for c, r in enumerate(RESOLUTIONS)
-        ]
+        return [tl.Edge(c, r, _frame(channels, r), (_RESOLUTION_BASE + c,)) for c, r in enumerate(RESOLUTIONS)]
     unit, position = divmod(t - 1, 1 + SLOTS)
     if position == 0:
         return [tl.Edge(c, (node, depth)) for c, depth in enumerate(DEPTHS)]
-    resolution, remaining = node  # type: ignore[misc]
+    resolution, remaining = cast("tuple[int, int]", node)
     slot = position - 1
     following = resolution if slot == SLOTS - 1 else (resolution, max(remaining - 1, 0))
     if remaining == 0:
@@ -141,7 +141,9 @@ def _block(channels: tuple[int, ...], resolution: int, unit: int, slot: int, ker
 def _parse(text: str) -> list[int]:
     fields = text.split(":")
     if len(fields) not in (3, 4):
-        raise ValueError(f"architecture {text!r} has {len(fields)} fields; the form is depths:kernels:ratios[:resolution]")
+        raise ValueError(
+            f"architecture {text!r} has {len(fields)} fields; the form is depths:kernels:ratios[:resolution]"
+        )
     depths, kernels, ratios = (_numbers(text, field) for field in fields[:3])
     resolution = _numbers(text, fields[3]) if len(fields) == 4 else [PUBLISHED_RESOLUTION]
     for name, values, length in (("depths", depths, UNITS), ("kernels", kernels, 20), ("ratios", ratios, 20)):

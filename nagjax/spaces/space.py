@@ -20,8 +20,8 @@ class Decision:
       name: unique within the space, for example ``"unit2.depth"``.
       kind: decisions of one kind share their choices and a head of the policy, for example ``"depth"``.
       choices: for each choice its attributes, for example ``{"kernel": 3, "ratio": 6}``.
-      optional: a device table or predictor may lack some choices altogether (a resolution that was not measured): they are
-        closed. What is missing elsewhere is an error.
+      optional: a device table or predictor may lack some choices altogether (a resolution that was not measured): they
+        are closed. What is missing elsewhere is an error.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Space:
         return self.path_values(tokens, padded[self.trellis.operators].sum(-1)).sum(-1)
 
     def features(self, tokens: np.ndarray) -> np.ndarray:
-        """Path features float32 ``[B, F]`` of tokens ``[B, T]``: how often each feature is switched on along the path."""
+        """Path features float32 ``[B, F]`` of tokens ``[B, T]``: how often each is switched on along the path."""
         nodes, _ = tl.walk(self.trellis.target, self.trellis.valid, tokens)
         index = self.trellis.features[np.arange(len(self.decisions)), nodes, tokens].reshape(len(tokens), -1)
         out = np.zeros((len(tokens), len(self.feature_names) + 1), np.float32)
@@ -131,8 +131,9 @@ class Space:
     def where(self, conditions: Mapping[str, Any]) -> np.ndarray:
         """Edge mask bool ``[T, S, C]`` of the architectures that satisfy every condition.
 
-        A key is the name of a decision, a kind of decision, or an attribute of choices; a value is one allowed attribute value
-        or a list of them (``{"resolution": 224, "kernel": [3, 5]}``). A name or kind stands for its only attribute.
+        A key is the name of a decision, a kind of decision, or an attribute of choices; a value is one allowed
+        attribute value or a list of them (``{"resolution": 224, "kernel": [3, 5]}``). A name or kind stands for its
+        only attribute.
 
         Raises:
           ValueError: if a key or value is unknown, or nothing satisfies a condition.

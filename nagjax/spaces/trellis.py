@@ -1,16 +1,16 @@
 """The trellis: a search space as a layered graph, and everything that is a sum over a path or a recursion over layers.
 
-An architecture is a path. Layer ``t`` is the t-th decision; a node ``(t, s)`` is what the past still matters for; an edge
-``(t, s, c)`` is taking choice ``c`` there. ``T`` layers, ``S`` nodes a layer (padded), ``C`` choices (padded). The path
-starts at node 0. Arrays here are NumPy and live on the host; the recursions that a jitted caller needs take ``xp=jnp``-
-compatible arrays and are written in ``jax.numpy``.
+An architecture is a path. Layer ``t`` is the t-th decision; a node ``(t, s)`` is what the past still matters for; an
+edge ``(t, s, c)`` is taking choice ``c`` there. ``T`` layers, ``S`` nodes a layer (padded), ``C`` choices (padded). The
+path starts at node 0. Arrays here are NumPy and live on the host; the recursions that a jitted caller needs are written
+in ``jax.numpy``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_EDGES = 8_000_000
 INFINITE = 2**30
-"""Cost to go, in ticks, of a node that cannot be finished: above every path (< 2**30), and twice it still fits int32."""
+"""Cost to go, in ticks, of a node that cannot be finished: above every path; an edge more still fits int32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ def build(
     Args:
       num_layers: T, the number of decisions.
       start: label of the first node; node labels are any hashable value, compared within a layer.
-      edges: ``edges(t, node)`` lists the edges out of a node. A node with the single choice 0 that adds nothing is closed.
+      edges: ``edges(t, node)`` lists the edges out of a node. A node with one choice, 0, that adds nothing is closed.
       num_features: number of path features; feature indices lie below it.
       max_edges: refuse a graph with more padded edges than this.
 
@@ -94,11 +94,15 @@ def build(
             raise ValueError(f"layer {t}: node {nodes[out.index([])]!r} has no choice; every node needs at least one")
         layers.append(out)
         nodes = list(dict.fromkeys(edge.target for row in out for edge in row))
-        size = (t + 1) * max(len(layer) for layer in layers) * max(e.choice + 1 for la in layers for row in la for e in row)
+        size = (
+            (t + 1)
+            * max(len(layer) for layer in layers)
+            * max(e.choice + 1 for la in layers for row in la for e in row)
+        )
         if size > max_edges:
             raise ValueError(
-                f"the trellis passes {max_edges:,} edges at layer {t} ({len(nodes):,} nodes there, for example {nodes[0]!r}): "
-                "let the state remember less, or split the space"
+                f"the trellis passes {max_edges:,} edges at layer {t} ({len(nodes):,} nodes there, "
+                f"for example {nodes[0]!r}): let the state remember less, or split the space"
             )
     return _layout(layers, num_features)
 
@@ -136,14 +140,14 @@ def refine(
       max_edges: as in ``build``.
 
     Returns:
-      The refined trellis; the context of each of its nodes, a tuple a layer; and int32 ``[T, S]``, the node of the original
-      trellis that each refined node stands for.
+      The refined trellis; the context of each of its nodes, a tuple a layer; and int32 ``[T, S]``, the node of the
+      original trellis that each refined node stands for.
     """
     num_layers, _, _ = trellis.shape
     labels: list[list[tuple[int, Hashable]]] = [[(0, start)]]
 
     def edges(t: int, node: Hashable) -> list[Edge]:
-        s, context = node  # type: ignore[misc]
+        s, context = cast("tuple[int, Hashable]", node)
         return [
             Edge(int(c), (int(trellis.target[t, s, c]), update(context, t, s, int(c))))
             for c in np.flatnonzero(trellis.valid[t, s])
@@ -171,15 +175,15 @@ def count(target: np.ndarray, valid: np.ndarray) -> list[list[int]]:
     totals = [[1] * num_nodes]
     for t in reversed(range(num_layers)):
         ahead = totals[0]
-        totals.insert(
-            0, [sum(ahead[target[t, s, c]] for c in np.flatnonzero(valid[t, s])) for s in range(num_nodes)]
-        )
+        totals.insert(0, [sum(ahead[target[t, s, c]] for c in np.flatnonzero(valid[t, s])) for s in range(num_nodes)])
     return totals
 
 
 def sample_uniform(target: np.ndarray, valid: np.ndarray, rng: np.random.Generator, num: int) -> np.ndarray:
     """Tokens int32 ``[num, T]``, exactly uniform over the paths (each choice weighted by its number of completions)."""
     totals = count(target, valid)
+    if not totals[0][0]:
+        raise ValueError("no architecture is left to draw from: every path is masked; allow more choices")
     tokens = np.zeros((num, valid.shape[0]), np.int32)
     nodes = np.zeros(num, np.int64)
     for t in range(valid.shape[0]):
@@ -230,7 +234,9 @@ def enumerate_paths(target: np.ndarray, valid: np.ndarray, limit: int = 1_000_00
     """Every path as tokens int32 ``[N, T]`` in lexicographic order; refuses more than ``limit`` of them."""
     total = count(target, valid)[0][0]
     if total > limit:
-        raise ValueError(f"{total:,} architectures are more than the {limit:,} that are enumerated at most; sample instead")
+        raise ValueError(
+            f"{total:,} architectures are more than the {limit:,} that are enumerated at most; sample instead"
+        )
     prefixes, nodes = np.zeros((1, 0), np.int32), np.zeros(1, np.int32)
     for t in range(valid.shape[0]):
         rows, choices = np.nonzero(valid[t, nodes])
