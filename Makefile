@@ -6,7 +6,7 @@ IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(IS_RECENT)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST_FLAGS ?=
 
 DATA ?=
@@ -22,7 +22,7 @@ env: $(VENV)/.complete
 $(VENV)/.complete: pyproject.toml
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(IS_RECENT)' || { echo "nagjax needs Python 3.11 or newer\
 	 and found none among '$(or $(PYTHON),$(CANDIDATES))': give one with PYTHON=path/to/python"; exit 1; }
-	@echo "Installing into $(VENV) (about a minute, 900 MB)"
+	@echo "Installing into $(VENV) (about a minute, 1.2 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --editable '.[dev,parquet,bench]'
 	@touch $@

@@ -88,19 +88,19 @@ def broken(kind: str) -> Mapping[str, str]:
 
 
 def _claims(kind: str) -> dict[str, list[EntryPoint]]:
-    """Entry points by name. One distribution met twice (an editable install beside a copy on the path) claims once."""
+    """Entry points by name. Of a distribution met twice (an editable install beside a copy) importlib keeps one."""
     if kind not in KINDS:
         raise PluginError(_unknown(f"{kind!r} is not a kind of plugin", kind, KINDS))
-    found: dict[str, dict[str, EntryPoint]] = {}
+    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for entry in entry_points(group=f"nagjax.{kind}"):
-        found.setdefault(entry.name, {}).setdefault(_owner(entry), entry)
-    return {name: list(owners.values()) for name, owners in found.items()}
+        found.setdefault(entry.name, {}).setdefault((_owner(entry), entry.value), entry)
+    return {name: list(claims.values()) for name, claims in found.items()}
 
 
 def _import(kind: str, name: str, claims: list[EntryPoint]) -> Callable[..., Any]:
     if len(claims) > 1:
         owners = " and ".join(sorted(f"{_owner(entry)} ({entry.value})" for entry in claims))
-        raise PluginError(f"{kind}: {name!r} is registered by two distributions, {owners}: uninstall or rename one")
+        raise PluginError(f"{kind}: {name!r} is registered more than once, by {owners}: uninstall or rename one")
     entry = claims[0]
     place = f"{kind}: {name!r} of distribution {_owner(entry)} ({entry.value})"
     try:

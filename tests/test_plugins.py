@@ -87,6 +87,14 @@ def test_the_same_distribution_seen_twice_is_one(install):
     assert "twice" not in plugins.broken(KIND)
 
 
+@pytest.mark.parametrize(("second", "fine"), [("seen_twice:make", True), ("seen_twice:other", False)])
+def test_a_line_repeated_in_one_distribution_is_one_but_two_meanings_are_not(install, second, fine):
+    folder = install("repeats", {"repeated": "seen_twice:make"}, {"seen_twice": GOOD})
+    with (folder / "repeats-1.0.dist-info" / "entry_points.txt").open("a") as file:
+        file.write(f"repeated = {second}\n")
+    assert ("repeated" in plugins.names(KIND)) is fine
+
+
 def test_an_unknown_name_suggests_the_nearest(install):
     install("far", {"simulated_annealing": "far_module:make"}, {"far_module": GOOD})
     with pytest.raises(plugins.PluginError, match=r"'Simulated_anealing' .*mean 'simulated_annealing'\?.*known: "):
