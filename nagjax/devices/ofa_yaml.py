@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nagjax.devices.table import DeviceTable, Row, foreign_table
+from nagjax.devices.table import DeviceTable, Row, checked_time, foreign_table
 from nagjax.devices.yaml_rows import read_rows
 from nagjax.operators import Operator
 
@@ -136,7 +136,7 @@ def _note10_files(path: Path) -> list[tuple[int, Path]]:
 def _row(key: str, line: int, fields: Mapping[str, Any], file: Path) -> Row:
     source = f"{file}:{line}"
     try:
-        variance = Row(1.0, fields["var"], 0, source).std if "var" in fields else 0.0
+        variance = checked_time(fields.get("var", 0.0), "var", source)
         return Row(fields["mean"], fields.get("std", math.sqrt(variance)), fields.get("count", 0), source)
     except ValueError as error:
         raise ValueError(f"{error} (operator {key!r})") from None

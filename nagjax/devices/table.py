@@ -38,36 +38,19 @@ class Row:
     source: str = ""
 
     def __post_init__(self) -> None:
-        mean, std = self._number("mean"), self._number("std")
-        if mean <= 0:
-            raise self._error("mean", "a time above 0; measure the operator again, or leave the row out")
-        if std < 0:
-            raise self._error("std", "0 or above; leave the field out if it is not known")
-        if isinstance(self.count, bool) or not isinstance(self.count, numbers.Integral) or self.count < 0:
-            raise self._error("count", "an integer, 0 or above; leave the field out if it is not known")
-        object.__setattr__(self, "mean", mean)
-        object.__setattr__(self, "std", std)
-        object.__setattr__(self, "count", int(self.count))
+        where = self.source or "device table row"
+        object.__setattr__(self, "mean", checked_time(self.mean, "mean", where, above=True))
+        object.__setattr__(self, "std", checked_time(self.std, "std", where))
+        count = self.count
+        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 0:
+            raise ValueError(
+                f"{where}: count is {count!r}; it must be an integer, 0 or above, or left out if not known"
+            )
+        object.__setattr__(self, "count", int(count))
 
     def scaled(self, factor: float) -> Row:
         """The same row with times multiplied by ``factor`` (another unit)."""
         return self if factor == 1 else dataclasses.replace(self, mean=self.mean * factor, std=self.std * factor)
-
-    def _number(self, field: str) -> float:
-        value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise self._error(field, "a number; no quotes, no unit, a decimal point before an exponent")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            raise self._error(field, "a finite number; measure the operator again, or leave the row out")
-        return number
-
-    def _error(self, field: str, allowed: str) -> ValueError:
-        where = self.source or "device table row"
-        return ValueError(f"{where}: {field} is {getattr(self, field)!r}; it must be {allowed}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +107,28 @@ class DeviceTable:
         rows = [[key, size or 0, row.mean, row.std, row.count] for (key, size), row in self.rows.items()]
         head = [self.device, self.runtime, self.batch, self.dtype, self.unit, self.measured, sorted(self.unmeasured)]
         return hashlib.sha256(json.dumps([head, sorted(rows)]).encode()).hexdigest()
+
+
+def checked_time(value: object, field: str, where: str, above: bool = False) -> float:
+    """``value`` as a float, if it is a finite number of 0 or above (``above``: above 0).
+
+    Raises:
+      ValueError: otherwise, naming ``where``, the field, what it is and what it must be.
+    """
+    place = f"{where}: {field} is {value!r}; it must be"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{place} a number: no quotes, no unit, a decimal point before an exponent")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{place} a finite number; measure the operator again, or leave the row out")
+    if above and number <= 0:
+        raise ValueError(f"{place} a time above 0; measure the operator again, or leave the row out")
+    if number < 0:
+        raise ValueError(f"{place} 0 or above; leave the field out if it is not known")
+    return number
 
 
 def ms_per_unit(unit: object, where: str) -> float:
