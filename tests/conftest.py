@@ -11,10 +11,15 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# A busy machine is no failure, and a commit that passed passes again.
+settings.register_profile("nagjax", deadline=None, derandomize=True)
+settings.load_profile("nagjax")
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Trellis:
     """The graph as padded index arrays.
 
     Attributes:
-      target: int32 ``[T, S, C]``, node of layer ``t + 1`` (0 where not valid).
+      target: int32 ``[T, S, C]``, node of layer ``t + 1`` (0 where not valid, and in the last layer: there is one end).
       valid: bool ``[T, S, C]``, whether the edge exists.
       open: bool ``[T, S]``, whether the node is a decision; a closed node has one forced choice, 0.
       operators: int32 ``[T, S, C, M]``, indices into the space's operators, padded with their number.
@@ -121,7 +121,8 @@ def _layout(layers: list[list[list[Edge]]], num_features: int) -> tuple[Trellis,
         for s, row in enumerate(layer):
             is_open[t, s] = len(row) > 1 or bool(row[0].operators or row[0].features)
             for edge in row:
-                target[t, s, edge.choice] = following[edge.target]
+                # Every path ends at node 0: end labels may outnumber the nodes of a layer, and nothing asks for them.
+                target[t, s, edge.choice] = following[edge.target] if t + 1 < len(layers) else 0
                 valid[t, s, edge.choice] = True
                 op_index[t, s, edge.choice, : len(edge.operators)] = [operators[op] for op in edge.operators]
                 feature_index[t, s, edge.choice, : len(edge.features)] = edge.features

@@ -1,0 +1,106 @@
+"""Operators: arithmetic worked by hand, keys that read back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagjax.operators import ACTIVATIONS, KINDS, Operator, madds, make_divisible, params, parse_key
+
+sizes = st.integers(1, 512)
+operators = st.builds(
+    Operator,
+    kind=st.sampled_from(KINDS),
+    in_size=sizes,
+    out_size=sizes,
+    in_channels=sizes,
+    out_channels=sizes,
+    kernel=st.integers(1, 9),
+    stride=st.integers(1, 2),
+    mid_channels=st.integers(0, 1024),
+    squeeze_excite=st.booleans(),
+    activation=st.sampled_from(ACTIVATIONS),
+    skip=st.booleans(),
+    norm=st.booleans(),
+)
+
+
+@given(operators)
+def test_keys_read_back(op):
+    assert parse_key(op.key) == op
+
+
+@given(operators, operators)
+def test_different_operators_have_different_keys(first, second):
+    assert (first.key == second.key) == (first == second)
+
+
+def test_the_key_leaves_the_network_resolution_out():
+    assert Operator("conv", 8, 8, 3, 4, resolution=32).key == Operator("conv", 8, 8, 3, 4, resolution=64).key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "conv",
+        "conv-8x8x3-8x8x4",
+        "conv-8x9x3-8x8x4-k1-s1",
+        "conv-8x8x3-8x8x4-k1-s1-bn-skip",
+        "conv-8x8x3-8x8x4-k1-s1 ",
+    ],
+)
+def test_a_text_that_is_no_key_is_refused_with_an_example(key):
+    with pytest.raises(ValueError, match="does not name an operator; an example of the form is 'pool-7x7x960") as error:
+        parse_key(key)
+    assert repr(key) in str(error.value)
+
+
+def test_unknown_kinds_and_activations_are_refused_with_the_known():
+    with pytest.raises(ValueError, match="'warp' is not one of conv, mbconv"):
+        Operator("warp", 1, 1, 1, 1)
+    with pytest.raises(ValueError, match="'gelu' is not one of none, relu"):
+        Operator("conv", 1, 1, 1, 1, activation="gelu")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(3, 8), (12, 16), (20, 24), (19.2, 24), (32, 32), (44, 48), (36.1, 40)]
+)
+def test_make_divisible(value, expected):
+    assert make_divisible(value) == expected
+
+
+@given(st.floats(8, 5000))
+def test_make_divisible_loses_at_most_a_tenth(value):
+    assert make_divisible(value) % 8 == 0
+    assert 0.9 * value <= make_divisible(value) <= value + 8
+
+
+# Input 4x4x8, expanded to 16 channels, output 2x2x8: expand 8*16*16, depthwise 9*16*4, project 16*8*4.
+BLOCK = Operator("mbconv", 4, 2, 8, 8, kernel=3, stride=2, mid_channels=16)
+CASES = [
+    # 9 * 3 * 8 multiplications at each of 16 outputs; 9 * 3 * 8 weights, scale and offset of 8 channels
+    (Operator("conv", 8, 4, 3, 8, kernel=3, stride=2), 9 * 3 * 8 * 16, 9 * 3 * 8 + 16),
+    (Operator("conv", 1, 1, 3, 8, norm=False), 24, 24),
+    (Operator("linear", 1, 1, 5, 7, norm=False), 35, 42),
+    (Operator("pool", 7, 1, 9, 9, kernel=7, norm=False), 0, 0),
+    (Operator("identity", 7, 7, 9, 9), 0, 0),
+    (BLOCK, 2048 + 576 + 512, (8 + 2) * 16 + (9 + 2) * 16 + (16 + 2) * 8),
+    # mid == in: no expansion
+    (Operator("mbconv", 4, 4, 8, 8, kernel=3, mid_channels=8), 9 * 8 * 16 + 64 * 16, 11 * 8 + 10 * 8),
+    # squeeze-excite of 64 channels through 16: two matrices, two biases
+    (
+        Operator("mbconv", 1, 1, 64, 8, kernel=1, mid_channels=64, squeeze_excite=True),
+        64 + 2 * 64 * 16 + 64 * 8,
+        3 * 64 + 2 * 64 * 16 + 64 + 16 + 66 * 8,
+    ),
+]
+
+
+@pytest.mark.parametrize(("op", "expected", "_"), CASES, ids=lambda case: getattr(case, "key", None))
+def test_madds_by_hand(op, expected, _):
+    assert madds(op) == expected
+
+
+@pytest.mark.parametrize(("op", "_", "expected"), CASES, ids=lambda case: getattr(case, "key", None))
+def test_params_by_hand(op, _, expected):
+    assert params(op) == expected
