@@ -1,0 +1,305 @@
+"""The spaces: text forms, canonical tokens, masks, exact counts; and their numbers against published data."""
+
+import csv
+import functools
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagjax import operators as ops
+from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
+from nagjax.spaces import trellis as tl
+
+MACRO, OFA = nas_bench_macro.make(), ofa_mobilenet_v3.make(1.2)
+SPACES = pytest.mark.parametrize("space", [MACRO, OFA], ids=lambda space: space.name)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@functools.cache
+def pool(space):
+    return space.sample(np.random.default_rng(0), 1024)
+
+
+def draw(space, seed, num=8):
+    """Some of a fixed sample: drawing anew for every example would take most of the time."""
+    return np.random.default_rng(seed).choice(pool(space), num)
+
+
+def refused(*parts):
+    """The error's message names every part, in this order."""
+    return pytest.raises(ValueError, match="(?s)" + ".*".join(re.escape(str(part)) for part in parts))
+
+
+def ofa_text(row):
+    """Text of a row of the published files, whose fields are separated by blanks."""
+    fields = [row[name].replace(" ", ",") for name in ("d", "ks", "e")]
+    return ":".join(fields + [row[name] for name in ("resolution",) if name in row])
+
+
+# Every space
+
+
+@SPACES
+@given(seed=seeds)
+def test_text_round_trip(space, seed):
+    for tokens in draw(space, seed):
+        assert space.parse(space.format(tokens)).tolist() == tokens.tolist()
+        assert space.parse(f" {space.format(tokens)}\n").tolist() == tokens.tolist()
+
+
+@SPACES
+@given(seed=seeds)
+def test_canonical_clears_closed_decisions_only(space, seed):
+    tokens = draw(space, seed)
+    nodes, _ = tl.walk(space.trellis.target, space.trellis.valid, tokens)
+    is_open = space.trellis.open[np.arange(tokens.shape[1]), nodes]
+    assert (tokens[~is_open] == 0).all()
+    disturbed = np.where(is_open, tokens, 1)
+    assert (space.canonical(disturbed) == tokens).all()
+    assert (disturbed[~is_open] == 1).all(), "the argument is left alone"
+
+
+@SPACES
+def test_tokens_outside_the_space_are_refused(space):
+    tokens = draw(space, 0)
+    with refused("shape", f"[B, {len(space.decisions)}]"):
+        space.check(tokens[:, :-1])
+    with refused("shape"):
+        space.check(tokens[0])
+    for wrong in (-1, 99):
+        broken = tokens.copy()
+        broken[3, 0] = wrong
+        with refused("row 3", space.name, wrong):
+            space.canonical(broken)
+        with refused(space.name, wrong):
+            space.format(broken[3])
+
+
+@SPACES
+def test_decisions_match_the_trellis(space):
+    layers, _, choices = space.trellis.shape
+    assert len(space.decisions) == layers == len({decision.name for decision in space.decisions})
+    assert max(len(decision.choices) for decision in space.decisions) == choices
+    kinds = {decision.kind: decision.choices for decision in space.decisions}
+    for t, decision in enumerate(space.decisions):
+        assert kinds[decision.kind] == decision.choices
+        assert space.trellis.valid[t].any(0).nonzero()[0].tolist() == list(range(len(decision.choices)))
+    assert len(set(space.feature_names)) == len(space.feature_names)
+    assert len(set(space.operators)) == len(space.operators)
+
+
+@SPACES
+@given(seed=seeds)
+def test_features_and_operator_sums_follow_the_path(space, seed):
+    """Worked edge by edge in plain Python."""
+    (tokens,) = draw(space, seed, 1)
+    node, features, values = 0, np.zeros(len(space.feature_names)), np.arange(1, len(space.operators) + 1)
+    total = 0
+    for t, c in enumerate(tokens):
+        total += sum(int(values[i]) for i in space.trellis.operators[t, node, c] if i < len(values))
+        for j in space.trellis.features[t, node, c]:
+            if j < len(features):
+                features[j] += 1
+        node = space.trellis.target[t, node, c]
+    assert space.operator_sum(tokens[None], values).tolist() == [total]
+    assert space.features(tokens[None])[0].tolist() == features.tolist()
+    assert space.features(tokens[None]).dtype == np.float32
+
+
+def test_identity_is_name_settings_and_version():
+    assert MACRO.identity == "nas_bench_macro()/v1"
+    assert ofa_mobilenet_v3.make().identity == OFA.identity == "ofa_mobilenet_v3(width=1.2)/v1"
+    assert ofa_mobilenet_v3.make(1.0).identity == "ofa_mobilenet_v3(width=1.0)/v1"
+
+
+# Masks
+
+
+def test_where_keeps_what_satisfies_every_condition():
+    mask = OFA.where({"resolution": [160, 224], "kernel": (3, 5), "unit2.depth": 3})
+    tokens = tl.sample_uniform(OFA.trellis.target, mask, np.random.default_rng(0), 256)
+    OFA.check(tokens)
+    assert set(tokens[:, 0].tolist()) == {16, 32}, "both resolutions are there"
+    for row in tokens:
+        depths, kernels, _, resolution = ([*map(int, f.split(","))] for f in OFA.format(row).split(":"))
+        assert resolution[0] in (160, 224)
+        assert set(kernels) <= {0, 3, 5}
+        assert depths[1] == 3
+
+
+@pytest.mark.parametrize(
+    ("conditions", "count"),
+    [
+        ({}, 41 * (9**2 + 9**3 + 9**4) ** 5),
+        ({"resolution": 224}, (9**2 + 9**3 + 9**4) ** 5),
+        ({"resolution": range(160, 225, 4)}, 17 * (9**2 + 9**3 + 9**4) ** 5),
+        ({"kernel": [3, 5]}, 41 * (6**2 + 6**3 + 6**4) ** 5),
+        ({"kernel": 3, "ratio": 6, "resolution": 96}, 3**5),
+        ({"depth": 2}, 41 * (9**2) ** 5),
+        ({"unit5.depth": 2, "resolution": 96}, (9**2 + 9**3 + 9**4) ** 4 * 9**2),
+        ({"unit1.block4.kernel": 3, "resolution": 96}, (9**2 + 9**3 + 9**3 * 3) * (9**2 + 9**3 + 9**4) ** 4),
+    ],
+    ids=str,
+)
+def test_where_leaves_exactly_the_right_number(conditions, count):
+    assert tl.count(OFA.trellis.target, OFA.where(conditions))[0][0] == count
+
+
+def test_where_on_nas_bench_macro():
+    mask = MACRO.where({"operation": ["identity", "ratio3_kernel3"], "layer1": "ratio3_kernel3"})
+    # Of two operations a stage of three layers has 2 * 3 networks, and the first stage is fixed in its first layer.
+    assert tl.count(MACRO.trellis.target, mask)[0][0] == 2 * 6 * 6
+
+
+@pytest.mark.parametrize(
+    ("conditions", "parts"),
+    [
+        ({"resolutions": 224}, ["'resolutions'", "known", "resolution"]),
+        ({"unit6.depth": 2}, ["'unit6.depth'", "known", "depth"]),
+        ({"resolution": 225}, ["resolution", "225", "choices", "224"]),
+        ({"kernel": [3, 9]}, ["kernel", "[9]", "choices", "3, 5, 7"]),
+        ({"kernel": []}, ["kernel", "choices", "3, 5, 7"]),
+    ],
+    ids=str,
+)
+def test_where_refuses_what_it_does_not_know(conditions, parts):
+    with refused("where", *parts):
+        OFA.where(conditions)
+
+
+# NAS-Bench-Macro
+
+
+def test_nas_bench_macro_has_3969_networks():
+    assert MACRO.count() == 3969
+    assert len(tl.enumerate_paths(MACRO.trellis.target, MACRO.trellis.valid)) == 3969
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"), [("01001002", "01010020"), ("10200000", "10200000"), ("20022012", "20022012")]
+)
+def test_identities_move_to_the_end_of_their_stage(text, canonical):
+    """Stages are layers 1-2, 3-5 and 6-8; the first layer of each stays where it is."""
+    assert MACRO.format(MACRO.parse(text)) == canonical
+
+
+@pytest.mark.parametrize("text", ["", "0120120", "012012012", "01201203", "0120120a"])
+def test_nas_bench_macro_refuses_other_texts(text):
+    with refused(repr(text), "8 digits", "0, 1 and 2"):
+        MACRO.parse(text)
+
+
+def test_nas_bench_macro_describes_stages():
+    lines = MACRO.describe(MACRO.parse("12100200")).splitlines()
+    assert lines == [
+        "stage 1 (16 x 16, 64 channels): ratio3_kernel3, ratio6_kernel5",
+        "stage 2 (8 x 8, 128 channels): ratio3_kernel3, identity, identity",
+        "stage 3 (4 x 4, 256 channels): ratio6_kernel5, identity, identity",
+    ]
+
+
+@pytest.mark.data
+def test_nas_bench_macro_equals_the_published_data(shared_data):
+    published = json.loads(shared_data("nas_bench_macro/cifar10.json").read_text())
+    tokens = np.stack([MACRO.parse(text) for text in published])
+    assert len(tokens) == 6561
+    assert len(np.unique(tokens, axis=0)) == 3969
+    for name, function in (("flops", ops.madds), ("params", ops.params)):
+        values = np.array([function(op) for op in MACRO.operators])
+        assert MACRO.operator_sum(tokens, values).tolist() == [entry[name] for entry in published.values()], name
+
+
+# once-for-all MobileNetV3
+
+
+def test_ofa_count():
+    assert OFA.count() == ofa_mobilenet_v3.make(1.0).count() == 41 * (9**2 + 9**3 + 9**4) ** 5
+
+
+def slots(values):
+    """20 entries from the two of each unit; the rest are 0."""
+    return ",".join(",".join([*map(str, pair), "0", "0"]) for pair in values)
+
+
+SMALL = f"2,2,2,2,2:{slots([(3, 5)] * 5)}:{slots([(3, 6)] * 5)}"
+
+
+def test_ofa_text_without_resolution_is_at_224():
+    assert OFA.format(OFA.parse(SMALL)) == f"{SMALL}:224"
+    assert OFA.parse(f"{SMALL}:96")[0] == 0
+    first = OFA.parse(SMALL)[:6].tolist()
+    # resolution 224 is the 33rd; depth 2; (kernel 3, ratio 3) and (kernel 5, ratio 6); two closed slots
+    assert first == [32, 0, 0, 5, 0, 0]
+
+
+def test_ofa_text_ignores_unused_slots():
+    noisy = SMALL.replace("0,0", "7,7")
+    assert noisy != SMALL
+    assert OFA.parse(noisy).tolist() == OFA.parse(SMALL).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("2,2", ["1 fields", "depths:kernels:ratios"]),
+        (SMALL + ":224:1", ["5 fields"]),
+        ("2," + SMALL, ["depths has 6 entries, not 5"]),
+        (SMALL.replace(":3,5", ":5"), ["kernels has 19 entries, not 20"]),
+        (SMALL.replace("2:3,5", "2:3,9"), ["kernel of block 2 of unit 1 is 9", "3, 5, 7"]),
+        (SMALL.replace(":3,6", ":3,5"), ["ratio of block 2 of unit 1 is 5", "3, 4, 6"]),
+        (SMALL.replace("2,2:", "2,5:"), ["depth of unit 5 is 5", "2, 3, 4"]),
+        (SMALL + ":225", ["resolution is 225", "224, 228"]),
+        (SMALL + ":224,224", ["resolution is [224, 224]", "224, 228"]),
+        (SMALL + ":large", ["'large'", "integers"]),
+    ],
+)
+def test_ofa_refuses_other_texts(text, parts):
+    with refused("architecture", *parts):
+        OFA.parse(text)
+
+
+def test_ofa_knows_two_widths():
+    with refused("width 1.1", "1.0, 1.2"):
+        ofa_mobilenet_v3.make(1.1)
+
+
+def test_ofa_describes_units():
+    lines = OFA.describe(OFA.parse(SMALL)).splitlines()
+    assert lines[0] == "input 224 x 224 pixels"
+    assert lines[1] == "unit 1: 2 blocks, stride 2: 3x3 ratio 3, 5x5 ratio 6"
+    assert len(lines) == 6
+
+
+@given(seed=seeds)
+def test_ofa_shapes_connect(seed):
+    """Along a path each operator takes what the one before it gives."""
+    (tokens,) = draw(OFA, seed, 1)
+    nodes, _ = tl.walk(OFA.trellis.target, OFA.trellis.valid, tokens[None])
+    met = [
+        OFA.operators[i]
+        for t, (s, c) in enumerate(zip(nodes[0], tokens, strict=True))
+        for i in OFA.trellis.operators[t, s, c]
+        if i < len(OFA.operators)
+    ]
+    # The first decision adds the stem and the first block, and the four operators of the head, which come last.
+    chain = [*met[:2], *met[6:], *met[2:6]]
+    for before, after in itertools.pairwise(chain):
+        assert (before.out_size, before.out_channels) == (after.in_size, after.in_channels)
+    assert all(not op.skip or (op.in_size, op.in_channels) == (op.out_size, op.out_channels) for op in chain)
+    assert {op.resolution for op in chain} == {chain[0].in_size}
+    assert (chain[-1].kind, chain[-1].out_channels) == ("linear", 1000)
+
+
+@pytest.mark.data
+def test_ofa_madds_of_the_released_networks(shared_data):
+    with shared_data("ofa_mobilenet_v3/pnag_released.csv").open() as file:
+        released = list(csv.DictReader(file))
+    madds = np.array([ops.madds(op) for op in OFA.operators])
+    ours = OFA.operator_sum(np.stack([OFA.parse(ofa_text(row)) for row in released]), madds) / 1e6
+    assert len(released) == 15
+    np.testing.assert_allclose(ours, [float(row["madds_m"]) for row in released], rtol=0.005)
