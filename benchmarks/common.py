@@ -1,0 +1,104 @@
+"""What the benchmarks share: the Note10 problem and its reference front, flags, and the JSON line."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+from nagjax.devices.formats import read_table
+from nagjax.devices.pricing import price
+from nagjax.predictors.ofa_npz import import_ofa
+from nagjax.problem import Description, PredictedQuality, Problem, make_problem
+from nagjax.spaces import ofa_mobilenet_v3
+from nagjax.spaces.space import Space
+
+OFA = "ofa_mobilenet_v3"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Front:
+    """A published front.
+
+    Attributes:
+      texts: architectures in the text form of ``ofa_mobilenet_v3``.
+      latency_ms: float64 ``[N]``, increasing.
+      quality: float64 ``[N]``, predicted accuracy, a fraction.
+    """
+
+    texts: tuple[str, ...]
+    latency_ms: np.ndarray
+    quality: np.ndarray
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file by its header."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def architecture_text(row: Mapping[str, str]) -> str:
+    """Text of a row with depths ``d``, kernels ``ks``, ratios ``e`` and perhaps ``resolution``, separated by spaces.
+
+    >>> architecture_text({"d": "2 3", "ks": "3 5", "e": "4 6", "resolution": "160"})
+    '2,3:3,5:4,6:160'
+    """
+    fields = [row[name].replace(" ", ",") for name in ("d", "ks", "e")]
+    return ":".join(fields + ([row["resolution"]] if "resolution" in row else []))
+
+
+def read_front(data_dir: Path) -> Front:
+    """The published OFA2 NSGA-II front: 100 networks with Note10 latency and predicted error."""
+    rows = read_csv(data_dir / OFA / "ofa2_nsga2_front.csv")
+    error = np.array([float(row["predicted_error_percent"]) for row in rows])
+    latency = np.array([float(row["latency_ms"]) for row in rows])
+    order = np.argsort(latency, kind="stable")
+    texts = tuple(architecture_text(rows[i]) for i in order)
+    return Front(texts, latency[order], 1.0 - error[order] / 100)
+
+
+def note10(data_dir: Path) -> tuple[Space, Problem, Description]:
+    """OFA MobileNetV3 of width 1.2, priced by the Note10 tables, judged by the OFA accuracy predictor."""
+    folder = data_dir / OFA
+    space = ofa_mobilenet_v3.make(width=1.2)
+    fitted = import_ofa(folder / "accuracy_predictor.npz", space)
+    prices = price(read_table(folder / "note10", space.operators), space)
+    report = dict(fitted.report)
+    return space, *make_problem(space, [prices], PredictedQuality(fitted.predictor), quality_report=report)
+
+
+def front_budgets(description: Description, front: Front) -> np.ndarray:
+    """Latencies of the front as budgets, ticks int32 ``[N, 1]``."""
+    return description.costs[0].to_ticks(front.latency_ms).astype(np.int32)[:, None]
+
+
+def gap_summary(gaps: np.ndarray, prefix: str) -> dict[str, float]:
+    """Mean gap and worst gap, points, and wins, percent of the latencies, of gaps ``[N]`` in points."""
+    return {
+        f"{prefix}_mean": float(gaps.mean()),
+        f"{prefix}_wins": 100 * float((gaps > 0).mean()),
+        f"{prefix}_worst": float(gaps.min()),
+    }
+
+
+def report(result: Mapping[str, Any]) -> None:
+    """Print a benchmark's result: the last line it writes."""
+    print(json.dumps(dict(result)), flush=True)
+
+
+def main(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:
+    """Run a benchmark from the command line; ``benchmark(data_dir)`` returns its result."""
+
+    def run(arguments: list[str]) -> None:
+        if arguments[1:]:
+            raise app.UsageError(f"{arguments[1]!r} is not a flag; flags are written --name=value")
+        report(benchmark(Path(flags.FLAGS.data_dir)))
+
+    flags.DEFINE_string("data_dir", "../shared/data", "Folder of the public data sets; it holds ofa_mobilenet_v3/.")
+    app.run(run)
