@@ -29,9 +29,9 @@ INPUTS = tuple(
 def import_ofa(path: str | Path, space: Space) -> FittedPredictor:
     """Read the official predictor.
 
-    It knows resolutions 112 to 224 in steps of 16; ``known`` is False at every other. The file does not say which width it was
-    fitted to, and the network shape does not depend on it: trust the order of its values, not their level. At width 1.2 they
-    lie 3.84 points above the measured ImageNet top-1 of 500 networks (Spearman 0.980).
+    It knows resolutions 112 to 224 in steps of 16; ``known`` is False at every other. The file does not say which width
+    it was fitted to, and its inputs do not depend on it: trust the order of its values, not their level. At width 1.2
+    they lie 3.84 points above the measured ImageNet top-1 of 500 networks (Spearman 0.980).
 
     Args:
       path: the .npz file.
@@ -60,7 +60,7 @@ def import_ofa(path: str | Path, space: Space) -> FittedPredictor:
     layers["Dense_0"]["kernel"] = jnp.asarray(first)[None]
     params = {"network": {"params": layers}, "offset": jnp.zeros(1), "scale": jnp.ones(1)}
     predictor = Predictor(params, jnp.asarray(known), MLP(HIDDEN))
-    source = f"official once-for-all predictor, {Path(path).name}: ImageNet top-1, level too high (+3.84 points at width 1.2)"
+    source = f"official once-for-all predictor {Path(path).name}: ImageNet top-1, 3.84 points too high at width 1.2"
     return FittedPredictor(predictor, {"source": source})
 
 

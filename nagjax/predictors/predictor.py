@@ -39,8 +39,8 @@ class Predictor:
     Attributes:
       params: ``{"network": parameters of module, "offset": [E], "scale": [E]}``; every leaf has a leading axis E. The
         quality by a member is ``offset + scale * module(features)``, a fraction 0..1.
-      known: bool ``[F]``, path features that it has seen. A problem closes the choices of optional decisions that need an
-        unknown one.
+      known: bool ``[F]``, path features that it has seen. A problem closes choices of optional decisions that need one
+        it has not.
       module: the network.
     """
 
@@ -100,5 +100,5 @@ def objective(predictor: Predictor, features: jax.Array, pessimism: jax.Array | 
 
 def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:
     own = jax.tree.map(lambda leaf: leaf[index], predictor.params)
-    output: jax.Array = predictor.module.apply(own["network"], features)
+    output = jnp.asarray(predictor.module.apply(own["network"], features))
     return own["offset"] + own["scale"] * output

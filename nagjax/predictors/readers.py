@@ -1,0 +1,55 @@
+"""Reading a predictor from a file of any known format."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nagjax.predictors import npz, storage
+from nagjax.predictors.ofa_npz import import_ofa
+from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.storage import load_predictor
+from nagjax.spaces.space import Space
+
+Reader = Callable[[str | Path, Space], FittedPredictor]
+FORMATS: Mapping[str, Reader] = {"ofa_npz": import_ofa, "nagjax": load_predictor}
+"""Formats that the library brings; plugins add theirs under the entry-point group ``nagjax.predictors``."""
+
+
+def read_predictor(
+    path: str | Path, space: Space, predictor_format: str = "auto", formats: Mapping[str, Reader] | None = None
+) -> FittedPredictor:
+    """Read a predictor.
+
+    Args:
+      path: its file.
+      space: what it is to read architectures of.
+      predictor_format: name of the format, or ``"auto"``: the built-in format that the keys of the .npz file tell of.
+      formats: further readers by name, usually those of plugins; a name that is built in already may be replaced.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if the format is unknown or cannot be told, or the file is not what the format says.
+    """
+    known = {**FORMATS, **(formats or {})}
+    name = _detect(path) if predictor_format == "auto" else predictor_format
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1, 0.0)[0]
+        raise ValueError(
+            f"{path}: predictor format {name!r} is not known; did you mean {near!r}? formats: auto, {', '.join(known)}"
+        )
+    return known[name](path, space)
+
+
+def _detect(path: str | Path) -> str:
+    keys = set(npz.read_arrays(path))
+    if storage.HEADER in keys:
+        return "nagjax"
+    # One key is enough to tell: the importer says what else of the file is missing.
+    if any(key.endswith(("_weight", "_bias")) and key[0].isdigit() for key in keys):
+        return "ofa_npz"
+    raise ValueError(
+        f"{path}: cannot tell the predictor's format from its keys {', '.join(sorted(keys)[:8])}; "
+        f"name it with predictor_format: {', '.join(FORMATS)} or that of a plugin"
+    )

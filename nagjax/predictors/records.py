@@ -1,0 +1,182 @@
+"""Labelled architectures: reading them from CSV and Parquet, with an error that says where for all that is wrong.
+
+One row is one architecture: its text in the space's form, its quality, and perhaps measured costs.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nagjax.predictors.tables import Table, numbers, read_table
+from nagjax.spaces.space import Space
+
+UNITS = {"fraction": 1.0, "percent": 0.01}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Records:
+    """Labelled architectures.
+
+    Attributes:
+      tokens: int32 ``[N, T]``, canonical, all different.
+      quality: float64 ``[N]``, fraction 0..1.
+      costs: for each cost column float64 ``[N]``, in the unit that its name ends in.
+      source: where they are from.
+      averaged: rows that were merged into an earlier row of the same architecture.
+    """
+
+    tokens: np.ndarray
+    quality: np.ndarray
+    costs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    source: str = "memory"
+    averaged: int = 0
+
+    def __post_init__(self) -> None:
+        lengths = {"quality": self.quality.shape, **{name: cost.shape for name, cost in self.costs.items()}}
+        for name, shape in lengths.items():
+            if shape != self.tokens.shape[:1]:
+                raise ValueError(
+                    f"records have tokens {self.tokens.shape} but {name} {shape}; one value a row is needed"
+                )
+
+
+def read_records(
+    path: str | Path,
+    space: Space,
+    text_column: str = "architecture",
+    quality_column: str = "quality",
+    quality_unit: str = "fraction",
+    cost_columns: Sequence[str] = (),
+    duplicate_tolerance: float = 0.0,
+) -> Records:
+    """Read labelled architectures from a .csv or .parquet file.
+
+    Args:
+      path: the file; CSV is UTF-8 with a header, separated by commas.
+      space: what the architectures are of.
+      text_column: column of the architecture's text.
+      quality_column: column of the quality.
+      quality_unit: ``"fraction"`` (0..1) or ``"percent"``.
+      cost_columns: columns of measured costs, kept under their names.
+      duplicate_tolerance: one architecture may stand in several rows when their qualities (as fractions) differ by at
+        most this, and their costs by at most this share of the larger; they are averaged.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ImportError: for Parquet without pyarrow.
+      ValueError: for anything wrong in the file; it names file, row (a CSV's header is 1), column, value and remedy.
+    """
+    path = Path(path)
+    if quality_unit not in UNITS:
+        raise ValueError(f"quality_unit is {quality_unit!r}; it is one of {', '.join(UNITS)}")
+    if quality_column in cost_columns:
+        raise ValueError(f"column {quality_column!r} cannot be both the quality and a cost")
+    if not duplicate_tolerance >= 0:
+        raise ValueError(f"duplicate_tolerance is {duplicate_tolerance}; it is 0 or more")
+    table = read_table(path)
+    texts = table.column(text_column)
+    if not texts:
+        raise ValueError(f"{path}: no rows below the header; write one row for each labelled architecture")
+    quality = _quality(table, quality_column, quality_unit)
+    costs = {name: _costs(table, name) for name in cost_columns}
+    tokens = _tokens(table, text_column, space)
+    return _merge(table, tokens, {quality_column: quality, **costs}, quality_column, duplicate_tolerance)
+
+
+def write_records(records: Records, space: Space, path: str | Path) -> None:
+    """Write CSV columns architecture, quality (fraction) and the costs; ``read_records`` reads the same values back."""
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["architecture", "quality", *records.costs])
+        values = np.stack([records.quality, *records.costs.values()], 1).tolist()
+        for tokens, row in zip(records.tokens, values, strict=True):
+            writer.writerow([space.format(tokens), *map(repr, row)])
+
+
+def _quality(table: Table, name: str, unit: str) -> np.ndarray:
+    raw = numbers(table, name)
+    quality = raw * UNITS[unit]
+    wrong = np.flatnonzero((quality < 0) | (quality > 1))
+    if wrong.size:
+        hint = "give --quality_unit=percent" if unit == "fraction" and 1 < raw.max() <= 100 else "correct it"
+        raise ValueError(
+            f"{table.place(int(wrong[0]), name)}: {raw[wrong[0]]} is not a {unit}, 0..{1 / UNITS[unit]:g}; {hint}"
+        )
+    if unit == "percent" and raw.max() <= 1:
+        raise ValueError(
+            f"{table.path}: column {name!r}: no value is above 1 %; if these are fractions give --quality_unit=fraction"
+        )
+    return quality
+
+
+def _costs(table: Table, name: str) -> np.ndarray:
+    costs = numbers(table, name)
+    wrong = np.flatnonzero(costs <= 0)
+    if wrong.size:
+        raise ValueError(
+            f"{table.place(int(wrong[0]), name)}: cost {costs[wrong[0]]} is not positive; measure it again"
+        )
+    return costs
+
+
+def _tokens(table: Table, name: str, space: Space) -> np.ndarray:
+    """Canonical tokens int32 ``[N, T]``: text row by row, the walk through the graph for all rows at once."""
+    parsed = []
+    for index, text in enumerate(table.column(name)):
+        try:
+            parsed.append(np.asarray(space.parse_text(str(text).strip()), np.int32))
+        except ValueError as error:
+            raise ValueError(f"{table.place(index, name)}: not of {space.identity}: {error}") from None
+    try:
+        return space.canonical(np.stack(parsed))
+    except ValueError:
+        for index, tokens in enumerate(parsed):
+            try:
+                space.canonical(tokens[None])
+            except ValueError as error:
+                raise ValueError(f"{table.place(index, name)}: not of {space.identity}: {error}") from None
+        raise
+
+
+def _merge(
+    table: Table, tokens: np.ndarray, values: Mapping[str, np.ndarray], quality: str, tolerance: float
+) -> Records:
+    """One record an architecture, in the order in which they first stand in the file."""
+    _, first, group = np.unique(tokens, axis=0, return_index=True, return_inverse=True)
+    group = group.reshape(-1)
+    counts = np.bincount(group)
+    means = {}
+    for name, column in values.items():
+        _refuse_spread(table, group, name, column, tolerance, relative=name != quality)
+        # A value that stands alone is kept to the last bit.
+        means[name] = np.where(counts == 1, column[first], np.bincount(group, column) / counts)
+    order = np.argsort(first)
+    return Records(
+        tokens=tokens[first[order]],
+        quality=means.pop(quality)[order],
+        costs={name: column[order] for name, column in means.items()},
+        source=str(table.path),
+        averaged=len(tokens) - len(order),
+    )
+
+
+def _refuse_spread(
+    table: Table, group: np.ndarray, name: str, column: np.ndarray, tolerance: float, relative: bool
+) -> None:
+    order = np.lexsort((column, group))
+    ends = np.flatnonzero(np.diff(group[order], append=-1))
+    starts = np.append(0, ends[:-1] + 1)
+    low, high = order[starts], order[ends]
+    spread = column[high] - column[low]
+    wrong = np.flatnonzero(spread > tolerance * (column[high] if relative else 1.0))
+    if wrong.size:
+        i, j = sorted((int(low[wrong[0]]), int(high[wrong[0]])))
+        raise ValueError(
+            f"{table.place(j, name)}: {column[j]:g} for the architecture that row {table.rows[i]} gives {column[i]:g}; "
+            f"remove one, or raise duplicate_tolerance (now {tolerance:g}) to average them"
+        )
