@@ -1,0 +1,91 @@
+"""The frame of every job: flags of its own, and one clear message for whatever a user gets wrong.
+
+A job's flags live in a ``FlagValues`` of its own, not in absl's global one: jobs are functions that tests and notebooks
+call too, and no two of them meet.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+Define = Callable[[flags.FlagValues], None]
+Job = Callable[[flags.FlagValues], int]
+
+
+def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] | None = None) -> int:
+    """Parse flags and run a job.
+
+    Args:
+      summary: what ``--help`` says first.
+      define: adds the job's flags to the values it is given.
+      job: what is to be done; returns the exit status.
+      argv: arguments after the program's name; those of this process where None.
+
+    Returns:
+      The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C.
+    """
+    try:
+        values = parse(define, sys.argv[1:] if argv is None else argv)
+        if values.help:
+            print(f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):")
+            print(values.get_help())
+        return 0 if values.help else job(values)
+    except KeyboardInterrupt:
+        print("interrupted: nothing more was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except flags.Error as error:
+        return fail(_flag_message(error))
+    except (ValueError, OSError, ImportError) as error:
+        return fail(str(error))
+
+
+def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
+    """Flags from arguments; what follows ``--flagfile`` overrides it.
+
+    Raises:
+      flags.Error: for an unknown flag, a value out of range or a flagfile that cannot be read.
+      ValueError: for an argument that is no flag.
+    """
+    values = flags.FlagValues()
+    flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
+    define(values)
+    extra = values(["job", *argv])[1:]
+    if extra:
+        raise ValueError(_positional(extra[0], values))
+    return values
+
+
+def fail(message: str) -> int:
+    """Print one error message on stderr; returns the exit status."""
+    print(f"error: {message}", file=sys.stderr)
+    return EXIT_ERROR
+
+
+def resume_command(module: str, flagfile: str) -> str:
+    """The command that continues a run, ready to paste."""
+    return f"python -m {module} --flagfile={shlex.quote(flagfile)} --resume"
+
+
+def _positional(word: str, values: flags.FlagValues) -> str:
+    name = word.partition("=")[0]
+    if name in values:
+        return f"{word!r} is not a flag: write --{word}"
+    return f"{word!r} is not a flag, and no other arguments are taken: write --name=value (--help lists the flags)"
+
+
+def _flag_message(error: flags.Error) -> str:
+    text = str(error)
+    if isinstance(error, flags.CantOpenFlagFileError):
+        found = re.search(r"'(.*)'", text)
+        return f"--flagfile={found.group(1) if found else text}: no such file, or it cannot be read; check the path"
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return f"{text.rstrip('.')} (--help lists the flags)"
+    return text

@@ -1,0 +1,89 @@
+"""Small readers of flag values: ``key=value`` pairs, paths below ``--data_dir``, the nearest of the known names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+
+def parse_value(text: str) -> Any:
+    """A flag's text as an integer, a float, a truth value or text, whichever it is first.
+
+    >>> [parse_value(text) for text in ("3", "1.5", "true", "relu")]
+    [3, 1.5, True, 'relu']
+    """
+    text = text.strip()
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[str, Any]:
+    """``key=value`` entries of a repeated flag.
+
+    Args:
+      entries: the flag's values.
+      flag: its name, for errors.
+      many: whether a value may be several, separated by commas; they become a list.
+
+    >>> parse_pairs(["width=1.2"], "space_settings"), parse_pairs(["kernel=3,5"], "where", many=True)
+    ({'width': 1.2}, {'kernel': [3, 5]})
+
+    Raises:
+      ValueError: if an entry is no pair, or a key stands twice.
+    """
+    out: dict[str, Any] = {}
+    for entry in entries:
+        key, separator, text = entry.partition("=")
+        key = key.strip()
+        if not separator or not key or not text.strip():
+            raise ValueError(f"--{flag}={entry}: write --{flag}=key=value")
+        if key in out:
+            more = f"; several values are written --{flag}={key}=a,b" if many else ""
+            raise ValueError(f"--{flag}: {key!r} is given twice{more}")
+        parts = [parse_value(part) for part in text.split(",")] if many else [parse_value(text)]
+        out[key] = parts if len(parts) > 1 else parts[0]
+    return out
+
+
+def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
+    """Positive numbers of a list flag.
+
+    Raises:
+      ValueError: if one is not a positive number.
+    """
+    out = []
+    for entry in entries:
+        value = parse_value(entry)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise ValueError(f"--{flag}: {entry!r} is not a positive number; write --{flag}=15,20,30")
+        out.append(float(value))
+    return out
+
+
+def input_path(values: flags.FlagValues, flag: str) -> Path:
+    """Path of the input file that a flag names: a relative one starts from --data_dir.
+
+    Raises:
+      ValueError: if there is no such path.
+    """
+    path = Path(values.data_dir).expanduser() / Path(values[flag].value).expanduser()
+    if not path.exists():
+        hint = "" if values.data_dir else " (relative paths start from --data_dir)"
+        raise ValueError(f"--{flag}: {path}: no such file or folder; check the path{hint}")
+    return path
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, and all of them."""
+    ordered = sorted(known)
+    near = difflib.get_close_matches(name.lower(), ordered, 1, 0.5)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{hint}; known: {', '.join(ordered) or 'none'}"

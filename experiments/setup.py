@@ -1,0 +1,156 @@
+"""The flags that describe a problem, and the problem built from them: a space, what it costs, how good it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import settings
+from experiments.quality import define_quality_flags, load_quality
+from nagjax import plugins
+from nagjax.devices.formats import read_table
+from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
+from nagjax.devices.table import DeviceTable
+from nagjax.predictors.predictor import FittedPredictor
+from nagjax.problem import Description, PredictedQuality, Problem, make_problem
+from nagjax.spaces.space import Space
+
+LATENCY = "latency_ms"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setup:
+    """A problem and what it was built from.
+
+    Attributes:
+      space: the search space.
+      problem, description: see ``nagjax.problem``.
+      table: the device table; None where no cost column needs one.
+      quality: the predictor and what is known of its error.
+    """
+
+    space: Space
+    problem: Problem
+    description: Description
+    table: DeviceTable | None
+    quality: FittedPredictor
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags that ``build_problem`` reads."""
+    define_space_flags(values)
+    define_quality_flags(values)
+    flags.DEFINE_multi_string(
+        "where",
+        [],
+        "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated.",
+        flag_values=values,
+    )
+    flags.DEFINE_list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.", flag_values=values)
+    flags.DEFINE_float(
+        "pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0, flag_values=values
+    )
+
+
+def define_space_flags(values: flags.FlagValues) -> None:
+    """Add the flags that name a space, a device table and where files are."""
+    flags.DEFINE_string("space", None, "Search space, by its registered name.", flag_values=values)
+    flags.DEFINE_list("space_settings", [], "Settings of the space, such as width=1.2.", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "Folder that relative paths of input files start from.", flag_values=values)
+    flags.DEFINE_string(
+        "table", None, "Device table: a file, or a folder where the format has several.", flag_values=values
+    )
+    flags.DEFINE_string("device_format", "auto", "Format of --table, or auto to tell it by a look.", flag_values=values)
+
+
+def build_problem(values: flags.FlagValues) -> Setup:
+    """The problem that flags describe; nothing is written.
+
+    Raises:
+      ValueError: for anything that is wrong in flags or files.
+    """
+    space = load_space(values)
+    where = settings.parse_pairs(values.where, "where", many=True)
+    space.where(where)  # a condition that cannot hold is refused before large files are read
+    table = load_table(values, space) if values.table else None
+    prices = load_prices(values.costs, table, space)
+    quality = load_quality(values, space)
+    problem, description = make_problem(
+        space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
+    )
+    return Setup(space, problem, description, table, quality)
+
+
+def load_space(values: flags.FlagValues) -> Space:
+    """The space that --space and --space_settings name.
+
+    Raises:
+      ValueError: if it is not registered (the nearest name is suggested) or has no such setting.
+    """
+    if not values.space:
+        raise ValueError(f"--space is not given; it is one of {', '.join(plugins.names('spaces'))}")
+    make = plugins.load("spaces", values.space)
+    given = settings.parse_pairs(values.space_settings, "space_settings")
+    return checked_call(make, f"space {values.space}", given)
+
+
+def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
+    """The device table that --table names, in the units of the library.
+
+    Raises:
+      ValueError: if it cannot be read; the message names file, row and remedy.
+    """
+    own = {name: plugins.load("device_formats", name) for name in _formats(values.device_format)}
+    return read_table(settings.input_path(values, "table"), space.operators, values.device_format, own)
+
+
+def load_prices(costs: Sequence[str], table: DeviceTable | None, space: Space) -> list[Prices]:
+    """Cost columns by name; the first is the one that reports plot.
+
+    Raises:
+      ValueError: if a name is not known, stands twice, or needs a table that is not given.
+    """
+    names = [name.strip().removesuffix("_m") for name in costs]
+    known = (LATENCY, *ANALYTIC)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--costs: {name!r} is not a cost column{settings.nearest(name, known)}")
+        if name == LATENCY and table is None:
+            raise ValueError(f"--costs={LATENCY} needs a device table: give --table=FILE, or --costs=madds")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"--costs={','.join(costs)}: name each cost column once; known: {', '.join(known)}")
+    return [price(table, space) if name == LATENCY and table else analytic(space, name) for name in names]
+
+
+def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:
+    """``make(*arguments, **given)``, with an error that lists the settings where one is not known.
+
+    Raises:
+      ValueError: if a setting is not known, or ``make`` refuses its value.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    names = [p.name for p in list(parameters)[len(arguments) :] if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    for key in given:
+        if key not in names and not free:
+            raise ValueError(f"{what} has no setting {key!r}{settings.nearest(key, names)}")
+    try:
+        return make(*arguments, **given)
+    except TypeError as error:
+        shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
+
+
+def input_files(values: flags.FlagValues) -> list[Path]:
+    """Paths of the input files that flags name, for the record of a run."""
+    return [settings.input_path(values, name) for name in ("table", "predictor", "records") if values[name].value]
+
+
+def _formats(name: str) -> list[str]:
+    """The format to load from the registry: built-in ones are read without it, so a broken plugin stops nobody."""
+    return [] if name == "auto" or name not in plugins.names("device_formats") else [name]
