@@ -9,7 +9,6 @@ is returned.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,12 +18,10 @@ import numpy as np
 import optax
 from scipy import stats
 
+from nagjax.predictors import batches
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
-
-CHUNKS = 10
-"""Parts that a fit is run in, so that progress can be shown; every part runs the same compiled function."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +54,7 @@ def fit(
     records: Records,
     config: FitConfig | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: batches.Progress | None = None,
 ) -> FittedPredictor:
     """Fit a predictor.
 
@@ -79,7 +76,7 @@ def fit(
     held = round(config.validation_share * len(order))
     valid, train = order[:held], order[held:]
     refit = config.refit and held > 0
-    counter = _Counter(progress, (2 if refit else 1) * _steps(config))
+    counter = batches.Counter(progress, (2 if refit else 1) * batches.round_up(config.steps))
     params = _fit_rows(features, records.quality, train, config, seed, counter)
     seen = train
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
@@ -94,7 +91,7 @@ def fit(
 
 
 def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int | str]:
-    """Agreement of predicted with true quality, fractions ``[N]``; rank correlations are absent where they are undefined.
+    """Agreement of predicted with true quality, fractions ``[N]``; rank correlations are absent where undefined.
 
     >>> errors(np.array([0.1, 0.3, 0.2]), np.array([0.1, 0.2, 0.4]))["mae_points"]
     10.0
@@ -116,6 +113,9 @@ def _check(config: FitConfig, records: Records) -> None:
     for name in ("members", "steps", "batch_size", "learning_rate"):
         if getattr(config, name) <= 0:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
+    if not ((records.quality >= 0) & (records.quality <= 1)).all():
+        row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
+        raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
     if len(records.quality) < 10:
         raise ValueError(
             f"{records.source}: {len(records.quality)} records are too few for a predictor; label at least 10"
@@ -131,38 +131,24 @@ def _optional_only(space: Space) -> np.ndarray:
     return (used[1] & ~used[0])[:num]
 
 
-class _Counter:
-    """Counts steps over several fits and tells the caller."""
-
-    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
-        self.progress, self.total, self.done = progress, total, 0
-
-    def add(self, steps: int) -> None:
-        self.done += steps
-        if self.progress is not None:
-            self.progress(self.done, self.total)
-
-
-def _steps(config: FitConfig) -> int:
-    return -(-config.steps // CHUNKS) * CHUNKS
-
-
 def _fit_rows(
-    features: np.ndarray, quality: np.ndarray, rows: np.ndarray, config: FitConfig, seed: int, counter: _Counter
+    features: np.ndarray, quality: np.ndarray, rows: np.ndarray, config: FitConfig, seed: int, counter: batches.Counter
 ) -> dict[str, Any]:
     """Parameters of an ensemble fitted to some rows; both fits of a call share one compilation."""
     offset, scale = float(quality[rows].mean()), float(quality[rows].std()) or 1.0
-    targets = jnp.asarray((quality - offset) / scale, jnp.float32)
-    module, inputs = MLP(config.hidden), jnp.asarray(features)
+    # A power of two rows: records that grow from round to round seldom compile anything again. Padding is never drawn.
+    padding = 2 ** (len(quality) - 1).bit_length() - len(quality)
+    targets = jnp.asarray(np.pad((quality - offset) / scale, (0, padding)), jnp.float32)
+    module, inputs = MLP(config.hidden), jnp.asarray(np.pad(features, ((0, padding), (0, 0))))
     keys = jax.random.split(jax.random.key(seed), config.members)
     network = jax.vmap(module.init, in_axes=(0, None))(keys, inputs[:1])
-    steps = _steps(config)
-    batches = _batches(rows, (config.members, steps, config.batch_size), np.random.default_rng(seed))
+    steps = batches.round_up(config.steps)
+    indices = batches.shuffled(rows, (config.members, steps, config.batch_size), np.random.default_rng(seed))
     optimiser = _optimiser(config, steps)
     state = jax.vmap(optimiser.init)(network)
-    for chunk in jnp.split(jnp.asarray(batches), CHUNKS, axis=1):
-        network, state = _train(network, state, inputs, targets, chunk, module, config)
-        counter.add(steps // CHUNKS)
+    for chunk in np.split(indices, batches.CHUNKS, axis=1):
+        network, state = _train(network, state, inputs, targets, jnp.asarray(chunk), module, config)
+        counter.add(steps // batches.CHUNKS)
     members = config.members
     return {
         "network": network,
@@ -171,24 +157,16 @@ def _fit_rows(
     }
 
 
-def _batches(rows: np.ndarray, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """Row indices int32 ``[E, steps, batch]``: each member passes through the rows again and again, newly shuffled."""
-    members, steps, size = shape
-    passes = -(-steps * size // len(rows))
-    orders = [np.concatenate([rng.permutation(rows) for _ in range(passes)]) for _ in range(members)]
-    return np.stack(orders)[:, : steps * size].reshape(shape).astype(np.int32)
-
-
 def _optimiser(config: FitConfig, steps: int) -> optax.GradientTransformation:
     return optax.adamw(optax.cosine_decay_schedule(config.learning_rate, steps), weight_decay=config.weight_decay)
 
 
 @partial(jax.jit, static_argnames=("module", "config"))
 def _train(
-    network: Any, state: Any, inputs: jax.Array, targets: jax.Array, batches: jax.Array, module: MLP, config: FitConfig
+    network: Any, state: Any, inputs: jax.Array, targets: jax.Array, rows: jax.Array, module: MLP, config: FitConfig
 ) -> tuple[Any, Any]:
-    """Some steps of every member: batches int32 ``[E, steps, batch]``."""
-    optimiser = _optimiser(config, _steps(config))
+    """Some steps of every member: rows int32 ``[E, steps, batch]``."""
+    optimiser = _optimiser(config, batches.round_up(config.steps))
 
     def loss(params: Any, rows: jax.Array) -> jax.Array:
         return jnp.mean(jnp.square(jnp.asarray(module.apply(params, inputs[rows])) - targets[rows]))
@@ -202,4 +180,4 @@ def _train(
         carry, _ = jax.lax.scan(step, (params, moments), rows)
         return carry
 
-    return jax.vmap(member)(network, state, batches)
+    return jax.vmap(member)(network, state, rows)

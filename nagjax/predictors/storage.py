@@ -33,13 +33,14 @@ def save_predictor(fitted: FittedPredictor, space: Space, path: str | Path) -> N
         "members": int(predictor.params["offset"].shape[0]),
         "report": dict(fitted.report),
     }
-    arrays = {"known": np.asarray(predictor.known)}
+    arrays: dict[str, Any] = {"known": np.asarray(predictor.known)}
     arrays |= {key: np.asarray(predictor.params[key]) for key in ("offset", "scale")}
     for name, layer in predictor.params["network"]["params"].items():
         arrays |= {f"{name}_{part}": np.asarray(value) for part, value in layer.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
+    arrays[HEADER] = np.frombuffer(text, np.uint8)
     with Path(path).open("wb") as file:
-        np.savez(file, **{HEADER: np.frombuffer(text, np.uint8), **arrays})
+        np.savez(file, **arrays)
 
 
 def load_predictor(path: str | Path, space: Space) -> FittedPredictor:
