@@ -1,4 +1,4 @@
-"""Figures of a report: quality against cost, and training curves. Matplotlib's objects, no pyplot and no global state."""
+"""Figures of a report: quality against cost, and training curves; without pyplot and its global state."""
 
 from __future__ import annotations
 

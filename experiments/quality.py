@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
@@ -13,11 +10,9 @@ from experiments import settings
 from nagjax import plugins
 from nagjax.predictors.fit import errors, fit
 from nagjax.predictors.predictor import FittedPredictor, predict
+from nagjax.predictors.readers import FORMATS, read_predictor
 from nagjax.predictors.records import UNITS, Records, read_records
 from nagjax.spaces.space import Space
-
-FORMAT_OF_SUFFIX = {".npz": "ofa_npz"}
-"""Predictor format that a file name stands for where --predictor_format=auto."""
 
 
 def define_quality_flags(values: flags.FlagValues) -> None:
@@ -27,7 +22,7 @@ def define_quality_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "records",
         None,
-        "CSV or Parquet file of labelled architectures: a predictor is fitted to them, or --predictor measured on them.",
+        "CSV or Parquet file of labelled architectures: a predictor is fitted to them, or --predictor tested on them.",
         flag_values=values,
     )
     flags.DEFINE_string("text_column", "architecture", "Column of --records: architecture as text.", flag_values=values)
@@ -57,7 +52,11 @@ def load_quality(values: flags.FlagValues, space: Space) -> FittedPredictor:
     if records is not None and not values.predictor:
         return fit(space, records, seed=values.fit_seed)
     path = settings.input_path(values, "predictor")
-    fitted: FittedPredictor = _reader(values.predictor_format, path.suffix)(path, space)
+    name = values.predictor_format
+    # Built-in formats are read without the registry, so that a broken plugin stops only those who ask for it.
+    foreign = name not in ("auto", *FORMATS) and name in plugins.names("predictors")
+    own = {name: plugins.load("predictors", name)} if foreign else {}
+    fitted = read_predictor(path, space, name, own)
     return fitted if records is None else _measured(fitted, records, space)
 
 
@@ -70,16 +69,6 @@ def _records(values: flags.FlagValues, space: Space) -> Records:
         values.quality_unit,
         duplicate_tolerance=values.duplicate_tolerance,
     )
-
-
-def _reader(name: str, suffix: str) -> Callable[..., Any]:
-    if name == "auto":
-        if suffix not in FORMAT_OF_SUFFIX:
-            known = ", ".join(plugins.names("predictors"))
-            raise ValueError(f"--predictor: the format of a {suffix or 'nameless'} file is not known; "
-                             f"name it: --predictor_format={known}")  # fmt: skip
-        name = FORMAT_OF_SUFFIX[suffix]
-    return plugins.load("predictors", name)
 
 
 def _measured(fitted: FittedPredictor, records: Records, space: Space) -> FittedPredictor:

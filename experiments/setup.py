@@ -13,7 +13,7 @@ from absl import flags
 from experiments import settings
 from experiments.quality import define_quality_flags, load_quality
 from nagjax import plugins
-from nagjax.devices.formats import read_table
+from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
 from nagjax.predictors.predictor import FittedPredictor
@@ -105,8 +105,10 @@ def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
     Raises:
       ValueError: if it cannot be read; the message names file, row and remedy.
     """
-    own = {name: plugins.load("device_formats", name) for name in _formats(values.device_format)}
-    return read_table(settings.input_path(values, "table"), space.operators, values.device_format, own)
+    name = values.device_format
+    foreign = name not in ("auto", *BUILT_IN) and name in plugins.names("device_formats")
+    own = {name: plugins.load("device_formats", name)} if foreign else {}
+    return read_table(settings.input_path(values, "table"), space.operators, name, own)
 
 
 def load_prices(costs: Sequence[str], table: DeviceTable | None, space: Space) -> list[Prices]:
@@ -149,8 +151,3 @@ def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any
 def input_files(values: flags.FlagValues) -> list[Path]:
     """Paths of the input files that flags name, for the record of a run."""
     return [settings.input_path(values, name) for name in ("table", "predictor", "records") if values[name].value]
-
-
-def _formats(name: str) -> list[str]:
-    """The format to load from the registry: built-in ones are read without it, so a broken plugin stops nobody."""
-    return [] if name == "auto" or name not in plugins.names("device_formats") else [name]

@@ -1,0 +1,76 @@
+"""Answers of a generator as plain points, and as a table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from experiments.front import POINTS, Point
+from nagjax.problem import Description
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def to_points(answers: Iterable[Any], cost_name: str) -> list[Point]:
+    """Answers of ``Generator.generate`` as points on one cost column."""
+    return [
+        Point(
+            budget=float(answer.budget[cost_name]),
+            cost=float(answer.costs[cost_name]),
+            quality=float(answer.quality),
+            quality_std=float(answer.quality_std),
+            text=answer.text,
+            description=answer.description,
+            guaranteed=bool(answer.guaranteed),
+            source=answer.source,
+            costs={name: float(value) for name, value in answer.costs.items()},
+        )
+        for answer in answers
+    ]
+
+
+def to_table(answers: Sequence[Any], description: Description) -> Table:
+    """A table for the terminal: one row an answer."""
+    from rich.table import Table
+
+    table = Table(header_style="bold", pad_edge=False)
+    budgets = list(answers[0].budget) if answers else []
+    units = {info.name: info.unit for info in description.costs}
+    for name in budgets:
+        table.add_column(f"budget, {units[name]}", justify="right")
+    for name, unit in units.items():
+        table.add_column(f"{name}, {unit}", justify="right")
+    table.add_column("predicted quality, %", justify="right")
+    table.add_column("found by")
+    table.add_column("architecture", overflow="fold")
+    for answer in answers:
+        table.add_row(
+            *(f"{answer.budget[name]:g}" for name in budgets),
+            *(f"{answer.costs[name]:.3f}" for name in units),
+            f"{POINTS * answer.quality:.2f}" + _error(description.quality_report),
+            answer.source + ("" if answer.guaranteed else " (budget not guaranteed)"),
+            answer.text,
+        )
+    return table
+
+
+def to_json(answers: Iterable[Any], description: Description) -> dict[str, Any]:
+    """A JSON document: the answers, and what is known of the figures in them."""
+    fields = ("budget", "costs", "quality", "quality_std", "text", "description", "guaranteed", "source")
+    return {
+        "space": description.space.identity,
+        "costs": [
+            {"name": info.name, "unit": info.unit, "device": info.device, "table_hash": info.content_hash}
+            for info in description.costs
+        ],
+        "predictor": dict(description.quality_report),
+        "answers": [
+            {name: getattr(answer, name) for name in fields} | {"tokens": [int(token) for token in answer.tokens]}
+            for answer in answers
+        ],
+    }
+
+
+def _error(report: Mapping[str, Any]) -> str:
+    return f" ± {report['rmse_points']:.2f}" if "rmse_points" in report else ""

@@ -1,0 +1,105 @@
+"""Ask a checkpoint for architectures: ``python -m experiments.generate --checkpoint=FOLDER --budgets_ms=15,20,30``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import cli, runtime, settings
+
+DECODES = ("best", "greedy", "sample", "beam")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    runtime.define_flags(values)
+    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
+    flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_integer("num_samples", 1, "Distinct architectures a budget.", lower_bound=1, flag_values=values)
+    flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "where", [], "A condition, such as resolution=224 or kernel=3,5; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of sampling.", flag_values=values)
+    flags.DEFINE_string("json", None, "Also write the answers to this JSON file.", flag_values=values)
+    flags.DEFINE_string("csv", None, "Also write the answers to this CSV file.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Load, ask, print, write."""
+    if not values.checkpoint:
+        raise ValueError("--checkpoint is not given: name the folder that experiments.run wrote")
+    asked = _budgets(values)
+    for flag in ("json", "csv"):
+        _check_target(flag, values[flag].value)
+    runtime.use_compilation_cache(values.compilation_cache)
+    from nagjax.inference import load
+
+    generator = load(values.checkpoint)
+    answers = generator.generate(
+        **asked,
+        num_samples=values.num_samples,
+        decode=values.decode,
+        where=settings.parse_pairs(values.where, "where", many=True) or None,
+        seed=values.seed,
+    )
+    _show(answers, generator.description)
+    _write(values, answers, generator.description)
+    return 0
+
+
+def _budgets(values: flags.FlagValues) -> dict[str, Any]:
+    if bool(values.budgets_ms) == bool(values.budgets):
+        raise ValueError("give budgets either as --budgets_ms=15,20,30 or as --budgets=NAME=300,400")
+    if values.budgets_ms:
+        return {"budgets_ms": settings.parse_numbers(values.budgets_ms, "budgets_ms")}
+    columns = {}
+    for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
+        entries = value if isinstance(value, list) else [value]
+        columns[name] = settings.parse_numbers([str(entry) for entry in entries], "budgets")
+    return {"budgets": columns}
+
+
+def _check_target(flag: str, name: str | None) -> None:
+    if name and not Path(name).expanduser().resolve().parent.is_dir():
+        raise ValueError(f"--{flag}={name}: there is no folder {Path(name).parent}; make it first")
+
+
+def _show(answers: Sequence[Any], description: Any) -> None:
+    from rich.console import Console
+
+    from experiments.answers import to_table
+    from experiments.report_data import error_text
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(to_table(answers, description))
+    console.print(f"Predicted quality; its error: {error_text(description.quality_report)}.", highlight=False)
+
+
+def _write(values: flags.FlagValues, answers: Sequence[Any], description: Any) -> None:
+    from experiments.answers import to_json, to_points
+    from experiments.front import write_front_csv
+
+    if values.json:
+        text = json.dumps(to_json(answers, description), indent=2, default=float) + "\n"
+        Path(values.json).expanduser().write_text(text, encoding="utf-8")
+    if values.csv:
+        name = next(iter(answers[0].budget))
+        write_front_csv(Path(values.csv).expanduser(), to_points(answers, name))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What a report says, as plain data, and the sentences that follow from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.front import POINTS, Comparison, Point, Reference
+from nagjax.problem import Description
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """A report before it is drawn.
+
+    Attributes:
+      title, subtitle: what and for what.
+      cost_name, unit: the cost column that is plotted, and its unit.
+      other_costs: further cost columns, for the table.
+      quality_name: what the quality is, for example ``"ImageNet top-1"``.
+      best, greedy: answers over the range of budgets, for the plot and the CSV file.
+      table: answers at the budgets that the table shows.
+      error_points: the predictor's error on held-out records (root mean square), points; None where it is not known.
+      asked, trust, made: name and value of each fact.
+      tiles: name and figure of what stands at the top.
+      reference, comparisons, volumes: a published front, and ours against it, by name.
+      volume_reference: reference point of the hypervolumes: cost, quality.
+      curves: training metrics: x and y by name.
+      curves_label: what x is.
+      flags: the flags of the run, one a line.
+    """
+
+    title: str
+    subtitle: str
+    cost_name: str
+    unit: str
+    other_costs: tuple[str, ...]
+    quality_name: str
+    best: Sequence[Point]
+    greedy: Sequence[Point]
+    table: Sequence[Point]
+    error_points: float | None
+    asked: Sequence[tuple[str, str]]
+    trust: Sequence[tuple[str, str]]
+    made: Sequence[tuple[str, str]]
+    tiles: Sequence[tuple[str, str]]
+    reference: Reference | None = None
+    comparisons: Mapping[str, Comparison] = dataclasses.field(default_factory=dict)
+    volumes: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    volume_reference: tuple[float, float] = (0.0, 0.0)
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = dataclasses.field(default_factory=dict)
+    curves_label: str = "step"
+    flags: str = ""
+
+    @property
+    def plot_note(self) -> str:
+        """What stands below the plot."""
+        return (
+            f"Each line is a staircase: an architecture answers every budget from its own {self.cost_name} up to that "
+            "of the next. Quality is predicted, not measured."
+        )
+
+    @property
+    def error_note(self) -> str:
+        """What the ± in the table means."""
+        if self.error_points is None:
+            return "Quality is predicted; the predictor's error is not known for this run."
+        return f"± is the predictor's error on held-out records (root mean square, {self.error_points:.2f} points)."
+
+    @property
+    def guarantee_note(self) -> str:
+        """What keeping a budget means."""
+        if all(point.guaranteed for point in self.table):
+            return "Every cost is within its budget by the device table, rounded up."
+        return "A cost that is not guaranteed is itself predicted."
+
+    @property
+    def comparison_note(self) -> str:
+        """How the comparison was made."""
+        compared = next(iter(self.comparisons.values()))
+        cost, quality = self.volume_reference
+        skipped = (
+            f" {compared.skipped} of its costs lie below our cheapest and were left out." if compared.skipped else ""
+        )
+        return (
+            f"Gap: our predicted quality minus the reference's, at each of its costs as our budget.{skipped} "
+            f"Hypervolume: {self.unit} x points, reference point {cost:.4g} {self.unit} and {POINTS * quality:.2f} %. "
+            "The comparison holds as far as both qualities are by the same predictor."
+        )
+
+
+def asked_facts(description: Description) -> list[tuple[str, str]]:
+    """The problem in words: space, cost columns and their ranges, conditions."""
+    facts = [("search space", description.space.identity)]
+    for info, (low, high) in zip(description.costs, description.ranges, strict=True):
+        facts.append((info.name, f"{low:.4g} to {high:.4g} {info.unit}, {info.device} ({info.source})"))
+    where = ", ".join(f"{key} = {value}" for key, value in description.where.items())
+    return [*facts, ("conditions", where or "none")]
+
+
+def trust_facts(description: Description) -> list[tuple[str, str]]:
+    """What is known of the predictor's error, and what the table leaves out."""
+    report = description.quality_report
+    facts = [("predictor", str(report.get("source", "not stated"))), ("error on held-out records", error_text(report))]
+    for info in description.costs:
+        facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))
+        facts.append((f"{info.name}: closed, not in the table", compact(info.closed)))
+    return facts
+
+
+def error_text(report: Mapping[str, Any]) -> str:
+    """The predictor's held-out error in words.
+
+    >>> error_text({"rmse_points": 0.312, "validation": 200, "kendall_tau": 0.9})
+    '0.31 points (root mean square), Kendall tau 0.900, on 200 records'
+    """
+    if "rmse_points" not in report:
+        return "not known: no held-out records were given"
+    tau = f", Kendall tau {report['kendall_tau']:.3f}" if "kendall_tau" in report else ""
+    return f"{report['rmse_points']:.2f} points (root mean square){tau}, on {report.get('validation', '?')} records"
+
+
+def compact(closed: Sequence[str]) -> str:
+    """Closed choices grouped by decision: ``resolution = 96, 100``.
+
+    >>> compact(["resolution=96", "resolution=100"])
+    'resolution = 96, 100'
+    """
+    groups: dict[str, list[str]] = {}
+    for entry in closed:
+        name, _, value = entry.partition("=")
+        groups.setdefault(name, []).append(value)
+    return "; ".join(f"{name} = {', '.join(values)}" for name, values in groups.items()) or "nothing"

@@ -1,0 +1,56 @@
+"""What a job sets in its own process, in main and never at import, and what it records of its surroundings."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from absl import flags
+
+RECORDED = ("nagjax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flag that ``use_compilation_cache`` reads."""
+    flags.DEFINE_string(
+        "compilation_cache",
+        str(_cache_home() / "nagjax"),
+        "Folder of compiled programs, so that a second start is quick; empty for none.",
+        flag_values=values,
+    )
+
+
+def use_compilation_cache(folder: str) -> None:
+    """Keep compiled programs in ``folder`` from one process to the next; empty for not."""
+    if not folder:
+        return
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(Path(folder).expanduser()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide a result."""
+    out = {"python": platform.python_version()}
+    for name in RECORDED:
+        try:
+            out[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            out[name] = "not installed"
+    return out
+
+
+def devices() -> str:
+    """The devices that jax computes on: ``"2 x cpu"``."""
+    import jax
+
+    found = jax.devices()
+    return f"{len(found)} x {found[0].device_kind}"
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
