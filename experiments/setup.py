@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 from absl import flags
 
 from experiments import settings
@@ -17,7 +18,7 @@ from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.problem import Description, PredictedQuality, Problem, make_problem
+from nagjax.problem import Description, PredictedQuality, Problem, TabularQuality, make_problem
 from nagjax.spaces.space import Space
 
 LATENCY = "latency_ms"
@@ -84,6 +85,13 @@ def build_problem(values: flags.FlagValues) -> Setup:
         space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
     )
     return Setup(space, problem, description, table, quality)
+
+
+def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable | None) -> tuple[Problem, Description]:
+    """A problem in which all architectures are equally good, to be described and not trained on."""
+    blank = TabularQuality(jnp.zeros_like(space.trellis.target), jnp.asarray(space.trellis.target), jnp.zeros(1))
+    where = settings.parse_pairs(values.where, "where", many=True)
+    return make_problem(space, load_prices(values.costs, table, space), blank, where)
 
 
 def load_space(values: flags.FlagValues) -> Space:

@@ -1,0 +1,149 @@
+"""Facts about spaces, tables, predictors and checkpoints, as name and value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.report_data import compact, error_text
+from nagjax.devices.pricing import price
+from nagjax.devices.table import DeviceTable
+from nagjax.problem import Description, Problem
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Decision, Space
+
+Facts = list[tuple[str, str]]
+
+SAMPLES = 20_000
+"""Uniform samples from which the share that fits a budget is told."""
+
+SHOWN = 8
+"""Missing operators listed by name."""
+
+
+def space_facts(space: Space) -> Facts:
+    """Decisions, operators and the exact number of architectures."""
+    layers, nodes, choices = space.trellis.shape
+    kinds: dict[str, list[Decision]] = {}
+    for decision in space.decisions:
+        kinds.setdefault(decision.kind, []).append(decision)
+    operators = Counter(operator.kind for operator in space.operators)
+    facts = [
+        ("name", space.identity),
+        ("architectures", number(space.count())),
+        ("trellis", f"{layers} layers, {nodes} nodes, {choices} choices"),
+        ("operators", f"{len(space.operators)}: {', '.join(f'{n} {kind}' for kind, n in operators.items())}"),
+        ("priced 0 by the space", ", ".join(space.free) or "nothing"),
+        ("features", str(len(space.feature_names))),
+    ]
+    return facts + [(f"decision: {kind}", _decision(group)) for kind, group in kinds.items()]
+
+
+def table_facts(table: DeviceTable, space: Space) -> tuple[Facts, bool]:
+    """What a table is and what it lacks for a space; and whether the space can be priced by it."""
+    free = {*space.free, *table.unmeasured}
+    lacking = [op for op in space.operators if op.kind not in free and table.lookup(op) is None]
+    facts = [
+        ("device", f"{table.device}, {table.runtime}, batch {table.batch}, {table.dtype}"),
+        ("measured", table.measured),
+        ("source", table.source),
+        ("content hash", table.content_hash),
+        ("rows", f"{len(table.rows)}; mean {_spread([row.mean for row in table.rows.values()])} {table.unit}"),
+        ("never measured, priced 0", ", ".join(table.unmeasured) or "nothing"),
+        ("operators of the space without a row", str(len(lacking))),
+    ]
+    try:
+        prices = price(table, space)
+    except ValueError as error:
+        keys = list(dict.fromkeys(op.key for op in lacking))
+        more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+        return [*facts, ("missing", ", ".join(keys[:SHOWN]) + more), ("cannot be priced", str(error))], False
+    facts.append(("closed, since not in the table", compact(prices.closed)))
+    facts.append(("operators priced 0", ", ".join(prices.free) or "none"))
+    return facts, True
+
+
+def predictor_facts(report: Mapping[str, Any]) -> Facts:
+    """Where a predictor is from and what is known of its error."""
+    names = {"source": "source", "train": "records to train", "validation": "records held out"}
+    facts = [(what, str(report[name])) for name, what in names.items() if name in report]
+    return [*facts, ("error on held-out records", error_text(report))]
+
+
+def problem_facts(problem: Problem, description: Description) -> Facts:
+    """How many architectures are left, and the range and tick of each cost column."""
+    left = tl.count(np.asarray(problem.target), np.asarray(problem.allowed))[0][0]
+    where = ", ".join(f"{key} = {value}" for key, value in description.where.items())
+    facts = [("conditions", where or "none"), ("architectures left", number(left))]
+    for info, (low, high) in zip(description.costs, description.ranges, strict=True):
+        facts.append((info.name, f"{low:.6g} to {high:.6g} {info.unit}; tick {2.0**-info.exponent:.3g} {info.unit}"))
+    return facts + open_choices(problem, description.space)
+
+
+def open_choices(problem: Problem, space: Space) -> Facts:
+    """Choices that are left of each decision that conditions, table or predictor have narrowed."""
+    facts = []
+    allowed, valid = np.asarray(problem.allowed).any(1), space.trellis.valid.any(1)
+    for t, decision in enumerate(space.decisions):
+        if decision.optional and not np.array_equal(allowed[t], valid[t]):
+            values = [choice for choice, fine in zip(decision.choices, allowed[t], strict=False) if fine]
+            facts.append((f"open: {decision.name}", ", ".join(_choice(value) for value in values)))
+    return facts
+
+
+def fitting_facts(problem: Problem, description: Description, budgets: Sequence[float]) -> Facts:
+    """The share of architectures within each budget of the first cost column, from uniform samples."""
+    target, allowed = np.asarray(problem.target), np.asarray(problem.allowed)
+    tokens = tl.sample_uniform(target, allowed, np.random.default_rng(0), SAMPLES)
+    costs = description.space.path_values(tokens, np.asarray(problem.cost[0])).sum(-1)
+    info = description.costs[0]
+    if info.reduce == "max":
+        costs = description.space.path_values(tokens, np.asarray(problem.cost[0])).max(-1)
+    facts = []
+    for budget in budgets:
+        fit = int((costs <= info.to_ticks(budget)).sum())
+        if budget < description.ranges[0, 0]:
+            share = f"none: the cheapest costs {description.ranges[0, 0]:.6g} {info.unit} on {info.device}"
+        else:
+            share = f"about {100 * fit / SAMPLES:.3g} %" if fit else f"some, fewer than 1 in {SAMPLES:,}"
+        facts.append((f"within {budget:g} {info.unit}", share))
+    return facts
+
+
+def checkpoint_facts(generator: Any) -> Facts:
+    """Where a checkpoint is from and what it was made with."""
+    description = generator.description
+    facts = [("space", description.space.identity)]
+    for info in description.costs:
+        facts.append((info.name, f"{info.device} ({info.source}), content hash {info.content_hash or 'none'}"))
+        facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))
+        facts.append((f"{info.name}: closed", compact(info.closed)))
+    return facts + predictor_facts(description.quality_report)
+
+
+def number(value: int) -> str:
+    """An exact count, with its magnitude where it is long.
+
+    >>> number(3969), number(2 * 10**19)
+    ('3,969', '20,000,000,000,000,000,000 (2.0e+19)')
+    """
+    return f"{value:,}" + (f" ({float(value):.1e})" if value >= 10**9 else "")
+
+
+def _decision(group: Sequence[Decision]) -> str:
+    choices = ", ".join(_choice(choice) for choice in group[0].choices)
+    times = f"{len(group)} times " if len(group) > 1 else ""
+    optional = "; a table or predictor may lack some" if group[0].optional else ""
+    return f"{times}one of {len(group[0].choices)}: {choices}{optional}"
+
+
+def _choice(choice: Mapping[str, Any]) -> str:
+    values = list(choice.items())
+    return str(values[0][1]) if len(values) == 1 else "/".join(f"{key} {value}" for key, value in values)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{min(values):.4g} to {max(values):.4g}"
