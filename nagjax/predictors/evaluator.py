@@ -1,6 +1,6 @@
 """The learned architecture evaluator R(a|B): it ranks architectures under a budget.
 
-Guo et al., arXiv 2103.00219; PNAG, arXiv 2210.07634. Inputs are an architecture's path features and the budget's soft
+Guo et al., arXiv 2103.00219; PNAG, arXiv 2210.07634. Inputs: path features of an architecture and the budget's soft
 one-hot w(B) over anchor budgets; the loss compares pairs of architectures at every anchor. The first layer is linear, so
 between anchors the budget's part of it is interpolated. Scores have an arbitrary offset and scale for each budget:
 compare them only under one budget.
@@ -74,7 +74,7 @@ class FittedEvaluator:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatorConfig:
-    """Settings of a fit.
+    """Settings of a fit; the defaults are those of the released code, with fewer steps.
 
     Attributes:
       hidden: sizes of the hidden layers.
@@ -89,9 +89,9 @@ class EvaluatorConfig:
 
     hidden: tuple[int, ...] = (512, 512)
     loss: str = "logistic"
-    optimiser: str = "adam"
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    optimiser: str = "sgd"
+    learning_rate: float = 0.2
+    weight_decay: float = 3e-5
     steps: int = 1000
     batch_size: int = 128
     validation_share: float = 0.2

@@ -1,0 +1,250 @@
+"""The protocol of controllers and the one jitted training loop.
+
+A controller is a set of pure functions; this module jits, scans and times them. What users sweep is in ``params`` and traced;
+sizes are static. The loop runs in chunks of ``jax.lax.scan``; between chunks it reports, saves and listens for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax.generator.policy import Policy
+from nagjax.pareto import Archive
+from nagjax.problem import Problem, Spec
+
+State: TypeAlias = Any
+Params: TypeAlias = Mapping[str, Any]
+Metrics: TypeAlias = Mapping[str, jax.Array]
+
+
+@flax.struct.dataclass
+class Artefact:
+    """What a controller ends in: a policy, an archive, or a policy that carries an archive."""
+
+    policy: Policy | None
+    archive: Archive | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Controller:
+    """What a plugin's factory ``make(spec, **static)`` returns. Two are equal when name, spec and settings are.
+
+    Attributes:
+      name: under which it is registered.
+      spec: static shape of the problems it takes.
+      settings: static arguments of the factory, defaults included; numbers, strings and booleans.
+      default_params: ``() -> params``, a flat mapping of names to float arrays: what users sweep.
+      init: ``(key, problem, params) -> state``, a pytree.
+      update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are scalars and
+        hold at least ``evaluations`` (so far) and ``infeasible`` (of this step).
+      rebase: ``(state, problem) -> state``: what the state remembers, scored anew under a changed problem.
+      artefact: ``(state, problem) -> Artefact``.
+    """
+
+    name: str
+    spec: Spec
+    settings: Mapping[str, Any]
+    default_params: Callable[[], Params]
+    init: Callable[[jax.Array, Problem, Params], State]
+    update: Callable[[State, jax.Array, Problem, Params, jax.Array], tuple[State, Metrics]]
+    rebase: Callable[[State, Problem], State]
+    artefact: Callable[[State, Problem], Artefact]
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        return (self.name, self.spec, tuple(sorted(self.settings.items())), self.update.__module__)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Controller) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+
+def resolve_params(controller: Controller, given: Mapping[str, float] | None = None) -> Params:
+    """The controller's defaults with ``given`` values in their place, as float32 arrays.
+
+    Raises:
+      ValueError: if a name is not one of the controller's parameters, with the nearest one.
+    """
+    params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
+    for key, value in (given or {}).items():
+        if key not in params:
+            near = difflib.get_close_matches(key, params, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"controller {controller.name!r} has no parameter {key!r}{hint} It has: {', '.join(params)}")
+        params[key] = jnp.asarray(value, jnp.float32)
+    return params
+
+
+def run_chunk(
+    controller: Controller, state: State, key: jax.Array, first: jax.Array, problem: Problem, params: Params, progress: jax.Array
+) -> tuple[State, Metrics]:
+    """A chunk of updates: pure, for users' own jit and vmap (over seeds: ``state`` and ``key``).
+
+    Args:
+      controller: static.
+      state: before the chunk.
+      key: the run's key; update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks.
+      first: int32, number of the first update.
+      problem: the problem.
+      params: what is swept.
+      progress: float32 ``[L]``, progress of each of the L updates.
+
+    Returns:
+      state after the chunk and metrics, each ``[L]``.
+    """
+
+    def step(state: State, x: tuple[jax.Array, jax.Array]) -> tuple[State, Metrics]:
+        index, share = x
+        return controller.update(state, jax.random.fold_in(key, index), problem, params, share)
+
+    return jax.lax.scan(step, state, (first + jnp.arange(progress.shape[0]), progress))
+
+
+_jit_chunk = jax.jit(run_chunk, static_argnums=0, donate_argnums=1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jit_init(controller: Controller, key: jax.Array, problem: Problem, params: Params) -> State:
+    return controller.init(key, problem, params)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jit_rebase(controller: Controller, state: State, problem: Problem) -> State:
+    return controller.rebase(state, problem)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jit_artefact(controller: Controller, state: State, problem: Problem) -> Artefact:
+    return controller.artefact(state, problem)
+
+
+def init(controller: Controller, problem: Problem, seed: int, params: Params | None = None) -> State:
+    """A fresh state; the same seed gives equal arrays."""
+    return _jit_init(controller, jax.random.fold_in(jax.random.key(seed), 2**31), problem, params or resolve_params(controller))
+
+
+def rebase(controller: Controller, state: State, problem: Problem) -> State:
+    """The state under a changed problem."""
+    return _jit_rebase(controller, state, problem)
+
+
+def artefact(controller: Controller, state: State, problem: Problem) -> Artefact:
+    """What the controller has found."""
+    found: Artefact = _jit_artefact(controller, state, problem)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """When training ends: after ``steps`` updates, or ``max_seconds`` of wall time after compilation, whichever is first."""
+
+    steps: int
+    max_seconds: float | None = None
+    chunk: int = 25
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.chunk < 1:
+            raise ValueError(f"steps={self.steps} and chunk={self.chunk}: both must be at least 1")
+        if self.max_seconds is not None and self.max_seconds <= 0:
+            raise ValueError(f"max_seconds={self.max_seconds} must be above 0")
+
+    @property
+    def length(self) -> int:
+        """Updates in a chunk: the largest divisor of ``steps`` up to ``chunk``, so that every chunk compiles alike."""
+        return max(size for size in range(1, min(self.chunk, self.steps) + 1) if self.steps % size == 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """Where training stands between two chunks: updates done, seconds spent, and metrics of the last chunk ``[L]``."""
+
+    state: State
+    step: int
+    seconds: float
+    metrics: Mapping[str, np.ndarray]
+    limits: Limits
+
+    @property
+    def done(self) -> bool:
+        """Whether a limit is reached."""
+        return self.step >= self.limits.steps or self.seconds >= (self.limits.max_seconds or float("inf"))
+
+    @property
+    def progress(self) -> float:
+        """Share of the limits used, 0..1."""
+        by_time = self.seconds / self.limits.max_seconds if self.limits.max_seconds else 0.0
+        return min(1.0, max(self.step / self.limits.steps, by_time))
+
+
+def train(
+    controller: Controller,
+    problem: Problem,
+    state: State,
+    seed: int,
+    limits: Limits,
+    params: Params | None = None,
+    step: int = 0,
+    seconds: float = 0.0,
+    on_chunk: Callable[[Moment], None] | None = None,
+) -> Moment:
+    """Train until a limit is reached.
+
+    Args:
+      controller: what to train.
+      problem: what it optimises.
+      state: where to start, from ``init`` or a checkpoint; its buffers are given away.
+      seed: of the random numbers; with the same state, seed and step limit the result is the same, chunk by chunk.
+      limits: when to end; compilation does not count as time.
+      params: from ``resolve_params``.
+      step, seconds: where a resumed run stands.
+      on_chunk: called after every chunk, to report and save; an exception it raises (KeyboardInterrupt) ends training.
+
+    Returns:
+      the last moment.
+    """
+    params = params or resolve_params(controller)
+    key = jax.random.key(seed)
+    moment = Moment(state, step, seconds, {}, limits)
+    if not moment.done:
+        _warm_up(controller, moment, key, problem, params)
+    length = limits.length
+    while not moment.done:
+        started = time.perf_counter()
+        schedule = _schedule(moment, length)
+        state, metrics = _jit_chunk(controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule)
+        metrics = {name: np.asarray(value) for name, value in metrics.items()}
+        spent = time.perf_counter() - started
+        moment = Moment(state, moment.step + length, moment.seconds + spent, metrics, limits)
+        if on_chunk is not None:
+            on_chunk(moment)
+    return moment
+
+
+def _warm_up(controller: Controller, moment: Moment, key: jax.Array, problem: Problem, params: Params) -> None:
+    """Compile before the clock starts, by a chunk whose result is thrown away."""
+    copied = jax.tree.map(jnp.copy, moment.state)
+    schedule = _schedule(moment, moment.limits.length)
+    jax.block_until_ready(_jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule))
+
+
+def _schedule(moment: Moment, length: int) -> jax.Array:
+    """Progress float32 ``[length]`` of the next updates. Under a time limit the pace so far tells how far a chunk will get."""
+    limits = moment.limits
+    by_step = (moment.step + np.arange(length)) / limits.steps
+    if limits.max_seconds is None:
+        return jnp.asarray(by_step, jnp.float32)
+    pace = moment.seconds / max(moment.step, 1)
+    by_time = (moment.seconds + pace * np.arange(length)) / limits.max_seconds
+    return jnp.asarray(np.clip(np.maximum(by_step, by_time), 0.0, 1.0), jnp.float32)

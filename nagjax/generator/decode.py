@@ -1,0 +1,132 @@
+"""Sampling, greedy and beam decoding of a policy under the mask, and the score of given architectures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, policy_tables
+from nagjax.generator.walk import best_choice, follow, masked_walk, segments
+from nagjax.problem import Problem
+
+
+@flax.struct.dataclass
+class Scores:
+    """What a policy thinks of given architectures; closed decisions count for nothing.
+
+    Attributes:
+      log_prob: float32 ``[B]``, log pi(a | budget).
+      entropy: float32 ``[B]``, entropies of the policy along the path, added up.
+    """
+
+    log_prob: jax.Array
+    entropy: jax.Array
+
+
+def sample(policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Draw an architecture for each budget.
+
+    Args:
+      policy: the generator.
+      problem: the problem.
+      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
+      key: random key.
+
+    Returns:
+      tokens int32 ``[B, T]`` and costs int32 ``[B, K]`` in ticks.
+    """
+    noise = jax.random.uniform(key, (problem.spec.num_layers, budgets.shape[0]))
+
+    def pick(logits: jax.Array, mask: jax.Array, uniform: jax.Array) -> jax.Array:
+        # Inverse of the cumulative distribution: one random number a decision. A closed choice adds nothing to the sum,
+        # so it is never the first to pass the threshold, whatever the rounding.
+        finite = jnp.where(mask, jnp.nan_to_num(logits), -jnp.inf)
+        weight = jnp.exp(finite - finite.max(-1, keepdims=True))
+        total = jnp.cumsum(weight, -1)
+        threshold = jnp.minimum(uniform, 1.0 - 1e-6)[:, None] * total[:, -1:]
+        return jnp.argmax(total > threshold, -1).astype(jnp.int32)
+
+    return _rollout(policy, problem, budgets, pick, noise)
+
+
+def greedy(policy: Policy, problem: Problem, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The most likely open choice at each decision; arguments and returns as ``sample``, without a key."""
+
+    def pick(logits: jax.Array, mask: jax.Array, unused: jax.Array) -> jax.Array:
+        del unused
+        return best_choice(logits, mask)
+
+    return _rollout(policy, problem, budgets, pick, jnp.zeros((problem.spec.num_layers, budgets.shape[0])))
+
+
+def _rollout(
+    policy: Policy, problem: Problem, budgets: jax.Array, pick: Any, noise: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    tables = policy_tables(policy, problem, budgets)
+    num, hidden = budgets.shape[0], policy.network.hidden
+
+    def choose(carry: Any, x: Any, mask: jax.Array, slack: jax.Array) -> tuple[Any, jax.Array, None]:
+        h, c, embedded = carry
+        position, head, token_table, unary, uniform = x
+        gates = tables.budget + position + embedded + h @ tables.recurrent + encode_slack(problem, slack) @ tables.slack
+        h, c = lstm_cell(gates, c)
+        token = pick(h @ head + unary, mask, uniform)
+        return (h, c, token_table[token]), token, None
+
+    zeros = jnp.zeros((num, hidden))
+    carry = (zeros, zeros, jnp.zeros((num, 4 * hidden)))
+    tokens, costs, _, _ = masked_walk(problem, budgets, choose, carry, lambda a, b, w: _layers(tables, a, b, w, noise))
+    return tokens, costs
+
+
+def _layers(tables: PolicyTables, first: int, last: int, width: int, noise: jax.Array) -> Any:
+    unary = jnp.moveaxis(tables.unary[:, first:last, :width], 1, 0)
+    return (
+        tables.position[first:last], tables.heads[first:last, :, :width], tables.tokens[first:last, :width], unary,
+        noise[first:last],
+    )  # fmt: skip
+
+
+def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Array) -> Scores:
+    """Log-probability and entropy of architectures under the masked policy, differentiable in its parameters.
+
+    Args:
+      policy: the generator.
+      problem: the problem.
+      tokens: int32 ``[B, T]`` within budget.
+      budgets: int32 ``[B, K]`` ticks.
+    """
+    tables = policy_tables(policy, problem, budgets)
+    masks, slack, is_open = follow(problem, tokens, budgets)
+    hidden = _hidden_states(tables, tokens, encode_slack(problem, slack))
+    log_prob = jnp.zeros(len(tokens))
+    entropy = jnp.zeros(len(tokens))
+    for (first, last, width), mask in zip(segments(problem.spec.choices), masks, strict=True):
+        layers = slice(first, last)
+        logits = jnp.einsum("tbh,thc->btc", hidden[layers], tables.heads[layers, :, :width])
+        logits = logits + tables.unary[:, layers, :width]
+        log_p = jax.nn.log_softmax(jnp.where(mask, logits, -1e30), -1)
+        chosen = jnp.take_along_axis(log_p, tokens[:, layers, None], -1)[..., 0]
+        terms = -jnp.sum(jnp.where(mask, jnp.exp(log_p) * log_p, 0.0), -1)
+        log_prob += jnp.sum(jnp.where(is_open[:, layers], chosen, 0.0), -1)
+        entropy += jnp.sum(jnp.where(is_open[:, layers], terms, 0.0), -1)
+    return Scores(log_prob, entropy)
+
+
+def _hidden_states(tables: PolicyTables, tokens: jax.Array, slack: jax.Array) -> jax.Array:
+    """LSTM outputs float32 ``[T, B, H]`` along given tokens; all that is not recurrent is computed at once."""
+    embedded = tables.tokens[jnp.arange(tokens.shape[1] - 1), tokens[:, :-1]]
+    inputs = jnp.pad(embedded, ((0, 0), (1, 0), (0, 0))) + tables.position + slack @ tables.slack
+    inputs = jnp.moveaxis(inputs + tables.budget[:, None], 1, 0)
+
+    def step(carry: tuple[jax.Array, jax.Array], x: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        h, c = carry
+        h, c = lstm_cell(x + h @ tables.recurrent, c)
+        return (h, c), h
+
+    zeros = jnp.zeros((len(tokens), tables.recurrent.shape[0]))
+    _, hidden = jax.lax.scan(step, (zeros, zeros), inputs)
+    return hidden

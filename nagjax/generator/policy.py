@@ -1,0 +1,186 @@
+"""The generator's network: an LSTM over decisions, conditioned on the budget (Guo et al., arXiv 2103.00219, section 3).
+
+The budget enters as a learned embedding interpolated between anchor budgets. Beyond the paper: each anchor also has its own
+logits for every decision (so nearby budgets may differ sharply), and each step sees how much of the budget is still free.
+Heads and token embeddings are shared between decisions of a kind; parameters depend on T, C and the kinds, never on S.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.generator.budget import anchor_weights
+from nagjax.problem import Problem, Spec
+
+KNOTS = (0.0, 0.002, 0.006, 0.02, 0.06, 0.15, 0.35, 0.7, 1.0)
+"""Where the piecewise linear encoding of the free share of the budget range bends."""
+
+
+class PolicyNetwork(nn.Module):
+    """Parameters of the generator; the loops over decisions live in ``decode``.
+
+    Attributes:
+      spec: shape of the space.
+      hidden: H, width of the LSTM.
+      num_anchors: A, number of anchor budgets.
+    """
+
+    spec: Spec
+    hidden: int = 64
+    num_anchors: int = 32
+
+    def setup(self) -> None:
+        """Declare the parameters."""
+        spec, gates, anchors = self.spec, 4 * self.hidden, spec_anchors(self.spec, self.num_anchors)
+        normal, zeros = nn.initializers.normal(0.1), nn.initializers.zeros
+        self.embedding = self.param("embedding", normal, (anchors, gates))
+        self.position = self.param("position", normal, (spec.num_layers, gates))
+        self.slack = self.param("slack", normal, (spec.num_costs * (len(KNOTS) - 1), gates))
+        self.recurrent = self.param("recurrent", nn.initializers.orthogonal(), (self.hidden, gates))
+        self.bias = self.param("bias", _forget_bias, (gates,))
+        self.heads = {
+            kind: self.param(f"head_{kind}", nn.initializers.normal(0.01), (self.hidden, width))
+            for kind, width in kinds(spec).items()
+        }
+        self.tokens = {
+            kind: self.param(f"token_{kind}", normal, (width, gates)) for kind, width in kinds(spec).items()
+        }
+        self.layer_bias = self.param("layer_bias", zeros, (spec.num_layers, spec.num_choices))
+        self.anchor_logits = self.param("anchor_logits", zeros, (anchors, spec.num_layers, spec.num_choices))
+
+    def __call__(self, weights: jax.Array) -> PolicyTables:
+        """Everything that does not depend on the tokens, for budget weights float32 ``[B, K * A]``."""
+        spec = self.spec
+        unary = self.layer_bias + jnp.tensordot(weights, self.anchor_logits, 1)
+        pad = spec.num_choices
+        return PolicyTables(
+            budget=weights @ self.embedding + self.bias,
+            position=self.position,
+            slack=self.slack,
+            recurrent=self.recurrent,
+            heads=jnp.stack([_pad(self.heads[kind], 1, pad) for kind in spec.kinds]),
+            tokens=jnp.stack([_pad(self.tokens[kind], 0, pad) for kind in spec.kinds]),
+            unary=unary,
+        )
+
+
+@flax.struct.dataclass
+class PolicyTables:
+    """A policy laid out by layer.
+
+    Attributes:
+      budget: float32 ``[B, 4H]``, added to the gates at every step.
+      position: ``[T, 4H]``.
+      slack: ``[K * knots, 4H]``.
+      recurrent: ``[H, 4H]``.
+      heads: ``[T, H, C]``.
+      tokens: ``[T, C, 4H]``, what a token of layer t adds to the gates of layer t + 1.
+      unary: ``[B, T, C]``, logits that depend on the budget alone.
+    """
+
+    budget: jax.Array
+    position: jax.Array
+    slack: jax.Array
+    recurrent: jax.Array
+    heads: jax.Array
+    tokens: jax.Array
+    unary: jax.Array
+
+
+@flax.struct.dataclass
+class Policy:
+    """A generator: what a checkpoint keeps of it.
+
+    Attributes:
+      params: parameters of ``network``.
+      anchors: float32 ``[K, A]``, anchor budgets as a share of the problem's range on its scale, increasing in 0..1.
+      network: static.
+    """
+
+    params: Any
+    anchors: jax.Array
+    network: PolicyNetwork = flax.struct.field(pytree_node=False)
+
+
+def kinds(spec: Spec) -> dict[str, int]:
+    """Number of choices of each kind of decision."""
+    return dict(zip(spec.kinds, spec.choices, strict=True))
+
+
+def spec_anchors(spec: Spec, num_anchors: int) -> int:
+    """Rows of the budget embedding: one set of anchors a cost column."""
+    return spec.num_costs * num_anchors
+
+
+def _pad(array: jax.Array, axis: int, size: int) -> jax.Array:
+    padding = [(0, 0)] * array.ndim
+    padding[axis] = (0, size - array.shape[axis])
+    return jnp.pad(array, padding)
+
+
+def _forget_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    del key
+    hidden = shape[0] // 4
+    return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(1.0)
+
+
+def init_policy(key: jax.Array, spec: Spec, hidden: int = 64, num_anchors: int = 32) -> Policy:
+    """A fresh generator with anchors evenly spaced over the range of budgets."""
+    network = PolicyNetwork(spec, hidden, num_anchors)
+    params = network.init(key, jnp.zeros((1, spec_anchors(spec, num_anchors))))["params"]
+    anchors = jnp.broadcast_to(jnp.linspace(0.0, 1.0, num_anchors), (spec.num_costs, num_anchors))
+    return Policy(params, anchors, network)
+
+
+def budget_position(problem: Problem, budgets: jax.Array) -> jax.Array:
+    """Where budgets int32 ``[B, K]`` lie in the problem's range, 0..1 on a logarithmic scale, float32 ``[B, K]``.
+
+    A share of the range, so that a generator keeps its meaning when it is trained on for another device.
+    """
+    low = jnp.maximum(problem.low, 1).astype(jnp.float32)
+    high = jnp.maximum(problem.high.astype(jnp.float32), low * 1.000001)
+    inside = jnp.clip(budgets.astype(jnp.float32), low, high)
+    return jnp.log(inside / low) / jnp.log(high / low)
+
+
+def budget_at(problem: Problem, position: jax.Array) -> jax.Array:
+    """Inverse of ``budget_position``: int32 ``[B, K]`` ticks, never below the cheapest nor above the dearest."""
+    low = jnp.maximum(problem.low, 1).astype(jnp.float32)
+    high = jnp.maximum(problem.high.astype(jnp.float32), low)
+    return jnp.clip((low * (high / low) ** position).astype(jnp.int32), problem.low, problem.high)
+
+
+def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.Array:
+    """Soft one-hot ``[B, K * A]`` of budgets int32 ``[B, K]`` over the anchors of each column."""
+    position = budget_position(problem, budgets)
+    columns = [anchor_weights(position[:, k], policy.anchors[k]) for k in range(problem.spec.num_costs)]
+    return jnp.concatenate(columns, -1)
+
+
+def encode_slack(problem: Problem, slack: jax.Array) -> jax.Array:
+    """Piecewise linear encoding ``[..., K * knots]`` of what is left beyond the cheapest way to finish, int32 ``[..., K]``."""
+    span = jnp.maximum(problem.high - problem.low, 1).astype(jnp.float32)
+    share = slack.astype(jnp.float32) / span
+    low, high = jnp.array(KNOTS[:-1]), jnp.array(KNOTS[1:])
+    encoded = jnp.clip((share[..., None] - low) / (high - low), 0.0, 1.0)
+    return encoded.reshape(*slack.shape[:-1], -1)
+
+
+def lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """One LSTM step from gates ``[B, 4H]`` (input, forget, candidate, output) and cell ``[B, H]``: hidden and cell."""
+    i, f, g, o = jnp.split(gates, 4, -1)
+    cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
+
+
+def policy_tables(policy: Policy, problem: Problem, budgets: jax.Array) -> PolicyTables:
+    """The tables of a policy for budgets int32 ``[B, K]``."""
+    weights = budget_weights(policy, problem, budgets)
+    tables: PolicyTables = policy.network.apply({"params": policy.params}, weights)
+    return tables
+

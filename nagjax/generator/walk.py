@@ -1,0 +1,198 @@
+"""The masked walk: every way of choosing an architecture under a budget is this loop with another ``choose``.
+
+At node ``s`` of layer ``t`` a choice stays open while its cost and the cheapest way to finish after it fit into what is left,
+so every architecture that comes out meets its budget by construction (one cost column; with several, see ``feasible``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from nagjax.problem import Problem, Spec, walk_nodes
+from nagjax.spaces.trellis import INFINITE
+
+WIDEST = 4
+Choose: TypeAlias = Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, Any]]
+
+
+def segments(choices: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """Runs of layers that one scan serves, as (first, last + 1, choices).
+
+    Layers of a scan are padded to its widest; a run ends where that would more than quadruple a layer's width.
+
+    >>> segments((41, 3, 9, 9, 3, 9))
+    [(0, 1, 41), (1, 6, 9)]
+    """
+    runs = [[0, 1, choices[0], choices[0]]]
+    for t, width in enumerate(choices[1:], 1):
+        low, high = min(runs[-1][2], width), max(runs[-1][3], width)
+        if high <= WIDEST * low:
+            runs[-1] = [runs[-1][0], t + 1, low, high]
+        else:
+            runs.append([t, t + 1, width, width])
+    return [(first, last, high) for first, last, _, high in runs]
+
+
+def open_budgets(problem: Problem, num: int) -> jax.Array:
+    """Budgets int32 ``[num, K]`` that admit everything."""
+    return jnp.full((num, problem.spec.num_costs), INFINITE - 1, jnp.int32)
+
+
+def masked_walk(
+    problem: Problem, budgets: jax.Array, choose: Choose, carry: Any, inputs: Callable[[int, int, int], Any]
+) -> tuple[jax.Array, jax.Array, Any, list[Any]]:
+    """Choose an architecture for each budget, layer by layer, among what can still be finished.
+
+    Args:
+      problem: the problem.
+      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
+      choose: ``choose(carry, x, mask, slack) -> (carry, token, out)``; mask bool ``[B, C']``, slack int32 ``[B, K]`` is what is
+        left beyond the cheapest way to finish, token int32 ``[B]``.
+      carry: first carry of ``choose``.
+      inputs: ``inputs(first, last, width)`` gives what is scanned over the layers of a segment as ``x``.
+
+    Returns:
+      tokens int32 ``[B, T]``, costs int32 ``[B, K]``, the last carry, and the outputs of ``choose`` for each segment.
+    """
+    spec = problem.spec
+    num = budgets.shape[0]
+    state = (jnp.zeros(num, jnp.int32), jnp.zeros((num, spec.num_costs), jnp.int32), carry)
+    tokens, outs = [], []
+    for first, last, width in segments(spec.choices):
+
+        def step(state: Any, layer: Any, width: int = width) -> tuple[Any, Any]:
+            node, spent, carry = state
+            need, cost, target, togo, x = layer
+            row = need[:, node, :]
+            mask = feasible(spec, row, spent, budgets)
+            slack = jnp.stack([_left(spec, k, spent, budgets) - togo[k, node] for k in range(spec.num_costs)], -1)
+            carry, token, out = choose(carry, x, mask, slack)
+            edge = node * width + token
+            paid = cost.reshape(spec.num_costs, -1)[:, edge].T
+            return (target.ravel()[edge], _add(spec, spent, paid), carry), (token, out)
+
+        layers = slice(first, last)
+        scanned = (
+            jnp.moveaxis(problem.need[:, layers, :, :width], 1, 0),
+            jnp.moveaxis(problem.cost[:, layers, :, :width], 1, 0),
+            problem.target[layers, :, :width],
+            jnp.moveaxis(problem.togo[:, layers], 1, 0),
+            inputs(first, last, width),
+        )
+        state, (chosen, out) = jax.lax.scan(step, state, scanned)
+        tokens.append(chosen)
+        outs.append(out)
+    _, spent, carry = state
+    return jnp.concatenate(tokens).T, spent, carry, outs
+
+
+def feasible(spec: Spec, need: jax.Array, spent: jax.Array, budgets: jax.Array) -> jax.Array:
+    """Which choices fit, bool ``[B, C]``, from their needs int32 ``[K, B, C]``.
+
+    With one column a choice is always left. With several, each column alone can be met but perhaps not all at once: then the
+    choices that overrun least are left, and the answer has to be verified.
+    """
+    left = [_left(spec, k, spent, budgets)[:, None] for k in range(spec.num_costs)]
+    fits = jnp.stack([need[k] <= left[k] for k in range(spec.num_costs)]).all(0)
+    if spec.num_costs == 1:
+        return fits
+    exists = (need < INFINITE).all(0)
+    overrun = jnp.stack([(need[k] - left[k]) / jnp.maximum(budgets[:, k : k + 1], 1) for k in range(spec.num_costs)]).max(0)
+    overrun = jnp.where(exists, overrun, jnp.inf)
+    least = overrun == overrun.min(-1, keepdims=True)
+    return jnp.where(fits.any(-1, keepdims=True), fits, least & exists)
+
+
+def _left(spec: Spec, k: int, spent: jax.Array, budgets: jax.Array) -> jax.Array:
+    return budgets[:, k] - spent[:, k] if spec.reduces[k] == "sum" else budgets[:, k]
+
+
+def _add(spec: Spec, spent: jax.Array, paid: jax.Array) -> jax.Array:
+    columns = [
+        spent[:, k] + paid[:, k] if reduce == "sum" else jnp.maximum(spent[:, k], paid[:, k])
+        for k, reduce in enumerate(spec.reduces)
+    ]
+    return jnp.stack(columns, -1)
+
+
+def follow(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> tuple[list[jax.Array], jax.Array, jax.Array]:
+    """The walk of given tokens: what ``masked_walk`` would have shown on the way, computed at once.
+
+    Args:
+      problem: the problem.
+      tokens: int32 ``[B, T]``, within their budgets.
+      budgets: int32 ``[B, K]``.
+
+    Returns:
+      for each segment the masks bool ``[B, L, C']``; slack int32 ``[B, T, K]``; open bool ``[B, T]``.
+    """
+    spec = problem.spec
+    layers = jnp.arange(spec.num_layers)
+    nodes = walk_nodes(problem.target, tokens)
+    paid = problem.cost[:, layers, nodes, tokens]
+    spent = []
+    for k, reduce in enumerate(spec.reduces):
+        running = jnp.cumsum(paid[k], -1) if reduce == "sum" else jax.lax.cummax(paid[k], axis=1)
+        spent.append(jnp.pad(running[:, :-1], ((0, 0), (1, 0))))
+    before = jnp.stack(spent, -1)
+    left = jnp.stack([_left(spec, k, before.transpose(0, 2, 1), budgets[..., None]) for k in range(spec.num_costs)], -1)
+    togo = jnp.moveaxis(problem.togo[:, layers, nodes], 0, -1)
+    masks = []
+    for first, last, width in segments(spec.choices):
+        here = nodes[:, first:last]
+        need = problem.need[:, layers[first:last], here, :width]
+        flat = (len(tokens) * (last - first),)
+        mask = feasible(
+            spec,
+            need.reshape(spec.num_costs, *flat, width),
+            before[:, first:last].reshape(*flat, -1),
+            jnp.broadcast_to(budgets[:, None], (len(tokens), last - first, spec.num_costs)).reshape(*flat, -1),
+        )
+        masks.append(mask.reshape(len(tokens), last - first, width))
+    return masks, left - togo, problem.open[layers, nodes]
+
+
+def decode_scores(problem: Problem, scores: jax.Array, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Greedy decoding of any unary scores under the mask.
+
+    Args:
+      problem: the problem.
+      scores: float32 ``[B, T, C]``; the best open choice is taken at each layer.
+      budgets: int32 ``[B, K]``.
+
+    Returns:
+      tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
+    """
+
+    def choose(carry: None, x: jax.Array, mask: jax.Array, slack: jax.Array) -> tuple[None, jax.Array, None]:
+        del slack
+        return carry, best_choice(x, mask), None
+
+    by_layer = jnp.moveaxis(scores, 1, 0)
+    tokens, costs, _, _ = masked_walk(problem, budgets, choose, None, lambda a, b, width: by_layer[a:b, :, :width])
+    return tokens, costs
+
+
+def best_choice(scores: jax.Array, mask: jax.Array) -> jax.Array:
+    """The open choice of highest score, int32 ``[B]``; NaN counts as 0, so no score can lead off the mask."""
+    return jnp.argmax(jnp.where(mask, jnp.nan_to_num(scores), -jnp.inf), -1).astype(jnp.int32)
+
+
+def repair(problem: Problem, tokens: jax.Array, budgets: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Make any tokens an architecture within budget: a token that no longer fits gives way to a random one that does.
+
+    Args:
+      problem: the problem.
+      tokens: int32 ``[B, T]``, any values.
+      budgets: int32 ``[B, K]``.
+      key: random key.
+
+    Returns:
+      tokens int32 ``[B, T]``, canonical, and costs int32 ``[B, K]``.
+    """
+    noise = jax.random.uniform(key, (*tokens.shape, problem.spec.num_choices))
+    return decode_scores(problem, jax.nn.one_hot(tokens, problem.spec.num_choices) + noise, budgets)

@@ -1,0 +1,219 @@
+"""The controller ``nag``, default method: policy gradient and imitation of an archive that evolution and the policy fill.
+
+Every sample meets its budget by construction, and a sample of cost c is an answer for every budget >= c (hindsight), so an
+archive of the best architecture in each band of cost is free. Three things happen in an update:
+
+- cheap evolution breeds children from neighbouring cells of the archive;
+- the policy samples a group of architectures for each of a few budgets: REINFORCE with the group as baseline, and entropy;
+- the policy imitates the archive's best within other budgets.
+
+The policy starts once evolution has used ``fill`` of the run. Policy samples enter the archive as well: they lead evolution out
+of local optima, and evolution gives the policy what sampling alone would take long to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from nagjax import pareto
+from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.generator import decode, vary
+from nagjax.generator.policy import Policy, budget_at, budget_position, init_policy
+from nagjax.problem import Problem, Spec, evaluate
+
+DEFAULTS: Mapping[str, float] = {
+    "learning_rate": 5e-3,
+    "final_learning_rate": 1e-4,
+    "entropy": 0.02,
+    "gradient": 0.1,
+    "imitation": 1.0,
+    "fill": 0.15,
+    "crossover": 0.5,
+    "reach": 0.04,
+    "mutations": 2.0,
+    "budget_noise": 0.03,
+}
+
+
+@flax.struct.dataclass
+class State:
+    """State of a run.
+
+    Attributes:
+      policy: the generator.
+      optimiser: state of Adam.
+      archive: the best met so far in each band of cost.
+      evaluations: calls of the quality function so far, uint32.
+    """
+
+    policy: Policy
+    optimiser: Any
+    archive: pareto.Archive
+    evaluations: jax.Array
+
+
+def make(
+    spec: Spec,
+    hidden: int = 64,
+    anchors: int = 32,
+    budgets: int = 16,
+    group: int = 8,
+    imitated: int = 128,
+    children: int = 1024,
+    cells: int = 1024,
+) -> Controller:
+    """The controller.
+
+    Args:
+      spec: static shape of the problem.
+      hidden: width of the policy's LSTM.
+      anchors: number of anchor budgets a cost column.
+      budgets: budgets an update samples for.
+      group: architectures sampled for each of them.
+      imitated: budgets an update imitates the archive at.
+      children: children an update breeds.
+      cells: capacity of the archive.
+    """
+    settings = dict(
+        hidden=hidden, anchors=anchors, budgets=budgets, group=group, imitated=imitated, children=children, cells=cells
+    )
+    adam = optax.scale_by_adam()
+
+    def init(key: jax.Array, problem: Problem, params: Params) -> State:
+        del params
+        policy_key, key = jax.random.split(key)
+        policy = init_policy(policy_key, spec, hidden, anchors)
+        archive = _insert_random(pareto.empty_archive(spec, cells), problem, children, key)
+        return State(policy, adam.init(policy.params), archive, jnp.uint32(children))
+
+    def learn(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+        draw_key, sample_key, imitate_key = jax.random.split(key, 3)
+        asked = jnp.repeat(_draw_budgets(state.archive, problem, budgets, draw_key), group, 0)
+        tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
+        quality, _ = evaluate(problem, tokens)
+        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        advantage = group_advantage(quality.reshape(budgets, group)).ravel()
+
+        targets = _draw_budgets(archive, problem, imitated, imitate_key)
+        row, best = pareto.best_within(archive, targets)
+        all_tokens = jnp.concatenate([tokens, archive.tokens[row]])
+        all_budgets = jnp.concatenate([asked, targets])
+        share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
+
+        def loss(weights: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            scores = decode.score(state.policy.replace(params=weights), problem, all_tokens, all_budgets)
+            sampled, copied = scores.log_prob[: len(tokens)], scores.log_prob[len(tokens) :]
+            entropy = scores.entropy[: len(tokens)].mean()
+            imitation = -jnp.mean(jnp.where(best > -jnp.inf, copied, 0.0))
+            total = params["imitation"] * imitation - params["gradient"] * jnp.mean(advantage * sampled)
+            return total - params["entropy"] * (1 - share) * entropy, (entropy, imitation)
+
+        grads, (entropy, imitation) = jax.grad(loss, has_aux=True)(state.policy.params)
+        grads = jax.tree.map(jnp.nan_to_num, grads)
+        rate = _cosine(params["learning_rate"], params["final_learning_rate"], share)
+        updates, optimiser = adam.update(grads, state.optimiser, state.policy.params)
+        weights = jax.tree.map(lambda weight, step: weight - rate * step, state.policy.params, updates)
+        policy = state.policy.replace(params=weights)
+        metrics = {
+            "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
+            "entropy": entropy,
+            "imitation": imitation,
+            "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
+            "nonfinite": jnp.sum(~jnp.isfinite(quality)).astype(jnp.float32),
+        }
+        counted = state.evaluations + jnp.uint32(budgets * group)
+        return State(policy, optimiser, archive, counted), metrics
+
+    def wait(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+        del key, problem, params, progress
+        names = ("sampled_quality", "entropy", "imitation", "infeasible", "nonfinite")
+        return state, {name: jnp.float32(0) for name in names}
+
+    def update(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+        breed_key, learn_key = jax.random.split(key)
+        archive = breed(state.archive, problem, children, params, breed_key)
+        state = state.replace(archive=archive, evaluations=state.evaluations + jnp.uint32(children))
+        state, metrics = jax.lax.cond(progress >= params["fill"], learn, wait, state, learn_key, problem, params, progress)
+        held = pareto.occupied(state.archive)
+        found = {
+            "evaluations": state.evaluations.astype(jnp.float32),
+            "archive_quality": jnp.max(state.archive.quality),
+            "archive_mean": jnp.sum(jnp.where(held, state.archive.quality, 0.0)) / jnp.maximum(held.sum(), 1),
+        }
+        return state, {**metrics, **found}
+
+    def rebase(state: State, problem: Problem) -> State:
+        archive = pareto.rescore(state.archive, problem)
+        counted = state.evaluations + jnp.uint32(cells)
+        return state.replace(archive=archive, evaluations=counted)
+
+    return Controller(
+        name="nag",
+        spec=spec,
+        settings=settings,
+        default_params=lambda: dict(DEFAULTS),
+        init=init,
+        update=update,
+        rebase=rebase,
+        artefact=lambda state, problem: Artefact(state.policy, state.archive),
+    )
+
+
+def group_advantage(quality: jax.Array) -> jax.Array:
+    """Advantage ``[B, G]`` within the group of each budget, standardised; 0 where a quality is not finite."""
+    finite = jnp.isfinite(quality)
+    count = jnp.maximum(finite.sum(-1, keepdims=True), 1)
+    centred = jnp.where(finite, quality - jnp.sum(jnp.where(finite, quality, 0.0), -1, keepdims=True) / count, 0.0)
+    deviation = jnp.sqrt(jnp.sum(centred**2, -1, keepdims=True) / count)
+    return centred / (deviation + 1e-6)
+
+
+def breed(
+    archive: pareto.Archive, problem: Problem, num: int, params: Params, key: jax.Array
+) -> pareto.Archive:
+    """One generation of children of the archive's cells, inserted where they are better."""
+    parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
+    cells = archive.quality.shape[0]
+    held = pareto.occupied(archive)
+    count = jnp.cumsum(held.astype(jnp.int32))
+    parent = jnp.searchsorted(count, jax.random.randint(parent_key, (num,), 1, count[-1] + 1))
+    parent = jnp.minimum(parent, cells - 1)
+    reach = jnp.maximum(params["reach"] * cells, 1.0)
+    partner = parent + jnp.round(reach * jax.random.uniform(partner_key, (num,), minval=-1.0)).astype(jnp.int32)
+    partner = jnp.clip(partner, 0, cells - 1)
+    crossed = held[partner] & jax.random.bernoulli(cross_key, params["crossover"], (num,))
+    partner = jnp.where(crossed, partner, parent)
+    rates = params["mutations"] * jax.random.uniform(rate_key, (num,), minval=0.25, maxval=2.0) / problem.spec.num_layers
+    noise = jnp.exp(params["budget_noise"] * jax.random.normal(budget_key, (num, 1)))
+    asked = jnp.clip((archive.costs[parent] * noise).astype(jnp.int32), problem.low, problem.high)
+    tokens, costs = vary.children(problem, archive.tokens[parent], archive.tokens[partner], asked, rates, child_key)
+    quality, _ = evaluate(problem, tokens)
+    return pareto.insert(archive, problem, tokens, costs, quality)
+
+
+def _insert_random(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> pareto.Archive:
+    budget_key, key = jax.random.split(key)
+    position = jax.random.uniform(budget_key, (num, problem.spec.num_costs))
+    tokens, costs = vary.random_architectures(problem, budget_at(problem, position), key)
+    quality, _ = evaluate(problem, tokens)
+    return pareto.insert(archive, problem, tokens, costs, quality)
+
+
+def _draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
+    """Budgets int32 ``[num, K]``, stratified over the range that matters: above the cost of the best there is nothing to gain."""
+    top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])[0]
+    order_key, key = jax.random.split(key)
+    columns = jax.random.split(order_key, problem.spec.num_costs)
+    strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
+    position = (strata + jax.random.uniform(key, strata.shape)) / num
+    return budget_at(problem, position * jnp.minimum(top * 1.02 + 0.01, 1.0))
+
+
+def _cosine(first: jax.Array, last: jax.Array, share: jax.Array) -> jax.Array:
+    return last + (first - last) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0.0, 1.0)))
