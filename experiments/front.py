@@ -139,6 +139,20 @@ def hypervolumes(fronts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[list[
     return volumes, worst
 
 
+def distinct_front(points: Sequence[Point]) -> list[Point]:
+    """The answers that no other one dominates, each architecture once, by rising cost.
+
+    >>> dear, poor = Point(3.0, 2.5, 0.7, 0.0, "a", "", True, "", {}), Point(3.5, 3.0, 0.6, 0.0, "b", "", True, "", {})
+    >>> [point.text for point in distinct_front([dear, poor])]
+    ['a']
+    """
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.cost, -p.quality)):
+        if not front or point.quality > front[-1].quality:
+            front.append(point)
+    return front
+
+
 def log_spaced(low: float, high: float, num: int) -> list[float]:
     """Budgets log-spaced from ``low`` to ``high``, ends exact; rounded in between, never below ``low``.
 

@@ -1,0 +1,158 @@
+"""The report of a run: its front as CSV and PNG, and one HTML page.
+
+``python -m experiments.report --run=FOLDER`` writes it again from the run's checkpoint, for example with other budgets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import plot, report_html
+from experiments.answers import to_points
+from experiments.front import (
+    POINTS,
+    Comparison,
+    Point,
+    Reference,
+    compare,
+    distinct_front,
+    hypervolumes,
+    log_spaced,
+    write_front_csv,
+)
+from experiments.report_data import Report, asked_facts, trust_facts
+from nagjax.problem import Description
+
+CURVE_BUDGETS, TABLE_BUDGETS = 160, 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a report is asked to show.
+
+    Attributes:
+      quality_name: what the quality is.
+      budgets: budgets for the table beside the evenly spaced ones, in the unit of the first cost column.
+      reference: a front to compare with.
+      made: how the run was made, name and value.
+      curves: training metrics, x and y by name.
+      flags: the run's flags, one a line.
+      train_seconds: wall time of training; None where it is not known.
+    """
+
+    quality_name: str = "quality"
+    budgets: Sequence[float] = ()
+    reference: Reference | None = None
+    made: Sequence[tuple[str, str]] = ()
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = dataclasses.field(default_factory=dict)
+    flags: str = ""
+    train_seconds: float | None = None
+
+
+def write_report(generator: Any, options: Options, folder: Path) -> Report:
+    """Ask a generator over its whole range; write front.csv, budgets.csv, front.png and report.html into a folder."""
+    report = collect(generator, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_front_csv(folder / "front.csv", distinct_front(report.best))
+    write_front_csv(folder / "budgets.csv", report.table)
+    label, quality = f"{report.cost_name}, {report.unit}", f"predicted {report.quality_name}, %"
+    figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
+    plot.save_png(figure, folder / "front.png")
+    curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
+    page = report_html.page(report, plot.svg(figure), curves)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    return report
+
+
+def collect(generator: Any, options: Options) -> Report:
+    """Ask a generator for everything that a report shows: two calls, one a way of decoding.
+
+    Raises:
+      ValueError: if a budget of ``options`` is below the generator's range.
+    """
+    description: Description = generator.description
+    info = description.costs[0]
+    low, high = (float(value) for value in description.ranges[0])
+    curve = log_spaced(low, high, CURVE_BUDGETS)
+    table = sorted({*log_spaced(low, high, TABLE_BUDGETS), *options.budgets})
+    reference = options.reference
+    asked = [] if reference is None else [float(cost) for cost in reference.cost if cost >= low]
+    best = _ask(generator, [*curve, *table, *asked], "best", description)
+    greedy = _ask(generator, [*curve, *asked], "greedy", description) if _has_policy(generator) else []
+    comparisons, volumes, corner = _compare(best[len(curve) + len(table) :], greedy[len(curve) :], reference)
+    error = description.quality_report.get("rmse_points")
+    return Report(
+        title=f"{description.space.name} on {info.device}",
+        subtitle=f"One generator, any {info.name} budget from {low:.4g} to {high:.4g} {info.unit}.",
+        cost_name=info.name,
+        unit=info.unit,
+        other_costs=tuple(other.name for other in description.costs[1:]),
+        quality_name=options.quality_name,
+        best=best[: len(curve)],
+        greedy=greedy[: len(curve)],
+        table=best[len(curve) : len(curve) + len(table)],
+        error_points=None if error is None else float(error),
+        asked=asked_facts(description),
+        trust=trust_facts(description),
+        made=options.made,
+        tiles=_tiles(best[: len(curve)], comparisons, description, options.train_seconds),
+        reference=reference,
+        comparisons=comparisons,
+        volumes=volumes,
+        volume_reference=corner,
+        curves=options.curves,
+        flags=options.flags,
+    )
+
+
+def _ask(generator: Any, budgets: Sequence[float], decode: str, description: Description) -> list[Point]:
+    """Answers at budgets of the first cost column; other columns are asked at their dearest, which binds nothing."""
+    columns = {info.name: [float(high)] * len(budgets) for info, (_, high) in _columns(description)}
+    first = description.costs[0].name
+    return to_points(generator.generate(budgets={**columns, first: list(budgets)}, decode=decode), first)
+
+
+def _columns(description: Description) -> list[tuple[Any, Any]]:
+    return list(zip(description.costs, description.ranges, strict=True))
+
+
+def _has_policy(generator: Any) -> bool:
+    """A controller may end in an archive alone: then there is nothing to decode greedily."""
+    return getattr(generator, "policy", True) is not None
+
+
+def _compare(
+    best: Sequence[Point], greedy: Sequence[Point], reference: Reference | None
+) -> tuple[dict[str, Comparison], dict[str, float], tuple[float, float]]:
+    if reference is None or not best:
+        return {}, {}, (math.nan, math.nan)
+    fronts = {"best": best, "greedy": greedy} if greedy else {"best": best}
+    found = {name: compare(points, reference) for name, points in fronts.items()}
+    arrays = [(np.array([p.cost for p in points]), np.array([p.quality for p in points])) for points in fronts.values()]
+    volumes, corner = hypervolumes([*arrays, (reference.cost, reference.quality)])
+    named = dict(zip([*fronts, reference.name], volumes, strict=True))
+    return {name: figures for name, figures in found.items() if figures is not None}, named, corner
+
+
+def _tiles(
+    best: Sequence[Point], comparisons: Mapping[str, Comparison], description: Description, seconds: float | None
+) -> list[tuple[str, str]]:
+    info = description.costs[0]
+    tiles = [
+        (f"range of {info.name}", f"{best[0].cost:.3g} to {best[-1].cost:.3g} {info.unit}"),
+        ("predicted quality over it", f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f} %"),
+    ]
+    if "rmse_points" in description.quality_report:
+        figure = f"± {description.quality_report['rmse_points']:.2f} points"
+        tiles.append(("predictor's error, held out", figure))
+    for name, figures in comparisons.items():
+        tiles.append((f"{name}: mean gap, {figures.wins} of {figures.compared} won", f"{figures.mean:+.3f} points"))
+    if seconds is not None:
+        tiles.append(("training", f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"))
+    return tiles
