@@ -26,7 +26,7 @@ from experiments.front import (
     log_spaced,
     write_front_csv,
 )
-from experiments.report_data import Report, asked_facts, trust_facts
+from experiments.report_data import Report, asked_facts, cost_label, trust_facts
 from nagjax.problem import Description
 
 CURVE_BUDGETS, TABLE_BUDGETS = 160, 20
@@ -61,7 +61,7 @@ def write_report(generator: Any, options: Options, folder: Path) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     write_front_csv(folder / "front.csv", distinct_front(report.best))
     write_front_csv(folder / "budgets.csv", report.table)
-    label, quality = f"{report.cost_name}, {report.unit}", f"predicted {report.quality_name}, %"
+    label, quality = f"{report.cost_label}, {report.unit}", f"predicted {report.quality_name}, %"
     figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
     plot.save_png(figure, folder / "front.png")
     curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
@@ -89,7 +89,7 @@ def collect(generator: Any, options: Options) -> Report:
     error = description.quality_report.get("rmse_points")
     return Report(
         title=f"{description.space.name} on {info.device}",
-        subtitle=f"One generator, any {info.name} budget from {low:.4g} to {high:.4g} {info.unit}.",
+        subtitle=f"One generator, any {cost_label(info.name)} budget from {low:.4g} to {high:.4g} {info.unit}.",
         cost_name=info.name,
         unit=info.unit,
         other_costs=tuple(other.name for other in description.costs[1:]),
@@ -145,7 +145,7 @@ def _tiles(
 ) -> list[tuple[str, str]]:
     info = description.costs[0]
     tiles = [
-        (f"range of {info.name}", f"{best[0].cost:.3g} to {best[-1].cost:.3g} {info.unit}"),
+        (f"range of {cost_label(info.name)}", f"{best[0].cost:.3g} to {best[-1].cost:.3g} {info.unit}"),
         ("predicted quality over it", f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f} %"),
     ]
     if "rmse_points" in description.quality_report:

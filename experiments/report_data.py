@@ -54,10 +54,15 @@ class Report:
     flags: str = ""
 
     @property
+    def cost_label(self) -> str:
+        """The cost column without its unit: ``latency``."""
+        return cost_label(self.cost_name)
+
+    @property
     def plot_note(self) -> str:
         """What stands below the plot."""
         return (
-            f"Each line is a staircase: an architecture answers every budget from its own {self.cost_name} up to that "
+            f"Each line is a staircase: an architecture answers every budget from its own {self.cost_label} up to that "
             "of the next. Quality is predicted, not measured."
         )
 
@@ -119,6 +124,16 @@ def error_text(report: Mapping[str, Any]) -> str:
         return "not known: no held-out records were given"
     tau = f", Kendall tau {report['kendall_tau']:.3f}" if "kendall_tau" in report else ""
     return f"{report['rmse_points']:.2f} points (root mean square){tau}, on {report.get('validation', '?')} records"
+
+
+def cost_label(name: str) -> str:
+    """A cost column's name without its unit.
+
+    >>> cost_label("latency_ms"), cost_label("madds_m")
+    ('latency', 'madds')
+    """
+    label, _, unit = name.rpartition("_")
+    return label if label and unit in ("ms", "m", "mj", "kib") else name
 
 
 def compact(closed: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--wash); color: var(--ink); font: 15px/1.55 system-ui, Roboto, sans-serif }
-main { max-width: 1040px; margin: 0 auto; padding: 36px 28px 60px; background: var(--paper) }
+main { max-width: 1080px; margin: 0 auto; padding: 36px 28px 60px; background: var(--paper) }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px } h2 { font-size: 18px; margin: 38px 0 10px }
 p { margin: 8px 0; max-width: 76ch } .soft { color: var(--soft) } .note { color: var(--soft); font-size: 13px }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 12px; margin: 22px 0 8px }
@@ -25,8 +25,8 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-
 th { text-align: left; font-weight: 600; color: var(--soft); vertical-align: bottom;
   border-bottom: 2px solid var(--line); padding: 6px 10px 6px 0 }
 td { border-bottom: 1px solid var(--line); padding: 6px 10px 6px 0; vertical-align: top }
-.number { text-align: right; white-space: nowrap } tr:hover td { background: var(--wash) }
-code { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }
+.number { text-align: right } td.number { white-space: nowrap } tr:hover td { background: var(--wash) }
+code { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; word-break: break-all }
 details summary { cursor: pointer } pre { white-space: pre-wrap; font-size: 12px; margin: 6px 0; color: var(--soft) }
 .facts td:first-child { width: 220px; color: var(--soft) }
 @media print { body { background: none } main { padding: 0 } }
@@ -75,7 +75,7 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 def _budgets(report: Report) -> str:
     unit, others = report.unit, report.other_costs
-    head = [f"budget, {unit}", f"cost, {unit}", *others, f"predicted {report.quality_name}, %"]
+    head = [f"budget, {unit}", f"{report.cost_label}, {unit}", *others, f"predicted {report.quality_name}, %"]
     titles = "".join(f"<th class='number'>{escape(name)}</th>" for name in head)
     rows = "".join(_budget_row(point, report) for point in report.table)
     return (

@@ -1,0 +1,102 @@
+"""What happens between two chunks of training: a progress bar, metrics to CSV and TensorBoard, saves, and Ctrl-C."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from nagjax.controllers import Moment
+
+METRICS = "metrics.csv"
+
+
+class Monitor:
+    """Watches a training run; a context manager whose ``on_chunk`` the training loop calls.
+
+    Ctrl-C is remembered until the chunk is done: the state in the middle of one is given away to the compiled program.
+    Then the run is saved and KeyboardInterrupt raised. A second Ctrl-C ends at once, without saving.
+    """
+
+    def __init__(self, folder: Path, save: Callable[[Moment], None], save_every: float, quiet: bool = False) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left"))
+        self._progress = Progress(*columns, TimeRemainingColumn(), disable=quiet)
+        self._task = self._progress.add_task("compiling", total=1.0)
+        self._save, self._save_every, self._saved = save, save_every, time.monotonic()
+        self._metrics = folder / METRICS
+        self._board: Any = None
+        self._board_folder = folder / "tensorboard"
+        self._interrupted = False
+        self._previous: Any = None
+
+    def __enter__(self) -> Monitor:
+        from tensorboardX import SummaryWriter
+
+        self._board = SummaryWriter(str(self._board_folder))
+        self._progress.start()
+        try:
+            self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        except ValueError:  # not in the main thread: Ctrl-C is not ours there
+            self._previous = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        self._board.close()
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def on_chunk(self, moment: Moment) -> None:
+        """Report and save.
+
+        Raises:
+          KeyboardInterrupt: after saving, if Ctrl-C was pressed.
+        """
+        means = {name: float(np.mean(value)) for name, value in moment.metrics.items()}
+        rate = moment.step / max(moment.seconds, 1e-9)
+        self._append({"step": moment.step, "seconds": round(moment.seconds, 4), **means})
+        for name, value in means.items():
+            self._board.add_scalar(name, value, moment.step)
+        description = f"{moment.step} of {moment.limits.steps} steps, {rate:.1f}/s"
+        self._progress.update(self._task, completed=moment.progress, description=description)
+        due = time.monotonic() - self._saved >= self._save_every
+        if due or moment.done or self._interrupted:
+            self._save(moment)
+            self._saved = time.monotonic()
+        if self._interrupted and not moment.done:
+            raise KeyboardInterrupt
+
+    def _append(self, row: Mapping[str, float]) -> None:
+        new = not self._metrics.exists()
+        with self._metrics.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._progress.update(self._task, description="stopping after this chunk (Ctrl-C again: at once, unsaved)")
+
+
+def read_metrics(folder: Path) -> dict[str, list[float]]:
+    """Metrics of a run by name, one value a chunk; of a chunk that was run again after a crash the last row holds."""
+    path = folder / METRICS
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {int(row["step"]): row for row in csv.DictReader(file) if row.get("step")}
+    ordered = [rows[step] for step in sorted(rows)]
+    return {name: [float(row[name]) for row in ordered] for name in (ordered[0] if ordered else {})}

@@ -1,0 +1,120 @@
+"""The folder of a run: what it records, and why a folder is refused.
+
+``flags.txt`` is the flagfile that repeats or continues the run; ``run.json`` records versions, hashes of the inputs and
+what decides the result. Nothing is written before ``claim``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import runtime
+from experiments.setup import Setup, input_files
+
+RECORD, FLAGS = "run.json", "flags.txt"
+
+DECIDING = (
+    "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
+    "quality_unit", "duplicate_tolerance", "fit_seed", "controller", "controller_params", "controller_static", "steps",
+    "max_seconds", "seed", "init_from",
+)  # fmt: skip
+"""Flags that decide the result of training; the input files do so by their content."""
+
+
+def decisive(values: flags.FlagValues) -> dict[str, Any]:
+    """The values of the flags that decide the result."""
+    return {name: values[name].value for name in DECIDING if name in values}
+
+
+def check(values: flags.FlagValues) -> None:
+    """Refuse a folder that cannot be used, before anything slow is done.
+
+    Raises:
+      ValueError: if --out holds something else, or --resume finds nothing or a run with other flags.
+    """
+    if not values.out:
+        raise ValueError("--out is not given: name the folder that this run writes, such as --out=runs/note10")
+    folder = Path(values.out).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out={folder}: is a file; name a folder")
+    recorded = read(folder)
+    if values.resume:
+        if recorded is None:
+            raise ValueError(f"--out={folder}: holds no run to resume; leave --resume out to begin one")
+        _refuse_other(folder, recorded["flags"], decisive(values))
+    elif recorded is not None:
+        same = not _differences(recorded["flags"], decisive(values))
+        what = "this run already" if same else "another run"
+        raise ValueError(f"--out={folder}: holds {what}; give --resume to continue it, or another folder")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
+
+
+def claim(values: flags.FlagValues, setup: Setup) -> Path:
+    """Make the folder and record the run; on --resume compare the inputs with what was recorded.
+
+    Raises:
+      ValueError: if an input file has changed since.
+    """
+    folder = Path(values.out).expanduser()
+    inputs = input_hashes(values, setup)
+    recorded = read(folder)
+    if recorded is not None:
+        _refuse_other(folder, recorded["inputs"], inputs)
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FLAGS).write_text(flagfile(values), encoding="utf-8")
+    record = {"flags": decisive(values), "inputs": inputs, "versions": runtime.versions(), "device": runtime.devices()}
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The record of the run that a folder holds; None where it holds none.
+
+    Raises:
+      ValueError: if the record cannot be read.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"flags": record["flags"], "inputs": record["inputs"], **record}
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise ValueError(f"{path}: is not the record of a run; give another folder") from None
+
+
+def flagfile(values: flags.FlagValues) -> str:
+    """All flags as a flagfile that repeats the run, one a line."""
+    passing = ("--help", "--nohelp", "--resume", "--noresume", "--flagfile")
+    lines = [line for line in values.flags_into_string().splitlines() if line and not line.startswith(passing)]
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def input_hashes(values: flags.FlagValues, setup: Setup) -> dict[str, str]:
+    """SHA-256 of the input files by name; of a device table what it says, however it is laid out."""
+    out = {path.name: _hash(path) for path in input_files(values) if path.is_file()}
+    return out | ({"table": setup.table.content_hash} if setup.table is not None else {})
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _differences(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    names = dict.fromkeys([*recorded, *given])
+    return [name for name in names if recorded.get(name) != given.get(name)]
+
+
+def _refuse_other(folder: Path, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    differing = _differences(recorded, given)
+    if differing:
+        shown = "; ".join(f"{name} was {recorded.get(name)!r}, is {given.get(name)!r}" for name in differing)
+        raise ValueError(f"--out={folder}: holds a run with other settings ({shown}); give these, or another folder")
