@@ -1,9 +1,9 @@
 """The learned architecture evaluator R(a|B): it ranks architectures under a budget.
 
-Guo et al., arXiv 2103.00219; PNAG, arXiv 2210.07634. Inputs: path features of an architecture and the budget's soft
-one-hot w(B) over anchor budgets; the loss compares pairs of architectures at every anchor. The first layer is linear, so
-between anchors the budget's part of it is interpolated. Scores have an arbitrary offset and scale for each budget:
-compare them only under one budget.
+Guo et al., arXiv 2103.00219; PNAG, arXiv 2210.07634. Inputs are an architecture's path features and the soft one-hot
+w(B) of the budget over anchor budgets; the loss compares pairs of architectures at every anchor. The first layer is
+linear, so between anchors the budget's part of it is interpolated. Scores have an arbitrary offset and scale for each
+budget: compare them only under one budget.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _agreement(
     """Mean Kendall tau over budgets ``[A']`` with soft one-hots ``[A', A]``; one under which all tie is left out."""
     inputs = jnp.asarray(features)
     rows = [jnp.broadcast_to(row, (len(features), len(row))) for row in weights]
-    scores = [np.asarray(score(evaluator, inputs, row)) for row in rows]
+    scores = [np.asarray(jax.jit(score)(evaluator, inputs, row)) for row in rows]
     taus = [kendall_tau(own, quality, cost, float(budget)) for own, budget in zip(scores, budgets, strict=True)]
     return float(np.nanmean(taus))
 
@@ -209,13 +209,21 @@ def _run(
     steps = batches.round_up(config.steps)
     rows = batches.shuffled(train, (1, steps, config.batch_size), np.random.default_rng(seed))[0]
     inputs, labels = jnp.asarray(features), jnp.asarray(ranks)
-    params = module.init(jax.random.key(seed), inputs[:1], jnp.eye(len(ranks))[:1])
-    state = _optimiser(config).init(params)
+    params, state = _start(jax.random.key(seed), inputs, labels, module, config)
     counter = batches.Counter(progress, steps)
     for chunk in np.split(rows, batches.CHUNKS):
         params, state = _train(params, state, inputs, labels, jnp.asarray(chunk), module, config)
         counter.add(len(chunk))
     return params
+
+
+@partial(jax.jit, static_argnames=("module", "config"))
+def _start(
+    key: jax.Array, features: jax.Array, ranks: jax.Array, module: EvaluatorNetwork, config: EvaluatorConfig
+) -> tuple[Any, Any]:
+    """Parameters and optimiser state."""
+    params = module.init(key, features[:1], jnp.eye(len(ranks))[:1])
+    return params, _optimiser(config).init(params)
 
 
 @partial(jax.jit, static_argnames=("module", "config"))

@@ -82,7 +82,7 @@ def fit(
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
     if held:
         first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden))
-        report |= errors(np.asarray(predict(first, jnp.asarray(features[valid]))[0]), records.quality[valid])
+        report |= errors(np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0]), records.quality[valid])
     if refit:
         params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
@@ -141,11 +141,9 @@ def _fit_rows(
     targets = jnp.asarray(np.pad((quality - offset) / scale, (0, padding)), jnp.float32)
     module, inputs = MLP(config.hidden), jnp.asarray(np.pad(features, ((0, padding), (0, 0))))
     keys = jax.random.split(jax.random.key(seed), config.members)
-    network = jax.vmap(module.init, in_axes=(0, None))(keys, inputs[:1])
+    network, state = _start(keys, inputs, module, config)
     steps = batches.round_up(config.steps)
     indices = batches.shuffled(rows, (config.members, steps, config.batch_size), np.random.default_rng(seed))
-    optimiser = _optimiser(config, steps)
-    state = jax.vmap(optimiser.init)(network)
     for chunk in np.split(indices, batches.CHUNKS, axis=1):
         network, state = _train(network, state, inputs, targets, jnp.asarray(chunk), module, config)
         counter.add(steps // batches.CHUNKS)
@@ -157,8 +155,16 @@ def _fit_rows(
     }
 
 
-def _optimiser(config: FitConfig, steps: int) -> optax.GradientTransformation:
-    return optax.adamw(optax.cosine_decay_schedule(config.learning_rate, steps), weight_decay=config.weight_decay)
+def _optimiser(config: FitConfig) -> optax.GradientTransformation:
+    rate = optax.cosine_decay_schedule(config.learning_rate, batches.round_up(config.steps))
+    return optax.adamw(rate, weight_decay=config.weight_decay)
+
+
+@partial(jax.jit, static_argnames=("module", "config"))
+def _start(keys: jax.Array, inputs: jax.Array, module: MLP, config: FitConfig) -> tuple[Any, Any]:
+    """Parameters and optimiser state of every member, from keys ``[E]``."""
+    network = jax.vmap(module.init, in_axes=(0, None))(keys, inputs[:1])
+    return network, jax.vmap(_optimiser(config).init)(network)
 
 
 @partial(jax.jit, static_argnames=("module", "config"))
@@ -166,7 +172,7 @@ def _train(
     network: Any, state: Any, inputs: jax.Array, targets: jax.Array, rows: jax.Array, module: MLP, config: FitConfig
 ) -> tuple[Any, Any]:
     """Some steps of every member: rows int32 ``[E, steps, batch]``."""
-    optimiser = _optimiser(config, batches.round_up(config.steps))
+    optimiser = _optimiser(config)
 
     def loss(params: Any, rows: jax.Array) -> jax.Array:
         return jnp.mean(jnp.square(jnp.asarray(module.apply(params, inputs[rows])) - targets[rows]))
