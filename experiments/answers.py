@@ -11,8 +11,10 @@ from nagjax.problem import Description
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from nagjax.inference import Answer, Generator
 
-def to_points(answers: Iterable[Any], cost_name: str) -> list[Point]:
+
+def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -> list[Point]:
     """Answers of ``Generator.generate`` as points on one cost column."""
     return [
         Point(
@@ -21,7 +23,7 @@ def to_points(answers: Iterable[Any], cost_name: str) -> list[Point]:
             quality=float(answer.quality),
             quality_std=float(answer.quality_std),
             text=answer.text,
-            description=answer.description,
+            description=generator.describe(answer),
             guaranteed=bool(answer.guaranteed),
             source=answer.source,
             costs={name: float(value) for name, value in answer.costs.items()},
@@ -30,7 +32,7 @@ def to_points(answers: Iterable[Any], cost_name: str) -> list[Point]:
     ]
 
 
-def to_table(answers: Sequence[Any], description: Description) -> Table:
+def to_table(answers: Sequence[Answer], description: Description) -> Table:
     """A table for the terminal: one row an answer."""
     from rich.table import Table
 
@@ -55,9 +57,10 @@ def to_table(answers: Sequence[Any], description: Description) -> Table:
     return table
 
 
-def to_json(answers: Iterable[Any], description: Description) -> dict[str, Any]:
+def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
     """A JSON document: the answers, and what is known of the figures in them."""
-    fields = ("budget", "costs", "quality", "quality_std", "text", "description", "guaranteed", "source")
+    description = generator.description
+    fields = ("budget", "costs", "quality", "quality_std", "text", "guaranteed", "source")
     return {
         "space": description.space.identity,
         "costs": [
@@ -66,7 +69,8 @@ def to_json(answers: Iterable[Any], description: Description) -> dict[str, Any]:
         ],
         "predictor": dict(description.quality_report),
         "answers": [
-            {name: getattr(answer, name) for name in fields} | {"tokens": [int(token) for token in answer.tokens]}
+            {name: getattr(answer, name) for name in fields}
+            | {"description": generator.describe(answer), "tokens": [int(token) for token in answer.tokens]}
             for answer in answers
         ],
     }

@@ -1,6 +1,7 @@
 """Show a space, a device table, a predictor or a checkpoint before an hour is spent on it.
 
 ``python -m experiments.describe --space=ofa_mobilenet_v3 --table=FILE --predictor=FILE`` or ``--checkpoint=FOLDER``.
+It takes the flagfile of a run; ``--budgets_ms`` says which share of the architectures fits each budget.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import cli, runtime, settings, setup
+from experiments import cli, run, runtime, settings, setup
 from experiments.description import (
     Facts,
     checkpoint_facts,
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
-    setup.define_flags(values)
-    runtime.define_flags(values)
+    run.define_flags(values)  # so that a run's flagfile can be described before it is run
     flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
-    flags.DEFINE_list("budgets_ms", [], "Say which share of architectures fits these budgets.", flag_values=values)
 
 
 def job(values: flags.FlagValues) -> int:

@@ -6,11 +6,15 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from experiments import cli, runtime, settings
+
+if TYPE_CHECKING:
+    from nagjax.inference import Answer, Generator
+    from nagjax.problem import Description
 
 DECODES = ("best", "greedy", "sample", "beam")
 
@@ -52,7 +56,7 @@ def job(values: flags.FlagValues) -> int:
         seed=values.seed,
     )
     _show(answers, generator.description)
-    _write(values, answers, generator.description)
+    _write(values, generator, answers)
     return 0
 
 
@@ -73,7 +77,7 @@ def _check_target(flag: str, name: str | None) -> None:
         raise ValueError(f"--{flag}={name}: there is no folder {Path(name).parent}; make it first")
 
 
-def _show(answers: Sequence[Any], description: Any) -> None:
+def _show(answers: Sequence[Answer], description: Description) -> None:
     from rich.console import Console
 
     from experiments.answers import to_table
@@ -84,16 +88,16 @@ def _show(answers: Sequence[Any], description: Any) -> None:
     console.print(f"Predicted quality; its error: {error_text(description.quality_report)}.", highlight=False)
 
 
-def _write(values: flags.FlagValues, answers: Sequence[Any], description: Any) -> None:
+def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:
     from experiments.answers import to_json, to_points
     from experiments.front import write_front_csv
 
     if values.json:
-        text = json.dumps(to_json(answers, description), indent=2, default=float) + "\n"
+        text = json.dumps(to_json(generator, answers), indent=2, default=float) + "\n"
         Path(values.json).expanduser().write_text(text, encoding="utf-8")
     if values.csv:
         name = next(iter(answers[0].budget))
-        write_front_csv(Path(values.csv).expanduser(), to_points(answers, name))
+        write_front_csv(Path(values.csv).expanduser(), to_points(generator, answers, name))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -85,6 +85,7 @@ class Monitor:
             writer.writerow(row)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True

@@ -1,7 +1,4 @@
-"""The report of a run: its front as CSV and PNG, and one HTML page.
-
-``python -m experiments.report --run=FOLDER`` writes it again from the run's checkpoint, for example with other budgets.
-"""
+"""A report from a generator: its front as CSV and PNG, and one HTML page."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +25,9 @@ from experiments.front import (
 )
 from experiments.report_data import Report, asked_facts, cost_label, trust_facts
 from nagjax.problem import Description
+
+if TYPE_CHECKING:
+    from nagjax.inference import Generator
 
 CURVE_BUDGETS, TABLE_BUDGETS = 160, 20
 
@@ -55,7 +55,7 @@ class Options:
     train_seconds: float | None = None
 
 
-def write_report(generator: Any, options: Options, folder: Path) -> Report:
+def write_report(generator: Generator, options: Options, folder: Path) -> Report:
     """Ask a generator over its whole range; write front.csv, budgets.csv, front.png and report.html into a folder."""
     report = collect(generator, options)
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,21 +70,22 @@ def write_report(generator: Any, options: Options, folder: Path) -> Report:
     return report
 
 
-def collect(generator: Any, options: Options) -> Report:
+def collect(generator: Generator, options: Options) -> Report:
     """Ask a generator for everything that a report shows: two calls, one a way of decoding.
 
     Raises:
       ValueError: if a budget of ``options`` is below the generator's range.
     """
-    description: Description = generator.description
+    description = generator.description
     info = description.costs[0]
     low, high = (float(value) for value in description.ranges[0])
     curve = log_spaced(low, high, CURVE_BUDGETS)
     table = sorted({*log_spaced(low, high, TABLE_BUDGETS), *options.budgets})
     reference = options.reference
     asked = [] if reference is None else [float(cost) for cost in reference.cost if cost >= low]
-    best = _ask(generator, [*curve, *table, *asked], "best", description)
-    greedy = _ask(generator, [*curve, *asked], "greedy", description) if _has_policy(generator) else []
+    best = _ask(generator, [*curve, *table, *asked], "best")
+    # A controller may end in an archive alone: then there is nothing to decode greedily.
+    greedy = _ask(generator, [*curve, *asked], "greedy") if generator.artefact.policy is not None else []
     comparisons, volumes, corner = _compare(best[len(curve) + len(table) :], greedy[len(curve) :], reference)
     error = description.quality_report.get("rmse_points")
     return Report(
@@ -111,20 +112,10 @@ def collect(generator: Any, options: Options) -> Report:
     )
 
 
-def _ask(generator: Any, budgets: Sequence[float], decode: str, description: Description) -> list[Point]:
-    """Answers at budgets of the first cost column; other columns are asked at their dearest, which binds nothing."""
-    columns = {info.name: [float(high)] * len(budgets) for info, (_, high) in _columns(description)}
-    first = description.costs[0].name
-    return to_points(generator.generate(budgets={**columns, first: list(budgets)}, decode=decode), first)
-
-
-def _columns(description: Description) -> list[tuple[Any, Any]]:
-    return list(zip(description.costs, description.ranges, strict=True))
-
-
-def _has_policy(generator: Any) -> bool:
-    """A controller may end in an archive alone: then there is nothing to decode greedily."""
-    return getattr(generator, "policy", True) is not None
+def _ask(generator: Generator, budgets: Sequence[float], decode: str) -> list[Point]:
+    """Answers at budgets of the first cost column; the other columns do not bind."""
+    first = generator.description.costs[0].name
+    return to_points(generator, generator.generate(budgets={first: list(budgets)}, decode=decode), first)
 
 
 def _compare(

@@ -22,7 +22,7 @@ RECORD, FLAGS = "run.json", "flags.txt"
 DECIDING = (
     "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
     "quality_unit", "duplicate_tolerance", "fit_seed", "controller", "controller_params", "controller_static", "steps",
-    "max_seconds", "seed", "init_from",
+    "seed", "init_from",
 )  # fmt: skip
 """Flags that decide the result of training; the input files do so by their content."""
 

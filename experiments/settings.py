@@ -68,6 +68,16 @@ def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
     return out
 
 
+def example_budgets(low: float, high: float) -> str:
+    """Three budgets within a range, for an example in a message.
+
+    >>> example_budgets(9.9, 92.4)
+    '14,30,63'
+    """
+    ratio = high / low if low > 0 else 1.0
+    return ",".join(f"{max(low * ratio**share, low * 1.01):.2g}" for share in (0.17, 0.5, 0.83))
+
+
 def input_path(values: flags.FlagValues, flag: str) -> Path:
     """Path of the input file that a flag names: a relative one starts from --data_dir.
 
