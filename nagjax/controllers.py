@@ -82,13 +82,21 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
         if key not in params:
             near = difflib.get_close_matches(key, params, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"controller {controller.name!r} has no parameter {key!r}{hint} It has: {', '.join(params)}")
+            raise ValueError(
+                f"controller {controller.name!r} has no parameter {key!r}{hint} It has: {', '.join(params)}"
+            )
         params[key] = jnp.asarray(value, jnp.float32)
     return params
 
 
 def run_chunk(
-    controller: Controller, state: State, key: jax.Array, first: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    controller: Controller,
+    state: State,
+    key: jax.Array,
+    first: jax.Array,
+    problem: Problem,
+    params: Params,
+    progress: jax.Array,
 ) -> tuple[State, Metrics]:
     """A chunk of updates: pure, for users' own jit and vmap (over seeds: ``state`` and ``key``).
 
@@ -132,7 +140,9 @@ def _jit_artefact(controller: Controller, state: State, problem: Problem) -> Art
 
 def init(controller: Controller, problem: Problem, seed: int, params: Params | None = None) -> State:
     """A fresh state; the same seed gives equal arrays."""
-    return _jit_init(controller, jax.random.fold_in(jax.random.key(seed), 2**31), problem, params or resolve_params(controller))
+    return _jit_init(
+        controller, jax.random.fold_in(jax.random.key(seed), 2**31), problem, params or resolve_params(controller)
+    )
 
 
 def rebase(controller: Controller, state: State, problem: Problem) -> State:

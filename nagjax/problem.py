@@ -283,25 +283,33 @@ def _assemble(
         evaluator=evaluator,
         spec=spec,
     )
-    return _close(blank)
+    closed = _close(blank)
+    return closed.replace(low=cheapest(closed))
 
 
 @jax.jit
 def _close(problem: Problem) -> Problem:
-    """Compute what follows from ``allowed`` and ``cost``: cost to go, need and the cheapest architecture."""
+    """Compute what follows from ``allowed`` and ``cost``: cost to go and need."""
     togo, need = [], []
     for k, reduce in enumerate(problem.spec.reduces):
         ahead = tl.cost_to_go(problem.target, problem.allowed, problem.cost[k], reduce)
         togo.append(ahead)
         need.append(jax.vmap(lambda *edge, r=reduce: tl.edge_need(*edge, r))(
             problem.target, problem.allowed, problem.cost[k], ahead[1:]))  # fmt: skip
-    cheapest = jnp.stack([ahead[0, 0] for ahead in togo])
-    return problem.replace(togo=jnp.stack(togo), need=jnp.stack(need), low=cheapest)
+    return problem.replace(togo=jnp.stack(togo), need=jnp.stack(need))
 
 
 def restrict(problem: Problem, allowed: jax.Array) -> Problem:
-    """The problem with only the edges of ``allowed`` bool ``[T, S, C]`` left; the range of budgets follows from below."""
+    """The problem with only the edges of ``allowed`` bool ``[T, S, C]`` left.
+
+    ``low`` and ``high`` stay those of the whole problem, on which the policy was trained; ``cheapest`` tells what is possible.
+    """
     return _close(problem.replace(allowed=problem.allowed & allowed))
+
+
+def cheapest(problem: Problem) -> jax.Array:
+    """Cost int32 ``[K]`` of the cheapest architecture by each column; ``INFINITE`` where none is left."""
+    return problem.togo[:, 0, 0]
 
 
 def walk_nodes(target: jax.Array, tokens: jax.Array) -> jax.Array:

@@ -71,13 +71,26 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms") -> Prices:
     open_edges, closed = _cover(space, known | is_free, known & ~is_free, sources)
     needed = np.zeros(len(space.operators) + 1, bool)
     needed[space.trellis.operators[open_edges]] = True
-    missing = [op for op, used, fine in zip(space.operators, needed, known | is_free, strict=False) if used and not fine]
+    missing = [
+        op for op, used, fine in zip(space.operators, needed, known | is_free, strict=False) if used and not fine
+    ]
     if missing or not needed[:-1].any():
         _refuse(table, space, missing)
     values = np.array([0.0 if row is None or free else row.mean for row, free in zip(rows, is_free, strict=True)])
-    free_keys = dict.fromkeys(op.key for op, free, used in zip(space.operators, is_free, needed, strict=False) if free and used)
+    free_keys = dict.fromkeys(
+        op.key for op, free, used in zip(space.operators, is_free, needed, strict=False) if free and used
+    )
     return Prices(
-        name, table.unit, values, open_edges, "sum", table.device, table.source, table.content_hash, tuple(free_keys), closed
+        name,
+        table.unit,
+        values,
+        open_edges,
+        "sum",
+        table.device,
+        table.source,
+        table.content_hash,
+        tuple(free_keys),
+        closed,
     )
 
 

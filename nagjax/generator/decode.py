@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, policy_tables
-from nagjax.generator.walk import best_choice, follow, masked_walk, segments
+from nagjax.generator.walk import advance, best_choice, follow, graph_layers, look, masked_walk, segments
 from nagjax.problem import Problem
 
 
@@ -130,3 +130,53 @@ def _hidden_states(tables: PolicyTables, tokens: jax.Array, slack: jax.Array) ->
     zeros = jnp.zeros((len(tokens), tables.recurrent.shape[0]))
     _, hidden = jax.lax.scan(step, (zeros, zeros), inputs)
     return hidden
+
+
+def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The most likely architectures that a beam of ``width`` finds.
+
+    Args:
+      policy: the generator.
+      problem: the problem.
+      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
+      width: W, static.
+
+    Returns:
+      tokens int32 ``[B, W, T]``, distinct; costs int32 ``[B, W, K]``; log-probability float32 ``[B, W]``, falling, -inf where
+      fewer than W architectures fit.
+    """
+    spec, num, hidden = problem.spec, budgets.shape[0], policy.network.hidden
+    tables = policy_tables(policy, problem, budgets)
+    wide = jax.tree.map(lambda x: jnp.repeat(x, width, 0), (budgets, tables.budget))
+    log_prob = jnp.full((num, width), -jnp.inf).at[:, 0].set(0.0)
+    rows = num * width
+    tokens = jnp.zeros((rows, spec.num_layers), jnp.int32)
+    walker = (jnp.zeros(rows, jnp.int32), jnp.zeros((rows, spec.num_costs), jnp.int32))
+    memory = (jnp.zeros((rows, hidden)), jnp.zeros((rows, hidden)), jnp.zeros((rows, 4 * hidden)))
+    state = (log_prob, tokens, walker, memory)
+    for first, last, choices in segments(spec.choices):
+
+        def step(state: Any, layer: Any, choices: int = choices) -> tuple[Any, None]:
+            log_prob, tokens, (node, spent), (h, c, embedded) = state
+            t, need, cost, target, togo, (position, head, token_table, unary, _) = layer
+            mask, slack = look(spec, need, togo, node, spent, wide[0])
+            gates = wide[1] + position + embedded + h @ tables.recurrent + encode_slack(problem, slack) @ tables.slack
+            h, c = lstm_cell(gates, c)
+            logits = jnp.nan_to_num(h @ head + jnp.repeat(unary, width, 0))
+            log_p = jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf), -1)
+            total = log_prob[:, :, None] + jnp.where(mask, log_p, -jnp.inf).reshape(num, width, choices)
+            log_prob, best = jax.lax.top_k(total.reshape(num, width * choices), width)
+            source = (jnp.arange(num)[:, None] * width + best // choices).ravel()
+            # A dead beam (-inf) may point at a closed choice: it follows the first open one instead and stays dead.
+            token = jnp.where(
+                mask[source, (best % choices).ravel()], (best % choices).ravel(), jnp.argmax(mask[source], -1)
+            )
+            node, spent = advance(spec, cost, target, node[source], spent[source], token)
+            tokens = tokens[source].at[:, t].set(token.astype(jnp.int32))
+            return (log_prob, tokens, (node, spent), (h[source], c[source], token_table[token])), None
+
+        noise = jnp.zeros((spec.num_layers, num))
+        scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
+        state, _ = jax.lax.scan(step, state, (*scanned, _layers(tables, first, last, choices, noise)))
+    log_prob, tokens, (_, spent), _ = state
+    return tokens.reshape(num, width, -1), spent.reshape(num, width, -1), log_prob

@@ -47,9 +47,7 @@ class PolicyNetwork(nn.Module):
             kind: self.param(f"head_{kind}", nn.initializers.normal(0.01), (self.hidden, width))
             for kind, width in kinds(spec).items()
         }
-        self.tokens = {
-            kind: self.param(f"token_{kind}", normal, (width, gates)) for kind, width in kinds(spec).items()
-        }
+        self.tokens = {kind: self.param(f"token_{kind}", normal, (width, gates)) for kind, width in kinds(spec).items()}
         self.layer_bias = self.param("layer_bias", zeros, (spec.num_layers, spec.num_choices))
         self.anchor_logits = self.param("anchor_logits", zeros, (anchors, spec.num_layers, spec.num_choices))
 
@@ -183,4 +181,3 @@ def policy_tables(policy: Policy, problem: Problem, budgets: jax.Array) -> Polic
     weights = budget_weights(policy, problem, budgets)
     tables: PolicyTables = policy.network.apply({"params": policy.params}, weights)
     return tables
-

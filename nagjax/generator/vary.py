@@ -27,7 +27,9 @@ def reroll(
     uniform = jax.random.uniform(key, tokens.shape).T
     kept = jnp.where(change, -1, tokens).T
 
-    def choose(carry: None, x: tuple[jax.Array, jax.Array], mask: jax.Array, slack: jax.Array) -> tuple[None, jax.Array, None]:
+    def choose(
+        carry: None, x: tuple[jax.Array, jax.Array], mask: jax.Array, slack: jax.Array
+    ) -> tuple[None, jax.Array, None]:
         del slack
         token, draw = x
         inside = jnp.clip(token, 0, mask.shape[1] - 1)

@@ -64,30 +64,48 @@ def masked_walk(
     tokens, outs = [], []
     for first, last, width in segments(spec.choices):
 
-        def step(state: Any, layer: Any, width: int = width) -> tuple[Any, Any]:
+        def step(state: Any, layer: Any) -> tuple[Any, Any]:
             node, spent, carry = state
             need, cost, target, togo, x = layer
-            row = need[:, node, :]
-            mask = feasible(spec, row, spent, budgets)
-            slack = jnp.stack([_left(spec, k, spent, budgets) - togo[k, node] for k in range(spec.num_costs)], -1)
+            mask, slack = look(spec, need, togo, node, spent, budgets)
             carry, token, out = choose(carry, x, mask, slack)
-            edge = node * width + token
-            paid = cost.reshape(spec.num_costs, -1)[:, edge].T
-            return (target.ravel()[edge], _add(spec, spent, paid), carry), (token, out)
+            return (*advance(spec, cost, target, node, spent, token), carry), (token, out)
 
-        layers = slice(first, last)
-        scanned = (
-            jnp.moveaxis(problem.need[:, layers, :, :width], 1, 0),
-            jnp.moveaxis(problem.cost[:, layers, :, :width], 1, 0),
-            problem.target[layers, :, :width],
-            jnp.moveaxis(problem.togo[:, layers], 1, 0),
-            inputs(first, last, width),
-        )
+        scanned = (*graph_layers(problem, first, last, width), inputs(first, last, width))
         state, (chosen, out) = jax.lax.scan(step, state, scanned)
         tokens.append(chosen)
         outs.append(out)
     _, spent, carry = state
     return jnp.concatenate(tokens).T, spent, carry, outs
+
+
+def graph_layers(problem: Problem, first: int, last: int, width: int) -> tuple[jax.Array, ...]:
+    """What a walk reads of each layer of a segment: need and cost ``[L, K, S, C']``, target ``[L, S, C']``, togo ``[L, K, S]``."""
+    layers = slice(first, last)
+    return (
+        jnp.moveaxis(problem.need[:, layers, :, :width], 1, 0),
+        jnp.moveaxis(problem.cost[:, layers, :, :width], 1, 0),
+        problem.target[layers, :, :width],
+        jnp.moveaxis(problem.togo[:, layers], 1, 0),
+    )
+
+
+def look(
+    spec: Spec, need: jax.Array, togo: jax.Array, node: jax.Array, spent: jax.Array, budgets: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """At nodes int32 ``[B]`` of a layer: the mask bool ``[B, C']`` and the slack int32 ``[B, K]``."""
+    mask = feasible(spec, need[:, node, :], spent, budgets)
+    slack = jnp.stack([_left(spec, k, spent, budgets) - togo[k, node] for k in range(spec.num_costs)], -1)
+    return mask, slack
+
+
+def advance(
+    spec: Spec, cost: jax.Array, target: jax.Array, node: jax.Array, spent: jax.Array, token: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Nodes of the next layer and what is spent then, after tokens int32 ``[B]``."""
+    edge = node * target.shape[1] + token
+    paid = cost.reshape(spec.num_costs, -1)[:, edge].T
+    return target.ravel()[edge], _add(spec, spent, paid)
 
 
 def feasible(spec: Spec, need: jax.Array, spent: jax.Array, budgets: jax.Array) -> jax.Array:
@@ -101,7 +119,9 @@ def feasible(spec: Spec, need: jax.Array, spent: jax.Array, budgets: jax.Array) 
     if spec.num_costs == 1:
         return fits
     exists = (need < INFINITE).all(0)
-    overrun = jnp.stack([(need[k] - left[k]) / jnp.maximum(budgets[:, k : k + 1], 1) for k in range(spec.num_costs)]).max(0)
+    overrun = jnp.stack(
+        [(need[k] - left[k]) / jnp.maximum(budgets[:, k : k + 1], 1) for k in range(spec.num_costs)]
+    ).max(0)
     overrun = jnp.where(exists, overrun, jnp.inf)
     least = overrun == overrun.min(-1, keepdims=True)
     return jnp.where(fits.any(-1, keepdims=True), fits, least & exists)

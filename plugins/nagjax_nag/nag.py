@@ -92,7 +92,9 @@ def make(
         archive = _insert_random(pareto.empty_archive(spec, cells), problem, children, key)
         return State(policy, adam.init(policy.params), archive, jnp.uint32(children))
 
-    def learn(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+    def learn(
+        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    ) -> tuple[State, Metrics]:
         draw_key, sample_key, imitate_key = jax.random.split(key, 3)
         asked = jnp.repeat(_draw_budgets(state.archive, problem, budgets, draw_key), group, 0)
         tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
@@ -130,16 +132,22 @@ def make(
         counted = state.evaluations + jnp.uint32(budgets * group)
         return State(policy, optimiser, archive, counted), metrics
 
-    def wait(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+    def wait(
+        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    ) -> tuple[State, Metrics]:
         del key, problem, params, progress
         names = ("sampled_quality", "entropy", "imitation", "infeasible", "nonfinite")
         return state, {name: jnp.float32(0) for name in names}
 
-    def update(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+    def update(
+        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    ) -> tuple[State, Metrics]:
         breed_key, learn_key = jax.random.split(key)
         archive = breed(state.archive, problem, children, params, breed_key)
         state = state.replace(archive=archive, evaluations=state.evaluations + jnp.uint32(children))
-        state, metrics = jax.lax.cond(progress >= params["fill"], learn, wait, state, learn_key, problem, params, progress)
+        state, metrics = jax.lax.cond(
+            progress >= params["fill"], learn, wait, state, learn_key, problem, params, progress
+        )
         held = pareto.occupied(state.archive)
         found = {
             "evaluations": state.evaluations.astype(jnp.float32),
@@ -174,9 +182,7 @@ def group_advantage(quality: jax.Array) -> jax.Array:
     return centred / (deviation + 1e-6)
 
 
-def breed(
-    archive: pareto.Archive, problem: Problem, num: int, params: Params, key: jax.Array
-) -> pareto.Archive:
+def breed(archive: pareto.Archive, problem: Problem, num: int, params: Params, key: jax.Array) -> pareto.Archive:
     """One generation of children of the archive's cells, inserted where they are better."""
     parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
     cells = archive.quality.shape[0]
@@ -189,7 +195,9 @@ def breed(
     partner = jnp.clip(partner, 0, cells - 1)
     crossed = held[partner] & jax.random.bernoulli(cross_key, params["crossover"], (num,))
     partner = jnp.where(crossed, partner, parent)
-    rates = params["mutations"] * jax.random.uniform(rate_key, (num,), minval=0.25, maxval=2.0) / problem.spec.num_layers
+    rates = (
+        params["mutations"] * jax.random.uniform(rate_key, (num,), minval=0.25, maxval=2.0) / problem.spec.num_layers
+    )
     noise = jnp.exp(params["budget_noise"] * jax.random.normal(budget_key, (num, 1)))
     asked = jnp.clip((archive.costs[parent] * noise).astype(jnp.int32), problem.low, problem.high)
     tokens, costs = vary.children(problem, archive.tokens[parent], archive.tokens[partner], asked, rates, child_key)

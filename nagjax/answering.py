@@ -1,0 +1,111 @@
+"""The pure function underneath ``generate``: from an artefact, a problem and budgets to architectures, for any jit or vmap."""
+
+from __future__ import annotations
+
+import functools
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.controllers import Artefact
+from nagjax.generator import decode
+from nagjax.pareto import best_within
+from nagjax.problem import Problem, evaluate, path_features
+
+DECODES = ("best", "greedy", "sample", "beam")
+SOURCES = ("greedy", "sample", "beam", "archive")
+DRAWS, BEAMS = 16, 4
+"""Samples and beams that ``best`` looks at for each budget."""
+
+
+@flax.struct.dataclass
+class Candidates:
+    """Architectures within each budget, M of them.
+
+    Attributes:
+      tokens: int32 ``[B, M, T]``.
+      costs: int32 ``[B, M, K]``, ticks.
+      objective: float32 ``[B, M]``; -inf where there is none.
+      source: int32 ``[M]``, index into ``SOURCES``.
+    """
+
+    tokens: jax.Array
+    costs: jax.Array
+    objective: jax.Array
+    source: jax.Array
+
+
+def candidates(
+    artefact: Artefact, problem: Problem, budgets: jax.Array, key: jax.Array, how: str = "best", draws: int = DRAWS
+) -> Candidates:
+    """Architectures for each budget, pure and jittable.
+
+    Args:
+      artefact: policy, archive or both.
+      problem: the problem, perhaps restricted.
+      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
+      key: random key of the samples.
+      how: static, one of ``DECODES``; without a policy only ``best`` has an answer.
+      draws: static, samples (``sample``, ``best``) or beams (``beam``) a budget.
+    """
+    parts, sources = [], []
+    if artefact.policy is not None:
+        for name in ("greedy", "sample", "beam"):
+            if how in (name, "best"):
+                count = {"greedy": 1, "sample": draws, "beam": draws if how == "beam" else BEAMS}[name]
+                parts.append(_decode(artefact, problem, budgets, key, name, count))
+                sources += [SOURCES.index(name)] * count
+    if artefact.archive is not None and how == "best":
+        parts.append(_from_archive(artefact, problem, budgets))
+        sources.append(SOURCES.index("archive"))
+    tokens, costs, objective = (jnp.concatenate(columns, 1) for columns in zip(*parts, strict=True))
+    return Candidates(tokens, costs, objective, jnp.array(sources, jnp.int32))
+
+
+def _decode(
+    artefact: Artefact, problem: Problem, budgets: jax.Array, key: jax.Array, name: str, count: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    policy = artefact.policy
+    if policy is None:
+        raise ValueError(f"decode={name!r} needs a policy, and this checkpoint has only an archive; use decode='best'")
+    num = budgets.shape[0]
+    real = jnp.ones((num, count), bool)
+    if name == "greedy":
+        tokens, costs = decode.greedy(policy, problem, budgets)
+    elif name == "sample":
+        tokens, costs = decode.sample(policy, problem, jnp.repeat(budgets, count, 0), key)
+    else:
+        tokens, costs, log_prob = decode.beam(policy, problem, budgets, count)
+        real = log_prob > -jnp.inf
+        tokens, costs = tokens.reshape(num * count, -1), costs.reshape(num * count, -1)
+    objective, _ = evaluate(problem, tokens)
+    shape = (num, count)
+    return (
+        tokens.reshape(*shape, -1),
+        costs.reshape(*shape, -1),
+        jnp.where(real, objective.reshape(shape), -jnp.inf),
+    )
+
+
+def _from_archive(artefact: Artefact, problem: Problem, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    archive = artefact.archive
+    if archive is None:
+        raise ValueError("this checkpoint has no archive")
+    row, quality = best_within(archive, budgets)
+    return archive.tokens[row][:, None], archive.costs[row][:, None], quality[:, None]
+
+
+@functools.partial(jax.jit, static_argnames=("how", "draws"))
+def jit_candidates(
+    artefact: Artefact, problem: Problem, budgets: jax.Array, key: jax.Array, how: str, draws: int
+) -> Candidates:
+    """``candidates`` compiled; one compilation a shape, whatever the device table."""
+    return candidates(artefact, problem, budgets, key, how, draws)
+
+
+@jax.jit
+def jit_quality(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation float32 ``[B]`` of tokens ``[B, T]``."""
+    mean, std = problem.quality(tokens, path_features(problem, tokens))
+    return mean, std

@@ -1,0 +1,88 @@
+"""Artefacts and problems as nested dictionaries of arrays plus JSON, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax.controllers import Artefact
+from nagjax.generator.policy import Policy, PolicyNetwork
+from nagjax.pareto import Archive
+from nagjax.predictors.predictor import MLP, Predictor
+from nagjax.problem import CostInfo, Description, PredictedQuality, Problem, Spec, TabularQuality
+from nagjax.spaces.space import Space
+
+LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick", "low", "high", "pessimism")
+"""Fields of a problem that are arrays and travel as they are."""
+
+
+def pack(artefact: Artefact, problem: Problem) -> dict[str, Any]:
+    """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind."""
+    tree: dict[str, Any] = {"problem": {name: getattr(problem, name) for name in LEAVES}}
+    if isinstance(problem.quality, PredictedQuality):
+        predictor = problem.quality.predictor
+        tree["quality"] = {"params": predictor.params, "known": predictor.known}
+    elif isinstance(problem.quality, TabularQuality):
+        tree["quality"] = {name: getattr(problem.quality, name) for name in ("offset", "target", "values")}
+    else:
+        raise ValueError(f"quality of type {type(problem.quality).__name__} cannot be kept in a checkpoint")
+    if artefact.policy is not None:
+        tree["policy"] = {"params": artefact.policy.params, "anchors": artefact.policy.anchors}
+    if artefact.archive is not None:
+        tree["archive"] = {name: getattr(artefact.archive, name) for name in ("tokens", "costs", "quality")}
+    return tree
+
+
+def describe(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
+    """All that is not an array, as JSON values."""
+    space, quality, policy = description.space, problem.quality, artefact.policy
+    kind: dict[str, Any] = {"kind": "tabular"}
+    if isinstance(quality, PredictedQuality):
+        kind = {"kind": "predicted", "hidden": list(quality.predictor.module.features)}
+    network = {"hidden": policy.network.hidden, "num_anchors": policy.network.num_anchors} if policy else None
+    return {
+        "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
+        "spec": dataclasses.asdict(problem.spec),
+        "costs": [dataclasses.asdict(info) for info in description.costs],
+        "ranges": description.ranges.tolist(),
+        "where": dict(description.where),
+        "quality_report": dict(description.quality_report),
+        "quality": kind,
+        "policy": network,
+    }
+
+
+def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> tuple[Artefact, Problem, Description]:
+    """The inverse of ``pack`` and ``describe``, for the space that ``config`` names."""
+    spec = Spec(**{key: tuple(value) if isinstance(value, list) else value for key, value in config["spec"].items()})
+    arrays = {name: jnp.asarray(tree["problem"][name]) for name in LEAVES}
+    problem = Problem(**arrays, quality=_quality(config["quality"], tree["quality"]), evaluator=None, spec=spec)
+    policy = None
+    if config["policy"] is not None:
+        network = PolicyNetwork(spec, **config["policy"])
+        policy = Policy(_arrays(tree["policy"]["params"]), jnp.asarray(tree["policy"]["anchors"]), network)
+    archive = Archive(**_arrays(tree["archive"])) if "archive" in tree else None
+    costs = tuple(
+        CostInfo(**{key: tuple(value) if isinstance(value, list) else value for key, value in info.items()})
+        for info in config["costs"]
+    )
+    ranges = np.asarray(config["ranges"], np.float64)
+    description = Description(space, costs, ranges, config["where"], config["quality_report"])
+    return Artefact(policy, archive), problem, description
+
+
+def _quality(config: Mapping[str, Any], tree: Mapping[str, Any]) -> PredictedQuality | TabularQuality:
+    arrays = _arrays(tree)
+    if config["kind"] == "tabular":
+        return TabularQuality(**arrays)
+    return PredictedQuality(Predictor(arrays["params"], arrays["known"], MLP(tuple(config["hidden"]))))
+
+
+def _arrays(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _arrays(value) for key, value in tree.items()}
+    return jnp.asarray(tree)
