@@ -54,7 +54,8 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
       flags.Error: for an unknown flag, a value out of range or a flagfile that cannot be read.
       ValueError: for an argument that is no flag.
     """
-    values = flags.FlagValues()
+    make: Callable[[], flags.FlagValues] = flags.FlagValues
+    values = make()
     flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
     define(values)
     extra = values(["job", *argv])[1:]

@@ -17,9 +17,9 @@ BEST, GREEDY, REFERENCE, INK = "#0b6e99", "#d9822b", "#8a8f98", "#24292f"
 
 
 def front_figure(
-    best: Sequence[Point], greedy: Sequence[Point], reference: Reference | None, cost_label: str, quality_label: str
+    best: Sequence[Point], greedy: Sequence[Point], reference: Reference | None, budget_label: str, quality_label: str
 ) -> Figure:
-    """Quality against cost: what the generator answers, greedily and at best, and the reference front."""
+    """Quality against budget: what the generator answers, greedily and at best; the reference front at its costs."""
     figure, (axes,) = _figure(1, 8.4, 4.8)
     if reference is not None:
         axes.plot(reference.cost, POINTS * reference.quality, ".", color=REFERENCE, markersize=5, label=reference.name)
@@ -27,7 +27,7 @@ def front_figure(
     _steps(axes, best, BEST, "best (default)", 1.8)
     axes.set_xscale("log")
     _plain_ticks(axes)
-    axes.set_xlabel(cost_label)
+    axes.set_xlabel(budget_label)
     axes.set_ylabel(quality_label)
     axes.legend(frameon=False, loc="lower right")
     return figure
@@ -78,10 +78,10 @@ def _figure(panels: int, width: float, height: float) -> tuple[Figure, list[Axes
 
 
 def _steps(axes: Axes, points: Sequence[Point], color: str, label: str, width: float) -> None:
-    """A staircase: an architecture answers every budget from its own cost up to the next one's."""
+    """Quality of the answer to each budget: what one gets, not what an architecture costs."""
     if points:
-        costs, quality = [p.cost for p in points], [POINTS * p.quality for p in points]
-        axes.plot(costs, quality, color=color, linewidth=width, label=label, drawstyle="steps-post", alpha=0.95)
+        budgets, quality = [p.budget for p in points], [POINTS * p.quality for p in points]
+        axes.plot(budgets, quality, color=color, linewidth=width, label=label, drawstyle="steps-post", alpha=0.95)
 
 
 def _plain_ticks(axes: Axes) -> None:

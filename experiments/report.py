@@ -61,7 +61,7 @@ def write_report(generator: Generator, options: Options, folder: Path) -> Report
     folder.mkdir(parents=True, exist_ok=True)
     write_front_csv(folder / "front.csv", distinct_front(report.best))
     write_front_csv(folder / "budgets.csv", report.table)
-    label, quality = f"{report.cost_label}, {report.unit}", f"predicted {report.quality_name}, %"
+    label, quality = f"{report.cost_label} budget, {report.unit}", f"predicted {report.quality_name}, %"
     figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
     plot.save_png(figure, folder / "front.png")
     curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
@@ -136,7 +136,7 @@ def _tiles(
 ) -> list[tuple[str, str]]:
     info = description.costs[0]
     tiles = [
-        (f"range of {cost_label(info.name)}", f"{best[0].cost:.3g} to {best[-1].cost:.3g} {info.unit}"),
+        (f"range of {cost_label(info.name)}", f"{best[0].budget:.3g} to {best[-1].budget:.3g} {info.unit}"),
         ("predicted quality over it", f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f} %"),
     ]
     if "rmse_points" in description.quality_report:

@@ -62,8 +62,8 @@ class Report:
     def plot_note(self) -> str:
         """What stands below the plot."""
         return (
-            f"Each line is a staircase: an architecture answers every budget from its own {self.cost_label} up to that "
-            "of the next. Quality is predicted, not measured."
+            f"Lines: the answer to each {self.cost_label} budget. Points, if any: a reference front at its "
+            f"{self.cost_label}. Quality is predicted, not measured."
         )
 
     @property

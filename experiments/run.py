@@ -2,7 +2,7 @@
 
 ``python -m experiments.run --flagfile=experiments/flags/note10.flags --data_dir=DATA --out=runs/note10``
 
-Ctrl-C saves, and the same command with ``--resume`` goes on. On a finished run ``--resume`` only writes the report again.
+Ctrl-C saves, and ``--resume`` goes on. On a finished run ``--resume`` only writes the report again.
 """
 
 from __future__ import annotations

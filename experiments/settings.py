@@ -84,7 +84,7 @@ def input_path(values: flags.FlagValues, flag: str) -> Path:
     Raises:
       ValueError: if there is no such path.
     """
-    path = Path(values.data_dir).expanduser() / Path(values[flag].value).expanduser()
+    path = Path(values.data_dir).expanduser() / Path(str(values[flag].value)).expanduser()
     if not path.exists():
         hint = "" if values.data_dir else " (relative paths start from --data_dir)"
         raise ValueError(f"--{flag}: {path}: no such file or folder; check the path{hint}")
