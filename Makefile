@@ -27,14 +27,13 @@ $(VENV)/.complete: pyproject.toml
 	@$(PIP) install --editable '.[dev,parquet,bench]'
 	@touch $@
 
+# Without DATA: the data set that travels with the package, if it is there; it says so if it is not.
 quickstart: env
 	@if [ -n "$(DATA)" ]; then \
 	  $(QUICKSTART) --flagfile=experiments/flags/note10.flags --data_dir="$(DATA)" --out="$(OUT)"; \
-	elif [ -d nagjax/data/default ]; then \
-	  $(QUICKSTART) --flagfile=experiments/flags/default.flags --out="$(OUT)"; \
 	else \
-	  echo "The embedded default data is not shipped yet: run 'make quickstart DATA=folder' with a folder that\
-	 holds the OFA MobileNetV3 tables and predictor."; exit 1; \
+	  folder=$$($(BIN)/python -m experiments.embedded) && \
+	  $(QUICKSTART) --flagfile="$$folder/default.flags" --data_dir="$$folder" --out="$(OUT)"; \
 	fi
 
 style: env

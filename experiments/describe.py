@@ -37,8 +37,8 @@ def job(values: flags.FlagValues) -> int:
     """Collect what flags name, and print it."""
     runtime.use_compilation_cache(values.compilation_cache)
     budgets = settings.parse_numbers(values.budgets_ms, "budgets_ms")
-    sections = _from_checkpoint(values, budgets) if values.checkpoint else _from_files(values, budgets)
-    for title, facts in sections:
+    collect = _from_checkpoint if values.checkpoint else _from_files
+    for title, facts in collect(values, budgets):
         _show(title, facts)
     return 0
 

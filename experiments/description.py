@@ -86,8 +86,8 @@ def problem_facts(problem: Problem, description: Description) -> Facts:
 def open_choices(problem: Problem, space: Space) -> Facts:
     """Choices that are left of each decision that conditions, table or predictor have narrowed."""
     facts = []
-    allowed: np.ndarray = np.asarray(problem.allowed).any(1)
-    valid: np.ndarray = space.trellis.valid.any(1)
+    allowed: np.ndarray = np.any(np.asarray(problem.allowed), axis=1, keepdims=False)
+    valid: np.ndarray = np.any(space.trellis.valid, axis=1, keepdims=False)
     for t, decision in enumerate(space.decisions):
         if decision.optional and not np.array_equal(allowed[t], valid[t]):
             values = [choice for choice, fine in zip(decision.choices, allowed[t], strict=False) if fine]

@@ -48,24 +48,14 @@ def find(name: str = "default", root: Path | None = None) -> Path:
     return folder
 
 
-def arguments(name: str = "default", root: Path | None = None) -> list[str]:
-    """Flags of the main job for an embedded data set.
-
-    Raises:
-      ValueError: as ``find``.
-    """
-    folder = find(name, root)
-    return [f"--flagfile={folder / FLAGFILE}", f"--data_dir={folder}"]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the flags of the main job, one a line."""
+    """Print the folder of a data set."""
 
     def define(values: flags.FlagValues) -> None:
         flags.DEFINE_string("name", "default", "Name of the data set.", flag_values=values)
 
     def job(values: flags.FlagValues) -> int:
-        print("\n".join(arguments(values.name)))
+        print(find(values.name))
         return 0
 
     return cli.execute(__doc__, define, job, argv)

@@ -14,7 +14,8 @@ CSS = """
 body { margin: 0; background: var(--wash); color: var(--ink); font: 15px/1.55 system-ui, Roboto, sans-serif }
 main { max-width: 1080px; margin: 0 auto; padding: 36px 28px 60px; background: var(--paper) }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px } h2 { font-size: 18px; margin: 38px 0 10px }
-p { margin: 8px 0; max-width: 76ch } .soft { color: var(--soft) } .note { color: var(--soft); font-size: 13px; max-width: none }
+p { margin: 8px 0; max-width: 76ch } .soft { color: var(--soft) }
+.note { color: var(--soft); font-size: 13px; max-width: none }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 12px; margin: 22px 0 8px }
 .tile { border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px }
 .tile b { display: block; font-size: 18px; font-weight: 600; color: var(--accent); font-variant-numeric: tabular-nums }
