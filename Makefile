@@ -11,7 +11,8 @@ PYTEST_FLAGS ?=
 
 DATA ?=
 OUT ?= runs/quickstart
-QUICKSTART := $(BIN)/python -m experiments.run
+# A second quickstart goes on where the first one ended; the other folder of a different one is given by OUT.
+QUICKSTART := $(BIN)/python -m experiments.run $(if $(wildcard $(OUT)/run.json),--resume)
 
 .PHONY: help env quickstart style types test test-all format clean
 help:

@@ -32,8 +32,10 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
     Returns:
       The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C.
     """
+    debug = False
     try:
         values = parse(define, sys.argv[1:] if argv is None else argv)
+        debug = values.debug
         if values.help:
             print(f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):")
             print(values.get_help())
@@ -44,6 +46,8 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
     except flags.Error as error:
         return fail(_flag_message(error))
     except (ValueError, OSError, ImportError) as error:
+        if debug:
+            raise
         return fail(str(error))
 
 
@@ -57,6 +61,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     make: Callable[[], flags.FlagValues] = flags.FlagValues
     values = make()
     flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
+    flags.DEFINE_bool("debug", False, "Show where in the code an error was raised.", flag_values=values)
     define(values)
     extra = values(["job", *argv])[1:]
     if extra:

@@ -58,7 +58,7 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
     space = setup.load_space(values)
     sections = [("space", space_facts(space))]
     if not values.table:
-        values.costs = [name for name in values.costs if name != setup.LATENCY] or ["madds", "params"]
+        values["costs"].value = [name for name in values.costs if name != setup.LATENCY] or ["madds", "params"]
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
         facts, complete = table_facts(table, space)

@@ -1,0 +1,109 @@
+"""Fronts, their comparison and the page, on figures worked by hand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from experiments import plot, report_html
+from experiments.front import Point, Reference, compare, distinct_front, hypervolumes, log_spaced, read_reference
+from experiments.report_data import Report
+
+
+def point(budget, cost, quality, text="a<b"):
+    return Point(budget, cost, quality, 0.0, text, "for a person", True, "archive", {"latency_ms": cost})
+
+
+def blank(**more):
+    points = [point(1.0, 1.0, 0.5), point(2.0, 1.5, 0.75)]
+    return Report(
+        "a & b",
+        "sub",
+        "latency_ms",
+        "ms",
+        (),
+        "top-1",
+        points,
+        points,
+        points,
+        None,
+        [],
+        [],
+        [],
+        [("tile", "1")],
+        **more,
+    )
+
+
+def test_gaps_are_points_and_costs_below_ours_are_left_out():
+    reference = Reference("r", np.array([0.5, 1.0, 2.0]), np.array([0.1, 0.51, 0.7]))
+    found = compare([point(1.0, 1.0, 0.5), point(2.0, 1.5, 0.75)], reference)
+    assert (found.mean, found.worst, found.best) == (2.0, -1.0, 5.0)
+    assert (found.wins, found.compared, found.skipped) == (1, 2, 1)
+    assert compare([], reference) is None
+
+
+def test_hypervolume_by_hand():
+    ours = np.array([1.0, 2.0]), np.array([0.5, 0.75])
+    theirs = np.array([3.0]), np.array([0.5])
+    volumes, corner = hypervolumes([ours, theirs])
+    assert corner == (3.0, 0.5)
+    assert volumes == pytest.approx([25.0, 0.0])
+
+
+def test_a_dominated_answer_is_not_of_the_front():
+    front = distinct_front(
+        [point(1, 1.0, 0.5, "a"), point(2, 2.0, 0.4, "b"), point(3, 3.0, 0.6, "c"), point(4, 3.0, 0.6, "c")]
+    )
+    assert [p.text for p in front] == ["a", "c"]
+
+
+def test_budgets_keep_their_ends():
+    budgets = log_spaced(9.89034736, 92.39803922, 20)
+    assert (budgets[0], budgets[-1], len(budgets)) == (9.89034736, 92.39803922, 20)
+    assert budgets == sorted(budgets)
+    assert log_spaced(0.0, 1.0, 5) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ms,q\n1,x\n", "row 2, column 'q'"),
+        ("ms,q\n1,\n", "row 2, column 'q'"),
+        ("ms,q\n", "no rows"),
+        ("ms,top1\n1,0.5\n", "no column 'q'"),
+        ("ms,q\n1,50\n", "reference_quality_unit"),
+        ("ms,q\n-1,0.5\n", "row 2"),
+    ],
+)
+def test_a_bad_reference_names_its_place(tmp_path, text, says):
+    path = tmp_path / "front.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"front\.csv") as error:
+        read_reference(path, "ms", "q", "fraction")
+    assert says in str(error.value)
+
+
+def test_units_of_a_reference(tmp_path):
+    path = tmp_path / "front.csv"
+    path.write_text("ms,q\n2,25\n1,40\n", encoding="utf-8")
+    front = read_reference(path, "ms", "q", "error_percent")
+    np.testing.assert_allclose(front.cost, [1, 2])
+    np.testing.assert_allclose(front.quality, [0.6, 0.75])
+
+
+def test_the_page_escapes_and_says_what_it_does_not_know():
+    page = report_html.page(blank(), "<svg></svg>", None)
+    assert "a &amp; b" in page
+    assert "a&lt;b" in page
+    assert "not known" in page
+    assert "±" not in page
+    known = report_html.page(dataclasses.replace(blank(), error_points=0.3), "<svg></svg>", None)
+    assert "75.00 ± 0.30" in known
+
+
+def test_figures_draw_without_pyplot():
+    report = blank(reference=Reference("r", np.array([1.0]), np.array([0.5])))
+    figure = plot.front_figure(report.best, [], report.reference, "latency, ms", "top-1, %")
+    assert plot.svg(figure).startswith("<svg")
+    assert plot.svg(plot.curves_figure({"entropy": ([1, 2], [3.0, 2.0])}, "step")).startswith("<svg")
