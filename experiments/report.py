@@ -114,8 +114,13 @@ def collect(generator: Generator, options: Options) -> Report:
 
 def _ask(generator: Generator, budgets: Sequence[float], decode: str) -> list[Point]:
     """Answers at budgets of the first cost column; the other columns do not bind."""
+    from nagjax.inference import CHUNKS
+
     first = generator.description.costs[0].name
-    return to_points(generator, generator.generate(budgets={first: list(budgets)}, decode=decode), first)
+    # Filled up to whole chunks, so that one shape is compiled rather than three.
+    filled = [*budgets, *[budgets[-1]] * (-len(budgets) % max(CHUNKS))]
+    answers = generator.generate(budgets={first: filled}, decode=decode)
+    return to_points(generator, answers[: len(budgets)], first)
 
 
 def _compare(

@@ -28,8 +28,11 @@ DECIDING = (
 
 
 def decisive(values: flags.FlagValues) -> dict[str, Any]:
-    """The values of the flags that decide the result."""
-    return {name: values[name].value for name in DECIDING if name in values}
+    """The values of the flags that decide the result; the order of pairs does not."""
+    given = {name: values[name].value for name in DECIDING if name in values}
+    return {
+        name: sorted(value) if isinstance(value, list) and name != "costs" else value for name, value in given.items()
+    }
 
 
 def check(values: flags.FlagValues) -> None:
@@ -95,7 +98,7 @@ def flagfile(values: flags.FlagValues) -> str:
     """All flags as a flagfile that repeats the run, one a line."""
     passing = ("--help", "--nohelp", "--debug", "--nodebug", "--resume", "--noresume", "--flagfile")
     lines = [line for line in values.flags_into_string().splitlines() if line and not line.startswith(passing)]
-    return "\n".join(sorted(lines)) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def input_hashes(values: flags.FlagValues, setup: Setup) -> dict[str, str]:
