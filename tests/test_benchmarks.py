@@ -1,0 +1,118 @@
+"""The benchmarks measure what they say, on data where there are any; small where size is not the point."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import common, crash, golden, guarantee, reference
+from nagjax.problem import evaluate, make_problem, make_spec
+from nagjax.spaces import nas_bench_macro
+
+
+@pytest.fixture(scope="module")
+def data_dir(shared_data):
+    return shared_data("ofa_mobilenet_v3").parent
+
+
+@pytest.fixture(scope="module")
+def small():
+    """NAS-Bench-Macro with random prices and a quality that rises with cost."""
+    space = nas_bench_macro.make()
+    prices = guarantee.random_prices(space, np.random.default_rng(0), guarantee.dyadic_times)
+    return space, prices, *make_problem(space, [prices], guarantee.NoQuality())
+
+
+@pytest.mark.data
+def test_golden_numbers_are_reproduced(data_dir):
+    result = golden.golden(data_dir)
+    assert list(result) == ["rows", "latency_error_ms", "error_points", "madds_relative_error"]
+    assert result["rows"] == 100
+    assert result["latency_error_ms"] <= 1e-4
+    assert result["error_points"] <= 1e-3
+    assert result["madds_relative_error"] <= 0.005
+
+
+def test_no_answer_exceeds_its_budget(small):
+    with jax.numpy_rank_promotion("allow"):
+        result = guarantee.guarantee(samples=1, batch=256, spaces=small[:1])
+    assert result == {"samples": len(guarantee.TIMES) * len(guarantee.REDUCES) * 4 * 256, "over_budget": 0}
+
+
+def test_a_budget_of_one_tick_too_many_is_noticed(monkeypatch, small):
+    """With exact ties a mask that is off by one tick must show, or the benchmark shows nothing."""
+    space, *_ = small
+    honest = guarantee._ticks
+    monkeypatch.setattr(guarantee, "_ticks", lambda description, budgets: honest(description, budgets) + 1)
+    monkeypatch.setattr(guarantee, "TIMES", (guarantee.dyadic_times,))
+    with jax.numpy_rank_promotion("allow"):
+        excess = np.concatenate(list(guarantee.trials(space, np.random.default_rng(0), 256)))
+    assert (excess > 0).any()
+
+
+def test_path_cost_is_the_cost_that_the_library_reports(small):
+    space, prices, problem, description = small
+    tokens = space.sample(np.random.default_rng(1), 100)
+    _, ticks = jax.jit(evaluate)(problem, jnp.asarray(tokens))
+    ours = guarantee.path_cost(space, prices.values, tokens, "sum")
+    np.testing.assert_array_equal(description.costs[0].to_unit(np.asarray(ticks)[:, 0]), ours)
+
+
+def test_path_cost_refuses_what_is_no_architecture(small):
+    space, prices, *_ = small
+    with pytest.raises(ValueError, match="decision 4"):
+        # After an identity that is not a stage's first layer the others of the stage are identities.
+        guarantee.path_cost(space, prices.values, np.array([[1, 1, 1, 0, 1, 1, 1, 1]]), "sum")
+
+
+def test_the_reference_draws_only_choices_that_exist():
+    spec = make_spec(nas_bench_macro.make())
+    spec = dataclasses.replace(spec, kinds=("wide", *spec.kinds[1:]), choices=(20, 2, *spec.choices[2:]))
+    network = reference.init(jax.random.key(0), spec, hidden=8, anchors=4)
+    draw = jax.jit(reference.sample, static_argnums=1)
+    tokens = np.asarray(draw(network, spec, jnp.linspace(0.0, 1.0, 500), jax.random.key(1)))
+    assert tokens.shape == (500, spec.num_layers)
+    assert (tokens.max(0) == np.array(spec.choices) - 1).all()
+
+
+def test_nsga2_finds_the_front_of_a_small_space(small):
+    nsga2 = pytest.importorskip("benchmarks.nsga2")
+    space, _, problem, description = small
+    found = nsga2.run(problem, description, seed=0, seconds=0.3, settings=nsga2.Settings(population=32))
+    assert found.evaluations > 32
+    assert found.costs[0] == problem.low[0]
+    assert (np.diff(found.costs) > 0).all() or len(found.costs) == 1
+    _, ticks = jax.jit(evaluate)(problem, jnp.asarray(found.tokens))
+    np.testing.assert_array_equal(np.asarray(ticks)[:, 0], found.costs)
+    space.check(found.tokens)
+
+
+def test_genes_of_a_decision_or_of_its_attributes_name_the_same_architectures(small):
+    pytest.importorskip("pymoo")
+    from benchmarks.genome import genome_of
+
+    space, _, problem, _ = small
+    genome = genome_of(space, problem, split=False)
+    genes = np.random.default_rng(0).integers(0, genome.high + 1, (50, len(genome.high)))
+    np.testing.assert_array_equal(genome.decode(genes), genes)
+
+
+def test_a_difference_in_the_last_bit_is_a_difference():
+    some = [np.array([1.0, np.nan]), np.array(3)]
+    assert crash.equal(some, [array.copy() for array in some])
+    assert not crash.equal(some, [np.nextafter(some[0], 2), some[1]])
+    assert not crash.equal(some, some[:1])
+
+
+def test_the_last_line_is_the_result(capsys):
+    common.report({"rows": 100, "error": 0.5})
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"rows": 100, "error": 0.5}
+
+
+def test_gaps_are_summed_up_in_points_and_percent():
+    assert common.gap_summary(np.array([0.5, -0.1, 0.2, 0.0]), "greedy") == pytest.approx(
+        {"greedy_mean": 0.15, "greedy_wins": 50.0, "greedy_worst": -0.1}
+    )
