@@ -116,8 +116,15 @@ def fitting_facts(problem: Problem, description: Description, budgets: Sequence[
 
 def checkpoint_facts(generator: Any) -> Facts:
     """Where a checkpoint is from and what it was made with."""
-    description = generator.description
-    facts = [("space", description.space.identity)]
+    description, config = generator.description, generator.config
+    controller = config["controller"]
+    settings = ", ".join(f"{key} {value}" for key, value in controller["settings"].items())
+    facts = [
+        ("space", description.space.identity),
+        ("controller", f"{controller['name']}: {settings}"),
+        ("trained", f"{config['step']} steps in {float(config['run']['seconds']):.0f} s, seed {config['run']['seed']}"),
+        ("written by", f"nagjax {config['nagjax']}, jax {config['jax']}"),
+    ]
     for info in description.costs:
         facts.append((info.name, f"{info.device} ({info.source}), content hash {info.content_hash or 'none'}"))
         facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))

@@ -20,6 +20,7 @@ from nagjax.controllers import Limits, Moment
 from nagjax.devices.json_table import write_json
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.predictors.records import Records, write_records
+from nagjax.predictors.storage import save_predictor
 from nagjax.spaces import nas_bench_macro
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -240,8 +241,13 @@ def test_the_flagfiles_name_flags_that_exist(name):
 
 
 def test_records_beside_a_predictor_measure_it(data, tmp_path):
-    values = cli.parse(setup.define_flags, [f"--flagfile={data / 'default.flags'}", f"--data_dir={data}"])
-    assert setup.build_problem(values).quality.report["validation"] > 10
+    flags = [f"--flagfile={data / 'default.flags'}", f"--data_dir={data}"]
+    fitted = setup.build_problem(cli.parse(setup.define_flags, flags)).quality
+    save_predictor(fitted, nas_bench_macro.make(), tmp_path / "predictor.npz")
+    values = cli.parse(setup.define_flags, [*flags, f"--predictor={tmp_path / 'predictor.npz'}"])
+    report = setup.build_problem(values).description.quality_report
+    assert report["validation"] == len((data / "records.csv").read_text().splitlines()) - 1
+    assert 0 < report["rmse_points"] < 2
 
 
 def test_embedded_data_is_found_by_name(tmp_path, capsys):
