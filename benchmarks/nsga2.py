@@ -120,14 +120,14 @@ def _evaluate(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array
 
 def _algorithm(settings: Settings, num_genes: int) -> Any:
     make, binary, polynomial = (cast("Any", untyped) for untyped in (NSGA2, SBX, PM))
-    crossovers = {
+    crossovers: dict[str, Callable[[], Any]] = {
         "uniform": lambda: UniformCrossover(prob=settings.swap),
         "two_point": lambda: TwoPointCrossover(prob=settings.swap),
         "sbx": lambda: binary(prob=settings.swap, eta=3.0, vtype=float, repair=RoundingRepair()),
     }
     chance = settings.genes / num_genes
 
-    mutations = {
+    mutations: dict[str, Callable[[], Any]] = {
         "reset": lambda: Reset(prob=1.0, prob_var=chance),
         "polynomial": lambda: polynomial(prob=1.0, prob_var=chance, eta=3.0, vtype=float, repair=RoundingRepair()),
     }
