@@ -69,7 +69,7 @@ def crash(data_dir: Path) -> dict[str, Any]:
         def arguments(out: str) -> list[str]:
             return jobs.training(data_dir, folder / out, STEPS, folder / "cache")
 
-        # The first run fills the compilation cache: moments shall fall within a run that finds it, as continued ones do.
+        # The first run fills the compilation cache: kills fall within a run that finds it, as continued ones do.
         jobs.run(arguments("first"), folder / "log.txt")
         begin = time.perf_counter()
         jobs.run(arguments("whole"), folder / "log.txt")
