@@ -8,9 +8,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, policy_tables
+from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, offsets, policy_tables
 from nagjax.generator.walk import advance, best_choice, follow, graph_layers, look, masked_walk, segments
-from nagjax.problem import Problem
+from nagjax.problem import Problem, Spec
 
 
 @flax.struct.dataclass
@@ -78,16 +78,22 @@ def _rollout(
 
     zeros = jnp.zeros((num, hidden))
     carry = (zeros, zeros, jnp.zeros((num, 4 * hidden)))
-    tokens, costs, _, _ = masked_walk(problem, budgets, choose, carry, lambda a, b, w: _layers(tables, a, b, w, noise))
+    tokens, costs, _, _ = masked_walk(problem, budgets, choose, carry, lambda a, b, w: _layers(tables, problem.spec, a, b, w, noise))
     return tokens, costs
 
 
-def _layers(tables: PolicyTables, first: int, last: int, width: int, noise: jax.Array) -> Any:
-    unary = jnp.moveaxis(tables.unary[:, first:last, :width], 1, 0)
+def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int, noise: jax.Array) -> Any:
+    """What a rollout reads of each layer of a segment; heads and tokens are padded to the segment's width."""
+    starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
+    heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
+    tokens = jnp.pad(tables.tokens, ((0, width), (0, 0)))
     return (
-        tables.position[first:last], tables.heads[first:last, :, :width], tables.tokens[first:last, :width], unary,
+        tables.position[first:last],
+        jnp.stack([heads[:, starts[t] : starts[t] + width] for t in range(first, last)]),
+        jnp.stack([tokens[starts[t] : starts[t] + width] for t in range(first, last)]),
+        jnp.moveaxis(tables.unary[number], 1, 0),
         noise[first:last],
-    )  # fmt: skip
+    )
 
 
 def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Array) -> Scores:
@@ -99,35 +105,54 @@ def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Arra
       tokens: int32 ``[B, T]`` within budget.
       budgets: int32 ``[B, K]`` ticks.
     """
+    spec = problem.spec
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
-    hidden = _hidden_states(tables, tokens, encode_slack(problem, slack))
+    # One product for the heads of all kinds: products batched over layers, and the scatter that is the gradient of a gather,
+    # are many times slower on a CPU.
+    hidden = _hidden_states(tables, spec, tokens, encode_slack(problem, slack))
+    every = (hidden.reshape(-1, hidden.shape[-1]) @ tables.heads).reshape(*hidden.shape[:2], -1)
     log_prob = jnp.zeros(len(tokens))
     entropy = jnp.zeros(len(tokens))
-    for (first, last, width), mask in zip(segments(problem.spec.choices), masks, strict=True):
+    for (first, last, width), mask, unary in zip(segments(spec.choices), masks, tables.unary, strict=True):
         layers = slice(first, last)
-        logits = jnp.einsum("tbh,thc->btc", hidden[layers], tables.heads[layers, :, :width])
-        logits = logits + tables.unary[:, layers, :width]
+        logits = jnp.moveaxis(_own_head(every, spec, first, last, width), 0, 1) + unary
         log_p = jax.nn.log_softmax(jnp.where(mask, logits, -1e30), -1)
-        chosen = jnp.take_along_axis(log_p, tokens[:, layers, None], -1)[..., 0]
+        chosen = jnp.sum(jnp.where(jax.nn.one_hot(tokens[:, layers], width, dtype=bool), log_p, 0.0), -1)
         terms = -jnp.sum(jnp.where(mask, jnp.exp(log_p) * log_p, 0.0), -1)
         log_prob += jnp.sum(jnp.where(is_open[:, layers], chosen, 0.0), -1)
         entropy += jnp.sum(jnp.where(is_open[:, layers], terms, 0.0), -1)
     return Scores(log_prob, entropy)
 
 
-def _hidden_states(tables: PolicyTables, tokens: jax.Array, slack: jax.Array) -> jax.Array:
+def _own_head(every: jax.Array, spec: Spec, first: int, last: int, width: int) -> jax.Array:
+    """Each layer's own columns ``[L, B, C']`` of the heads of all kinds ``[T, B, W]``."""
+    starts = offsets(spec)[first:last]
+    padded = jnp.pad(every[first:last], ((0, 0), (0, 0), (0, width)))
+    out = jnp.zeros((last - first, every.shape[1], width))
+    for start in sorted(set(starts)):
+        own = jnp.array([one == start for one in starts])[:, None, None]
+        out = jnp.where(own, padded[..., start : start + width], out)
+    return out
+
+
+def _hidden_states(tables: PolicyTables, spec: Spec, tokens: jax.Array, slack: jax.Array) -> jax.Array:
     """LSTM outputs float32 ``[T, B, H]`` along given tokens; all that is not recurrent is computed at once."""
-    embedded = tables.tokens[jnp.arange(tokens.shape[1] - 1), tokens[:, :-1]]
-    inputs = jnp.pad(embedded, ((0, 0), (1, 0), (0, 0))) + tables.position + slack @ tables.slack
-    inputs = jnp.moveaxis(inputs + tables.budget[:, None], 1, 0)
+    num, layers, width = tokens.shape[0], spec.num_layers, tables.tokens.shape[0]
+    columns = jnp.pad((jnp.array(offsets(spec))[:, None] + tokens.T)[:-1], ((1, 0), (0, 0)), constant_values=-1)
+    place = jnp.broadcast_to(jnp.eye(layers)[:, None], (layers, num, layers))
+    known = jnp.concatenate([jax.nn.one_hot(columns, width), place, jnp.moveaxis(slack, 1, 0)], -1)
+    # One flat product, whose gradient is one as well.
+    maps = jnp.concatenate([tables.tokens, tables.position, tables.slack])
+    inputs = (known.reshape(layers * num, -1) @ maps).reshape(layers, num, -1)
 
     def step(carry: tuple[jax.Array, jax.Array], x: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         h, c = carry
-        h, c = lstm_cell(x + h @ tables.recurrent, c)
+        # The budget is added here because the gradient of a broadcast is a sum over layers, slow on a CPU.
+        h, c = lstm_cell(x + tables.budget + h @ tables.recurrent, c)
         return (h, c), h
 
-    zeros = jnp.zeros((len(tokens), tables.recurrent.shape[0]))
+    zeros = jnp.zeros((num, tables.recurrent.shape[0]))
     _, hidden = jax.lax.scan(step, (zeros, zeros), inputs)
     return hidden
 
@@ -177,6 +202,6 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
 
         noise = jnp.zeros((spec.num_layers, num))
         scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
-        state, _ = jax.lax.scan(step, state, (*scanned, _layers(tables, first, last, choices, noise)))
+        state, _ = jax.lax.scan(step, state, (*scanned, _layers(tables, spec, first, last, choices, noise)))
     log_prob, tokens, (_, spent), _ = state
     return tokens.reshape(num, width, -1), spent.reshape(num, width, -1), log_prob

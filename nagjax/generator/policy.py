@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.budget import anchor_weights
+from nagjax.generator.walk import segments
 from nagjax.problem import Problem, Spec
 
 KNOTS = (0.0, 0.002, 0.006, 0.02, 0.06, 0.15, 0.35, 0.7, 1.0)
@@ -43,26 +44,29 @@ class PolicyNetwork(nn.Module):
         self.slack = self.param("slack", normal, (spec.num_costs * (len(KNOTS) - 1), gates))
         self.recurrent = self.param("recurrent", nn.initializers.orthogonal(), (self.hidden, gates))
         self.bias = self.param("bias", _forget_bias, (gates,))
-        self.heads = {
-            kind: self.param(f"head_{kind}", nn.initializers.normal(0.01), (self.hidden, width))
-            for kind, width in kinds(spec).items()
-        }
-        self.tokens = {kind: self.param(f"token_{kind}", normal, (width, gates)) for kind, width in kinds(spec).items()}
-        self.layer_bias = self.param("layer_bias", zeros, (spec.num_layers, spec.num_choices))
-        self.anchor_logits = self.param("anchor_logits", zeros, (anchors, spec.num_layers, spec.num_choices))
+        total = sum(kinds(spec).values())
+        self.heads = self.param("heads", nn.initializers.normal(0.01), (self.hidden, total))
+        self.tokens = self.param("tokens", normal, (total, gates))
+        runs = segments(spec.choices)
+        self.layer_bias = [
+            self.param(f"layer_bias_{first}", zeros, (last - first, width)) for first, last, width in runs
+        ]
+        self.anchor_logits = [
+            self.param(f"anchor_logits_{first}", zeros, (anchors, last - first, width)) for first, last, width in runs
+        ]
 
     def __call__(self, weights: jax.Array) -> PolicyTables:
         """Everything that does not depend on the tokens, for budget weights float32 ``[B, K * A]``."""
         spec = self.spec
-        unary = self.layer_bias + jnp.tensordot(weights, self.anchor_logits, 1)
-        pad = spec.num_choices
+        pairs = zip(self.layer_bias, self.anchor_logits, strict=True)
+        unary = tuple(bias[None] + jnp.tensordot(weights, logits, 1) for bias, logits in pairs)
         return PolicyTables(
-            budget=weights @ self.embedding + self.bias,
+            budget=weights @ self.embedding + self.bias[None],
             position=self.position,
             slack=self.slack,
             recurrent=self.recurrent,
-            heads=jnp.stack([_pad(self.heads[kind], 1, pad) for kind in spec.kinds]),
-            tokens=jnp.stack([_pad(self.tokens[kind], 0, pad) for kind in spec.kinds]),
+            heads=self.heads,
+            tokens=self.tokens,
             unary=unary,
         )
 
@@ -76,9 +80,9 @@ class PolicyTables:
       position: ``[T, 4H]``.
       slack: ``[K * knots, 4H]``.
       recurrent: ``[H, 4H]``.
-      heads: ``[T, H, C]``.
-      tokens: ``[T, C, 4H]``, what a token of layer t adds to the gates of layer t + 1.
-      unary: ``[B, T, C]``, logits that depend on the budget alone.
+      heads: ``[H, W]``, the heads of all kinds side by side; ``offsets`` tells where a layer's begins.
+      tokens: ``[W, 4H]``, what a token adds to the gates of the next layer, laid out like the heads.
+      unary: for each segment of the walk ``[B, L, C']``, logits that depend on the budget alone.
     """
 
     budget: jax.Array
@@ -87,7 +91,7 @@ class PolicyTables:
     recurrent: jax.Array
     heads: jax.Array
     tokens: jax.Array
-    unary: jax.Array
+    unary: tuple[jax.Array, ...]
 
 
 @flax.struct.dataclass
@@ -115,10 +119,17 @@ def spec_anchors(spec: Spec, num_anchors: int) -> int:
     return spec.num_costs * num_anchors
 
 
-def _pad(array: jax.Array, axis: int, size: int) -> jax.Array:
-    padding = [(0, 0)] * array.ndim
-    padding[axis] = (0, size - array.shape[axis])
-    return jnp.pad(array, padding)
+def offsets(spec: Spec) -> tuple[int, ...]:
+    """For each layer, where its kind's choices begin among those of all kinds.
+
+    >>> offsets(Spec(("size", "block", "block"), (2, 3, 3), ("sum",), 5, 4))
+    (0, 2, 2)
+    """
+    starts, total = {}, 0
+    for kind, width in kinds(spec).items():
+        starts[kind] = total
+        total += width
+    return tuple(starts[kind] for kind in spec.kinds)
 
 
 def _forget_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:

@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, float] = {
     "entropy": 0.02,
     "gradient": 0.1,
     "imitation": 1.0,
+    "margin": 0.004,
     "fill": 0.15,
     "crossover": 0.5,
     "reach": 0.04,
@@ -61,7 +62,7 @@ class State:
 def make(
     spec: Spec,
     hidden: int = 64,
-    anchors: int = 32,
+    anchors: int = 256,
     budgets: int = 16,
     group: int = 8,
     imitated: int = 128,
@@ -103,7 +104,7 @@ def make(
         advantage = group_advantage(quality.reshape(budgets, group)).ravel()
 
         targets = _draw_budgets(archive, problem, imitated, imitate_key)
-        row, best = pareto.best_within(archive, targets)
+        row, best = pareto.best_within(archive, shrink(targets, params["margin"], problem))
         all_tokens = jnp.concatenate([tokens, archive.tokens[row]])
         all_budgets = jnp.concatenate([asked, targets])
         share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
@@ -180,6 +181,15 @@ def group_advantage(quality: jax.Array) -> jax.Array:
     centred = jnp.where(finite, quality - jnp.sum(jnp.where(finite, quality, 0.0), -1, keepdims=True) / count, 0.0)
     deviation = jnp.sqrt(jnp.sum(centred**2, -1, keepdims=True) / count)
     return centred / (deviation + 1e-6)
+
+
+def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array:
+    """Budgets less a share ``margin``, but not below the cheapest.
+
+    The policy blurs budgets that lie closer together than its anchors. What it imitates must therefore fit a slightly smaller
+    budget as well: an architecture that just misses the budget leaves the mask no choice but a bad last block.
+    """
+    return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low)
 
 
 def breed(archive: pareto.Archive, problem: Problem, num: int, params: Params, key: jax.Array) -> pareto.Archive:
