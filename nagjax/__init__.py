@@ -1,4 +1,4 @@
-"""nagjax: one trained generator of architectures that answers any latency budget from the accuracy/latency Pareto front.
+"""nagjax: one trained generator of architectures, which answers any latency budget from the Pareto front.
 
 >>> import nagjax
 >>> nagjax.load  # doctest: +ELLIPSIS

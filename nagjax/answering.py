@@ -1,4 +1,4 @@
-"""The pure function underneath ``generate``: from an artefact, a problem and budgets to architectures, for any jit or vmap."""
+"""The pure function underneath ``generate``: from artefact, problem and budgets to architectures, in any jit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def candidates(
                 parts.append(_decode(artefact, problem, budgets, key, name, count))
                 sources += [SOURCES.index(name)] * count
     if artefact.archive is not None and how == "best":
-        parts.append(_from_archive(artefact, problem, budgets))
+        parts.append(_from_archive(artefact, budgets))
         sources.append(SOURCES.index("archive"))
     tokens, costs, objective = (jnp.concatenate(columns, 1) for columns in zip(*parts, strict=True))
     return Candidates(tokens, costs, objective, jnp.array(sources, jnp.int32))
@@ -88,7 +88,7 @@ def _decode(
     )
 
 
-def _from_archive(artefact: Artefact, problem: Problem, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _from_archive(artefact: Artefact, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     archive = artefact.archive
     if archive is None:
         raise ValueError("this checkpoint has no archive")

@@ -1,8 +1,8 @@
 """Self-describing checkpoints: what training needs to go on, and what inference needs, in one orbax folder a step.
 
-A step holds ``state`` (the controller's, for training), ``artefact`` (policy, archive and priced problem, for inference) and
-``config`` (JSON: everything static, with names and versions). Arrays are restored as NumPy, so a checkpoint written on one
-number of devices opens on another. Nothing is ever unpickled.
+A step holds ``state`` (the controller's, for training), ``artefact`` (policy, archive and priced problem, for
+inference) and ``config`` (JSON: everything static, with names and versions). Arrays are restored as NumPy, so a
+checkpoint written on one number of devices opens on another. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ def read_config(run_dir: str | Path) -> dict[str, Any]:
         step, args=ocp.args.Composite(config=ocp.args.JsonRestore())).config)  # fmt: skip
     if config.get("format") != FORMAT:
         raise ValueError(
-            f"{run_dir}: checkpoint format {config.get('format')} was written by nagjax {config.get('nagjax')}; this nagjax "
-            f"{importlib.metadata.version('nagjax')} reads format {FORMAT}: use the version that wrote it"
+            f"{run_dir}: checkpoint format {config.get('format')} was written by nagjax {config.get('nagjax')}; this "
+            f"nagjax {importlib.metadata.version('nagjax')} reads format {FORMAT}: use the version that wrote it"
         )
     return dict(config)
 
@@ -140,8 +140,8 @@ def read(run_dir: str | Path) -> Saved:
     space = plugins.load("spaces", wanted["name"])(**wanted["settings"])
     if space.version != wanted["version"]:
         raise ValueError(
-            f"{run_dir}: written for {wanted['name']} version {wanted['version']}, installed is version {space.version}; "
-            "tokens mean something else: install the version that wrote it, or train again"
+            f"{run_dir}: written for {wanted['name']} version {wanted['version']}, installed is version "
+            f"{space.version}; tokens mean something else: install the version that wrote it, or train again"
         )
     arrays = _read(run_dir, "artefact", _restore_item("artefact"))
     artefact, problem, description = unpack(config, arrays, space)
@@ -166,8 +166,8 @@ def read_state(run_dir: str | Path, controller: Controller, template: Any) -> tu
     written = config["controller"]
     if written["name"] != controller.name or written["settings"] != dict(controller.settings):
         raise ValueError(
-            f"{run_dir}: written by controller {written['name']!r} with {written['settings']}, asked for {controller.name!r} "
-            f"with {dict(controller.settings)}; give the same controller and settings"
+            f"{run_dir}: written by controller {written['name']!r} with {written['settings']}, asked for "
+            f"{controller.name!r} with {dict(controller.settings)}; give the same controller and settings"
         )
     leaves = _read(run_dir, "state", _restore_item("state"))
     ordered = [leaves[key] for key in sorted(leaves)]
@@ -210,6 +210,6 @@ def _read(run_dir: str | Path, item: str, restore: Callable[[Any, int], Any]) ->
     except Exception as error:  # orbax and tensorstore raise many kinds; to a user they all mean one thing
         raise ValueError(
             f"{folder / str(step)}: cannot read {item!r} of this checkpoint, it is damaged or incomplete "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); remove that folder to use an "
-            "earlier step, or restore it from a copy"
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); remove that folder to use "
+            "an earlier step, or restore it from a copy"
         ) from error

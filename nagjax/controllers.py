@@ -1,7 +1,8 @@
 """The protocol of controllers and the one jitted training loop.
 
-A controller is a set of pure functions; this module jits, scans and times them. What users sweep is in ``params`` and traced;
-sizes are static. The loop runs in chunks of ``jax.lax.scan``; between chunks it reports, saves and listens for Ctrl-C.
+A controller is a set of pure functions; this module jits, scans and times them. What users sweep is in ``params`` and
+traced; sizes are static. The loop runs in chunks of ``jax.lax.scan``; between chunks it reports, saves and listens for
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Controller:
       settings: static arguments of the factory, defaults included; numbers, strings and booleans.
       default_params: ``() -> params``, a flat mapping of names to float arrays: what users sweep.
       init: ``(key, problem, params) -> state``, a pytree.
-      update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are scalars and
-        hold at least ``evaluations`` (so far) and ``infeasible`` (of this step).
+      update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are
+        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step).
       rebase: ``(state, problem) -> state``: what the state remembers, scored anew under a changed problem.
       artefact: ``(state, problem) -> Artefact``.
     """
@@ -158,7 +159,7 @@ def artefact(controller: Controller, state: State, problem: Problem) -> Artefact
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """When training ends: after ``steps`` updates, or ``max_seconds`` of wall time after compilation, whichever is first."""
+    """When training ends: after ``steps`` updates or ``max_seconds`` of time after compilation, whichever is first."""
 
     steps: int
     max_seconds: float | None = None
@@ -218,7 +219,8 @@ def train(
       seed: of the random numbers; with the same state, seed and step limit the result is the same, chunk by chunk.
       limits: when to end; compilation does not count as time.
       params: from ``resolve_params``.
-      step, seconds: where a resumed run stands.
+      step: updates that a resumed run has done.
+      seconds: time that it has spent.
       on_chunk: called after every chunk, to report and save; an exception it raises (KeyboardInterrupt) ends training.
 
     Returns:
@@ -246,11 +248,12 @@ def _warm_up(controller: Controller, moment: Moment, key: jax.Array, problem: Pr
     """Compile before the clock starts, by a chunk whose result is thrown away."""
     copied = jax.tree.map(jnp.copy, moment.state)
     schedule = _schedule(moment, moment.limits.length)
-    jax.block_until_ready(_jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule))
+    warm = _jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
+    jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
 
 
 def _schedule(moment: Moment, length: int) -> jax.Array:
-    """Progress float32 ``[length]`` of the next updates. Under a time limit the pace so far tells how far a chunk will get."""
+    """Progress float32 ``[length]`` of the next updates; under a time limit the pace so far tells how far they get."""
     limits = moment.limits
     by_step = (moment.step + np.arange(length)) / limits.steps
     if limits.max_seconds is None:

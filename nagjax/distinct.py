@@ -20,8 +20,8 @@ Row = tuple[np.ndarray, np.ndarray, float, str]
 def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> np.ndarray:
     """Architectures within a budget int32 ``[K]``, as tokens ``[N, T]``, at most about ``limit`` of them.
 
-    Every prefix that the mask leaves can be finished (one cost column), so the number of prefixes never falls: once it passes
-    ``limit``, so many exist, and it is cut there.
+    Every prefix that the mask leaves can be finished (one cost column), so the number of prefixes never falls: once it
+    passes ``limit``, so many exist, and it is cut there.
     """
     need, cost, target = (np.asarray(a, np.int64) for a in (problem.need, problem.cost, problem.target))
     reduces = problem.spec.reduces

@@ -20,7 +20,7 @@ from nagjax.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
 
 CHUNKS = (1, 32, 512)
-"""Budgets are answered in chunks padded to one of these sizes: memory does not grow with their number, few shapes compile."""
+"""Budgets are answered in chunks padded to one of these sizes: memory stays flat, and few shapes compile."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Generator:
-    """A trained generator. ``artefact`` and ``problem`` are what ``nagjax.answering.candidates`` takes inside your own jit."""
+    """A trained generator; ``nagjax.answering.candidates`` takes its ``artefact`` and ``problem`` in your own jit."""
 
     artefact: Artefact
     problem: Problem
@@ -81,8 +81,8 @@ class Generator:
           budgets_ms: latency budgets in ms, short for ``budgets={"latency_ms": ...}``.
           budgets: budgets by cost column, all of one length; a column that is left out does not bind.
           num_samples: distinct architectures a budget, best first (most likely first for ``beam``).
-          decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: all of them and the archive. With
-            ``best`` a larger budget of a call never gets a lower predicted quality.
+          decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: all of them and the archive.
+            With ``best`` a larger budget of a call never gets a lower predicted quality.
           where: conditions on the architecture, as ``Space.where`` takes them.
           seed: of the samples.
 
@@ -90,7 +90,8 @@ class Generator:
           ``num_samples`` answers for each budget, in the order of the budgets.
 
         Raises:
-          ValueError: if a budget is below the cheapest architecture, fewer than ``num_samples`` exist, or an argument is unknown.
+          ValueError: if a budget is below the cheapest architecture, fewer than ``num_samples`` exist, or an argument
+            is unknown.
         """
         if decode not in DECODES:
             raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
@@ -114,10 +115,11 @@ class Generator:
         if bool((cheapest(problem) >= tl.INFINITE).any()):
             raise ValueError(f"where={dict(where)}: no architecture of the checkpoint's problem satisfies all of it")
         allowed = np.asarray(problem.allowed)
-        ranges = [
-            [info.to_unit(int(low)).item(), info.to_unit(int(tl.dearest(np.asarray(problem.target), allowed, cost, info.reduce))).item()]
-            for info, low, cost in zip(self.description.costs, cheapest(problem), np.asarray(problem.cost, np.int64), strict=True)
-        ]  # fmt: skip
+        target, low = np.asarray(problem.target), np.asarray(cheapest(problem))
+        ranges = []
+        for k, info in enumerate(self.description.costs):
+            high = tl.dearest(target, allowed, np.asarray(problem.cost[k], np.int64), info.reduce)
+            ranges.append([info.to_unit(int(low[k])).item(), info.to_unit(int(high)).item()])
         archive = self.artefact.archive
         if archive is not None:
             archive = _keep_allowed(self.description, archive, allowed)
@@ -145,7 +147,7 @@ class _Found:
 
 def _keep_allowed(description: Description, archive: Archive, allowed: np.ndarray) -> Archive:
     _, fine = tl.walk(description.space.trellis.target, allowed, np.asarray(archive.tokens))
-    return archive.replace(quality=jnp.where(jnp.asarray(fine), archive.quality, -jnp.inf))
+    return dataclasses.replace(archive, quality=jnp.where(jnp.asarray(fine), archive.quality, -jnp.inf))
 
 
 def _columns(
@@ -182,10 +184,12 @@ def _ticks(problem: Problem, description: Description, asked: Mapping[str, np.nd
         out[:, k] = info.to_ticks(np.minimum(values, high))
         short = out[:, k] < lows[k]
         if short.any():
+            where = f" where {dict(description.where)}" if description.where else ""
             raise ValueError(
-                f"budget {info.name}={values[short][0]:g} is below the cheapest architecture on {info.device or info.source}: "
-                f"possible are {low:.6g} to {high:.6g} {info.unit}" + (f" where {dict(description.where)}" if description.where else "")
-            )  # fmt: skip
+                f"budget {info.name}={values[short][0]:g} is below the cheapest architecture on "
+                f"{info.device or info.source}: "
+                f"possible are {low:.6g} to {high:.6g} {info.unit}{where}"
+            )
     return out.astype(np.int32)
 
 

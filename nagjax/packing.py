@@ -58,7 +58,7 @@ def describe(artefact: Artefact, problem: Problem, description: Description) -> 
 
 def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> tuple[Artefact, Problem, Description]:
     """The inverse of ``pack`` and ``describe``, for the space that ``config`` names."""
-    spec = Spec(**{key: tuple(value) if isinstance(value, list) else value for key, value in config["spec"].items()})
+    spec = Spec(**_tuples(config["spec"]))
     arrays = {name: jnp.asarray(tree["problem"][name]) for name in LEAVES}
     problem = Problem(**arrays, quality=_quality(config["quality"], tree["quality"]), evaluator=None, spec=spec)
     policy = None
@@ -66,10 +66,7 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
         network = PolicyNetwork(spec, **config["policy"])
         policy = Policy(_arrays(tree["policy"]["params"]), jnp.asarray(tree["policy"]["anchors"]), network)
     archive = Archive(**_arrays(tree["archive"])) if "archive" in tree else None
-    costs = tuple(
-        CostInfo(**{key: tuple(value) if isinstance(value, list) else value for key, value in info.items()})
-        for info in config["costs"]
-    )
+    costs = tuple(CostInfo(**_tuples(info)) for info in config["costs"])
     ranges = np.asarray(config["ranges"], np.float64)
     description = Description(space, costs, ranges, config["where"], config["quality_report"])
     return Artefact(policy, archive), problem, description
@@ -80,6 +77,11 @@ def _quality(config: Mapping[str, Any], tree: Mapping[str, Any]) -> PredictedQua
     if config["kind"] == "tabular":
         return TabularQuality(**arrays)
     return PredictedQuality(Predictor(arrays["params"], arrays["known"], MLP(tuple(config["hidden"]))))
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a frozen dataclass as JSON gave them: its tuples come as lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
 
 
 def _arrays(tree: Any) -> Any:

@@ -1,8 +1,8 @@
 """The archive: the best architecture met so far in each band of cost, a fixed-capacity set of arrays.
 
-An architecture of cost c is an answer for every budget >= c, so one archive answers all budgets. Bands are cells of a grid
-over the cost columns, even on a logarithmic scale (MAP-Elites: Mouret and Clune, arXiv 1504.04909). A cell keeps its best
-even where a cheaper cell has a better one: that is what neighbours are bred from.
+An architecture of cost c is an answer for every budget >= c, so one archive answers all budgets. Bands are cells of a
+grid over the cost columns, even on a logarithmic scale (MAP-Elites: Mouret and Clune, arXiv 1504.04909). A cell keeps
+its best even where a cheaper cell has a better one: that is what neighbours are bred from.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def rescore(archive: Archive, problem: Problem) -> Archive:
 
 
 def nondominated(costs: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """Which points no other dominates, bool ``[N]``, for costs ``[N, K]`` (less is better) and quality ``[N]`` (more)."""
+    """Which points none dominates: bool ``[N]``, for costs ``[N, K]`` (less is better) and quality ``[N]`` (more)."""
     import moocore
 
     points = np.column_stack([np.asarray(costs, np.float64), -np.asarray(quality, np.float64)])

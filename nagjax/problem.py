@@ -1,13 +1,14 @@
 """The problem: what a controller optimises. A space, what its architectures cost in ticks, and how good they are.
 
-``Problem`` is a pytree whose only static parts are the shape of the space and of the quality function, so another device
-table or predictor of the same shapes does not recompile anything. ``Description`` is its companion on the host: names, units,
-sources, and the exact conversion of budgets.
+``Problem`` is a pytree whose only static parts are the shape of the space and of the quality function, so another
+device table or predictor of the same shapes does not recompile anything. ``Description`` is its companion on the host:
+names, units, sources, and the exact conversion of budgets.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ class Quality(Protocol):
     """How good architectures are: a pytree that is called inside jit."""
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean and standard deviation, fractions float32 ``[B]``, of tokens ``[B, T]`` with path features ``[B, F]``."""
+        """Mean and deviation, fractions float32 ``[B]``, of tokens ``[B, T]`` with path features float32 ``[B, F]``."""
         ...
 
 
@@ -284,7 +285,7 @@ def _assemble(
         spec=spec,
     )
     closed = _close(blank)
-    return closed.replace(low=cheapest(closed))
+    return dataclasses.replace(closed, low=cheapest(closed))
 
 
 @jax.jit
@@ -294,17 +295,18 @@ def _close(problem: Problem) -> Problem:
     for k, reduce in enumerate(problem.spec.reduces):
         ahead = tl.cost_to_go(problem.target, problem.allowed, problem.cost[k], reduce)
         togo.append(ahead)
-        need.append(jax.vmap(lambda *edge, r=reduce: tl.edge_need(*edge, r))(
-            problem.target, problem.allowed, problem.cost[k], ahead[1:]))  # fmt: skip
-    return problem.replace(togo=jnp.stack(togo), need=jnp.stack(need))
+        edge_need = jax.vmap(functools.partial(tl.edge_need, reduce=reduce))
+        need.append(edge_need(problem.target, problem.allowed, problem.cost[k], ahead[1:]))
+    return dataclasses.replace(problem, togo=jnp.stack(togo), need=jnp.stack(need))
 
 
 def restrict(problem: Problem, allowed: jax.Array) -> Problem:
     """The problem with only the edges of ``allowed`` bool ``[T, S, C]`` left.
 
-    ``low`` and ``high`` stay those of the whole problem, on which the policy was trained; ``cheapest`` tells what is possible.
+    ``low`` and ``high`` stay those of the whole problem, on which the policy was trained; ``cheapest`` tells what is
+    possible.
     """
-    return _close(problem.replace(allowed=problem.allowed & allowed))
+    return _close(dataclasses.replace(problem, allowed=problem.allowed & allowed))
 
 
 def cheapest(problem: Problem) -> jax.Array:

@@ -1,7 +1,8 @@
 """Pricing: from a device table to one value an operator, and from those to integer edge costs.
 
-Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator is rounded up to ticks and edges add
-integers, so a reported cost is at least the raw sum of the table's values, and above it by less than a tick an operator.
+Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator is rounded up to ticks and edges
+add integers, so a reported cost is at least the raw sum of the table's values, and above it by less than a tick an
+operator.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class Prices:
 def price(table: DeviceTable, space: Space, name: str = "latency_ms") -> Prices:
     """Price a space's operators by a device table.
 
-    A choice of an optional decision (a resolution) that the table does not know at all is closed. Any other operator without
-    a row is an error.
+    A choice of an optional decision (a resolution) that the table does not know at all is closed. Any other operator
+    without a row is an error.
 
     Raises:
       ValueError: if operators are missing, with their keys, the file and the remedy.
@@ -171,7 +172,8 @@ def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.nd
       allowed: bool ``[T, S, C]``, edges that can be taken.
 
     Returns:
-      int32 ``[T, S, C]`` ticks of ``2**-exponent`` units, and the largest exponent for which the dearest path is below 2**30.
+      int32 ``[T, S, C]`` ticks of ``2**-exponent`` units, and the largest exponent for which the dearest path is below
+      2**30.
     """
     index = space.trellis.operators
     fine = np.where(np.isfinite(prices.values), prices.values, 0.0)

@@ -78,7 +78,9 @@ def _rollout(
 
     zeros = jnp.zeros((num, hidden))
     carry = (zeros, zeros, jnp.zeros((num, 4 * hidden)))
-    tokens, costs, _, _ = masked_walk(problem, budgets, choose, carry, lambda a, b, w: _layers(tables, problem.spec, a, b, w, noise))
+    tokens, costs, _, _ = masked_walk(
+        problem, budgets, choose, carry, lambda a, b, w: _layers(tables, problem.spec, a, b, w, noise)
+    )
     return tokens, costs
 
 
@@ -108,8 +110,8 @@ def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Arra
     spec = problem.spec
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
-    # One product for the heads of all kinds: products batched over layers, and the scatter that is the gradient of a gather,
-    # are many times slower on a CPU.
+    # One product for the heads of all kinds: products batched over layers, and the scatter that is the gradient of a
+    # gather, are many times slower on a CPU.
     hidden = _hidden_states(tables, spec, tokens, encode_slack(problem, slack))
     every = (hidden.reshape(-1, hidden.shape[-1]) @ tables.heads).reshape(*hidden.shape[:2], -1)
     log_prob = jnp.zeros(len(tokens))
@@ -167,8 +169,8 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
       width: W, static.
 
     Returns:
-      tokens int32 ``[B, W, T]``, distinct; costs int32 ``[B, W, K]``; log-probability float32 ``[B, W]``, falling, -inf where
-      fewer than W architectures fit.
+      tokens int32 ``[B, W, T]``, distinct; costs int32 ``[B, W, K]``; log-probability float32 ``[B, W]``, falling, -inf
+      where fewer than W architectures fit.
     """
     spec, num, hidden = problem.spec, budgets.shape[0], policy.network.hidden
     tables = policy_tables(policy, problem, budgets)

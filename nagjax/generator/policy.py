@@ -1,13 +1,14 @@
 """The generator's network: an LSTM over decisions, conditioned on the budget (Guo et al., arXiv 2103.00219, section 3).
 
-The budget enters as a learned embedding interpolated between anchor budgets. Beyond the paper: each anchor also has its own
-logits for every decision (so nearby budgets may differ sharply), and each step sees how much of the budget is still free.
-Heads and token embeddings are shared between decisions of a kind; parameters depend on T, C and the kinds, never on S.
+The budget enters as a learned embedding interpolated between anchor budgets. Beyond the paper: each anchor also has its
+own logits for every decision (so nearby budgets may differ sharply), and each step sees how much of the budget is still
+free. Heads and token embeddings are shared between decisions of a kind; parameters depend on T, C and the kinds, never
+on S.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import flax.struct
@@ -57,7 +58,6 @@ class PolicyNetwork(nn.Module):
 
     def __call__(self, weights: jax.Array) -> PolicyTables:
         """Everything that does not depend on the tokens, for budget weights float32 ``[B, K * A]``."""
-        spec = self.spec
         pairs = zip(self.layer_bias, self.anchor_logits, strict=True)
         unary = tuple(bias[None] + jnp.tensordot(weights, logits, 1) for bias, logits in pairs)
         return PolicyTables(
@@ -172,7 +172,7 @@ def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.
 
 
 def encode_slack(problem: Problem, slack: jax.Array) -> jax.Array:
-    """Piecewise linear encoding ``[..., K * knots]`` of what is left beyond the cheapest way to finish, int32 ``[..., K]``."""
+    """Piecewise linear code ``[..., K * knots]``, of the slack over the cheapest way to finish, int32 ``[..., K]``."""
     span = jnp.maximum(problem.high - problem.low, 1).astype(jnp.float32)
     share = slack.astype(jnp.float32) / span
     low, high = jnp.array(KNOTS[:-1]), jnp.array(KNOTS[1:])
@@ -190,5 +190,4 @@ def lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
 def policy_tables(policy: Policy, problem: Problem, budgets: jax.Array) -> PolicyTables:
     """The tables of a policy for budgets int32 ``[B, K]``."""
     weights = budget_weights(policy, problem, budgets)
-    tables: PolicyTables = policy.network.apply({"params": policy.params}, weights)
-    return tables
+    return cast("PolicyTables", policy.network.apply({"params": policy.params}, weights))

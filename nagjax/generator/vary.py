@@ -39,7 +39,7 @@ def reroll(
         other = jnp.argmax(rank > drawn[:, None], -1).astype(jnp.int32)
         return carry, jnp.where(fits, token, other), None
 
-    out, costs, _, _ = masked_walk(problem, budgets, choose, None, lambda a, b, width: (kept[a:b], uniform[a:b]))
+    out, costs, _, _ = masked_walk(problem, budgets, choose, None, lambda a, b, _: (kept[a:b], uniform[a:b]))
     return out, costs
 
 
@@ -56,7 +56,8 @@ def children(
 
     Args:
       problem: the problem.
-      parents, partners: int32 ``[B, T]``; a partner equal to its parent leaves it uncrossed.
+      parents: int32 ``[B, T]``.
+      partners: int32 ``[B, T]``; a partner equal to its parent leaves it uncrossed.
       budgets: int32 ``[B, K]``, ticks.
       rates: float32 ``[B]``, chance of each decision to be drawn anew.
       key: random key.

@@ -1,7 +1,8 @@
 """The masked walk: every way of choosing an architecture under a budget is this loop with another ``choose``.
 
-At node ``s`` of layer ``t`` a choice stays open while its cost and the cheapest way to finish after it fit into what is left,
-so every architecture that comes out meets its budget by construction (one cost column; with several, see ``feasible``).
+At node ``s`` of layer ``t`` a choice stays open while its cost and the cheapest way to finish after it fit into what is
+left, so every architecture that comes out meets its budget by construction (one cost column; with several, see
+``feasible``).
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def masked_walk(
     Args:
       problem: the problem.
       budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      choose: ``choose(carry, x, mask, slack) -> (carry, token, out)``; mask bool ``[B, C']``, slack int32 ``[B, K]`` is what is
-        left beyond the cheapest way to finish, token int32 ``[B]``.
+      choose: ``choose(carry, x, mask, slack) -> (carry, token, out)``; mask bool ``[B, C']``, slack int32 ``[B, K]`` is
+        what is left beyond the cheapest way to finish, token int32 ``[B]``.
       carry: first carry of ``choose``.
       inputs: ``inputs(first, last, width)`` gives what is scanned over the layers of a segment as ``x``.
 
@@ -80,7 +81,7 @@ def masked_walk(
 
 
 def graph_layers(problem: Problem, first: int, last: int, width: int) -> tuple[jax.Array, ...]:
-    """What a walk reads of each layer of a segment: need and cost ``[L, K, S, C']``, target ``[L, S, C']``, togo ``[L, K, S]``."""
+    """What a walk reads of a segment: need and cost ``[L, K, S, C']``, target ``[L, S, C']``, togo ``[L, K, S]``."""
     layers = slice(first, last)
     return (
         jnp.moveaxis(problem.need[:, layers, :, :width], 1, 0),
@@ -111,8 +112,8 @@ def advance(
 def feasible(spec: Spec, need: jax.Array, spent: jax.Array, budgets: jax.Array) -> jax.Array:
     """Which choices fit, bool ``[B, C]``, from their needs int32 ``[K, B, C]``.
 
-    With one column a choice is always left. With several, each column alone can be met but perhaps not all at once: then the
-    choices that overrun least are left, and the answer has to be verified.
+    With one column a choice is always left. With several, each column alone can be met but perhaps not all at once:
+    then the choices that overrun least are left, and the answer has to be verified.
     """
     left = [_left(spec, k, spent, budgets)[:, None] for k in range(spec.num_costs)]
     fits = jnp.stack([need[k] <= left[k] for k in range(spec.num_costs)]).all(0)
