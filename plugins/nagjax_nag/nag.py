@@ -1,18 +1,20 @@
-"""The controller ``nag``, default method: policy gradient and imitation of an archive that evolution and the policy fill.
+"""The controller ``nag``, default method: policy gradient and imitation of an archive that evolution fills as well.
 
-Every sample meets its budget by construction, and a sample of cost c is an answer for every budget >= c (hindsight), so an
-archive of the best architecture in each band of cost is free. Three things happen in an update:
+Every sample meets its budget by construction, and a sample of cost c is an answer for every budget >= c (hindsight), so
+an archive of the best architecture in each band of cost is free. Three things happen in an update:
 
 - cheap evolution breeds children from neighbouring cells of the archive;
-- the policy samples a group of architectures for each of a few budgets: REINFORCE with the group as baseline, and entropy;
+- the policy samples a group of architectures for each of a few budgets: REINFORCE with the group as baseline, and
+  entropy;
 - the policy imitates the archive's best within other budgets.
 
-The policy starts once evolution has used ``fill`` of the run. Policy samples enter the archive as well: they lead evolution out
-of local optima, and evolution gives the policy what sampling alone would take long to find.
+The policy starts once evolution has used ``fill`` of the run. Policy samples enter the archive as well: they lead
+evolution out of local optima, and evolution gives the policy what sampling alone would take long to find.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,9 +83,10 @@ def make(
       children: children an update breeds.
       cells: capacity of the archive.
     """
-    settings = dict(
-        hidden=hidden, anchors=anchors, budgets=budgets, group=group, imitated=imitated, children=children, cells=cells
-    )
+    settings = {
+        "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "imitated": imitated,
+        "children": children, "cells": cells,
+    }  # fmt: skip
     adam = optax.scale_by_adam()
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
@@ -110,7 +113,7 @@ def make(
         share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
 
         def loss(weights: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            scores = decode.score(state.policy.replace(params=weights), problem, all_tokens, all_budgets)
+            scores = decode.score(dataclasses.replace(state.policy, params=weights), problem, all_tokens, all_budgets)
             sampled, copied = scores.log_prob[: len(tokens)], scores.log_prob[len(tokens) :]
             entropy = scores.entropy[: len(tokens)].mean()
             imitation = -jnp.mean(jnp.where(best > -jnp.inf, copied, 0.0))
@@ -122,7 +125,7 @@ def make(
         rate = _cosine(params["learning_rate"], params["final_learning_rate"], share)
         updates, optimiser = adam.update(grads, state.optimiser, state.policy.params)
         weights = jax.tree.map(lambda weight, step: weight - rate * step, state.policy.params, updates)
-        policy = state.policy.replace(params=weights)
+        policy = dataclasses.replace(state.policy, params=weights)
         metrics = {
             "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
             "entropy": entropy,
@@ -145,7 +148,7 @@ def make(
     ) -> tuple[State, Metrics]:
         breed_key, learn_key = jax.random.split(key)
         archive = breed(state.archive, problem, children, params, breed_key)
-        state = state.replace(archive=archive, evaluations=state.evaluations + jnp.uint32(children))
+        state = dataclasses.replace(state, archive=archive, evaluations=state.evaluations + jnp.uint32(children))
         state, metrics = jax.lax.cond(
             progress >= params["fill"], learn, wait, state, learn_key, problem, params, progress
         )
@@ -160,7 +163,7 @@ def make(
     def rebase(state: State, problem: Problem) -> State:
         archive = pareto.rescore(state.archive, problem)
         counted = state.evaluations + jnp.uint32(cells)
-        return state.replace(archive=archive, evaluations=counted)
+        return dataclasses.replace(state, archive=archive, evaluations=counted)
 
     return Controller(
         name="nag",
@@ -170,7 +173,7 @@ def make(
         init=init,
         update=update,
         rebase=rebase,
-        artefact=lambda state, problem: Artefact(state.policy, state.archive),
+        artefact=lambda state, _: Artefact(state.policy, state.archive),
     )
 
 
@@ -186,8 +189,8 @@ def group_advantage(quality: jax.Array) -> jax.Array:
 def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array:
     """Budgets less a share ``margin``, but not below the cheapest.
 
-    The policy blurs budgets that lie closer together than its anchors. What it imitates must therefore fit a slightly smaller
-    budget as well: an architecture that just misses the budget leaves the mask no choice but a bad last block.
+    The policy blurs budgets that lie closer together than its anchors. What it imitates must therefore fit a slightly
+    smaller budget as well: an architecture that just misses the budget leaves the mask no choice but a bad last block.
     """
     return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low)
 
@@ -224,7 +227,7 @@ def _insert_random(archive: pareto.Archive, problem: Problem, num: int, key: jax
 
 
 def _draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[num, K]``, stratified over the range that matters: above the cost of the best there is nothing to gain."""
+    """Budgets int32 ``[num, K]``, stratified over what matters: above the cost of the best there is nothing to gain."""
     top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])[0]
     order_key, key = jax.random.split(key)
     columns = jax.random.split(order_key, problem.spec.num_costs)
