@@ -68,16 +68,18 @@ def _rollout(
     tables = policy_tables(policy, problem, budgets)
     num, hidden = budgets.shape[0], policy.network.hidden
 
+    dense = jnp.concatenate([tables.recurrent, tables.slack])
+
     def choose(carry: Any, x: Any, mask: jax.Array, slack: jax.Array) -> tuple[Any, jax.Array, None]:
-        h, c, embedded = carry
-        position, head, token_table, unary, uniform = x
-        gates = tables.budget + position + embedded + h @ tables.recurrent + encode_slack(problem, slack) @ tables.slack
+        h, c, before = carry
+        own, start, head, unary, uniform = x
+        gates = tables.budget + own[before] + jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
         h, c = lstm_cell(gates, c)
         token = pick(h @ head + unary, mask, uniform)
-        return (h, c, token_table[token]), token, None
+        return (h, c, start + token), token, None
 
     zeros = jnp.zeros((num, hidden))
-    carry = (zeros, zeros, jnp.zeros((num, 4 * hidden)))
+    carry = (zeros, zeros, jnp.full(num, tables.tokens.shape[0]))
     tokens, costs, _, _ = masked_walk(
         problem, budgets, choose, carry, lambda a, b, w: _layers(tables, problem.spec, a, b, w, noise)
     )
@@ -85,14 +87,18 @@ def _rollout(
 
 
 def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int, noise: jax.Array) -> Any:
-    """What a rollout reads of each layer of a segment; heads and tokens are padded to the segment's width."""
+    """What a rollout reads of each layer of a segment; heads are padded to the segment's width.
+
+    A layer's position goes with the token before it (the last row is for none): added by itself inside the scan, XLA's CPU
+    backend slices it inside the fused cell, which then takes twice the time of the whole walk.
+    """
     starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
     heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
-    tokens = jnp.pad(tables.tokens, ((0, width), (0, 0)))
+    before = jnp.pad(tables.tokens, ((0, 1), (0, 0)))
     return (
-        tables.position[first:last],
+        before[None] + tables.position[first:last, None],
+        jnp.array(starts[first:last]),
         jnp.stack([heads[:, starts[t] : starts[t] + width] for t in range(first, last)]),
-        jnp.stack([tokens[starts[t] : starts[t] + width] for t in range(first, last)]),
         jnp.moveaxis(tables.unary[number], 1, 0),
         noise[first:last],
     )
@@ -179,15 +185,16 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
     rows = num * width
     tokens = jnp.zeros((rows, spec.num_layers), jnp.int32)
     walker = (jnp.zeros(rows, jnp.int32), jnp.zeros((rows, spec.num_costs), jnp.int32))
-    memory = (jnp.zeros((rows, hidden)), jnp.zeros((rows, hidden)), jnp.zeros((rows, 4 * hidden)))
+    memory = (jnp.zeros((rows, hidden)), jnp.zeros((rows, hidden)), jnp.full(rows, tables.tokens.shape[0]))
+    dense = jnp.concatenate([tables.recurrent, tables.slack])
     state = (log_prob, tokens, walker, memory)
     for first, last, choices in segments(spec.choices):
 
         def step(state: Any, layer: Any, choices: int = choices) -> tuple[Any, None]:
-            log_prob, tokens, (node, spent), (h, c, embedded) = state
-            t, need, cost, target, togo, (position, head, token_table, unary, _) = layer
+            log_prob, tokens, (node, spent), (h, c, before) = state
+            t, need, cost, target, togo, (own, start, head, unary, _) = layer
             mask, slack = look(spec, need, togo, node, spent, wide[0])
-            gates = wide[1] + position + embedded + h @ tables.recurrent + encode_slack(problem, slack) @ tables.slack
+            gates = wide[1] + own[before] + jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
             h, c = lstm_cell(gates, c)
             logits = jnp.nan_to_num(h @ head + jnp.repeat(unary, width, 0))
             log_p = jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf), -1)
@@ -200,7 +207,7 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
             )
             node, spent = advance(spec, cost, target, node[source], spent[source], token)
             tokens = tokens[source].at[:, t].set(token.astype(jnp.int32))
-            return (log_prob, tokens, (node, spent), (h[source], c[source], token_table[token])), None
+            return (log_prob, tokens, (node, spent), (h[source], c[source], start + token)), None
 
         noise = jnp.zeros((spec.num_layers, num))
         scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
