@@ -145,7 +145,10 @@ def _own_head(every: jax.Array, spec: Spec, first: int, last: int, width: int) -
 
 
 def _hidden_states(tables: PolicyTables, spec: Spec, tokens: jax.Array, slack: jax.Array) -> jax.Array:
-    """LSTM outputs float32 ``[T, B, H]`` along given tokens; all that is not recurrent is computed at once."""
+    """LSTM outputs float32 ``[T, B, H]`` along given tokens.
+
+    Each step is one product of all its inputs, so that no ``[T, B, 4H]`` array is kept for the gradient.
+    """
     num, layers, width = tokens.shape[0], spec.num_layers, tables.tokens.shape[0]
     columns = jnp.pad((jnp.array(offsets(spec))[:, None] + tokens.T)[:-1], ((1, 0), (0, 0)), constant_values=-1)
     place = jnp.broadcast_to(jnp.eye(layers)[:, None], (layers, num, layers))
