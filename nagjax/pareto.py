@@ -43,8 +43,8 @@ def empty_archive(spec: Spec, capacity: int) -> Archive:
 def cells(problem: Problem, costs: jax.Array, capacity: int) -> jax.Array:
     """Cell int32 ``[B]`` of costs int32 ``[B, K]``: an even grid over the logarithm of each column's range."""
     side = int(capacity ** (1 / problem.spec.num_costs) + 1e-9)
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)
-    high = jnp.maximum(problem.high.astype(jnp.float32), low * 1.000001)
+    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
+    high = jnp.maximum(problem.high[None].astype(jnp.float32), low * 1.000001)
     inside = jnp.clip(costs.astype(jnp.float32), low, high)
     share = jnp.log(inside / low) / jnp.log(high / low)
     digits = jnp.clip((share * side).astype(jnp.int32), 0, side - 1)

@@ -151,17 +151,17 @@ def budget_position(problem: Problem, budgets: jax.Array) -> jax.Array:
 
     A share of the range, so that a generator keeps its meaning when it is trained on for another device.
     """
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)
-    high = jnp.maximum(problem.high.astype(jnp.float32), low * 1.000001)
+    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
+    high = jnp.maximum(problem.high.astype(jnp.float32)[None], low * 1.000001)
     inside = jnp.clip(budgets.astype(jnp.float32), low, high)
     return jnp.log(inside / low) / jnp.log(high / low)
 
 
 def budget_at(problem: Problem, position: jax.Array) -> jax.Array:
     """Inverse of ``budget_position``: int32 ``[B, K]`` ticks, never below the cheapest nor above the dearest."""
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)
-    high = jnp.maximum(problem.high.astype(jnp.float32), low)
-    return jnp.clip((low * (high / low) ** position).astype(jnp.int32), problem.low, problem.high)
+    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
+    high = jnp.maximum(problem.high.astype(jnp.float32)[None], low)
+    return jnp.clip((low * (high / low) ** position).astype(jnp.int32), problem.low[None], problem.high[None])
 
 
 def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.Array:
@@ -172,11 +172,14 @@ def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.
 
 
 def encode_slack(problem: Problem, slack: jax.Array) -> jax.Array:
-    """Piecewise linear code ``[..., K * knots]``, of the slack over the cheapest way to finish, int32 ``[..., K]``."""
+    """Piecewise linear code ``[..., K * knots]`` of the slack over the cheapest way to finish, int32 ``[..., K]``."""
     span = jnp.maximum(problem.high - problem.low, 1).astype(jnp.float32)
-    share = slack.astype(jnp.float32) / span
+    share = slack.astype(jnp.float32) / jnp.broadcast_to(span, slack.shape)
     low, high = jnp.array(KNOTS[:-1]), jnp.array(KNOTS[1:])
-    encoded = jnp.clip((share[..., None] - low) / (high - low), 0.0, 1.0)
+    shape = (*slack.shape, len(low))
+    encoded = jnp.clip(
+        (share[..., None] - jnp.broadcast_to(low, shape)) / jnp.broadcast_to(high - low, shape), 0.0, 1.0
+    )
     return encoded.reshape(*slack.shape[:-1], -1)
 
 

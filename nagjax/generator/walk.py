@@ -160,7 +160,8 @@ def follow(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> tuple[lis
         running = jnp.cumsum(paid[k], -1) if reduce == "sum" else jax.lax.cummax(paid[k], axis=1)
         spent.append(jnp.pad(running[:, :-1], ((0, 0), (1, 0))))
     before = jnp.stack(spent, -1)
-    left = jnp.stack([_left(spec, k, before.transpose(0, 2, 1), budgets[..., None]) for k in range(spec.num_costs)], -1)
+    every = jnp.broadcast_to(budgets[..., None], (*budgets.shape, spec.num_layers))
+    left = jnp.stack([_left(spec, k, before.transpose(0, 2, 1), every) for k in range(spec.num_costs)], -1)
     togo = jnp.moveaxis(problem.togo[:, layers, nodes], 0, -1)
     masks = []
     for first, last, width in segments(spec.choices):

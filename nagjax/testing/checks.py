@@ -1,0 +1,301 @@
+"""The checks, each a function of a factory and its static settings."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax import checkpoint, controllers
+from nagjax.controllers import Artefact, Controller, Moment, resolve_params
+from nagjax.packing import describe, pack, unpack
+from nagjax.pareto import Archive
+from nagjax.testing.problems import Tiny, tiny_problem
+from nagjax.testing.runs import (
+    CHUNK,
+    STEPS,
+    Make,
+    arrays,
+    ask,
+    budgets_between,
+    claim,
+    close,
+    held,
+    raw_of,
+    same,
+    train,
+)
+
+EXACT_VARIANTS = ("depth", "two_costs")
+
+
+def check_protocol(make: Make, **static: Any) -> None:
+    """Fields, settings, parameters, metrics and the type of the artefact are what the protocol says."""
+    name = "protocol"
+    tiny = tiny_problem()
+    controller = make(tiny.problem.spec, **static)
+    claim(name, isinstance(controller, Controller), f"the factory returned {type(controller).__name__}, no Controller")
+    claim(name, controller.spec == tiny.problem.spec, "Controller.spec is not the spec that the factory was given")
+    claim(name, bool(controller.name) and isinstance(controller.name, str), f"name is {controller.name!r}")
+    try:
+        written = json.loads(json.dumps(dict(controller.settings)))
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"{name}: settings cannot be written as JSON: {error}") from error
+    claim(name, written == dict(controller.settings), f"settings {controller.settings} are changed by JSON: {written}")
+    given = {key: controller.settings.get(key) for key in static}
+    claim(name, given == static, f"settings say {given}, the factory was given {static}")
+    same_again = make(tiny.problem.spec, **written)
+    claim(name, same_again == controller, "the factory called with Controller.settings gives another controller")
+    for key, value in controller.default_params().items():
+        fine = isinstance(key, str) and np.asarray(value).dtype.kind in "fi" and np.isfinite(value).all()
+        claim(name, bool(fine), f"default parameter {key!r} is {value!r}, not a finite number")
+    moment = train(controller, tiny.problem)
+    for key in ("evaluations", "infeasible"):
+        claim(name, key in moment.metrics, f"metrics {sorted(moment.metrics)} lack {key!r}")
+    for key, value in moment.metrics.items():
+        claim(name, value.shape == (CHUNK,), f"metric {key!r} of one update has shape {value.shape[1:]}, not ()")
+    counted = moment.metrics["evaluations"]
+    claim(name, counted[0] >= 0 and bool((np.diff(counted) >= 0).all()), f"evaluations fall: {counted.tolist()}")
+    found = controllers.artefact(controller, moment.state, tiny.problem)
+    claim(name, isinstance(found, Artefact), f"artefact() returned {type(found).__name__}, no Artefact")
+    claim(name, not (found.policy is None and found.archive is None), "the artefact has neither policy nor archive")
+    claim(name, found.archive is None or isinstance(found.archive, Archive), "artefact.archive is no Archive")
+
+
+def check_determinism(make: Make, **static: Any) -> None:
+    """The same seed gives equal arrays; another seed does not."""
+    tiny = tiny_problem()
+    controller = make(tiny.problem.spec, **static)
+    runs = [train(controller, tiny.problem, seed).state for seed in (3, 3, 4)]
+    claim("determinism", same(runs[0], runs[1]), "two runs with the same seed end in different states")
+    claim("determinism", not same(runs[0], runs[2]), "runs with different seeds end in the same state")
+
+
+def check_recompilation(make: Make, **static: Any) -> None:
+    """A second call, another table, other parameters and another progress do not compile anything anew."""
+    traced = dict.fromkeys(("init", "update", "rebase", "artefact"), 0)
+    first, second = tiny_problem().problem, tiny_problem(seed=1, device=1).problem
+    controller = make(first.spec, **static)
+
+    def counted(name: str) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            traced[name] += 1
+            return getattr(controller, name)(*args)
+
+        # Tracing is what precedes a compilation; the shapes are enough to count it.
+        return jax.jit(call).eval_shape
+
+    init, update, rebase, artefact = map(counted, traced)
+    fresh, key = controllers.init(controller, first, 0), jax.random.key(0)
+    trained = train(controller, first, steps=CHUNK).state
+    moved = controllers.rebase(controller, trained, second)
+    for number, (problem, state) in enumerate(((first, fresh), (first, trained), (second, moved))):
+        given = {name: value * (1.0 + 0.1 * number) for name, value in resolve_params(controller).items()}
+        init(key, problem, given)
+        update(state, key, problem, given, jnp.float32(0.3 * number))
+        rebase(state, problem)
+        artefact(state, problem)
+    again = {name: times for name, times in traced.items() if times > 1}
+    claim(
+        "recompilation",
+        not again,
+        f"{again} were traced more than once; shapes and types of the state must not change, and parameters and "
+        "progress must be used as arrays",
+    )
+
+
+def check_budget(make: Make, **static: Any) -> None:
+    """Every architecture of the artefact exists, costs what it says and is within the budget asked, by brute force."""
+    for variant in EXACT_VARIANTS:
+        tiny = tiny_problem(variant=variant)
+        controller = make(tiny.problem.spec, **static)
+        moment = train(controller, tiny.problem)
+        _check_archive("budget", tiny, controllers.artefact(controller, moment.state, tiny.problem))
+        _check_answers("budget", tiny, controllers.artefact(controller, moment.state, tiny.problem))
+        if len(tiny.description.costs) == 1:
+            over = float(moment.metrics["infeasible"].sum())
+            claim("budget", over == 0, f"{variant}: {over:g} infeasible samples, where a mask leaves none")
+
+
+def check_nonfinite(make: Make, **static: Any) -> None:
+    """Architectures whose quality is NaN or infinite are never kept and do not spoil the policy."""
+    tiny = tiny_problem(gaps=0.3)
+    controller = make(tiny.problem.spec, **static)
+    moment = train(controller, tiny.problem)
+    found = controllers.artefact(controller, moment.state, tiny.problem)
+    tokens, _, quality = held(found)
+    claim("nonfinite", bool(np.isfinite(quality).all()), "the archive holds a quality that is NaN or infinite")
+    if len(tokens):
+        real = tiny.oracle.quality[tiny.oracle.rows(tokens)]
+        claim("nonfinite", bool(np.isfinite(real).all()), "the archive holds an architecture without a finite quality")
+    weights = arrays(found.policy)
+    claim("nonfinite", all(np.isfinite(leaf).all() for leaf in weights), "weights of the policy became NaN or infinite")
+    for key, value in moment.metrics.items():
+        claim("nonfinite", bool(np.isfinite(value).all()), f"metric {key!r} became NaN or infinite")
+    _check_answers("nonfinite", tiny, found)
+
+
+def check_seeds(make: Make, **static: Any) -> None:
+    """Seeds trained together under vmap end where each ends alone, up to float noise."""
+    problem = tiny_problem().problem
+    controller = make(problem.spec, **static)
+    params, progress = resolve_params(controller), jnp.arange(CHUNK, dtype=jnp.float32) / CHUNK
+    seeds = (5, 6, 7)
+
+    def run(key: jax.Array) -> Artefact:
+        state = controller.init(jax.random.fold_in(key, 2**31), problem, params)
+        state, _ = controllers.run_chunk(controller, state, key, jnp.int32(0), problem, params, progress)
+        return controller.artefact(state, problem)
+
+    together = jax.jit(jax.vmap(run))(jnp.stack([jax.random.key(seed) for seed in seeds]))
+    for i, seed in enumerate(seeds):
+        one = jax.tree.map(lambda leaf, i=i: leaf[i], together)
+        alone = controllers.artefact(controller, train(controller, problem, seed, steps=CHUNK).state, problem)
+        claim("seeds", close(one, alone), f"seed {seed} ends elsewhere under vmap with others than alone")
+
+
+def check_resume(make: Make, **static: Any) -> None:
+    """A run that is saved half-way, read back and continued equals one that was never interrupted."""
+    tiny = tiny_problem(variant="depth")
+    controller = make(tiny.problem.spec, **static)
+    half = STEPS // 2
+    with tempfile.TemporaryDirectory() as folder:
+
+        def save(moment: Moment) -> None:
+            if moment.step == half:
+                found = controllers.artefact(controller, moment.state, tiny.problem)
+                with checkpoint.Writer(folder) as writer:
+                    params = resolve_params(controller)
+                    writer.save(
+                        half, controller, params, moment.state, found, tiny.problem, tiny.description, {"seed": 2}
+                    )
+
+        whole = train(controller, tiny.problem, seed=2, on_chunk=save).state
+        template = jax.eval_shape(lambda: controller.init(jax.random.key(0), tiny.problem, resolve_params(controller)))
+        state, step, _ = checkpoint.read_state(folder, controller, template)
+    claim("resume", step == half, f"read back at step {step}, saved at {half}")
+    kinds = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(template)]
+    read = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state)]
+    claim("resume", read == kinds, "a state read back has other shapes or types than a fresh one")
+    continued = train(controller, tiny.problem, seed=2, state=state, first=half).state
+    claim("resume", same(whole, continued), "a run continued from a checkpoint ends elsewhere than one uninterrupted")
+
+
+def check_artefact(make: Make, **static: Any) -> None:
+    """The artefact goes through a checkpoint's arrays and JSON without a change, so it answers without the plugin."""
+    tiny = tiny_problem(variant="two_costs")
+    controller = make(tiny.problem.spec, **static)
+    found = controllers.artefact(controller, train(controller, tiny.problem).state, tiny.problem)
+    config = json.loads(json.dumps(describe(found, tiny.problem, tiny.description)))
+    tree = jax.tree.map(np.asarray, pack(found, tiny.problem))
+    again, problem, _ = unpack(config, tree, tiny.space)
+    claim("artefact", same(again, found), "the artefact is another one after it was written and read")
+    claim("artefact", same(problem, tiny.problem), "the problem is another one after it was written and read")
+
+
+def check_rebase(make: Make, **static: Any) -> None:
+    """After ``rebase`` what is remembered has the new problem's costs and qualities, and nothing that it closes."""
+    before = tiny_problem()
+    after = tiny_problem(seed=1, device=1, where={"layer1": [8, 24], "layer3": [8, 16]})
+    controller = make(before.problem.spec, **static)
+    state = controllers.rebase(controller, train(controller, before.problem).state, after.problem)
+    found = controllers.artefact(controller, state, after.problem)
+    _check_archive("rebase", after, found)
+    _check_answers("rebase", after, found)
+    continued = train(controller, after.problem, state=state).state
+    _check_archive("rebase, then training", after, controllers.artefact(controller, continued, after.problem))
+
+
+def check_improvement(make: Make, **static: Any) -> None:
+    """Among 19,683 architectures the mean regret is clearly below random search's with as many evaluations."""
+    ours, random = [], []
+    for seed in (0, 1):
+        tiny = tiny_problem(seed, "wide")
+        controller = make(tiny.problem.spec, **static)
+        moment = train(controller, tiny.problem, seed, steps=5 * STEPS)
+        ticks = budgets_between(tiny.problem, 24)
+        found = controllers.artefact(controller, moment.state, tiny.problem)
+        _, _, objective = ask(found, tiny.problem, ticks)
+        budgets = raw_of(tiny, ticks)
+        best = tiny.oracle.best(budgets)
+        ours.append(np.mean(best - np.maximum(objective.max(1), 0.0)))
+        spent = math.ceil(float(moment.metrics["evaluations"][-1])) + objective.size
+        rows = np.random.default_rng(seed).integers(len(tiny.oracle.tokens), size=spent)
+        fits = (tiny.oracle.costs[rows][None] <= budgets[:, None]).all(-1)
+        drawn = np.where(fits, tiny.oracle.quality[rows], 0.0).max(1)
+        random.append(np.mean(best - drawn))
+    regret, reference = float(np.mean(ours)), float(np.mean(random))
+    claim(
+        "improvement",
+        regret <= max(0.7 * reference, 0.002),
+        f"mean regret {100 * regret:.2f} points over 24 budgets; random search with as many evaluations has "
+        f"{100 * reference:.2f}, and at most 0.7 of that is asked for",
+    )
+
+
+CHECKS: tuple[Callable[..., None], ...] = (
+    check_protocol,
+    check_determinism,
+    check_recompilation,
+    check_budget,
+    check_nonfinite,
+    check_seeds,
+    check_resume,
+    check_artefact,
+    check_rebase,
+    check_improvement,
+)
+"""Every check, in the order in which ``check_controller`` runs them."""
+
+
+def check_controller(make: Make, **static: Any) -> None:
+    """Run every check on a controller's factory, with its static settings.
+
+    Raises:
+      AssertionError: at the first check that fails; its text begins with the check's name.
+    """
+    for check in CHECKS:
+        check(make, **static)
+
+
+def _check_archive(name: str, tiny: Tiny, found: Artefact) -> None:
+    """What the archive holds are admitted architectures with their true costs and qualities."""
+    tokens, costs, quality = held(found)
+    if found.archive is None:
+        return
+    claim(name, len(tokens) > 0, "the archive is empty")
+    rows = tiny.oracle.rows(tokens)
+    claim(name, bool((rows >= 0).all()), "the archive holds tokens that are no canonical architecture")
+    claim(name, bool(tiny.oracle.allowed[rows].all()), "the archive holds architectures that the problem has closed")
+    _check_costs(f"{name}: archive", tiny, rows, costs)
+    fine = np.isclose(quality, tiny.oracle.quality[rows], rtol=0, atol=1e-6)
+    claim(name, bool(fine.all()), f"{(~fine).sum()} of {len(fine)} archived qualities are not this problem's")
+
+
+def _check_answers(name: str, tiny: Tiny, found: Artefact) -> None:
+    """Whatever the artefact answers with is an admitted architecture within its budget."""
+    ticks = budgets_between(tiny.problem, 13)
+    tokens, costs, objective = ask(found, tiny.problem, ticks)
+    asked = np.repeat(ticks[:, None], tokens.shape[1], 1)
+    real = objective > -np.inf
+    claim(name, found.policy is None or bool(real[-1].any()), "no answer at the highest budget")
+    rows = tiny.oracle.rows(tokens[real])
+    claim(name, bool((rows >= 0).all()), "an answer is no canonical architecture of the space")
+    claim(name, bool(tiny.oracle.allowed[rows].all()), "an answer is an architecture that the problem has closed")
+    _check_costs(f"{name}: answers", tiny, rows, costs[real])
+    over = (tiny.oracle.costs[rows] > raw_of(tiny, asked[real])).any(1) | (costs[real] > asked[real]).any(1)
+    claim(name, not over.any(), f"{over.sum()} of {len(over)} answers cost more than their budget")
+
+
+def _check_costs(name: str, tiny: Tiny, rows: np.ndarray, costs: np.ndarray) -> None:
+    """Costs in ticks are at least the raw sums, and above them by less than a tick a decision."""
+    raw, reported = tiny.oracle.costs[rows], raw_of(tiny, costs)
+    slack = np.array([info.to_unit(tiny.problem.spec.num_layers) for info in tiny.description.costs])
+    fine = (reported >= raw * (1 - 1e-12)) & (reported <= raw + slack)
+    claim(name, bool(fine.all()), f"{(~fine).sum()} costs are not those of the architectures under this problem")

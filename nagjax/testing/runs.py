@@ -1,0 +1,96 @@
+"""How the checks run a controller: short trainings, answers to budgets, comparison of trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax import controllers
+from nagjax.answering import candidates
+from nagjax.controllers import Artefact, Controller, Limits, Moment
+from nagjax.problem import Problem
+from nagjax.testing.problems import Tiny
+
+Make = Callable[..., Controller]
+
+CHUNK = 5
+STEPS = 20
+
+
+def claim(check: str, kept: bool, text: str) -> None:
+    """Raise AssertionError unless ``kept``."""
+    if not kept:
+        raise AssertionError(f"{check}: {text}")
+
+
+def train(
+    controller: Controller,
+    problem: Problem,
+    seed: int = 0,
+    steps: int = STEPS,
+    state: Any = None,
+    first: int = 0,
+    on_chunk: Callable[[Moment], None] | None = None,
+) -> Moment:
+    """Train for ``steps`` updates in chunks, from a fresh state unless one is given."""
+    state = controllers.init(controller, problem, seed) if state is None else state
+    limits = Limits(steps, chunk=CHUNK)
+    return controllers.train(controller, problem, state, seed, limits, step=first, on_chunk=on_chunk)
+
+
+def budgets_between(problem: Problem, num: int) -> np.ndarray:
+    """Budgets int32 ``[num, K]`` ticks over the first column's range, ends included; other columns at their highest."""
+    low, high = np.asarray(problem.low, np.int64), np.asarray(problem.high, np.int64)
+    out = np.repeat(high[None], num, 0)
+    out[:, 0] = np.linspace(low[0], high[0], num).astype(np.int64)
+    return out.astype(np.int32)
+
+
+def ask(
+    artefact: Artefact, problem: Problem, budgets: np.ndarray, draws: int = 4
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All that an artefact has for budgets ``[B, K]``: tokens ``[B, M, T]``, costs (ticks), objective ``[B, M]``."""
+    answer = jax.jit(candidates, static_argnames=("how", "draws"))
+    found = answer(artefact, problem, jnp.asarray(budgets), jax.random.key(0), how="best", draws=draws)
+    return np.asarray(found.tokens), np.asarray(found.costs), np.asarray(found.objective)
+
+
+def held(artefact: Artefact) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens, costs and quality of the archive's occupied cells; empty without an archive."""
+    archive = artefact.archive
+    if archive is None:
+        return np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int32), np.zeros(0)
+    tokens, costs, quality = np.asarray(archive.tokens), np.asarray(archive.costs), np.asarray(archive.quality)
+    full = ~np.isneginf(quality)
+    return tokens[full], costs[full], quality[full]
+
+
+def raw_of(tiny: Tiny, costs: np.ndarray) -> np.ndarray:
+    """Costs in ticks ``[..., K]`` as float64 units."""
+    return np.stack([info.to_unit(costs[..., k]) for k, info in enumerate(tiny.description.costs)], -1)
+
+
+def arrays(tree: Any) -> list[np.ndarray]:
+    """The leaves of a tree as NumPy arrays."""
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two trees are equal, array by array and bit by bit (NaN equals NaN)."""
+    if str(jax.tree.structure(one)) != str(jax.tree.structure(other)):
+        return False
+    pairs = zip(arrays(one), arrays(other), strict=True)
+    return all(a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)
+
+
+def close(one: Any, other: Any, share: float = 0.95) -> bool:
+    """Whether at least ``share`` of each array's entries agree up to float noise: a last bit may turn a draw over."""
+    for a, b in zip(arrays(one), arrays(other), strict=True):
+        fine = np.isclose(a, b, rtol=1e-3, atol=1e-4, equal_nan=True) if a.dtype.kind == "f" else a == b
+        if fine.size and fine.mean() < share:
+            return False
+    return True
