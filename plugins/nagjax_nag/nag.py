@@ -3,7 +3,7 @@
 Every sample meets its budget by construction, and a sample of cost c is an answer for every budget >= c (hindsight), so
 an archive of the best architecture in each band of cost is free. Three things happen in an update:
 
-- cheap evolution breeds children from neighbouring cells of the archive;
+- cheap evolution breeds children from neighbouring cells of the archive, at first on islands;
 - the policy samples a group of architectures for each of a few budgets: REINFORCE with the group as baseline, and
   entropy;
 - the policy imitates the archive's best within other budgets.
@@ -25,21 +25,23 @@ import optax
 
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import decode, vary
+from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position, init_policy
 from nagjax.problem import Problem, Spec, evaluate
+from nagjax_nag import evolution
 
 DEFAULTS: Mapping[str, float] = {
-    "learning_rate": 5e-3,
+    "learning_rate": 2e-2,
     "final_learning_rate": 1e-4,
     "entropy": 0.02,
     "gradient": 0.1,
     "imitation": 1.0,
-    "margin": 0.004,
-    "fill": 0.15,
+    "margin": 0.002,
+    "fill": 0.3,
+    "apart": 0.7,
     "crossover": 0.5,
     "reach": 0.04,
-    "mutations": 2.0,
+    "mutations": 1.5,
     "budget_noise": 0.03,
 }
 
@@ -51,14 +53,12 @@ class State:
     Attributes:
       policy: the generator.
       optimiser: state of Adam.
-      archive: the best met so far in each band of cost.
-      evaluations: calls of the quality function so far, uint32.
+      population: the archive, its islands and the count of evaluations.
     """
 
     policy: Policy
     optimiser: Any
-    archive: pareto.Archive
-    evaluations: jax.Array
+    population: evolution.Population
 
 
 def make(
@@ -70,6 +70,7 @@ def make(
     imitated: int = 128,
     children: int = 1024,
     cells: int = 1024,
+    islands: int = 4,
 ) -> Controller:
     """The controller.
 
@@ -81,29 +82,33 @@ def make(
       group: architectures sampled for each of them.
       imitated: budgets an update imitates the archive at.
       children: children an update breeds.
-      cells: capacity of the archive.
+      cells: capacity of the archive and of each island.
+      islands: populations that evolve apart at first; a divisor of ``children``.
     """
     settings = {
         "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "imitated": imitated,
-        "children": children, "cells": cells,
+        "children": children, "cells": cells, "islands": islands,
     }  # fmt: skip
+    if any(size < 1 for size in settings.values()) or children % islands:
+        raise ValueError(f"nag: sizes must be at least 1 and islands a divisor of children; got {settings}")
     adam = optax.scale_by_adam()
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         policy_key, key = jax.random.split(key)
         policy = init_policy(policy_key, spec, hidden, anchors)
-        archive = _insert_random(pareto.empty_archive(spec, cells), problem, children, key)
-        return State(policy, adam.init(policy.params), archive, jnp.uint32(children))
+        population = evolution.start(problem, cells, islands, children, key)
+        return State(policy, adam.init(policy.params), population)
 
     def learn(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         draw_key, sample_key, imitate_key = jax.random.split(key, 3)
-        asked = jnp.repeat(_draw_budgets(state.archive, problem, budgets, draw_key), group, 0)
+        asked = jnp.repeat(_draw_budgets(state.population.archive, problem, budgets, draw_key), group, 0)
         tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
         quality, _ = evaluate(problem, tokens)
-        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        population = evolution.add(state.population, problem, evolution.Brood(tokens, costs, quality))
+        archive = population.archive
         advantage = group_advantage(quality.reshape(budgets, group)).ravel()
 
         targets = _draw_budgets(archive, problem, imitated, imitate_key)
@@ -133,8 +138,7 @@ def make(
             "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
             "nonfinite": jnp.sum(~jnp.isfinite(quality)).astype(jnp.float32),
         }
-        counted = state.evaluations + jnp.uint32(budgets * group)
-        return State(policy, optimiser, archive, counted), metrics
+        return State(policy, optimiser, population), metrics
 
     def wait(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -147,23 +151,25 @@ def make(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         breed_key, learn_key = jax.random.split(key)
-        archive = breed(state.archive, problem, children, params, breed_key)
-        state = dataclasses.replace(state, archive=archive, evaluations=state.evaluations + jnp.uint32(children))
-        state, metrics = jax.lax.cond(
-            progress >= params["fill"], learn, wait, state, learn_key, problem, params, progress
+        population = jax.lax.cond(
+            progress < params["fill"] * params["apart"],
+            lambda: evolution.breed_apart(state.population, problem, children, params, breed_key),
+            lambda: evolution.breed_together(state.population, problem, children, params, breed_key),
         )
-        held = pareto.occupied(state.archive)
+        state = dataclasses.replace(state, population=population)
+        late = progress >= params["fill"]
+        state, metrics = jax.lax.cond(late, learn, wait, state, learn_key, problem, params, progress)
+        archive = state.population.archive
+        held = pareto.occupied(archive)
         found = {
-            "evaluations": state.evaluations.astype(jnp.float32),
-            "archive_quality": jnp.max(state.archive.quality),
-            "archive_mean": jnp.sum(jnp.where(held, state.archive.quality, 0.0)) / jnp.maximum(held.sum(), 1),
+            "evaluations": state.population.evaluations.astype(jnp.float32),
+            "archive_quality": jnp.max(archive.quality),
+            "archive_mean": jnp.sum(jnp.where(held, archive.quality, 0.0)) / jnp.maximum(held.sum(), 1),
         }
         return state, {**metrics, **found}
 
     def rebase(state: State, problem: Problem) -> State:
-        archive = pareto.rescore(state.archive, problem)
-        counted = state.evaluations + jnp.uint32(cells)
-        return dataclasses.replace(state, archive=archive, evaluations=counted)
+        return dataclasses.replace(state, population=evolution.rescore(state.population, problem))
 
     return Controller(
         name="nag",
@@ -173,7 +179,7 @@ def make(
         init=init,
         update=update,
         rebase=rebase,
-        artefact=lambda state, _: Artefact(state.policy, state.archive),
+        artefact=lambda state, _: Artefact(state.policy, state.population.archive),
     )
 
 
@@ -192,38 +198,7 @@ def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array
     The policy blurs budgets that lie closer together than its anchors. What it imitates must therefore fit a slightly
     smaller budget as well: an architecture that just misses the budget leaves the mask no choice but a bad last block.
     """
-    return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low)
-
-
-def breed(archive: pareto.Archive, problem: Problem, num: int, params: Params, key: jax.Array) -> pareto.Archive:
-    """One generation of children of the archive's cells, inserted where they are better."""
-    parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
-    cells = archive.quality.shape[0]
-    held = pareto.occupied(archive)
-    count = jnp.cumsum(held.astype(jnp.int32))
-    parent = jnp.searchsorted(count, jax.random.randint(parent_key, (num,), 1, count[-1] + 1))
-    parent = jnp.minimum(parent, cells - 1)
-    reach = jnp.maximum(params["reach"] * cells, 1.0)
-    partner = parent + jnp.round(reach * jax.random.uniform(partner_key, (num,), minval=-1.0)).astype(jnp.int32)
-    partner = jnp.clip(partner, 0, cells - 1)
-    crossed = held[partner] & jax.random.bernoulli(cross_key, params["crossover"], (num,))
-    partner = jnp.where(crossed, partner, parent)
-    rates = (
-        params["mutations"] * jax.random.uniform(rate_key, (num,), minval=0.25, maxval=2.0) / problem.spec.num_layers
-    )
-    noise = jnp.exp(params["budget_noise"] * jax.random.normal(budget_key, (num, 1)))
-    asked = jnp.clip((archive.costs[parent] * noise).astype(jnp.int32), problem.low, problem.high)
-    tokens, costs = vary.children(problem, archive.tokens[parent], archive.tokens[partner], asked, rates, child_key)
-    quality, _ = evaluate(problem, tokens)
-    return pareto.insert(archive, problem, tokens, costs, quality)
-
-
-def _insert_random(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> pareto.Archive:
-    budget_key, key = jax.random.split(key)
-    position = jax.random.uniform(budget_key, (num, problem.spec.num_costs))
-    tokens, costs = vary.random_architectures(problem, budget_at(problem, position), key)
-    quality, _ = evaluate(problem, tokens)
-    return pareto.insert(archive, problem, tokens, costs, quality)
+    return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low[None])
 
 
 def _draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
@@ -233,7 +208,7 @@ def _draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.
     columns = jax.random.split(order_key, problem.spec.num_costs)
     strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
     position = (strata + jax.random.uniform(key, strata.shape)) / num
-    return budget_at(problem, position * jnp.minimum(top * 1.02 + 0.01, 1.0))
+    return budget_at(problem, position * jnp.minimum(top * 1.02 + 0.01, 1.0)[None])
 
 
 def _cosine(first: jax.Array, last: jax.Array, share: jax.Array) -> jax.Array:
