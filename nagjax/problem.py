@@ -253,7 +253,8 @@ def _nothing_left(space: Space, prices: Sequence[Prices], quality: Quality, wher
         for column in prices:
             known[column.source or column.device] = column.open_edges[t].any(0)
         if isinstance(quality, PredictedQuality):
-            known["predictor"] = _known_edges(space, np.asarray(quality.predictor.known))[t].any(0)
+            edges = space.trellis.valid & _known_edges(space, np.asarray(quality.predictor.known))
+            known["predictor"] = edges[t].any(0)
         both = np.logical_and.reduce(list(known.values()))
         values = [next(iter(choice.values())) for choice in decision.choices]
         for who, mask in (*known.items(), ("all of them", both)):

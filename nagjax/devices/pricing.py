@@ -186,5 +186,6 @@ def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.nd
         per_operator = np.append(np.ceil(np.ldexp(fine, exponent)), 0.0)
         cost = np.where(allowed, combine(per_operator[index], -1), 0.0)
         if tl.dearest(space.trellis.target, allowed, cost, prices.reduce) < tl.INFINITE:
-            return cost.astype(np.int32), exponent
+            # Only an edge that no path takes can cost more: it must not overflow.
+            return np.minimum(cost, tl.INFINITE).astype(np.int32), exponent
         exponent -= 1
