@@ -255,9 +255,9 @@ def test_positions_and_budgets_are_inverse(seed):
     at = policy.budget_at(problem, jnp.array([[0.0, 0.0], [1.0, 1.0]]))
     np.testing.assert_allclose(at, ends, rtol=2e-7)  # float32 does not hold every tick
     assert ((at >= ends[:1]) & (at <= ends[1:])).all()
-    np.testing.assert_array_equal(policy.budget_position(problem, ends), [[0.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_allclose(policy.budget_position(problem, ends), [[0.0, 0.0], [1.0, 1.0]], atol=1e-6)
     beyond = jnp.stack([problem.low // 2, jnp.full(2, INFINITE - 1)])
-    np.testing.assert_array_equal(policy.budget_position(problem, beyond), [[0.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_allclose(policy.budget_position(problem, beyond), [[0.0, 0.0], [1.0, 1.0]], atol=1e-6)
 
 
 @settings(max_examples=20)
