@@ -174,7 +174,15 @@ class Limits:
     @property
     def length(self) -> int:
         """Updates in a chunk: the largest divisor of ``steps`` up to ``chunk``, so that every chunk compiles alike."""
-        return max(size for size in range(1, min(self.chunk, self.steps) + 1) if self.steps % size == 0)
+        return self._largest(self.steps)
+
+    def length_from(self, step: int) -> int:
+        """``length``, or less where a run of other chunks ended on a ``step`` from which it would pass ``steps``."""
+        left = self.steps - step
+        return self.length if left % self.length == 0 else self._largest(left)
+
+    def _largest(self, steps: int) -> int:
+        return max(size for size in range(1, min(self.chunk, steps) + 1) if steps % size == 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,9 +237,10 @@ def train(
     params = params or resolve_params(controller)
     key = jax.random.key(seed)
     moment = Moment(state, step, seconds, {}, limits)
-    if not moment.done:
-        _warm_up(controller, moment, key, problem, params)
-    length = limits.length
+    if moment.done:
+        return moment
+    length = limits.length_from(step)
+    _warm_up(controller, moment, length, key, problem, params)
     while not moment.done:
         started = time.perf_counter()
         schedule = _schedule(moment, length)
@@ -244,10 +253,12 @@ def train(
     return moment
 
 
-def _warm_up(controller: Controller, moment: Moment, key: jax.Array, problem: Problem, params: Params) -> None:
+def _warm_up(
+    controller: Controller, moment: Moment, length: int, key: jax.Array, problem: Problem, params: Params
+) -> None:
     """Compile before the clock starts, by a chunk whose result is thrown away."""
     copied = jax.tree.map(jnp.copy, moment.state)
-    schedule = _schedule(moment, moment.limits.length)
+    schedule = _schedule(moment, length)
     warm = _jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
     jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
 
