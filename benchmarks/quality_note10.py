@@ -1,0 +1,140 @@
+"""Quality on Note10: the generator against the published OFA2 front and against NSGA-II at equal wall time.
+
+``python -m benchmarks.quality_note10 --data_dir=DIR [--parts=60,120,300,full] [--seeds=0,1,2] [--results=FILE]``
+
+At each of the 100 latencies of the published front, gap = our predicted accuracy minus theirs, in points; wins are those
+latencies (percent of them) at which ours is higher. ``greedy`` is the policy's arg max, no archive; ``best_of_64`` the
+best of 64 samples. Part ``full`` is the main job's own setting; the others give ``nag`` and NSGA-II the same wall time
+after compilation, in turn. A part that ``--results`` already holds is not run again: a study can be interrupted, and its
+committed file is read and said so. Parts without a result are null in the last line. Figures are medians over the seeds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from benchmarks import common, nsga2
+from nagjax import controllers, plugins
+from nagjax.generator import decode
+from nagjax.generator.policy import Policy
+from nagjax.inference import Generator
+from nagjax.problem import Description, Problem, evaluate, make_spec
+
+FULL_STEPS = 12000
+SAMPLES = 64
+LIMITS = ("60", "120", "300")
+Entry = dict[str, Any]
+
+
+@jax.jit
+def _answers(
+    policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Quality of greedy ``[N]``, best of the samples ``[N]``, and how many of all are over budget."""
+    tokens, costs = decode.greedy(policy, problem, budgets)
+    repeated = jnp.repeat(budgets, SAMPLES, 0)
+    drawn, drawn_costs = decode.sample(policy, problem, repeated, key)
+    over = jnp.sum((costs > budgets).any(-1)) + jnp.sum((drawn_costs > repeated).any(-1))
+    return evaluate(problem, tokens)[0], evaluate(problem, drawn)[0].reshape(-1, SAMPLES).max(-1), over
+
+
+def _train(problem: Problem, description: Description, front: common.Front, seed: int, part: str) -> Entry:
+    controller = plugins.load("controllers", "nag")(make_spec(description.space))
+    steps = FULL_STEPS if part == "full" else 10_000_000
+    limits = controllers.Limits(steps, None if part == "full" else float(part))
+    state = controllers.init(controller, problem, seed)
+    moment = controllers.train(controller, problem, state, seed, limits)
+    found = controllers.artefact(controller, moment.state, problem)
+    if found.policy is None:
+        raise ValueError("nag left no policy")
+    budgets = jnp.asarray(common.front_budgets(description, front))
+    greedy, sampled, over = _answers(found.policy, problem, budgets, jax.random.key(seed))
+    entry: Entry = {"train_s": moment.seconds, "steps": moment.step, "infeasible": int(over)}
+    for name, quality in (("greedy", greedy), ("best_of_64", sampled)):
+        entry |= common.gap_summary(100 * (np.asarray(quality, np.float64) - front.quality), name)
+    if part == "full":
+        answers = Generator(found, problem, description, {}).generate(front.latency_ms, decode="best")
+        entry["monotone_violations"] = int((np.diff([answer.quality for answer in answers]) < 0).sum())
+    entry["evaluations"] = float(moment.metrics["evaluations"][-1])
+    return entry
+
+
+def _nsga2(problem: Problem, description: Description, front: common.Front, seed: int, part: str) -> Entry:
+    found = nsga2.run(problem, description, seed, float(part))
+    gaps = 100 * (np.asarray(found.best(common.front_budgets(description, front)), np.float64) - front.quality)
+    return {"evaluations": found.evaluations, "wall_s": found.wall_s, **common.gap_summary(gaps, "nsga2")}
+
+
+def _made() -> dict[str, str]:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "commit": commit.stdout.strip(),
+        "date": dt.date.today().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}",
+        "load": f"{os.getloadavg()[0]:.2f}",
+    }
+
+
+def _run_missing(data_dir: Path, parts: Sequence[str], seeds: Sequence[int], path: Path) -> dict[str, Entry]:
+    held: dict[str, Entry] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    print(f"{path}: holds {len(held)} runs, which are not repeated", flush=True)
+    _, problem, description = common.note10(data_dir)
+    front = common.read_front(data_dir)
+    for part in parts:
+        for seed in seeds:
+            for name, job in (("nag", _train), ("nsga2", _nsga2)):
+                label = f"{name}/{part}/{seed}"
+                if label in held or (name, part) == ("nsga2", "full"):
+                    continue
+                made = _made()
+                held[label] = {**job(problem, description, front, seed, part), **made}
+                print(label, json.dumps(held[label]), flush=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    return held
+
+
+def summary(held: Mapping[str, Entry]) -> dict[str, Any]:
+    """The benchmark's keys, medians over seeds; null where there is no run."""
+
+    def median(name: str, part: str, key: str) -> float | None:
+        values = [run[key] for label, run in held.items() if label.startswith(f"{name}/{part}/")]
+        return float(np.median(values)) if values else None
+
+    keys = ("greedy_mean", "greedy_wins", "greedy_worst", "best_of_64_mean", "best_of_64_wins")
+    out: dict[str, Any] = {key: median("nag", "full", key) for key in keys}
+    out["infeasible"] = sum(run["infeasible"] for label, run in held.items() if label.startswith("nag/"))
+    out["monotone_violations"] = sum(run.get("monotone_violations", 0) for run in held.values())
+    out["train_s"] = median("nag", "full", "train_s")
+    for part in LIMITS:
+        out[f"nsga2_mean_at_{part}_s"] = median("nsga2", part, "nsga2_mean")
+        out[f"greedy_mean_at_{part}_s"] = median("nag", part, "greedy_mean")
+        out[f"best_of_64_mean_at_{part}_s"] = median("nag", part, "best_of_64_mean")
+    return out
+
+
+def _benchmark(data_dir: Path) -> Mapping[str, Any]:
+    values = flags.FLAGS
+    held = _run_missing(data_dir, values.parts, [int(seed) for seed in values.seeds], Path(values.results))
+    return summary(held)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_list("parts", [*LIMITS, "full"], "Wall-time limits in seconds, and full: the main job's own setting.")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each part.")
+    flags.DEFINE_string(
+        "results", "benchmarks/results/quality_note10.json", "Runs so far; what it holds is not repeated."
+    )
+    common.main(_benchmark)
