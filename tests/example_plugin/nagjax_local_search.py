@@ -1,0 +1,58 @@
+"""The controller ``local_search``: mutate what the archive holds, keep what is better in its band of cost."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax import pareto
+from nagjax.controllers import Artefact, Controller
+from nagjax.generator import vary
+from nagjax.problem import evaluate
+
+
+@flax.struct.dataclass
+class State:
+    """What the search remembers."""
+
+    archive: pareto.Archive
+    evaluations: jax.Array
+
+
+def make(spec, children: int = 256, cells: int = 512) -> Controller:
+    """The controller; ``children`` architectures are tried in an update, the archive has ``cells`` bands."""
+
+    def add(state, problem, tokens, costs):
+        quality, _ = evaluate(problem, tokens)
+        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        return State(archive, state.evaluations + len(tokens))
+
+    def init(key, problem, params):
+        budgets = jnp.broadcast_to(problem.high, (children, spec.num_costs))
+        empty = State(pareto.empty_archive(spec, cells), jnp.float32(0))
+        return add(empty, problem, *vary.random_architectures(problem, budgets, key))
+
+    def update(state, key, problem, params, progress):
+        parent_key, budget_key, child_key = jax.random.split(key, 3)
+        odds = jnp.where(pareto.occupied(state.archive), 0.0, -jnp.inf)
+        parents = state.archive.tokens[jax.random.categorical(parent_key, odds, shape=(children,))]
+        share = jax.random.uniform(budget_key, (children, spec.num_costs))
+        budgets = problem.low[None] + (share * (problem.high - problem.low)[None]).astype(jnp.int32)
+        rates = jnp.full(children, params["mutations"] / spec.num_layers)
+        tokens, costs = vary.children(problem, parents, parents, budgets, rates, child_key)
+        state = add(state, problem, tokens, costs)
+        infeasible = jnp.sum((costs > budgets).any(-1)).astype(jnp.float32)
+        return state, {"evaluations": state.evaluations, "infeasible": infeasible}
+
+    def rebase(state, problem):
+        return State(pareto.rescore(state.archive, problem), state.evaluations + cells)
+
+    return Controller(
+        name="local_search",
+        spec=spec,
+        settings={"children": children, "cells": cells},
+        default_params=lambda: {"mutations": 1.5},
+        init=init,
+        update=update,
+        rebase=rebase,
+        artefact=lambda state, problem: Artefact(None, state.archive),
+    )

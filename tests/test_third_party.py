@@ -1,0 +1,198 @@
+"""A plugin of a third party: installed from its own folder, found by name and checked; and what the suite finds."""
+
+import dataclasses
+import importlib
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from nagjax import pareto, plugins, testing
+from nagjax.problem import evaluate
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "tests" / "example_plugin"
+SMALL = {"children": 32, "cells": 32}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """A folder into which pip has installed the example, as a user would."""
+    pytest.importorskip("hatchling", reason="needs hatchling: make env")
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
+    command += ["--no-index", "--no-build-isolation", "--target", str(out), str(EXAMPLE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out
+
+
+@pytest.fixture
+def installed(site, monkeypatch):
+    monkeypatch.syspath_prepend(str(site))
+    return plugins.load("controllers", "local_search")
+
+
+def test_it_is_found_by_entry_point(installed, site):
+    assert plugins.available("controllers")["local_search"].dist.name == "nagjax-local-search"
+    assert Path(importlib.import_module(installed.__module__).__file__).is_relative_to(site)
+
+
+@pytest.mark.parametrize("check", testing.CHECKS, ids=lambda check: check.__name__)
+def test_it_conforms(installed, check):
+    check(installed, **SMALL)
+
+
+def test_a_broken_one_is_named_while_the_others_work(installed, tmp_path, monkeypatch):
+    info = tmp_path / "nagjax_engine-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nagjax-engine\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[nagjax.controllers]\nengine = nagjax_engine:make\n")
+    (tmp_path / "nagjax_engine.py").write_text("raise ImportError('libengine.so is missing')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    reasons = plugins.broken("controllers")
+    assert "libengine.so is missing" in reasons["engine"]
+    assert "nagjax-engine" in reasons["engine"]
+    assert "local_search" not in reasons
+    assert plugins.load("controllers", "local_search")(testing.tiny_problem().problem.spec).name == "local_search"
+
+
+def test_the_page_shows_the_files_that_are_tested():
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert (EXAMPLE / "nagjax_local_search.py").read_text(encoding="utf-8") in page
+    shown = page.partition("```toml\n")[2].partition("```")[0]
+    assert shown in (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def change(make, **replaced):
+    """A factory like ``make`` with some functions replaced; each is given the original controller."""
+
+    def broken(spec, **static):
+        good = make(spec, **static)
+        fields = {name: new(good) for name, new in replaced.items()}
+        # Controllers of one name and settings count as equal, and share what is compiled.
+        return dataclasses.replace(good, name="_".join(new.__name__ for new in replaced.values()), **fields)
+
+    return broken
+
+
+def constant(good):
+    def update(state, key, problem, params, progress):
+        return good.update(state, jax.random.key(0), problem, params, progress)
+
+    return update
+
+
+def blind_init(good):
+    return lambda key, problem, params: good.init(jax.random.key(0), problem, params)
+
+
+def static_parameter(good):
+    def update(state, key, problem, params, progress):
+        return good.update(state, key, problem, {name: float(value) for name, value in params.items()}, progress)
+
+    return update
+
+
+def growing(good):
+    def rebase(state, problem):
+        return dataclasses.replace(state, evaluations=state.evaluations.astype(jnp.int32))
+
+    return rebase
+
+
+def cheaper_on_paper(good):
+    def artefact(state, problem):
+        found = good.artefact(state, problem)
+        return dataclasses.replace(found, archive=dataclasses.replace(found.archive, costs=found.archive.costs - 1000))
+
+    return artefact
+
+
+def unfiltered(good):
+    """Takes a missing quality for a very good one."""
+
+    def update(state, key, problem, params, progress):
+        state, metrics = good.update(state, key, problem, params, progress)
+        tokens = jnp.tile(jax.random.randint(key, (1, problem.spec.num_layers), 0, 3), (32, 1)).at[:, 0].set(2)
+        quality, costs = evaluate(problem, tokens)
+        quality = jnp.where(jnp.isfinite(quality), quality, 2.0)
+        return dataclasses.replace(
+            state, archive=pareto.insert(state.archive, problem, tokens, costs, quality)
+        ), metrics
+
+    return update
+
+
+def remembering(good):
+    return lambda state, problem: state
+
+
+def lazy(good):
+    """Throws away what evolution found."""
+
+    def update(state, key, problem, params, progress):
+        _, metrics = good.update(state, key, problem, params, progress)
+        return dataclasses.replace(state, evaluations=metrics["evaluations"]), metrics
+
+    return update
+
+
+def silent(good):
+    def update(state, key, problem, params, progress):
+        state, metrics = good.update(state, key, problem, params, progress)
+        return state, {"evaluations": metrics["evaluations"]}
+
+    return update
+
+
+@pytest.mark.parametrize(
+    ("check", "replaced", "text"),
+    [
+        (testing.check_protocol, {"update": silent}, "protocol: metrics .* lack 'infeasible'"),
+        (testing.check_protocol, {"settings": lambda good: {"children": 32}}, "protocol: settings say"),
+        (
+            testing.check_protocol,
+            {"settings": lambda good: {**SMALL, "f": print}},
+            "protocol: settings cannot be written",
+        ),
+        (
+            testing.check_protocol,
+            {"default_params": lambda good: lambda: {"mutations": "a"}},
+            "protocol: default param",
+        ),
+        (testing.check_determinism, {"update": constant, "init": blind_init}, "determinism: .* different seeds"),
+        (testing.check_recompilation, {"rebase": growing}, "recompilation: .*update"),
+        (testing.check_budget, {"artefact": cheaper_on_paper}, "budget: archive: .* costs"),
+        (testing.check_nonfinite, {"update": unfiltered}, "nonfinite: the archive holds"),
+        (testing.check_rebase, {"rebase": remembering}, "rebase: "),
+        (testing.check_improvement, {"update": lazy}, "improvement: mean regret"),
+    ],
+)
+def test_the_suite_finds_what_breaks_it(installed, check, replaced, text):
+    with pytest.raises(AssertionError, match=text):
+        check(change(installed, **replaced), **SMALL)
+
+
+def test_a_controller_that_branches_on_a_parameter_is_found(installed):
+    with pytest.raises(jax.errors.ConcretizationTypeError):
+        testing.check_recompilation(change(installed, update=static_parameter), **SMALL)
+
+
+def test_the_import_works_without_the_checkout(site):
+    """The plugin and its entry point are found in a plain interpreter, beside the installed libraries."""
+    code = "from nagjax import plugins; print(plugins.load('controllers', 'local_search').__module__)"
+    path = os.pathsep.join([str(site), str(ROOT), sysconfig.get_path("purelib")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "nagjax_local_search", done.stderr[-1000:]
