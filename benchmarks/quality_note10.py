@@ -2,11 +2,12 @@
 
 ``python -m benchmarks.quality_note10 --data_dir=DIR [--parts=60,120,300,full] [--seeds=0,1,2] [--results=FILE]``
 
-At each of the 100 latencies of the published front, gap = our predicted accuracy minus theirs, in points; wins are those
+At each of the 100 latencies of the published front, gap = our predicted accuracy minus theirs, in points; wins are the
 latencies (percent of them) at which ours is higher. ``greedy`` is the policy's arg max, no archive; ``best_of_64`` the
 best of 64 samples. Part ``full`` is the main job's own setting; the others give ``nag`` and NSGA-II the same wall time
-after compilation, in turn. A part that ``--results`` already holds is not run again: a study can be interrupted, and its
-committed file is read and said so. Parts without a result are null in the last line. Figures are medians over the seeds.
+after compilation, in turn. What ``--results`` already holds is not run again: a study can be interrupted, and its
+committed file is read and said so. Parts without a result are null in the last line. Figures are medians over the
+seeds.
 """
 
 from __future__ import annotations

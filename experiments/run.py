@@ -12,13 +12,14 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, run_folder, run_report, runtime, settings, setup, training
+from experiments import cli, evaluator, run_folder, run_report, runtime, settings, setup, training
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     setup.define_flags(values)
     training.define_flags(values)
+    evaluator.define_flags(values)
     run_report.define_flags(values)
     runtime.define_flags(values)
     flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
@@ -30,7 +31,7 @@ def job(values: flags.FlagValues) -> int:
     run_folder.check(values)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
-    built = setup.build_problem(values)
+    built = evaluator.with_evaluator(setup.build_problem(values), values)
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
     folder = run_folder.claim(values, built)
