@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -42,13 +41,6 @@ def write_inputs(folder):
     (folder / "front.csv").write_text("ms,error\n0.1,60\n4.5,40\n6.0,35\n", encoding="utf-8")
     flags = ["# made up", "--space=nas_bench_macro", "--table=table.json", "--records=records.csv"]
     (folder / "default.flags").write_text("\n".join(flags) + "\n", encoding="utf-8")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def as_users_run_them():
-    """The jobs under jax's own settings; that the library is strict about ranks is for its own tests."""
-    with jax.numpy_rank_promotion("allow"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -209,6 +209,10 @@ def test_repair_and_reroll_leave_what_fits_alone(seed):
     np.testing.assert_array_equal(repair(problem, TOKENS, tight, key)[0], TOKENS)
     np.testing.assert_array_equal(reroll(problem, TOKENS, np.zeros(TOKENS.shape, bool), tight, key)[0], TOKENS)
     np.testing.assert_array_equal(children(problem, TOKENS, TOKENS, tight, np.zeros(24, np.float32), key)[0], TOKENS)
+    # One tick less, and they have to go.
+    tighter = np.maximum(tight - 1, problem.low[None])
+    check(*repair(problem, TOKENS, tighter, key), costs, tighter)
+    check(*reroll(problem, TOKENS, np.zeros(TOKENS.shape, bool), tighter, key), costs, tighter)
 
 
 def test_decoding_takes_the_best_score_that_is_open():

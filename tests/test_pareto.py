@@ -53,6 +53,9 @@ def test_each_cell_keeps_its_best(seed, reduces):
     assert contents(archive) == by_hand(problem, tokens, costs, quality)
     again = insert(archive, problem, tokens, costs, quality)
     assert contents(again) == contents(archive)
+    assert (np.asarray(again.costs)[~np.asarray(pareto.occupied(again))] == INFINITE).all()
+    draw = insert(archive, problem, np.zeros_like(archive.tokens), archive.costs, archive.quality)
+    assert contents(draw) == contents(archive)
     better = insert(archive, problem, tokens[:4], costs[:4], np.full(4, 2.0, np.float32))
     assert set(contents(better)) == set(contents(archive)) | set(by_hand(problem, tokens[:4], costs[:4], np.ones(4)))
     assert max(q for _, _, q in contents(better).values()) == 2.0
