@@ -1,0 +1,258 @@
+"""Checkpoints: what goes in comes out, on any device count, with no plugin; what is damaged or foreign is refused."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.generators import DEVICE, make_controller, make_generator
+
+import nagjax
+from nagjax import checkpoint, plugins
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = {"seed": 3, "seconds": 1.5, "flags": ["--steps=7"]}
+STATE = {"weights": np.arange(32, dtype=np.float32).reshape(8, 4) / 7, "count": np.uint32(2**32 - 1)}
+
+try:
+    metadata.version("nagjax")
+    plugins.load("spaces", "nas_bench_macro")
+except (metadata.PackageNotFoundError, plugins.PluginError):
+    pytest.skip("needs nagjax installed: pip install -e .", allow_module_level=True)
+
+
+def save(folder, steps=(7,), state=None, artefact=None, controller=None):
+    known = make_generator().generator
+    controller = controller or make_controller(known.problem.spec)
+    with checkpoint.Writer(folder) as writer:
+        for step in steps:
+            writer.save(
+                step,
+                controller,
+                controller.default_params(),
+                STATE if state is None else state,
+                artefact or known.artefact,
+                known.problem,
+                known.description,
+                {**RUN, "step": step},
+            )
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("run"), steps=(3, 7))
+
+
+@pytest.fixture
+def copied(written, tmp_path):
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(written, tmp_path / "copy"))
+
+
+def equal(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def controller_of(**changes):
+    return make_controller(make_generator().generator.problem.spec, **changes)
+
+
+def test_state_artefact_and_problem_come_back_exactly(written):
+    state, step, run = checkpoint.read_state(written, controller_of(), STATE)
+    assert step == 7
+    assert run == {**RUN, "step": 7}
+    equal(state, STATE)
+    saved, known = checkpoint.read(written), make_generator().generator
+    equal(saved.artefact, known.artefact)
+    equal(saved.problem, known.problem)
+    assert saved.problem.spec == known.problem.spec
+    assert saved.description.costs == known.description.costs
+    np.testing.assert_array_equal(saved.description.ranges, known.description.ranges)
+
+
+def test_an_artefact_without_policy_or_archive_comes_back(tmp_path):
+    for name in ("policy", "archive"):
+        artefact = dataclasses.replace(make_generator().generator.artefact, **{name: None})
+        saved = checkpoint.read(save(tmp_path / name, artefact=artefact))
+        assert getattr(saved.artefact, name) is None
+        equal(saved.artefact, artefact)
+
+
+def test_a_loaded_generator_answers_as_the_one_that_was_saved(written):
+    known = make_generator().generator
+    budgets = np.linspace(*known.budget_range[0], 5)
+    for mine, loaded in zip(known.generate(budgets), nagjax.load(written).generate(budgets), strict=True):
+        assert (mine.text, mine.costs, mine.quality) == (loaded.text, loaded.costs, loaded.quality)
+
+
+def test_the_configuration_says_how_it_was_made(written):
+    config = checkpoint.read_config(written)
+    assert json.loads(json.dumps(config)) == config
+    assert config["nagjax"] == metadata.version("nagjax")
+    assert config["space"] == {"name": "nas_bench_macro", "version": 1, "settings": {}}
+    assert config["controller"] == {"name": "still", "settings": {"size": 8}, "params": {"rate": 0.5}}
+    assert config["step"] == 7
+    (cost,) = config["costs"]
+    assert (cost["name"], cost["unit"], cost["device"]) == ("latency_ms", "ms", DEVICE)
+
+
+def test_what_is_saved_is_a_copy(tmp_path):
+    """Training gives its buffers away at the next chunk, while a save goes on in the background."""
+    given = {"weights": jnp.asarray(STATE["weights"]), "count": jnp.asarray(STATE["count"])}
+    known, controller = make_generator().generator, controller_of()
+    with checkpoint.Writer(tmp_path) as writer:
+        writer.save(1, controller, {}, given, known.artefact, known.problem, known.description, RUN)
+        jax.tree.map(lambda leaf: leaf.delete(), given)
+    equal(checkpoint.read_state(tmp_path, controller, STATE)[0], STATE)
+
+
+def test_no_checkpoint_is_refused_naming_the_folder(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(
+            ValueError, match=r"no complete checkpoint in .*checkpoints; give the --out folder"
+        ) as caught:
+            nagjax.load(folder)
+        assert str(folder) in str(caught.value)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ValueError, match="no complete checkpoint"):
+        nagjax.load(tmp_path)
+
+
+def damage(folder, how):
+    step = folder / "checkpoints" / "7"
+    files = sorted(path for path in (step / "artefact").rglob("*") if path.is_file())
+    largest = max(files, key=lambda path: path.stat().st_size)
+    if how == "truncated array":
+        largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+    elif how == "empty array":
+        largest.write_bytes(b"")
+    elif how == "missing array":
+        largest.unlink()
+    elif how == "missing artefact":
+        shutil.rmtree(step / "artefact")
+    elif how == "missing config":
+        shutil.rmtree(step / "config")
+    elif how == "truncated config":
+        (path,) = (p for p in (step / "config").rglob("*") if p.is_file() and p.stat().st_size > 500)
+        path.write_text(path.read_text()[:100])
+    else:
+        shutil.rmtree(step)
+        step.mkdir()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "truncated array",
+        "empty array",
+        "missing array",
+        "missing artefact",
+        "missing config",
+        "truncated config",
+        "empty step",
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_and_the_step_before_it_can_be_used(copied, how):
+    damage(copied, how)
+    with pytest.raises(
+        ValueError, match="damaged or incomplete .*; remove that folder to use an earlier step"
+    ) as caught:
+        nagjax.load(copied)
+    assert str(copied / "checkpoints" / "7") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    shutil.rmtree(copied / "checkpoints" / "7")
+    assert nagjax.load(copied).config["step"] == 3
+
+
+def test_a_truncated_state_is_refused_but_inference_does_not_need_it(copied):
+    shutil.rmtree(copied / "checkpoints" / "7" / "state")
+    with pytest.raises(ValueError, match="cannot read 'state'"):
+        checkpoint.read_state(copied, controller_of(), STATE)
+    assert nagjax.load(copied).config["step"] == 7
+
+
+def test_another_version_of_the_space_is_refused_with_both(written, monkeypatch):
+    load = plugins.load
+
+    def newer(kind, name):
+        return lambda **settings: dataclasses.replace(load(kind, name)(**settings), version=12)
+
+    monkeypatch.setattr(plugins, "load", newer)
+    with pytest.raises(ValueError, match=r"nas_bench_macro version 1, installed is version 12"):
+        nagjax.load(written)
+
+
+def test_another_format_is_refused_with_both(written, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", 99)
+    with pytest.raises(ValueError, match=r"format 1 was written by nagjax .* reads format 99"):
+        nagjax.load(written)
+
+
+def test_another_controller_or_settings_or_shape_is_refused_with_both(written):
+    with pytest.raises(ValueError, match=r"'still' with .*asked for 'moving'"):
+        checkpoint.read_state(written, controller_of(name="moving"), STATE)
+    with pytest.raises(ValueError, match=r"'size': 8}, asked for .*'size': 9}"):
+        checkpoint.read_state(written, controller_of(size=9), STATE)
+    with pytest.raises(ValueError, match=r"\(8, 4\).* against .*\(8, 5\)"):
+        checkpoint.read_state(written, controller_of(), {**STATE, "weights": np.zeros((8, 5), np.float32)})
+
+
+ELSEWHERE = """
+import sys, jax, numpy as np
+from importlib import metadata
+from nagjax import checkpoint, plugins
+found = plugins.entry_points
+plugins.entry_points = lambda group: found(group=group) if group == "nagjax.spaces" else metadata.EntryPoints()
+assert jax.device_count() == 1, jax.devices()
+assert plugins.names("controllers") == []
+import nagjax
+generator = nagjax.load(sys.argv[1])
+state = checkpoint._read(sys.argv[1], "state", checkpoint._restore_item("state"))
+low, high = generator.budget_range[0]
+print([answer.text for answer in generator.generate([low, (low + high) / 2, high])])
+np.savez(sys.argv[2], **state, costs=generator.artefact.archive.costs)
+"""
+
+
+def test_written_on_two_devices_it_opens_on_one_without_plugin_or_table(tmp_path):
+    if jax.device_count() < 2:
+        pytest.skip("needs two devices")
+    known = make_generator().generator
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("x",))
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    state = {"weights": jax.device_put(STATE["weights"], rows), "count": jax.device_put(STATE["count"], everywhere)}
+    assert len(state["weights"].sharding.device_set) == 2
+    artefact = dataclasses.replace(known.artefact, archive=jax.device_put(known.artefact.archive, rows))
+    save(tmp_path / "run", state=state, artefact=artefact)
+    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+    path = os.pathsep.join([str(ROOT), *environment.get("PYTHONPATH", "").split(os.pathsep)])
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(tmp_path / "run"), str(tmp_path / "read.npz")],
+        env={**environment, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    read = np.load(tmp_path / "read.npz")
+    leaves = jax.tree.leaves(STATE)
+    for i, leaf in enumerate(leaves):
+        np.testing.assert_array_equal(read[f"{i:04d}"], leaf)
+    np.testing.assert_array_equal(read["costs"], np.asarray(known.artefact.archive.costs))
+    low, high = known.budget_range[0]
+    assert done.stdout.strip() == str([answer.text for answer in known.generate([low, (low + high) / 2, high])])
