@@ -35,7 +35,8 @@ def with_evaluator(built: Setup, values: flags.FlagValues) -> Setup:
     tokens = trellis.sample_uniform(graph.target, allowed, rng, values.evaluator_labels)
     quality, costs = jax.jit(evaluate)(built.problem, jnp.asarray(tokens))
     cost = built.description.costs[0].to_unit(np.asarray(costs)[:, 0])
-    anchors = np.linspace(*built.description.ranges[0], values.evaluator_anchors)
+    low, high = built.description.ranges[0].tolist()
+    anchors = np.linspace(low, high, values.evaluator_anchors)
     fitted = fit_evaluator(
         built.space.features(tokens), cost, np.asarray(quality, np.float64), anchors, seed=values.seed,
         interpolate=anchor_weights,

@@ -67,9 +67,9 @@ class Generator:
 
     def generate(
         self,
-        budgets_ms: Sequence[float] | float | None = None,
+        budgets_ms: Sequence[float] | np.ndarray | float | None = None,
         *,
-        budgets: Mapping[str, Sequence[float] | float] | None = None,
+        budgets: Mapping[str, Sequence[float] | np.ndarray | float] | None = None,
         num_samples: int = 1,
         decode: str = "best",
         where: Mapping[str, Any] | None = None,
@@ -152,8 +152,8 @@ def _keep_allowed(description: Description, archive: Archive, allowed: np.ndarra
 
 def _columns(
     description: Description,
-    budgets_ms: Sequence[float] | float | None,
-    budgets: Mapping[str, Sequence[float] | float] | None,
+    budgets_ms: Sequence[float] | np.ndarray | float | None,
+    budgets: Mapping[str, Sequence[float] | np.ndarray | float] | None,
 ) -> dict[str, np.ndarray]:
     if (budgets_ms is None) == (budgets is None):
         raise ValueError("give either budgets_ms or budgets")

@@ -89,8 +89,8 @@ def _rollout(
 def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int, noise: jax.Array) -> Any:
     """What a rollout reads of each layer of a segment; heads are padded to the segment's width.
 
-    A layer's position goes with the token before it (the last row is for none): added by itself inside the scan, XLA's CPU
-    backend slices it inside the fused cell, which then takes twice the time of the whole walk.
+    A layer's position goes with the token before it (the last row is for none): added by itself inside the scan, XLA's
+    CPU backend slices it inside the fused cell, which then takes twice the time of the whole walk.
     """
     starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
     heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
