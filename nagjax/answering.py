@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Artefact
-from nagjax.generator import decode
-from nagjax.pareto import best_within
+from nagjax.generator import decode, vary
+from nagjax.generator.policy import Policy
+from nagjax.pareto import Archive, best_within
 from nagjax.problem import Problem, evaluate, path_features
 
 DECODES = ("best", "greedy", "sample", "beam")
-SOURCES = ("greedy", "sample", "beam", "archive")
+SOURCES = ("greedy", "sample", "beam", "archive", "random")
 DRAWS, BEAMS = 16, 4
 """Samples and beams that ``best`` looks at for each budget."""
 
@@ -50,25 +51,32 @@ def candidates(
       draws: static, samples (``sample``, ``best``) or beams (``beam``) a budget.
     """
     parts, sources = [], []
-    if artefact.policy is not None:
+    if artefact.policy is None:
+        if how != "best" or artefact.archive is None:
+            raise ValueError(
+                f"decode={how!r} needs a policy, and this checkpoint has only an archive; use decode='best'"
+            )
+        # The archive may hold nothing within a small budget, and an architecture exists.
+        tokens, costs = vary.random_architectures(problem, budgets, key)
+        objective, _ = evaluate(problem, tokens)
+        parts.append((tokens[:, None], costs[:, None], objective[:, None]))
+        sources.append(SOURCES.index("random"))
+    else:
         for name in ("greedy", "sample", "beam"):
             if how in (name, "best"):
                 count = {"greedy": 1, "sample": draws, "beam": draws if how == "beam" else BEAMS}[name]
-                parts.append(_decode(artefact, problem, budgets, key, name, count))
+                parts.append(_decode(artefact.policy, problem, budgets, key, name, count))
                 sources += [SOURCES.index(name)] * count
     if artefact.archive is not None and how == "best":
-        parts.append(_from_archive(artefact, budgets))
+        parts.append(_from_archive(artefact.archive, budgets))
         sources.append(SOURCES.index("archive"))
     tokens, costs, objective = (jnp.concatenate(columns, 1) for columns in zip(*parts, strict=True))
     return Candidates(tokens, costs, objective, jnp.array(sources, jnp.int32))
 
 
 def _decode(
-    artefact: Artefact, problem: Problem, budgets: jax.Array, key: jax.Array, name: str, count: int
+    policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array, name: str, count: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    policy = artefact.policy
-    if policy is None:
-        raise ValueError(f"decode={name!r} needs a policy, and this checkpoint has only an archive; use decode='best'")
     num = budgets.shape[0]
     real = jnp.ones((num, count), bool)
     if name == "greedy":
@@ -88,10 +96,7 @@ def _decode(
     )
 
 
-def _from_archive(artefact: Artefact, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    archive = artefact.archive
-    if archive is None:
-        raise ValueError("this checkpoint has no archive")
+def _from_archive(archive: Archive, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     row, quality = best_within(archive, budgets)
     return archive.tokens[row][:, None], archive.costs[row][:, None], quality[:, None]
 

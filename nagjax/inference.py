@@ -102,6 +102,8 @@ class Generator:
         artefact, problem, description = self._under(where)
         asked = _columns(description, budgets_ms, budgets)
         ticks = _ticks(problem, description, asked)
+        if not len(ticks):
+            return []
         found = [_Found(*row) for row in _answer(artefact, problem, ticks, num_samples, decode, seed)]
         if decode == "best" and num_samples == 1:
             found = _monotone(found, ticks)

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.generators import DEVICE, make_controller, make_generator
 
 import nagjax
 from nagjax import checkpoint, plugins
+from tests.generators import DEVICE, make_controller, make_generator
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = {"seed": 3, "seconds": 1.5, "flags": ["--steps=7"]}
@@ -167,7 +167,7 @@ def damage(folder, how):
 def test_a_damaged_checkpoint_is_refused_and_the_step_before_it_can_be_used(copied, how):
     damage(copied, how)
     with pytest.raises(
-        ValueError, match="damaged or incomplete .*; remove that folder to use an earlier step"
+        ValueError, match=r"damaged or incomplete .*; remove that folder to use an earlier step"
     ) as caught:
         nagjax.load(copied)
     assert str(copied / "checkpoints" / "7") in str(caught.value)
