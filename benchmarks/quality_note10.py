@@ -74,7 +74,8 @@ def _train(problem: Problem, description: Description, front: common.Front, seed
 
 def _nsga2(problem: Problem, description: Description, front: common.Front, seed: int, part: str) -> Entry:
     found = nsga2.run(problem, description, seed, float(part))
-    gaps = 100 * (np.asarray(found.best(common.front_budgets(description, front)), np.float64) - front.quality)
+    best = np.asarray(found.best(common.front_budgets(description, front)[:, 0]), np.float64)
+    gaps = 100 * (best - front.quality)
     return {"evaluations": found.evaluations, "wall_s": found.wall_s, **common.gap_summary(gaps, "nsga2")}
 
 
