@@ -51,11 +51,11 @@ def budgets_between(problem: Problem, num: int) -> np.ndarray:
 
 
 def ask(
-    artefact: Artefact, problem: Problem, budgets: np.ndarray, draws: int = 4
+    artefact: Artefact, problem: Problem, budgets: np.ndarray, how: str = "best"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All that an artefact has for budgets ``[B, K]``: tokens ``[B, M, T]``, costs (ticks), objective ``[B, M]``."""
     answer = jax.jit(candidates, static_argnames=("how", "draws"))
-    found = answer(artefact, problem, jnp.asarray(budgets), jax.random.key(0), how="best", draws=draws)
+    found = answer(artefact, problem, jnp.asarray(budgets), jax.random.key(0), how=how, draws=4)
     return np.asarray(found.tokens), np.asarray(found.costs), np.asarray(found.objective)
 
 
