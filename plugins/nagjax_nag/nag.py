@@ -44,6 +44,8 @@ DEFAULTS: Mapping[str, float] = {
     "mutations": 1.5,
     "budget_noise": 0.03,
 }
+ABOVE_TOP = 0.06
+"""Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
 
 
 @flax.struct.dataclass
@@ -202,13 +204,15 @@ def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array
 
 
 def _draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[num, K]``, stratified over what matters: above the cost of the best there is nothing to gain."""
-    top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])[0]
+    """Budgets int32 ``[num, K]``, stratified; few above the cost of the best, where there is nothing left to gain."""
+    top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])
+    top = jnp.minimum(top * 1.02 + 0.01, 1.0)
     order_key, key = jax.random.split(key)
     columns = jax.random.split(order_key, problem.spec.num_costs)
     strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
-    position = (strata + jax.random.uniform(key, strata.shape)) / num
-    return budget_at(problem, position * jnp.minimum(top * 1.02 + 0.01, 1.0)[None])
+    drawn = (strata + jax.random.uniform(key, strata.shape)) / num
+    below, above = drawn / (1 - ABOVE_TOP), (drawn - (1 - ABOVE_TOP)) / ABOVE_TOP
+    return budget_at(problem, jnp.where(drawn < 1 - ABOVE_TOP, below * top, top + above * (1 - top)))
 
 
 def _cosine(first: jax.Array, last: jax.Array, share: jax.Array) -> jax.Array:
