@@ -1,0 +1,141 @@
+"""Labelled images in memory, and the three splits of a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+_BLOCK = 2048
+"""Images that are widened to int64 at a time, so that sums over large data sets take little memory."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+    """Images and their labels.
+
+    Attributes:
+      pixels: uint8 ``[N, H, W, C]``, 0 to 255.
+      labels: int32 ``[N]``, classes from 0.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or 0 in self.pixels.shape or self.pixels.dtype != np.uint8:
+            raise ValueError(
+                f"pixels have shape {self.pixels.shape} and type {self.pixels.dtype}; "
+                "they must be uint8 [N, H, W, C], none of the four 0"
+            )
+        if self.labels.shape != self.pixels.shape[:1] or self.labels.dtype != np.int32:
+            raise ValueError(
+                f"labels have shape {self.labels.shape} and type {self.labels.dtype}; "
+                f"they must be int32 [{len(self.pixels)}], one for each image"
+            )
+        if self.labels.min() < 0:
+            index = int(np.argmax(self.labels < 0))
+            raise ValueError(f"the label of image {index} is {self.labels[index]}; classes count from 0")
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, indices: np.ndarray) -> Images:
+        """The images at some indices, an integer ``[M]``, in that order; a copy."""
+        return Images(self.pixels[indices], self.labels[indices])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Splits:
+    """A data set in three parts; which is for what keeps the numbers that are reported honest.
+
+    Attributes:
+      name: what `load` calls the data set.
+      classes: how many; labels are below it.
+      mean: of each channel over ``train``, in units of pixel / 255.
+      std: standard deviation of each channel over ``train``, in the same units; above 0.
+      train: what networks are trained on.
+      validation: for labelling architectures, fitting and every selection.
+      test: for stand-alone comparison and final networks only.
+    """
+
+    name: str
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train: Images
+    validation: Images
+    test: Images
+
+    def __post_init__(self) -> None:
+        shape = self.train.pixels.shape[1:]
+        for part in ("train", "validation", "test"):
+            images: Images = getattr(self, part)
+            if images.pixels.shape[1:] != shape:
+                raise ValueError(
+                    f"{self.name}: images of {part} have shape {images.pixels.shape[1:]}, those of train {shape}; "
+                    "all images of a data set have one shape"
+                )
+            check_labels(images.labels, self.classes, f"{self.name}: {part}")
+        if not len(self.mean) == len(self.std) == shape[-1]:
+            raise ValueError(
+                f"{self.name}: mean {self.mean} and std {self.std} must have a number for each of {shape[-1]} channels"
+            )
+        if not all(math.isfinite(m) for m in self.mean) or not all(0 < s < math.inf for s in self.std):
+            raise ValueError(
+                f"{self.name}: mean {self.mean}, std {self.std}: a std is not above 0, so in train a channel has "
+                "the same value everywhere; check the images"
+            )
+
+
+def make_splits(name: str, classes: int, train: Images, validation: Images, test: Images) -> Splits:
+    """The three splits, with mean and std of ``train``.
+
+    Raises:
+      ValueError: as ``Splits``.
+    """
+    mean, std = channel_statistics(train.pixels)
+    return Splits(name, classes, mean, std, train, validation, test)
+
+
+def channel_statistics(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, in units of pixel / 255.
+
+    The sums are integers, so the result depends neither on the order of images nor on the machine.
+
+    Args:
+      pixels: uint8 ``[N, H, W, C]``.
+
+    >>> channel_statistics(np.array([0, 255], np.uint8).reshape(1, 1, 2, 1))
+    ((0.5,), (0.5,))
+    """
+    channels = pixels.shape[-1]
+    sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
+    for start in range(0, len(pixels), _BLOCK):
+        block = pixels[start : start + _BLOCK].reshape(-1, channels).astype(np.int64)
+        sums += block.sum(0)
+        squares += (block**2).sum(0)
+    count = pixels.size // channels
+    pairs = list(zip(sums.tolist(), squares.tolist(), strict=True))
+    mean = tuple(total / (255 * count) for total, _ in pairs)
+    return mean, tuple(math.sqrt(count * square - total**2) / (255 * count) for total, square in pairs)
+
+
+def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
+    """Refuse labels outside 0 to classes - 1.
+
+    Args:
+      labels: integers ``[N]``.
+      classes: how many there are.
+      where: the file or split, for the error.
+
+    Raises:
+      ValueError: it names the first image, its label and what is allowed.
+    """
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise ValueError(
+            f"{where}: the label of image {wrong[0]} (the first is 0) is {labels[wrong[0]]}, but with {classes} "
+            f"classes labels are 0 to {classes - 1}; check that these are the files of this data set"
+        )
