@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -> list[Point]:
     """Answers of ``Generator.generate`` as points on one cost column."""
+    corrected = [info.name for info in generator.description.costs if info.corrected]
     return [
         Point(
             budget=float(answer.budget[cost_name]),
@@ -27,6 +28,7 @@ def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -
             guaranteed=bool(answer.guaranteed),
             source=answer.source,
             costs={name: float(value) for name, value in answer.costs.items()},
+            raw_costs={name: float(answer.raw_costs[name]) for name in corrected},
         )
         for answer in answers
     ]
@@ -39,10 +41,13 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
     table = Table(header_style="bold", pad_edge=False)
     budgets = list(answers[0].budget) if answers else []
     units = {info.name: info.unit for info in description.costs}
+    corrected = [info.name for info in description.costs if info.corrected]
     for name in budgets:
         table.add_column(f"budget, {units[name]}", justify="right")
     for name, unit in units.items():
         table.add_column(f"{name}, {unit}", justify="right")
+    for name in corrected:
+        table.add_column(f"raw sum, {units[name]}", justify="right")
     table.add_column("predicted quality, %", justify="right")
     table.add_column("found by")
     table.add_column("architecture", overflow="fold")
@@ -50,6 +55,7 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
         table.add_row(
             *(f"{answer.budget[name]:g}" for name in budgets),
             *(f"{answer.costs[name]:.3f}" for name in units),
+            *(f"{answer.raw_costs[name]:.3f}" for name in corrected),
             f"{POINTS * answer.quality:.2f}" + _error(description.quality_report),
             answer.source + ("" if answer.guaranteed else " (budget not guaranteed)"),
             answer.text,
@@ -60,11 +66,21 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
 def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
     """A JSON document: the answers, and what is known of the figures in them."""
     description = generator.description
-    fields = ("budget", "costs", "quality", "quality_std", "text", "guaranteed", "source")
+    fields = ("budget", "costs", "raw_costs", "quality", "quality_std", "text", "guaranteed", "source")
     return {
         "space": description.space.identity,
         "costs": [
-            {"name": info.name, "unit": info.unit, "device": info.device, "table_hash": info.content_hash}
+            {
+                "name": info.name,
+                "unit": info.unit,
+                "device": info.device,
+                "table_hash": info.content_hash,
+                "scale": info.scale,
+                "offset": info.offset,
+                "quantile": info.quantile,
+                "validation": info.validation,
+                "doubts": list(info.doubts),
+            }
             for info in description.costs
         ],
         "predictor": dict(description.quality_report),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.report_data import compact, error_text
+from experiments.report_data import compact, correction_facts, error_text
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
 from nagjax.problem import Description, Problem
@@ -80,6 +80,7 @@ def problem_facts(problem: Problem, description: Description) -> Facts:
     facts = [("conditions", where or "none"), ("architectures left", number(left))]
     for info, (low, high) in zip(description.costs, description.ranges, strict=True):
         facts.append((info.name, f"{low:.6g} to {high:.6g} {info.unit}; tick {2.0**-info.exponent:.3g} {info.unit}"))
+        facts += correction_facts(info)
     return facts + open_choices(problem, description.space)
 
 

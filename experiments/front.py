@@ -31,6 +31,7 @@ class Point:
       guaranteed: whether cost <= budget is certain for the given table.
       source: what gave it: archive, greedy, sample, beam.
       costs: every cost column by name.
+      raw_costs: the sum of the table's rows, for columns whose costs are corrected.
     """
 
     budget: float
@@ -42,6 +43,7 @@ class Point:
     guaranteed: bool
     source: str
     costs: dict[str, float]
+    raw_costs: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,14 +166,17 @@ def log_spaced(low: float, high: float, num: int) -> list[float]:
 
 
 def write_front_csv(path: Path, points: Sequence[Point]) -> None:
-    """Write answers as CSV: budget, cost columns, predicted quality (a fraction), its deviation, text, source."""
+    """Write answers as CSV: budget, costs, predicted quality (a fraction), its deviation, text, source, raw costs."""
     names = list(points[0].costs) if points else []
+    raw = list(points[0].raw_costs) if points else []
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"])
+        head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
+        writer.writerow([*head, *(f"raw_{name}" for name in raw)])
         for p in points:
             figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
-            writer.writerow([*figures, p.text, str(p.guaranteed).lower(), p.source])
+            sums = (repr(p.raw_costs[name]) for name in raw)
+            writer.writerow([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
 
 
 def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.front import POINTS, Comparison, Point, Reference
-from nagjax.problem import Description
+from nagjax.problem import CostInfo, Description
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +77,20 @@ class Report:
     def guarantee_note(self) -> str:
         """What keeping a budget means."""
         if all(point.guaranteed for point in self.table):
-            return "Every cost is within its budget by the device table, rounded up."
+            return "Every cost is within its budget by the device table, rounded up." + self.raw_note
         return "A cost that is not guaranteed is itself predicted."
+
+    @property
+    def shows_raw(self) -> bool:
+        """Whether the plotted cost is corrected, so that the raw sum stands beside it."""
+        return any(self.cost_name in point.raw_costs for point in self.table)
+
+    @property
+    def raw_note(self) -> str:
+        """What a corrected cost is; empty where it is not corrected."""
+        if not self.shows_raw:
+            return ""
+        return " Costs are corrected by measured networks; the raw sum of the table's rows stands beside them."
 
     @property
     def comparison_note(self) -> str:
@@ -111,7 +123,29 @@ def trust_facts(description: Description) -> list[tuple[str, str]]:
     for info in description.costs:
         facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))
         facts.append((f"{info.name}: closed, not in the table", compact(info.closed)))
+        facts += correction_facts(info)
     return facts
+
+
+def correction_facts(info: CostInfo) -> list[tuple[str, str]]:
+    """What a cost is beside the sum of its table's rows, and what measured networks say of it.
+
+    >>> correction_facts(CostInfo("madds_m", "M", "sum", 20, "analytic", "", ""))
+    []
+    """
+    facts = []
+    if info.corrected:
+        headroom = f", with headroom for {100 * info.quantile:g} % of networks" if info.quantile is not None else ""
+        text = f"{info.scale:.4g} x sum of rows + {info.offset:.4g} {info.unit}{headroom}"
+        facts.append((f"{info.name}: corrected cost", text))
+    if info.validation:
+        facts.append((f"{info.name}: against measured networks", info.validation))
+    return facts + [(f"{info.name}: warning", doubt) for doubt in info.doubts]
+
+
+def warnings(description: Description) -> list[str]:
+    """What should be said aloud of the costs, a line each."""
+    return [f"warning: {info.name} ({info.device}): {doubt}" for info in description.costs for doubt in info.doubts]
 
 
 def error_text(report: Mapping[str, Any]) -> str:

@@ -76,7 +76,8 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 def _budgets(report: Report) -> str:
     unit, others = report.unit, report.other_costs
-    head = [f"budget, {unit}", f"{report.cost_label}, {unit}", *others, f"predicted {report.quality_name}, %"]
+    sums = [f"raw sum, {unit}"] if report.shows_raw else []
+    head = [f"budget, {unit}", f"{report.cost_label}, {unit}", *sums, *others, f"predicted {report.quality_name}, %"]
     titles = "".join(f"<th class='number'>{escape(name)}</th>" for name in head)
     rows = "".join(_budget_row(point, report) for point in report.table)
     return (
@@ -88,7 +89,9 @@ def _budgets(report: Report) -> str:
 
 def _budget_row(point: Point, report: Report) -> str:
     error = f" ± {report.error_points:.2f}" if report.error_points is not None else ""
-    figures = [f"{point.budget:.4g}", f"{point.cost:.3f}", *(f"{point.costs[name]:.4g}" for name in report.other_costs)]
+    sums = [f"{point.raw_costs[report.cost_name]:.3f}"] if report.shows_raw else []
+    others = [f"{point.costs[name]:.4g}" for name in report.other_costs]
+    figures = [f"{point.budget:.4g}", f"{point.cost:.3f}", *sums, *others]
     cells = "".join(
         f"<td class='number'>{figure}</td>" for figure in [*figures, f"{POINTS * point.quality:.2f}{error}"]
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, evaluator, run_folder, run_report, runtime, settings, setup, training
+from experiments import cli, evaluator, report_data, run_folder, run_report, runtime, settings, setup, training
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -38,6 +38,8 @@ def job(values: flags.FlagValues) -> int:
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     print(f"{built.space.identity} on {info.device}: {info.name} {low:.4g} to {high:.4g} {info.unit}; writing {folder}")
+    for warning in report_data.warnings(built.description):
+        print(warning)
     try:
         trainer.run(folder)
     except KeyboardInterrupt:

@@ -54,6 +54,14 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.", flag_values=values)
     flags.DEFINE_float(
+        "cost_quantile",
+        None,
+        "Price with headroom, so that this share of measured networks takes no longer than its price, such as 0.9.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
         "pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0, flag_values=values
     )
 
@@ -79,7 +87,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
     where = settings.parse_pairs(values.where, "where", many=True)
     space.where(where)  # a condition that cannot hold is refused before large files are read
     table = load_table(values, space) if values.table else None
-    prices = load_prices(values.costs, table, space)
+    prices = load_prices(values.costs, table, space, values.cost_quantile)
     quality = load_quality(values, space)
     problem, description = make_problem(
         space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
@@ -91,7 +99,8 @@ def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable |
     """A problem in which all architectures are equally good, to be described and not trained on."""
     blank = TabularQuality(jnp.zeros_like(space.trellis.target), jnp.asarray(space.trellis.target), jnp.zeros(1))
     where = settings.parse_pairs(values.where, "where", many=True)
-    return make_problem(space, load_prices(values.costs, table, space), blank, where)
+    prices = load_prices(values.costs, table, space, values.cost_quantile)
+    return make_problem(space, prices, blank, where)
 
 
 def load_space(values: flags.FlagValues) -> Space:
@@ -119,11 +128,14 @@ def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
     return read_table(settings.input_path(values, "table"), space.operators, name, own)
 
 
-def load_prices(costs: Sequence[str], table: DeviceTable | None, space: Space) -> list[Prices]:
+def load_prices(
+    costs: Sequence[str], table: DeviceTable | None, space: Space, quantile: float | None = None
+) -> list[Prices]:
     """Cost columns by name; the first is the one that reports plot.
 
     Raises:
-      ValueError: if a name is not known, stands twice, or needs a table that is not given.
+      ValueError: if a name is not known, stands twice, or needs a table that is not given; or if there is nothing that
+        the quantile applies to.
     """
     names = [name.strip().removesuffix("_m") for name in costs]
     known = (LATENCY, *ANALYTIC)
@@ -134,7 +146,11 @@ def load_prices(costs: Sequence[str], table: DeviceTable | None, space: Space) -
             raise ValueError(f"--costs={LATENCY} needs a device table: give --table=FILE, or --costs=madds")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"--costs={','.join(costs)}: name each cost column once; known: {', '.join(known)}")
-    return [price(table, space) if name == LATENCY and table else analytic(space, name) for name in names]
+    if quantile is not None and LATENCY not in names:
+        raise ValueError(f"--cost_quantile={quantile:g} is of measured latencies: add {LATENCY} to --costs")
+    return [
+        price(table, space, LATENCY, quantile) if name == LATENCY and table else analytic(space, name) for name in names
+    ]
 
 
 def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:

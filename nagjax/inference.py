@@ -32,7 +32,8 @@ class Answer:
       tokens: int32 ``[T]``.
       text: the architecture as text; ``space.parse`` reads it.
       quality, quality_std: predicted, fractions.
-      costs: by cost column, in its unit; never below the sum of the table's rows.
+      costs: by cost column, in its unit; never below the sum of the table's rows, corrected as the table says.
+      raw_costs: the same before correction.
       guaranteed: whether every cost is known to be within its budget.
       source: what found it: greedy, sample, beam, archive, random.
     """
@@ -43,6 +44,7 @@ class Answer:
     quality: float
     quality_std: float
     costs: Mapping[str, float]
+    raw_costs: Mapping[str, float]
     guaranteed: bool
     source: str
 
@@ -261,6 +263,7 @@ def _answers(
                 quality=float(quality[0][i]),
                 quality_std=float(quality[1][i]),
                 costs=costs,
+                raw_costs={info.name: info.to_raw(costs[info.name]) for info in description.costs},
                 guaranteed=bool((one.costs <= ticks[row]).all()),
                 source=one.source,
             )

@@ -138,7 +138,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class CostInfo:
-    """What a cost column is: its name, unit, tick and source."""
+    """What a cost column is: its name, unit, tick and source, and what its prices were made of (see ``Prices``)."""
 
     name: str
     unit: str
@@ -149,6 +149,20 @@ class CostInfo:
     content_hash: str
     free: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
+    offset: float = 0.0
+    scale: float = 1.0
+    quantile: float | None = None
+    validation: str = ""
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def corrected(self) -> bool:
+        """Whether costs are something other than the sum of the table's rows."""
+        return self.offset != 0 or self.scale != 1
+
+    def to_raw(self, cost: float) -> float:
+        """The sum of the table's rows behind a reported cost in ``unit``, to within a tick an operator."""
+        return (cost - self.offset) / self.scale
 
     def to_ticks(self, value: np.ndarray | float) -> np.ndarray:
         """Budgets in ``unit`` to ticks int64, by floor, in float64."""
@@ -226,7 +240,8 @@ def make_problem(
         infos.append(
             CostInfo(
                 column.name, column.unit, column.reduce, exponent, column.device, column.source, column.content_hash,
-                column.free, column.closed,
+                column.free, column.closed, column.offset, column.scale, column.quantile, column.validation,
+                column.doubts,
             )
         )  # fmt: skip
     spec = make_spec(space, [column.reduce for column in prices])

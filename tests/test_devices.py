@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nagjax.devices.correction import Correction
 from nagjax.devices.formats import read_table
 from nagjax.devices.json_table import read_json, write_json
 from nagjax.devices.ofa_yaml import i7_key, note10_key, read_i7, read_note10
 from nagjax.devices.table import DeviceTable, Row
+from nagjax.devices.validation import MeasuredNetwork, doubts, headroom, judge, spearman
 from nagjax.operators import Operator
 from nagjax.spaces import ofa_mobilenet_v3
 
@@ -45,6 +47,11 @@ first_conv-input:32x32x3-output:16x16x24:
   var: 0.0
 """
 HEADER = {"device": "toy", "runtime": "none", "batch": 1, "dtype": "float32", "unit": "ms", "measured": "made up"}
+
+
+CORRECTION = {"scale": 1.25, "offset": 0.5}
+NETWORK = {"architecture": "a", "raw": 1.0, "measured": 2.0}
+TWO = (MeasuredNetwork("a", 1.0, 2.0), MeasuredNetwork("b", 2.0, 3.0))
 
 
 def make_table(rows=None, **changes):
@@ -144,6 +151,11 @@ def test_content_hash_is_of_what_the_table_says():
         make_table({**table.rows, first: Row(1.5000001, 0.25, 10)}),
         make_table({first: table.rows[first]}),
         make_table({first: table.rows[first], (second[0], None): table.rows[second]}),
+        make_table(correction=Correction(1.25)),
+        make_table(correction=Correction(1.25, 0.5)),
+        make_table(correction=Correction(1.25), validation=TWO),
+        make_table(validation=TWO),
+        make_table(validation=TWO[:1]),
     ]
     assert len({table.content_hash, *(other.content_hash for other in others)}) == 1 + len(others)
 
@@ -153,7 +165,9 @@ def test_content_hash_is_of_what_the_table_says():
 
 def test_the_documented_example_means_what_the_document_says(tmp_path):
     text = (Path(__file__).parent.parent / "docs" / "device_tables.md").read_text()
-    (block,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    block, more = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    corrected = {**json.loads(block), **json.loads(f"{{{more}}}")}
+    assert read_json(write(tmp_path / "corrected.json", corrected)).correction.networks == 30
     table = read_json(write(tmp_path / "phone.json", block))
     head = [Operator("linear", 1, 1, 1536, 1000, norm=False, resolution=r) for r in (224, 160, 192)]
     assert [row and row.mean for row in map(table.lookup, head)] == pytest.approx([0.65, 0.6415, None])
@@ -182,6 +196,83 @@ def test_round_trip_keeps_the_content(tmp_path):
     assert again.source == str(tmp_path / "a.json")
     assert again.rows[STEM.key, None].source == f"{tmp_path / 'a.json'}: row 1 ({STEM.key})"
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_hash_from_before_corrections_still_holds():
+    """Checkpoints and records name tables by it."""
+    assert make_table().content_hash == "6a63be951bea51772a6a070b9cefd1f6cb6dff4e9e5bd0eb0b55c80df17be13b"
+
+
+def test_correction_and_measured_networks_travel_with_the_table(tmp_path):
+    table = make_table(correction=Correction(1.25, 0.5, 7, "toy()/v1"), validation=TWO)
+    write_json(table, tmp_path / "a.json")
+    again = read_json(tmp_path / "a.json")
+    assert (again.correction, again.validation) == (table.correction, table.validation)
+    assert again.content_hash == table.content_hash
+    assert json.loads((tmp_path / "a.json").read_text())["version"] == 2
+
+
+def test_a_table_without_correction_can_be_read_by_older_versions(tmp_path):
+    write_json(make_table(), tmp_path / "a.json")
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["version"] == 1
+    assert not {"correction", "validation"} & set(written)
+
+
+def test_times_of_the_correction_are_in_the_unit_of_the_file(tmp_path):
+    path = write(tmp_path / "a.json", document(version=2, unit="us", correction=CORRECTION, validation=[NETWORK]))
+    table = read_json(path)
+    assert table.correction == Correction(1.25, 0.0005)
+    assert table.validation == (MeasuredNetwork("a", 0.001, 0.002),)
+
+
+def test_the_verdict_by_hand():
+    """Predicted 2.5, 4.5, 8.5 against 2, 5, 8: errors +25 %, -10 %, +6.25 %; the sums are -50 %, -60 %, -50 % off."""
+    networks = [MeasuredNetwork("a", 1.0, 2.0), MeasuredNetwork("b", 2.0, 5.0), MeasuredNetwork("c", 4.0, 8.0)]
+    verdict = judge(Correction(2.0, 0.5), networks)
+    assert (verdict.networks, verdict.spearman) == (3, 1.0)
+    assert verdict.median_relative_error == pytest.approx(0.1)
+    assert verdict.bias == pytest.approx(0.0625)
+    assert verdict.raw_error == pytest.approx(0.5)
+    assert verdict.raw_bias == pytest.approx(-0.5)
+    with refused("1 networks", "at least 2"):
+        judge(None, networks[:1])
+
+
+def test_spearman_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    for a, b in ((rng.random(20), rng.random(20)), (rng.integers(0, 4, 20), rng.integers(0, 4, 20))):
+        assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert spearman(np.ones(3), np.arange(3)) == 0
+
+
+def test_headroom_is_a_quantile_that_further_networks_keep():
+    """Of 9 networks the 0.9 quantile is the largest ratio, the 0.5 quantile the fifth; 10 are too few for 0.95."""
+    networks = [MeasuredNetwork(str(i), 2.0, 2.0 + 0.1 * i) for i in range(1, 10)]
+    assert headroom(None, networks, 0.9) == pytest.approx(1.45)
+    assert headroom(None, networks, 0.5) == pytest.approx(1.25)
+    assert headroom(Correction(2.0), networks, 0.9) == 1.0, "no discount where the correction is too dear"
+    for quantile, needed in ((0.95, 19), (0.99, 99)):
+        with refused(f"{quantile:g} needs {needed} measured networks", "has 9", f"--validate={needed}"):
+            headroom(None, networks, quantile)
+        enough = [MeasuredNetwork(str(i), 1.0, 1.0 + i) for i in range(needed)]
+        assert headroom(None, enough, quantile) == needed
+    for wrong in (0.0, 1.0):
+        with refused(f"{wrong} is not between 0 and 1"):
+            headroom(None, networks, wrong)
+
+
+def test_doubts_are_said_where_there_is_reason():
+    good = tuple(MeasuredNetwork(str(i), 1.0 + i, 1.1 + 1.1 * i) for i in range(10))
+    assert doubts(make_table(validation=good)) == ()
+    assert "never compared" in " ".join(doubts(make_table()))
+    swapped = tuple(MeasuredNetwork(str(i), 10.0 + (i * 7) % 10, 10.0 + i) for i in range(10))
+    assert "rank correlation" in " ".join(doubts(make_table(validation=swapped)))
+    assert "median error" in " ".join(doubts(make_table(validation=good, correction=Correction(1.5))))
+    fitted = make_table(validation=good, correction=Correction(1.1, space="a()/v1"))
+    assert doubts(fitted, "a()/v1") == ()
+    assert "a()/v1, not of b()/v1" in " ".join(doubts(fitted, "b()/v1"))
 
 
 def test_writing_keeps_a_file_that_says_something_else(tmp_path):
@@ -233,7 +324,24 @@ def row_list(**changes):
         ("", ["is empty"]),
         ("[]", ["format", "'list'", "nagjax-device-table"]),
         (document(format="other"), ["format", "'other'", "nagjax-device-table"]),
-        (document(version=2), ["version is 2", "reads 1"]),
+        (document(version=3), ["version is 3", "reads 1 and 2"]),
+        (document(version=0), ["version is 0", "reads 1 and 2"]),
+        (document(correction=CORRECTION), ["correction", "version 2", "says 1"]),
+        (document(version=2, correction=3), ["correction is 3", "object"]),
+        (document(version=2, correction={"scale": 1.0}), ["correction: lacks offset"]),
+        (document(version=2, correction={**CORRECTION, "slope": 1}), ["unknown field 'slope'", "scale"]),
+        (document(version=2, correction={**CORRECTION, "scale": 0}), ["correction: scale is 0", "above 0"]),
+        (document(version=2, correction={**CORRECTION, "scale": True}), ["scale is True"]),
+        (document(version=2, correction={**CORRECTION, "offset": -0.1}), ["offset is -0.1", "0 or above"]),
+        (document(version=2, correction={**CORRECTION, "offset": math.nan}), ["offset is nan", "finite"]),
+        (document(version=2, correction={**CORRECTION, "networks": -1}), ["networks is -1"]),
+        (document(version=2, correction={**CORRECTION, "space": ""}), ["space is ''", "unknown"]),
+        (document(version=2, validation={}), ["validation is a dict", "list"]),
+        (document(version=2, validation=["a"]), ["validation 1", "object"]),
+        (document(version=2, validation=[{"architecture": "a", "raw": 1}]), ["validation 1", "lacks measured"]),
+        (document(version=2, validation=[NETWORK, NETWORK]), ["validation 2", "twice"]),
+        (document(version=2, validation=[{**NETWORK, "measured": 0}]), ["validation 1", "measured of a is 0"]),
+        (document(version=2, validation=[{**NETWORK, "raw": "1"}]), ["validation 1", "raw of a is '1'"]),
         (document(version=True), ["version is True"]),
         (document(unit="minutes"), ["unit", "'minutes'", "ms, us, s"]),
         (document(unit=["ms"]), ["unit", "ms, us, s"]),

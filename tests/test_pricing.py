@@ -2,15 +2,19 @@
 
 import dataclasses
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nagjax.devices.correction import Correction
 from nagjax.devices.pricing import MAX_EXPONENT, analytic, edge_ticks, price
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.problem import CostInfo
+from nagjax.devices.validation import MeasuredNetwork
+from nagjax.problem import CostInfo, make_problem
+from nagjax.problem import path_costs as problem_costs
 from nagjax.spaces import trellis as tl
 from tests import tiny
 
@@ -131,3 +135,56 @@ def test_all_that_is_reachable_is_open():
     valid = tl.walk(SPACE.trellis.target, SPACE.trellis.valid, TOKENS)[1]
     assert valid.all()
     assert SPACE.count() == len(TOKENS) == 24
+
+
+# Corrected sums
+
+
+def raw_sums(table):
+    """Sum of the rows of every architecture, in exact arithmetic."""
+    return [
+        sum(Fraction(table.lookup(op).mean) for op in tiny.operators_of(row) if op.kind != "identity")
+        for row in TOKENS.tolist()
+    ]
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.25, 0.5), (0.3, 0.0), (1.0, 7.0)])
+def test_reported_costs_are_the_corrected_sums(scale, offset):
+    table = make_table(correction=Correction(scale, offset))
+    prices = price(table, SPACE)
+    problem, description = make_problem(SPACE, [prices], tiny.make_quality(SPACE))
+    column = description.costs[0]
+    ticks = np.asarray(problem_costs(problem, TOKENS))[:, 0]
+    bound = (len(SPACE.decisions) + 4) * 2.0**-column.exponent
+    for reported, raw in zip(column.to_unit(ticks), raw_sums(table), strict=True):
+        assert -1e-12 <= float(reported) - (Fraction(scale) * raw + Fraction(offset)) < bound
+        assert -1e-9 <= column.to_raw(float(reported)) - raw < bound / scale + 1e-9
+    assert column.corrected
+    low = tl.cost_to_go(SPACE.trellis.target, SPACE.trellis.valid, np.asarray(problem.cost[0]))[0, 0]
+    assert int(low) == ticks.min() == int(problem.low[0])
+    assert int(problem.high[0]) == ticks.max() < 2**30
+
+
+def test_a_table_without_correction_is_priced_as_it_is():
+    prices = price(make_table(), SPACE)
+    assert (prices.scale, prices.offset, prices.quantile) == (1.0, 0.0, None)
+    _, description = make_problem(SPACE, [prices], tiny.make_quality(SPACE))
+    assert not description.costs[0].corrected
+    assert description.costs[0].to_raw(1.7) == 1.7
+    assert "never compared" in description.costs[0].doubts[0]
+
+
+def test_headroom_multiplies_scale_and_offset():
+    networks = tuple(MeasuredNetwork(str(i), 2.0, 2.0 + 0.5 * i) for i in range(9))
+    table = make_table(correction=Correction(0.5, 1.0, 3, SPACE.identity), validation=networks)
+    prices = price(table, SPACE, quantile=0.9)
+    assert (prices.scale, prices.offset, prices.quantile) == (0.5 * 3, 1.0 * 3, 0.9)
+    np.testing.assert_array_equal(prices.values, price(make_table(), SPACE).values * 1.5)
+    with pytest.raises(ValueError, match=r"toy\.json: cost quantile 0\.95 needs 19"):
+        price(table, SPACE, quantile=0.95)
+
+
+def test_an_offset_means_nothing_for_a_maximum():
+    prices = dataclasses.replace(tiny.make_prices(SPACE, 0, "max"), offset=1.0)
+    with pytest.raises(ValueError, match="offset of 1, which means nothing for a maximum"):
+        edge_ticks(prices, SPACE, SPACE.trellis.valid)

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 
 from experiments import plot, report_html
-from experiments.front import Point, Reference, compare, distinct_front, hypervolumes, log_spaced, read_reference
-from experiments.report_data import Report
+from experiments.front import (
+    Point,
+    Reference,
+    compare,
+    distinct_front,
+    hypervolumes,
+    log_spaced,
+    read_reference,
+    write_front_csv,
+)
+from experiments.report_data import Report, correction_facts
+from nagjax.problem import CostInfo
 
 
 def point(budget, cost, quality, text="a<b"):
@@ -100,6 +110,27 @@ def test_the_page_escapes_and_says_what_it_does_not_know():
     assert "±" not in page
     known = report_html.page(dataclasses.replace(blank(), error_points=0.3), "<svg></svg>", None)
     assert "75.00 ± 0.30" in known
+
+
+def test_the_raw_sum_stands_beside_a_corrected_cost(tmp_path):
+    corrected = [dataclasses.replace(one, raw_costs={"latency_ms": 0.625}) for one in blank().table]
+    page = report_html.page(dataclasses.replace(blank(), table=corrected), "<svg></svg>", None)
+    assert "raw sum, ms" in page
+    assert "0.625" in page
+    assert "corrected by measured networks" in page
+    assert "raw sum" not in report_html.page(blank(), "<svg></svg>", None)
+    write_front_csv(tmp_path / "a.csv", corrected)
+    write_front_csv(tmp_path / "b.csv", blank().table)
+    assert (tmp_path / "a.csv").read_text().splitlines()[0].endswith("source,raw_latency_ms")
+    assert (tmp_path / "b.csv").read_text().splitlines()[0].endswith(",source")
+
+
+def test_doubts_stand_in_the_report_and_are_said_aloud():
+    info = CostInfo("latency_ms", "ms", "sum", 20, "toy", "", "", (), (), 0.5, 1.25, 0.9, "Spearman 0.8", ("a doubt",))
+    facts = dict(correction_facts(info))
+    assert facts["latency_ms: corrected cost"] == "1.25 x sum of rows + 0.5 ms, with headroom for 90 % of networks"
+    assert facts["latency_ms: against measured networks"] == "Spearman 0.8"
+    assert facts["latency_ms: warning"] == "a doubt"
 
 
 def test_figures_draw_without_pyplot():

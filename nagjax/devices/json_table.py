@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import tempfile
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nagjax.devices.files import read_text
+from nagjax.devices.json_fields import check_fields, list_field, load, read_correction, read_validation
 from nagjax.devices.table import DeviceTable, Row, foreign_table, ms_per_unit
 from nagjax.operators import Operator, parse_key
 
-FORMAT, VERSION = "nagjax-device-table", 1
+FORMAT, VERSION = "nagjax-device-table", 2
+"""Version 1 knows no correction and no validation; a table that has neither is still written as 1."""
+_MEASURED_NETWORKS = ("correction", "validation")
 _HEAD = ("device", "runtime", "batch", "dtype", "unit", "measured")
 _REQUIRED = ("format", "version", *_HEAD, "rows")
 
@@ -38,23 +42,30 @@ def read_json(path: str | os.PathLike[str]) -> DeviceTable:
       ValueError: for anything that is not exactly the format: the message names file, row, value, what is allowed.
     """
     where = str(path)
-    document = _load(read_text(Path(path)), where)
+    document = load(read_text(Path(path)), where)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         given = document.get("format") if isinstance(document, dict) else type(document).__name__
         raise ValueError(f"{where}: format is {given!r}, not {FORMAT!r}; the form is in docs/device_tables.md")
-    if type(document.get("version")) is not int or document["version"] != VERSION:
+    version = document.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise ValueError(
-            f"{where}: version is {document.get('version')!r}, this nagjax reads {VERSION}; "
+            f"{where}: version is {version!r}, this nagjax reads 1 and {VERSION}; "
             "write the table again with it, or install the nagjax that wrote it"
         )
-    _check_fields(document, _REQUIRED, ("unmeasured",), where)
+    if version == 1 and any(name in document for name in _MEASURED_NETWORKS):
+        raise ValueError(f"{where}: correction and validation belong to version 2, the file says 1; set version to 2")
+    check_fields(document, _REQUIRED, ("unmeasured", *(_MEASURED_NETWORKS if version > 1 else ())), where)
     factor = ms_per_unit(document["unit"], where)
     return DeviceTable(
         **{name: document[name] for name in _HEAD if name != "unit"},
         unit="ms",
-        rows=_rows(_list(document, "rows", where), factor, where),
-        unmeasured=tuple(_list(document, "unmeasured", where)) if "unmeasured" in document else (),
+        rows=_rows(list_field(document, "rows", where), factor, where),
+        unmeasured=tuple(list_field(document, "unmeasured", where)) if "unmeasured" in document else (),
         source=where,
+        correction=read_correction(document["correction"], factor, where) if "correction" in document else None,
+        validation=read_validation(list_field(document, "validation", where), factor, where)
+        if "validation" in document
+        else (),
     )
 
 
@@ -80,44 +91,13 @@ def write_json(table: DeviceTable, path: str | os.PathLike[str], overwrite: bool
         raise ValueError(f"{path}: cannot be written ({error.strerror}); check that the folder exists") from None
 
 
-def _load(text: str, where: str) -> Any:
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for name, value in items:
-            if name in out:
-                raise ValueError(f"{where}: the field {name!r} stands twice in one object; remove one of them")
-            out[name] = value
-        return out
-
-    try:
-        return json.loads(text, object_pairs_hook=pairs)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}:{error.lineno}: is not JSON ({error.msg}, column {error.colno})") from None
-
-
-def _check_fields(given: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...], where: str) -> None:
-    """Unknown fields are refused too: a misspelt optional field would be lost in silence."""
-    missing = [name for name in required if name not in given]
-    unknown = [name for name in given if name not in required + optional]
-    if missing or unknown:
-        what = f"lacks {', '.join(missing)}" if missing else f"has the unknown field {unknown[0]!r}"
-        raise ValueError(f"{where}: {what}; fields are {', '.join(required)}; optional: {', '.join(optional)}")
-
-
-def _list(document: Mapping[str, Any], name: str, where: str) -> list[Any]:
-    value = document[name]
-    if not isinstance(value, list):
-        raise ValueError(f"{where}: {name} is a {type(value).__name__}; it must be a list")
-    return value
-
-
 def _rows(entries: list[Any], factor: float, where: str) -> dict[tuple[str, int | None], Row]:
     rows: dict[tuple[str, int | None], Row] = {}
     for number, entry in enumerate(entries, 1):
         place = f"{where}: row {number}"
         if not isinstance(entry, dict):
             raise ValueError(f"{place} is {entry!r}; it must be an object with operator and mean")
-        _check_fields(entry, ("operator", "mean"), ("resolution", "std", "count"), place)
+        check_fields(entry, ("operator", "mean"), ("resolution", "std", "count"), place)
         key = _identity(entry, place)
         if key in rows:
             raise ValueError(f"{place}: operator {key[0]!r}, resolution {key[1]} stands twice; remove one of the rows")
@@ -139,14 +119,21 @@ def _identity(entry: Mapping[str, Any], place: str) -> tuple[str, int | None]:
 
 def _text(table: DeviceTable) -> str:
     """One row a line, so that people and version control can compare tables."""
-    head = {"format": FORMAT, "version": VERSION, **{name: getattr(table, name) for name in _HEAD}}
+    version = VERSION if table.correction or table.validation else 1
+    head = {"format": FORMAT, "version": version, **{name: getattr(table, name) for name in _HEAD}}
     head["unmeasured"] = list(table.unmeasured)
+    if table.correction:
+        head["correction"] = dataclasses.asdict(table.correction)
     rows = []
     for (key, size), row in sorted(table.rows.items(), key=lambda item: (item[0][0], item[0][1] or 0)):
         place = {"operator": key} if size is None else {"operator": key, "resolution": size}
         rows.append("    " + json.dumps({**place, "mean": row.mean, "std": row.std, "count": row.count}))
     fields = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
-    return "{\n" + ",\n".join(fields) + ',\n  "rows": [\n' + ",\n".join(rows) + "\n  ]\n}\n"
+    lists = {"rows": rows}
+    if table.validation:
+        lists["validation"] = ["    " + json.dumps(dataclasses.asdict(network)) for network in table.validation]
+    fields += [f'  "{name}": [\n' + ",\n".join(lines) + "\n  ]" for name, lines in lists.items()]
+    return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
 def _same(table: DeviceTable, path: Path) -> bool:

@@ -1,8 +1,11 @@
 """Pricing: from a device table to one value an operator, and from those to integer edge costs.
 
 Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator is rounded up to ticks and edges
-add integers, so a reported cost is at least the raw sum of the table's values, and above it by less than a tick an
-operator.
+add integers, so a reported cost is at least the sum of the values, and above it by less than a tick an operator.
+
+A table's correction is applied here and nowhere else: its scale (with headroom, where that is asked for) multiplies
+every operator, its offset lies on the edges of the first decision, of which every path takes one. So masks, archives
+and guarantees hold for corrected costs.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nagjax import operators as ops
+from nagjax.devices.correction import Correction
+from nagjax.devices.coverage import cover
+from nagjax.devices.validation import doubts, headroom, judge
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
@@ -41,6 +47,11 @@ class Prices:
       device, source, content_hash: where the values come from.
       free: keys of operators priced 0 because the space or the table's dialect says so.
       closed: choices of optional decisions that the table does not know, as text.
+      offset: added once a path, in ``unit``; only where ``reduce`` is ``"sum"``.
+      scale: what ``values`` have been multiplied by; ``(cost - offset) / scale`` is the sum of the table's rows.
+      quantile: the share of networks that offset and scale leave headroom for; None where they leave none.
+      validation: what measured networks say of the corrected sum, one line; empty where there are none.
+      doubts: why the costs should not be trusted, sentences.
     """
 
     name: str
@@ -53,23 +64,32 @@ class Prices:
     content_hash: str = ""
     free: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
+    offset: float = 0.0
+    scale: float = 1.0
+    quantile: float | None = None
+    validation: str = ""
+    doubts: tuple[str, ...] = ()
 
 
-def price(table: DeviceTable, space: Space, name: str = "latency_ms") -> Prices:
-    """Price a space's operators by a device table.
+def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: float | None = None) -> Prices:
+    """Price a space's operators by a device table, corrected as the table says.
+
+    With ``quantile`` prices have headroom: of networks drawn as those of the table's validation, at least this share
+    takes no longer than its price.
 
     A choice of an optional decision (a resolution) that the table does not know at all is closed. Any other operator
     without a row is an error.
 
     Raises:
-      ValueError: if operators are missing, with their keys, the file and the remedy.
+      ValueError: if operators are missing, with their keys, the file and the remedy, or the table has too few measured
+        networks for the quantile.
     """
     rows = [table.lookup(op) for op in space.operators]
     is_free = np.array([op.kind in (*space.free, *table.unmeasured) for op in space.operators])
     known = np.array([row is not None for row in rows])
     # A row that prices several resolutions does not show that the table covers any one of them.
     sources = [None if row is None else row.source or op.key for row, op in zip(rows, space.operators, strict=True)]
-    open_edges, closed = _cover(space, known | is_free, known & ~is_free, sources)
+    open_edges, closed = cover(space, known | is_free, known & ~is_free, sources)
     needed = np.zeros(len(space.operators) + 1, bool)
     needed[space.trellis.operators[open_edges]] = True
     missing = [
@@ -81,10 +101,12 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms") -> Prices:
     free_keys = dict.fromkeys(
         op.key for op, free, used in zip(space.operators, is_free, needed, strict=False) if free and used
     )
+    correction = table.correction or Correction()
+    factor = _headroom(table, quantile)
     return Prices(
         name,
         table.unit,
-        values,
+        values * (correction.scale * factor),
         open_edges,
         "sum",
         table.device,
@@ -92,7 +114,19 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms") -> Prices:
         table.content_hash,
         tuple(free_keys),
         closed,
+        correction.offset * factor,
+        correction.scale * factor,
+        quantile,
+        str(judge(table.correction, table.validation)) if len(table.validation) > 1 else "",
+        doubts(table, space.identity),
     )
+
+
+def _headroom(table: DeviceTable, quantile: float | None) -> float:
+    try:
+        return 1.0 if quantile is None else headroom(table.correction, table.validation, quantile)
+    except ValueError as error:
+        raise ValueError(f"{table.source or table.device}: {error}") from None
 
 
 def analytic(space: Space, name: str) -> Prices:
@@ -116,53 +150,6 @@ def _refuse(table: DeviceTable, space: Space, missing: list[ops.Operator]) -> No
     )
 
 
-def _cover(
-    space: Space, priced: np.ndarray, measured: np.ndarray, sources: list[str | None]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Close the choices of optional decisions that nothing in the table is for."""
-    open_edges = space.trellis.valid.copy()
-    closed = []
-    for t, decision in enumerate(space.decisions):
-        if not decision.optional:
-            continue
-        used = [_operators_after(space, t, c) for c in range(len(decision.choices))]
-        users: dict[str, set[int]] = {}
-        for c, mask in enumerate(used):
-            for index in np.flatnonzero(mask & measured):
-                users.setdefault(str(sources[index]), set()).add(c)
-        claimed = {next(iter(choices)) for choices in users.values() if len(choices) == 1}
-        for c, mask in enumerate(used):
-            if c not in claimed and not priced[mask].all():
-                open_edges[t, :, c] = False
-                closed.append(f"{decision.name}={next(iter(decision.choices[c].values()))}")
-    return _prune(space, open_edges), tuple(closed)
-
-
-def _operators_after(space: Space, t: int, choice: int) -> np.ndarray:
-    """Operators of edges ``(t, :, choice)`` and of all that can follow, bool ``[num_operators]``."""
-    graph = space.trellis
-    used = np.zeros(len(space.operators) + 1, bool)
-    edge = graph.valid[t] & (np.arange(graph.shape[2]) == choice)
-    for layer in range(t, graph.shape[0]):
-        used[graph.operators[layer][edge]] = True
-        nodes = np.zeros(graph.shape[1], bool)
-        nodes[graph.target[layer][edge]] = True
-        if layer + 1 < graph.shape[0]:
-            edge = graph.valid[layer + 1] & nodes[:, None]
-    return used[:-1]
-
-
-def _prune(space: Space, open_edges: np.ndarray) -> np.ndarray:
-    """Close the edges that no open path from the start reaches."""
-    out = open_edges.copy()
-    nodes = np.arange(out.shape[1]) == 0
-    for t in range(out.shape[0]):
-        out[t] &= nodes[:, None]
-        nodes = np.zeros(out.shape[1], bool)
-        nodes[space.trellis.target[t][out[t]]] = True
-    return out
-
-
 def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, int]:
     """Integer edge costs and the exponent of their tick.
 
@@ -174,17 +161,25 @@ def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.nd
     Returns:
       int32 ``[T, S, C]`` ticks of ``2**-exponent`` units, and the largest exponent for which the dearest path is below
       2**30.
+
+    Raises:
+      ValueError: if the column has an offset and reduces by ``"max"``.
     """
+    if prices.offset and prices.reduce != "sum":
+        raise ValueError(f"cost {prices.name} has an offset of {prices.offset:g}, which means nothing for a maximum")
     index = space.trellis.operators
     fine = np.where(np.isfinite(prices.values), prices.values, 0.0)
     combine = np.sum if prices.reduce == "sum" else np.max
     rough = combine(np.append(fine, 0.0)[index], -1)
+    rough[0] += prices.offset
     top = tl.dearest(space.trellis.target, allowed, rough, prices.reduce)
     exponent = MAX_EXPONENT if top <= 0 else min(MAX_EXPONENT, math.floor(math.log2(tl.INFINITE / top)) + 1)
     while True:
         # Scaling by a power of two is exact, so the ceiling is the exact one.
         per_operator = np.append(np.ceil(np.ldexp(fine, exponent)), 0.0)
-        cost = np.where(allowed, combine(per_operator[index], -1), 0.0)
+        cost = combine(per_operator[index], -1)
+        cost[0] += np.ceil(np.ldexp(prices.offset, exponent))
+        cost = np.where(allowed, cost, 0.0)
         if tl.dearest(space.trellis.target, allowed, cost, prices.reduce) < tl.INFINITE:
             # Only an edge that no path takes can cost more: it must not overflow.
             return np.minimum(cost, tl.INFINITE).astype(np.int32), exponent

@@ -12,6 +12,8 @@ import math
 import numbers
 from collections.abc import Iterable, Mapping
 
+from nagjax.devices.correction import Correction
+from nagjax.devices.validation import MeasuredNetwork
 from nagjax.operators import KINDS, Operator
 
 MS_PER_UNIT: Mapping[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3}
@@ -65,6 +67,8 @@ class DeviceTable:
       rows: by ``(Operator.key, network resolution)``; the resolution is None where the table does not distinguish it.
       unmeasured: kinds of operator that the table's dialect never measures; pricing takes 0 for them and lists them.
       source: path as the user gave it.
+      correction: makes sums of rows into latencies of whole networks; None where none was fitted.
+      validation: whole networks that were measured to judge the sum, none of which the correction was fitted to.
 
     Raises:
       ValueError: if there is no row, or a field is not what it must be.
@@ -79,6 +83,8 @@ class DeviceTable:
     rows: Mapping[tuple[str, int | None], Row]
     unmeasured: tuple[str, ...] = ()
     source: str = ""
+    correction: Correction | None = None
+    validation: tuple[MeasuredNetwork, ...] = ()
 
     def __post_init__(self) -> None:
         where = self.source or "device table"
@@ -106,7 +112,11 @@ class DeviceTable:
         """SHA-256 in hex of what the table says; row order, sources and the path do not count."""
         rows = [[key, size or 0, row.mean, row.std, row.count] for (key, size), row in self.rows.items()]
         head = [self.device, self.runtime, self.batch, self.dtype, self.unit, self.measured, sorted(self.unmeasured)]
-        return hashlib.sha256(json.dumps([head, sorted(rows)]).encode()).hexdigest()
+        content: list[object] = [head, sorted(rows)]
+        if self.correction or self.validation:  # a table without keeps the hash it had before there were corrections
+            correction = dataclasses.astuple(self.correction) if self.correction else None
+            content.append([correction, sorted(map(dataclasses.astuple, self.validation))])
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def checked_time(value: object, field: str, where: str, above: bool = False) -> float:
