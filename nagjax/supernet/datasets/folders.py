@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from types import ModuleType
 
@@ -99,7 +97,7 @@ def _pillow() -> ModuleType:
 def _read_image(pillow: ModuleType, path: Path, size: int) -> np.ndarray:
     """Pixels uint8 ``[size, size, 3]`` of a file."""
     # What a decoder raises at a broken file depends on where it is broken.
-    broken = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, pillow.DecompressionBombError)
+    broken = (OSError, SyntaxError, ValueError, pillow.DecompressionBombError)
     try:
         with pillow.open(path, formats=("PNG", "JPEG")) as image:
             mode = image.mode
