@@ -565,6 +565,11 @@ def test_folders_without_classes_a_place_a_size_or_pillow_are_refused(tmp_path, 
     assert "pip install pillow" in refusal("folder", tmp_path, image_size=4)
 
 
+def test_an_image_too_large_for_pillow_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert "train/cat/0.png: cannot be read" in refusal("folder", write_folders(tmp_path), 2, image_size=4)
+
+
 @given(data=st.data(), suffix=st.sampled_from(["png", "jpg"]))
 def test_a_damaged_image_is_read_or_refused_by_name(tmp_path_factory, data, suffix):
     """Whatever the decoder raises at some byte, it becomes a ValueError that names the file."""
