@@ -1,0 +1,106 @@
+"""Measure a device table: time every operator of a space on the device that JAX finds, and judge its sums on networks.
+
+``python -m experiments.profile_device --space=mobilenet_v3_small28 --out=table.json --validate=50``
+
+Ctrl-C or a crash loses one measurement at most; ``--resume`` goes on. Leave the machine alone while it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from experiments import cli, profile_machine, runtime, settings, setup
+from experiments.profile_summary import summary_lines
+from nagjax.devices.json_table import write_json
+from nagjax.profile.journal import Journal
+from nagjax.profile.profiling import About, Plan, profile
+from nagjax.profile.programs import preparation
+
+DTYPES = ("float32", "bfloat16")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    runtime.define_flags(values)
+    flags.DEFINE_string("space", None, "Search space, by its registered name.", flag_values=values)
+    flags.DEFINE_list("space_settings", [], "Settings of the space, such as width=1.2.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "where", [], "Measure only what such architectures need, such as resolution=224.", flag_values=values
+    )
+    flags.DEFINE_string("out", None, "The table to write; raw measurements go beside it.", flag_values=values)
+    flags.DEFINE_bool("resume", False, "Go on with the measurements beside --out.", flag_values=values)
+    flags.DEFINE_string("device", None, "What the table calls the device; default what it says.", flag_values=values)
+    flags.DEFINE_integer("batch", 1, "Images a run; times are of a whole batch.", lower_bound=1, flag_values=values)
+    flags.DEFINE_enum("dtype", "float32", DTYPES, "Type of the computation.", flag_values=values)
+    flags.DEFINE_integer("rounds", 15, "Measurements of each operator and network.", lower_bound=3, flag_values=values)
+    flags.DEFINE_float("least_ms", 10.0, "Least time of one measurement, ms.", lower_bound=0.1, flag_values=values)
+    flags.DEFINE_integer(
+        "validate", 0, "Networks that judge the sum; 0 for no correction either.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "validate_fit", 30, "Further networks that the correction is fitted to.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of orders and of the draw of networks.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Check everything, measure, write the table, say how far to trust it."""
+    out = _check(values)
+    space = setup.load_space(values)
+    where = settings.parse_pairs(values.where, "where", many=True)
+    edges = space.where(where)
+    runtime.use_compilation_cache(values.compilation_cache)
+    for warning in profile_machine.busy_warnings():
+        print(warning)
+    about = About(
+        values.device or profile_machine.device_name(), profile_machine.runtime_name(), values.batch, values.dtype,
+        profile_machine.how_measured(values),
+    )  # fmt: skip
+    plan = Plan(values.rounds, values.validate_fit if values.validate else 0, values.validate, values.seed)
+    header = {"device": about.device, "runtime": about.runtime, "space": space.identity, "where": where,
+              "batch": about.batch, "dtype": about.dtype, "least_ms": values.least_ms}  # fmt: skip
+    prepare = preparation(values.batch, values.dtype, values.least_ms)
+    try:
+        with Journal(journal_path(out), header, values.resume) as journal, profile_machine.Progress() as progress:
+            table, outliers = profile(space, edges, plan, about, prepare, journal, progress.stage)
+    except KeyboardInterrupt:
+        print(f"interrupted; all measurements are in {journal_path(out)}; to go on, the same command with --resume")
+        return cli.EXIT_INTERRUPTED
+    write_json(table, out, overwrite=values.resume)
+    for line in summary_lines(table, outliers, space, out):
+        print(line)
+    return 0
+
+
+def journal_path(out: Path) -> Path:
+    """Where raw measurements go: beside the table, under its name and ``.rounds.jsonl``."""
+    return out.with_name(out.name + ".rounds.jsonl")
+
+
+def _check(values: flags.FlagValues) -> Path:
+    if not values.out:
+        raise ValueError("--out is not given: name the table to write, such as --out=table.json")
+    out = Path(values.out).expanduser()
+    if out.suffix != ".json" or not out.resolve().parent.is_dir():
+        raise ValueError(f"--out={values.out}: must end in .json and stand in a folder that exists")
+    if out.exists() and not values.resume:
+        raise ValueError(f"--out={values.out}: exists; go on with its profile by --resume, or choose another name")
+    if 0 < values.validate < 10 or (values.validate and values.validate_fit < 10):
+        raise ValueError(
+            f"--validate={values.validate} --validate_fit={values.validate_fit}: fewer than 10 networks say little; "
+            "give at least 10 of each, or --validate=0"
+        )
+    return out
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
