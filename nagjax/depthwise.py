@@ -80,20 +80,17 @@ def _taps(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
 def _correlate(padded: jax.Array, weights: jax.Array, out: tuple[int, int], stride: int) -> jax.Array:
     k = weights.shape[0]
     rows, columns = stride * (out[0] - 1) + 1, stride * (out[1] - 1) + 1
-    return sum(
-        (
-            padded[:, i : i + rows : stride, j : j + columns : stride] * weights[i, j]
-            for i in range(k)
-            for j in range(k)
-        ),
-        start=jnp.zeros((), padded.dtype),
+    taps = (
+        padded[:, i : i + rows : stride, j : j + columns : stride] * weights[i, j] for i in range(k) for j in range(k)
     )
+    return lax.optimization_barrier(sum(taps, start=jnp.zeros((), padded.dtype)))
 
 
 def _taps_gradients(x: jax.Array, weights: jax.Array, grad: jax.Array, stride: int) -> tuple[jax.Array, jax.Array]:
     """Gradients of maps and weights, each again a sum over taps."""
     k, pad = weights.shape[0], weights.shape[0] // 2
     (height, width), out = x.shape[1:3], grad.shape[1:3]
+    grad = lax.optimization_barrier(grad)
     low = k - 1 - pad
     high = tuple(size + pad - 1 - stride * (length - 1) for size, length in zip((height, width), out, strict=True))
     spread = _pad(grad, (low, low), (high[0], high[1]), stride - 1)

@@ -28,8 +28,9 @@ SPINE = (
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
 BRANCHES = {
-    "blocks": {"operators"},
-    "supernet": {"operators", "spaces", "devices", "predictors", "problem", "blocks"},
+    "depthwise": set(),
+    "blocks": {"operators", "depthwise"},
+    "supernet": {"operators", "spaces", "devices", "predictors", "problem", "blocks", "depthwise", "checkpoint"},
     "profile": {"operators", "spaces", "devices", "blocks"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""

@@ -71,7 +71,7 @@ def _neighbours(operators: Sequence[Operator], field: str) -> list[tuple[Operato
     """Pairs of operators that differ only in ``field``, next to each other in it."""
     groups: dict[Operator, list[Operator]] = {}
     for op in operators:
-        if op.kind != "pool" and getattr(op, field):
+        if getattr(op, field):
             others: dict[str, Any] = {field: 0, "resolution": 0}
             groups.setdefault(dataclasses.replace(op, **others), []).append(op)
     ordered = (sorted(group, key=lambda op: getattr(op, field)) for group in groups.values())

@@ -123,6 +123,7 @@ def make_space(name: str, version: int, settings: Mapping[str, Any], plan: Plan)
         parse_text=lambda text: _parse(plan, text),
         format_tokens=lambda tokens: _format(plan, tokens),
         describe_tokens=lambda tokens: _describe(plan, tokens),
+        plan=plan,
     )
 
 

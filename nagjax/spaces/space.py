@@ -40,6 +40,7 @@ class Space:
       trellis: the graph.
       operators: distinct operators, indexed by ``trellis.operators``.
       free: kinds of operator that cost nothing by declaration (identity).
+      plan: the sizes from which a supernet is built (``nagjax.spaces.mobilenet_v3.Plan``); None where there is none.
       feature_names: names of the path features, indexed by ``trellis.features``.
       parse_text: text to the choice of every decision (closed ones too); raises ValueError.
       format_tokens: canonical tokens to text; ``parse`` reads it back.
@@ -57,6 +58,7 @@ class Space:
     format_tokens: Callable[[Sequence[int]], str]
     describe_tokens: Callable[[Sequence[int]], str]
     free: tuple[str, ...] = ("identity",)
+    plan: Any = None
 
     @property
     def identity(self) -> str:
