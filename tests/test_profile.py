@@ -147,6 +147,8 @@ def test_what_a_crash_leaves_is_gone_on_with_nothing_lost_and_nothing_twice(tmp_
         }
     assert again.timed == straight[kept:]
     assert len(path.read_bytes().splitlines()) == 17
+    with Journal(path, HEADER, resume=True) as journal:
+        assert missing(every, 2, journal) == 0
 
 
 def test_a_journal_is_not_gone_on_with_by_another_measurement(tmp_path):
@@ -248,7 +250,9 @@ def test_no_other_correction_has_a_smaller_mean_relative_error():
 
 def test_the_offset_is_never_negative_and_a_sum_that_says_nothing_is_refused():
     raw = np.linspace(1, 5, 9)
-    assert networks.fit_correction(made(raw, 2 * raw - 0.5), "a").offset == 0
+    found = networks.fit_correction(made(raw, 2 * raw - 0.5), "a")
+    assert found.offset == 0
+    assert 2 - 0.5 < found.scale < 2 - 0.5 / 5, "the best through 0, not the best line without its offset"
     with pytest.raises(ValueError, match="do not rise with the sum"):
         networks.fit_correction(made(raw, 9 - raw), "a")
     with pytest.raises(ValueError, match="1 networks fit no correction"):
