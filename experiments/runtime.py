@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,19 @@ def devices() -> str:
 
     found = jax.devices()
     return f"{len(found)} x {found[0].device_kind}"
+
+
+def commit() -> str:
+    """The commit that the code was at, with ``+`` where files differ from it; ``"unknown"`` outside a repository."""
+    here = Path(__file__).resolve().parent
+    answers = []
+    for arguments in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"]):
+        try:
+            done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return "unknown"
+        answers.append(done.stdout.strip())
+    return answers[0] + ("+" if answers[1] else "")
 
 
 def _cache_home() -> Path:

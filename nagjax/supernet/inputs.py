@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -60,11 +59,12 @@ def augment(rng: np.random.Generator, pixels: np.ndarray, how: Augmentation) -> 
     down, right = rng.integers(0, 2 * how.shift + 1, (2, count))
     rows, columns = down[:, None] + np.arange(height), right[:, None] + np.arange(width)
     if how.flip:
-        columns = np.where(rng.random(count)[:, None] < 0.5, columns[:, ::-1], columns)
+        mirrored = rng.random(count) < 0.5
+        columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
     return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def standardise(pixels: jax.Array, splits: Splits, resolution: int) -> jax.Array:
+def standardise(pixels: jax.typing.ArrayLike, splits: Splits, resolution: int) -> jax.Array:
     """Images float32 ``[N, R, R, C]`` of mean 0 and variance 1 over the training split, scaled to a resolution.
 
     Args:
@@ -72,7 +72,8 @@ def standardise(pixels: jax.Array, splits: Splits, resolution: int) -> jax.Array
       splits: whose mean and standard deviation are taken.
       resolution: R, pixels; bilinear, smoothed where it shrinks.
     """
-    x: Any = (pixels.astype(jnp.float32) / 255.0 - jnp.asarray(splits.mean)) / jnp.asarray(splits.std)
+    scaled: jax.Array = jnp.asarray(pixels, jnp.float32) / 255.0
+    x = (scaled - jnp.asarray(splits.mean)) / jnp.asarray(splits.std)
     if x.shape[1:3] == (resolution, resolution):
         return x
     return jax.image.resize(x, (len(x), resolution, resolution, x.shape[3]), "linear")

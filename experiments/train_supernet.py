@@ -1,0 +1,133 @@
+"""Train a supernet: one set of weights for every architecture of a space.
+
+``python -m experiments.train_supernet --data=fashion_mnist --out=runs/supernet``
+
+Ctrl-C saves, and ``--resume`` goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import cli, runtime, settings, setup, supernet_setup
+from experiments.monitor import Monitor
+from nagjax.controllers import Limits, Moment
+from nagjax.supernet import storage, strategies, training
+from nagjax.supernet.datasets.images import Splits
+from nagjax.supernet.evaluation import supernet_assessor
+
+RECORD = "supernet.json"
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    supernet_setup.define_space_flags(values)
+    supernet_setup.define_data_flags(values)
+    supernet_setup.define_strategy_flag(values)
+    supernet_setup.define_recipe_flags(values, steps=6000)
+    runtime.define_flags(values)
+    flags.DEFINE_integer("chunk", 20, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("save_seconds", 120.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
+    flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
+    flags.DEFINE_bool("resume", False, "Continue the run in --out.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Check everything, then train, then say how good the largest and the smallest are."""
+    if not values.out:
+        raise ValueError("--out is not given: name the folder that this run writes, such as --out=runs/supernet")
+    runtime.use_compilation_cache(values.compilation_cache)
+    space = setup.load_space(values)
+    valid = space.where(settings.parse_pairs(values.where, "where", many=True))
+    splits = supernet_setup.load_splits(values, space)
+    recipe = supernet_setup.recipe(values)
+    learner = training.supernet_learner(space, valid, values.strategy, jnp.dtype(values.dtype))
+    folder = Path(values.out).expanduser()
+    config = supernet_setup.identity(values, space, splits)
+    claim(folder, config, values.resume)
+    try:
+        state = run(folder, learner, splits, recipe, config, values)
+    except KeyboardInterrupt:
+        print(f"interrupted; the weights so far are in {folder}; to go on, the same command with --resume")
+        return cli.EXIT_INTERRUPTED
+    assessor = supernet_assessor(space, splits, jnp.dtype(values.dtype))
+    for name, tokens in (
+        ("largest", strategies.largest(space, valid)),
+        ("smallest", strategies.smallest(space, valid)),
+    ):
+        scores = assessor.scores(state.parameters, tokens, splits.validation)
+        print(f"{name}: {100 * scores.accuracy:.2f} % of the validation images ({space.format(tokens)})")
+    print(f"weights: {folder}; to label: python -m experiments.label --supernet={folder} --out=records.csv")
+    return 0
+
+
+def claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
+    """Make the folder of a run, or check that it is this run's.
+
+    Raises:
+      ValueError: if it holds something else, or a run with other settings, or there is nothing to resume.
+    """
+    path = folder / RECORD
+    if path.is_file():
+        recorded = json.loads(path.read_text(encoding="utf-8"))["config"]
+        differing = [name for name in config if json.loads(json.dumps(config[name])) != recorded.get(name)]
+        if differing:
+            shown = "; ".join(f"{name} was {recorded.get(name)}, is {config[name]}" for name in differing)
+            raise ValueError(f"--out={folder}: holds a run with other settings ({shown}); give another folder")
+        if not resume:
+            raise ValueError(f"--out={folder}: holds this run already; give --resume to continue it")
+        return
+    if resume:
+        raise ValueError(f"--out={folder}: holds no run to resume; leave --resume out to begin one")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"config": config, **supernet_setup.surroundings()}, indent=2) + "\n", encoding="utf-8")
+
+
+def run(
+    folder: Path, learner: training.Learner, splits: Splits, recipe: training.Recipe, config: dict[str, Any],
+    values: flags.FlagValues,
+) -> training.TrainState:  # fmt: skip
+    """Train from the last checkpoint of the folder, or from the beginning, to the end.
+
+    Raises:
+      KeyboardInterrupt: on Ctrl-C, after saving.
+    """
+    state, seconds = training.start(learner, recipe), 0.0
+    if storage.has_weights(folder):
+        state, seconds = storage.read_state(folder, state)
+    limits = Limits(recipe.steps, chunk=values.chunk)
+    with storage.Writer(folder, config) as writer:
+
+        def save(moment: Moment) -> None:
+            writer.save(moment.state, moment.seconds)
+
+        with Monitor(folder, save, values.save_seconds) as monitor:
+            began, losses = time.monotonic() - seconds, []
+            for reached, loss in training.train(learner, splits, recipe, state):
+                state = reached
+                losses.append(loss)
+                if state.step % values.chunk == 0 or state.step == recipe.steps:
+                    metrics = {"loss": np.asarray(losses)}
+                    monitor.on_chunk(Moment(state, state.step, time.monotonic() - began, metrics, limits))
+                    losses = []
+    return state
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
