@@ -60,7 +60,7 @@ def augment(rng: np.random.Generator, pixels: np.ndarray, how: Augmentation) -> 
     rows, columns = down[:, None] + np.arange(height), right[:, None] + np.arange(width)
     if how.flip:
         mirrored = rng.random(count) < 0.5
-        columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
+        columns = np.where(np.asarray(mirrored)[:, None], columns[:, ::-1], columns)
     return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
