@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from experiments.front import POINTS, Point, Reference
 
 if TYPE_CHECKING:
@@ -40,6 +42,17 @@ def curves_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
         axes.plot(x, y, color=BEST, linewidth=1.2)
         axes.set_title(name, fontsize=10, loc="left")
         axes.set_xlabel(x_label)
+    return figure
+
+
+def scatter_figure(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], y_label: str) -> Figure:
+    """Panels side by side: x ``[N]`` against several measurements y ``[N, seeds]`` of each, and their mean."""
+    figure, axes = _figure(len(panels), 4.4 * max(len(panels), 1), 4.2)
+    for panel, (x_label, (x, y)) in zip(axes, panels.items(), strict=True):
+        panel.vlines(x, y.min(1), y.max(1), color=REFERENCE, linewidth=1.0)
+        panel.plot(x, y.mean(1), "o", color=BEST, markersize=5)
+        panel.set_xlabel(x_label)
+    axes[0].set_ylabel(y_label)
     return figure
 
 

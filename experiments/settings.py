@@ -68,6 +68,17 @@ def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
     return out
 
 
+def parse_integers(entries: Sequence[str], flag: str) -> list[int]:
+    """Integers, 0 or above, of a list flag.
+
+    Raises:
+      ValueError: if one is not, or there is none.
+    """
+    if not entries or not all(entry.strip().isdecimal() for entry in entries):
+        raise ValueError(f"--{flag}={','.join(entries)}: write integers of 0 or above, such as --{flag}=0,1")
+    return [int(entry) for entry in entries]
+
+
 def example_budgets(low: float, high: float) -> str:
     """Three budgets within a range, for an example in a message.
 

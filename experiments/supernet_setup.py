@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from absl import flags
@@ -16,6 +17,8 @@ from nagjax.supernet.strategies import STRATEGIES
 from nagjax.supernet.training import Recipe, checked_plan
 
 DTYPES = ("float32", "bfloat16")
+DATA = ("data", "validation_images", "data_seed", "image_size")
+"""Flags that decide which images stand in which split."""
 
 
 def define_space_flags(values: flags.FlagValues) -> None:
@@ -60,14 +63,24 @@ def load_splits(values: flags.FlagValues, space: Space) -> Splits:
     Raises:
       ValueError: if files are missing or wrong, or channels or classes are not those of the space.
     """
-    splits = load(values.data, values.data_dir, values.validation_images, values.data_seed, values.image_size)
+    given = {name: values[name].value for name in DATA}
+    return splits_of(given, values.data_dir, space)
+
+
+def splits_of(data: Mapping[str, Any], data_dir: str | None, space: Space) -> Splits:
+    """The data set that a record of ``identity`` describes, from the user's own folder.
+
+    Raises:
+      ValueError: as ``load_splits``.
+    """
+    splits = load(data["data"], data_dir, data["validation_images"], data["data_seed"], data["image_size"])
     plan = checked_plan(space)
     found = {"image_channels": splits.train.pixels.shape[3], "classes": splits.classes}
     for name, value in found.items():
         wanted = getattr(plan, name)
         if wanted != value:
             raise ValueError(
-                f"--data={values.data} has {name}={value}, the space {space.identity} has {wanted}; "
+                f"--data={data['data']} has {name}={value}, the space {space.identity} has {wanted}; "
                 f"give --space_settings={name}={value}, or another data set"
             )
     return splits
@@ -88,7 +101,7 @@ def recipe(values: flags.FlagValues) -> Recipe:
 
 def identity(values: flags.FlagValues, space: Space, splits: Splits) -> dict[str, Any]:
     """What decides the weights, as JSON values: space, data and recipe; a run is continued only under the same."""
-    data = {name: values[name].value for name in ("data", "validation_images", "data_seed", "image_size")}
+    data = {name: values[name].value for name in DATA}
     strategy = {"strategy": values.strategy} if "strategy" in values else {}
     return {
         "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},

@@ -1,0 +1,137 @@
+"""Label architectures with a trained supernet: each is evaluated on the validation images and appended to a file.
+
+``python -m experiments.label --supernet=runs/supernet --num=1500 --out=records.csv``
+
+Batch norms are calibrated anew for every architecture. Ctrl-C or a crash loses one label at most; ``--resume`` goes on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import cli, runtime, settings, supernet_setup
+from nagjax import operators as ops
+from nagjax import plugins
+from nagjax.spaces.space import Space
+from nagjax.supernet import labelling, storage
+from nagjax.supernet.evaluation import supernet_assessor
+
+DRAWS = ("stratified", "uniform")
+BINS = 50
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    runtime.define_flags(values)
+    flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
+    flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_integer("num", 1500, "Architectures to label.", lower_bound=1, flag_values=values)
+    flags.DEFINE_enum("draw", "stratified", DRAWS, "By multiply-adds, or uniform over all.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of the draw.", lower_bound=0, flag_values=values)
+    flags.DEFINE_string("out", None, "The file to append to; how it was made goes beside it.", flag_values=values)
+    flags.DEFINE_bool("resume", False, "Go on with --out.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Check everything, then label what is not labelled yet."""
+    if not values.supernet or not values.out:
+        raise ValueError("give --supernet, the folder of a trained supernet, and --out, the file to write")
+    runtime.use_compilation_cache(values.compilation_cache)
+    weights = storage.read_weights(Path(values.supernet).expanduser())
+    space = load_space(weights.config["space"])
+    splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space)
+    valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
+    tokens = draw(values, space, valid)
+    out = Path(values.out).expanduser()
+    claim(out, values, weights)
+    assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
+    try:
+        with labelling.LabelFile(out) as file:
+            left = [row for row in tokens if space.format(row) not in file.labelled]
+            for row in progress(left, len(tokens)):
+                scores = assessor.scores(weights.parameters, row, splits.validation)
+                file.add(space.format(row), {"quality": scores.accuracy, "loss": scores.loss})
+            done = len(file.labelled)
+    except KeyboardInterrupt:
+        print(f"interrupted; the labels so far are in {out}; to go on, the same command with --resume")
+        return cli.EXIT_INTERRUPTED
+    print(f"{out}: {done} labelled architectures of {space.identity}, {len(left)} of them new")
+    return 0
+
+
+def load_space(config: dict[str, Any]) -> Space:
+    """The space that weights were trained for.
+
+    Raises:
+      ValueError: if another version of it is installed.
+    """
+    space: Space = plugins.load("spaces", config["name"])(**config["settings"])
+    if space.version != config["version"]:
+        raise ValueError(
+            f"the supernet was trained for {config['name']} version {config['version']}, installed is {space.version}; "
+            "tokens mean something else: install the version that trained it, or train again"
+        )
+    return space
+
+
+def draw(values: flags.FlagValues, space: Space, valid: np.ndarray) -> np.ndarray:
+    """The architectures to label, int32 ``[num, T]``; the same for the same flags."""
+    if values.draw == "uniform":
+        return labelling.draw_uniform(space, valid, values.num, values.seed)
+    madds = np.array([ops.madds(op) for op in space.operators])
+    return labelling.draw_stratified(space, valid, madds, values.num, BINS, values.seed)
+
+
+def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None:
+    """Record beside the file how it is made, or check that it was made so.
+
+    Raises:
+      ValueError: if the file exists and is not to be resumed, or was made by other weights or another draw.
+    """
+    record = out.with_name(out.name + ".json")
+    identity = {
+        "supernet": {name: weights.config[name] for name in ("space", "where", "data", "recipe", "step")},
+        "draw": {"draw": values.draw, "seed": values.seed, "where": list(values.where)},
+    }
+    if not out.exists():
+        if values.resume and not record.exists():
+            raise ValueError(f"--out={out}: there is nothing to resume; leave --resume out to begin")
+        command = f"python -m experiments.label --num={values.num} --draw={values.draw} --seed={values.seed}"
+        date = dt.datetime.now(dt.UTC).date().isoformat()
+        about = {**identity, "command": command, "date": date, **supernet_setup.surroundings()}
+        record.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        return
+    if not values.resume:
+        raise ValueError(f"--out={out}: exists; go on with --resume, or give another file")
+    recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    for name, value in json.loads(json.dumps(identity)).items():
+        if recorded.get(name) != value:
+            raise ValueError(f"--out={out}: was labelled with {name} {recorded.get(name)}, now it is {value}")
+
+
+def progress(rows: Sequence[np.ndarray], total: int) -> Any:
+    """The rows one by one under a progress bar."""
+    from rich.progress import track
+
+    return track(rows, description=f"labelling {len(rows)} of {total}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""How good a supernet's labels are: architectures trained alone from scratch, ranked beside what the supernet says.
+
+``python -m experiments.rank_supernet --out=runs/ranking`` trains the networks, and
+``python -m experiments.rank_supernet --out=runs/ranking --supernet=runs/supernet`` then compares.
+
+A network is one line of ``alone.jsonl``, durable as it is done; run again to go on. Several processes may share a
+folder when each has its own --seeds. Networks are compared on the test images, the supernet labels on the validation
+images, as it does for a search.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import cli, rank_report, runtime, settings, setup, supernet_setup
+from experiments.label import load_space
+from experiments.train_supernet import claim
+from nagjax import operators as ops
+from nagjax.spaces.space import Space
+from nagjax.supernet import labelling, storage, strategies, training
+from nagjax.supernet.datasets.images import Splits
+from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+
+RUNS = "alone.jsonl"
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    supernet_setup.define_space_flags(values)
+    supernet_setup.define_data_flags(values)
+    supernet_setup.define_recipe_flags(values, steps=780)
+    runtime.define_flags(values)
+    flags.DEFINE_integer("networks", 16, "Networks beside the smallest and the largest.", 1, flag_values=values)
+    flags.DEFINE_integer("bins", 4, "Parts of the cost range that they are drawn from evenly.", 1, flag_values=values)
+    flags.DEFINE_list("seeds", ["0", "1"], "Seeds of training that this process does.", flag_values=values)
+    flags.DEFINE_string("supernet", None, "Folder of the supernet to judge; none: train networks.", flag_values=values)
+    flags.DEFINE_string("out", None, "Folder of the study.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Train the networks that are missing; with --supernet compare and write the report."""
+    if not values.out:
+        raise ValueError("--out is not given: name the folder of the study, such as --out=runs/ranking")
+    runtime.use_compilation_cache(values.compilation_cache)
+    seeds = settings.parse_integers(values.seeds, "seeds")
+    space = setup.load_space(values)
+    valid = space.where(settings.parse_pairs(values.where, "where", many=True))
+    splits = supernet_setup.load_splits(values, space)
+    folder = Path(values.out).expanduser()
+    config = {**supernet_setup.identity(values, space, splits), "networks": values.networks, "bins": values.bins}
+    claim(folder, config, resume=(folder / "supernet.json").is_file())
+    networks = choose(space, valid, values.networks, values.bins)
+    try:
+        train_missing(folder, space, splits, networks, seeds, values)
+    except KeyboardInterrupt:
+        print(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
+        return cli.EXIT_INTERRUPTED
+    if values.supernet:
+        figures = compare(folder, space, splits, networks, Path(values.supernet).expanduser(), values.bins)
+        rank_report.write(folder, figures)
+        print("\n".join(rank_report.lines(figures)))
+    return 0
+
+
+def choose(space: Space, valid: np.ndarray, num: int, bins: int) -> np.ndarray:
+    """Architectures int32 ``[2 + num, T]``: the smallest, the largest, and a draw spread evenly over multiply-adds."""
+    madds = np.array([ops.madds(op) for op in space.operators])
+    ends = np.stack([strategies.smallest(space, valid), strategies.largest(space, valid)])
+    drawn = labelling.draw_stratified(space, valid, madds, num + 2, bins, seed=0)
+    inner = [row for row in drawn if not (row == ends).all(-1).any()]
+    return np.concatenate([ends, np.stack(inner[:num])])
+
+
+def train_missing(
+    folder: Path, space: Space, splits: Splits, networks: np.ndarray, seeds: Sequence[int], values: flags.FlagValues
+) -> None:
+    """Train every network under every seed that has no line yet; one network's seeds share a compilation."""
+    done = {(run["architecture"], run["seed"]) for run in read_runs(folder)}
+    wanted = [(row, seed) for row in networks for seed in seeds if (space.format(row), seed) not in done]
+    dtype = jnp.dtype(values.dtype)
+    for number, (tokens, seed) in enumerate(wanted, 1):
+        began = time.monotonic()
+        recipe = dataclasses.replace(supernet_setup.recipe(values), seed=seed)
+        learner = training.alone_learner(space, tokens, dtype)
+        state = training.start(learner, recipe)
+        for reached, _ in training.train(learner, splits, recipe, state):
+            state = reached
+        scores = alone_assessor(space, tokens, splits, dtype).scores(state.parameters, tokens, splits.test)
+        seconds = time.monotonic() - began
+        text = space.format(tokens)
+        run = {"architecture": text, "seed": seed, "accuracy": scores.accuracy, "loss": scores.loss, "seconds": seconds}
+        append(folder / RUNS, run)
+        print(
+            f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.accuracy:.2f} % in {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def compare(
+    folder: Path, space: Space, splits: Splits, networks: np.ndarray, supernet: Path, bins: int
+) -> dict[str, Any]:
+    """Figures of the study: what the supernet says of each network beside what it reached alone.
+
+    Raises:
+      ValueError: if networks are missing, or the supernet is of another space or data set.
+    """
+    weights = storage.read_weights(supernet)
+    recorded = json.loads((folder / "supernet.json").read_text(encoding="utf-8"))
+    if load_space(weights.config["space"]).identity != space.identity:
+        raise ValueError(
+            f"--supernet={supernet}: was trained for {weights.config['space']}, the study is of {space.identity}"
+        )
+    data = recorded["config"]["data"]
+    if weights.config["data"] != data:
+        raise ValueError(f"--supernet={supernet}: was trained on {weights.config['data']}, the networks on {data}")
+    texts = [space.format(row) for row in networks]
+    alone = rank_report.alone_table(read_runs(folder), texts)
+    assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
+    scores = [assessor.scores(weights.parameters, row, splits.validation) for row in networks]
+    test = [assessor.scores(weights.parameters, row, splits.test).accuracy for row in networks]
+    columns = {
+        "supernet": np.array([score.accuracy for score in scores]),
+        "supernet_loss": -np.array([score.loss for score in scores]),
+        "madds": space.operator_sum(networks, np.array([ops.madds(op) for op in space.operators], np.float64)),
+        "params": space.operator_sum(networks, np.array([ops.params(op) for op in space.operators], np.float64)),
+    }
+    figures = rank_report.figures(texts, alone, columns, np.array(test), bins)
+    return {**figures, "alone": recorded, "supernet": dict(weights.config), "made_with": supernet_setup.surroundings()}
+
+
+def read_runs(folder: Path) -> list[dict[str, Any]]:
+    """Networks that are trained; a line that a crash cut short does not count."""
+    path = folder / RUNS
+    content = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [json.loads(line) for line in content.split("\n")[:-1] if line.endswith("}")]
+
+
+def append(path: Path, run: dict[str, Any]) -> None:
+    """Append a line, durably; after a line that was cut short a new one begins."""
+    torn = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(("\n" if torn else "") + json.dumps(run) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

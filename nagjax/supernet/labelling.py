@@ -1,0 +1,137 @@
+"""Which architectures are labelled, and the file that their labels are appended to.
+
+The file is a CSV that ``nagjax.predictors.records`` reads. Each row is on the disk before the next is begun; a row that
+a crash cut short is removed when labelling goes on, and no architecture is labelled twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
+from nagjax.supernet.strategies import random_path
+
+COLUMNS = ("architecture", "quality", "loss")
+POOL = 20_000
+"""Architectures from which a stratified draw takes its own."""
+
+
+def draw_uniform(space: Space, valid: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """Different architectures int32 ``[num, T]``, exactly uniform over those that ``valid`` allows.
+
+    Args:
+      space: the space.
+      valid: edges bool ``[T, S, C]``.
+      num: how many.
+      seed: the first ``n`` of a longer draw are the draw of ``n``.
+
+    Raises:
+      ValueError: if there are not so many.
+    """
+    total = tl.count(space.trellis.target, valid)[0][0]
+    if num > total:
+        raise ValueError(f"{num} architectures are to be labelled, {space.identity} has {total} here; label fewer")
+    rng = np.random.default_rng([seed, 1])
+    seen: dict[tuple[int, ...], None] = {}
+    while len(seen) < num:
+        drawn = tl.sample_uniform(space.trellis.target, valid, rng, 1024)
+        seen.update(dict.fromkeys(map(tuple, drawn.tolist())))
+    return np.array(list(seen)[:num], np.int32)
+
+
+def draw_stratified(space: Space, valid: np.ndarray, values: np.ndarray, num: int, bins: int, seed: int) -> np.ndarray:
+    """Different architectures int32 ``[num, T]``, as many from each of ``bins`` equal parts of the range of costs.
+
+    Nearly all architectures of a space cost about the same, so a uniform draw hardly reaches the cheap and the dear.
+    Here half of a pool is uniform over architectures and half over the choices of each decision, which reaches further.
+    Parts are taken in turn; one that has no more is passed over.
+
+    Args:
+      space: the space.
+      valid: edges bool ``[T, S, C]``.
+      values: cost of each operator, ``[num_operators]``.
+      num: how many.
+      bins: parts of the range.
+      seed: of the draw.
+
+    Raises:
+      ValueError: if the pool has not so many.
+    """
+    rng = np.random.default_rng([seed, 2])
+    uniform = tl.sample_uniform(space.trellis.target, valid, rng, POOL // 2)
+    varied = np.stack([random_path(rng, space, valid) for _ in range(POOL // 2)])
+    pool = rng.permutation(np.unique(np.concatenate([uniform, varied]), axis=0))
+    if num > len(pool):
+        raise ValueError(f"{num} architectures are to be labelled, {len(pool)} different ones were found; label fewer")
+    costs = space.operator_sum(pool, values.astype(np.float64))
+    part = np.minimum((bins * (costs - costs.min()) / max(float(np.ptp(costs)), 1e-300)).astype(int), bins - 1)
+    turn = np.zeros(len(pool), np.int64)
+    for number in range(bins):
+        turn[part == number] = np.arange(np.sum(part == number))
+    return pool[np.lexsort((part, turn))[:num]]
+
+
+class LabelFile:
+    """Labels in a CSV, appended one by one; a context manager.
+
+    Attributes:
+      labelled: texts that the file holds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file, new or to go on with.
+
+        Raises:
+          ValueError: if it is another kind of file.
+        """
+        self._path = path
+        lines = _whole_lines(path) if path.exists() else []
+        if lines and lines[0] != ",".join(COLUMNS):
+            raise ValueError(
+                f"{path}: begins with {lines[0][:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
+                "give another --out"
+            )
+        self.labelled = {row[0] for row in csv.reader(lines[1:])}
+        self._file = path.open("a", encoding="utf-8", newline="")
+        if not lines:
+            self._write(COLUMNS)
+
+    def __enter__(self) -> LabelFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, text: str, values: Mapping[str, float]) -> None:
+        """Append a label, durably; ``values`` holds the columns after the architecture."""
+        if text in self.labelled:
+            raise ValueError(f"{self._path}: {text} is labelled already")
+        self._write((text, *(repr(float(values[name])) for name in COLUMNS[1:])))
+        self.labelled.add(text)
+
+    def _write(self, row: Sequence[str]) -> None:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        self._file.write(line.getvalue())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Lines of the file; a last one without its end is cut off on the disk too."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    return whole.decode("utf-8", "replace").splitlines()
