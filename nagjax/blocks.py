@@ -92,7 +92,7 @@ def apply(
         return x.mean((1, 2), dtype=jnp.float32).astype(x.dtype)[:, None, None, :], norm.used
     if op.kind == "linear":
         flat = x.reshape(len(x), -1)
-        return flat @ parameters["weights"].astype(x.dtype) + parameters["bias"].astype(x.dtype), norm.used
+        return flat @ parameters["weights"].astype(x.dtype) + parameters["bias"].astype(x.dtype)[None], norm.used
     if op.kind == "conv":
         y = _conv(x, parameters["weights"].astype(x.dtype), op.stride)
         y = norm("norm", y) if op.norm else y
@@ -116,7 +116,7 @@ class _Norm:
         self.used[name] = mean, variance
         factor = self.parameters[f"{name}_scale"] * lax.rsqrt(variance + EPSILON)
         offset = self.parameters[f"{name}_offset"] - mean * factor
-        return x * factor.astype(x.dtype) + offset.astype(x.dtype)
+        return x * _wide(factor.astype(x.dtype), x) + _wide(offset.astype(x.dtype), x)
 
 
 def _mbconv(op: Operator, parameters: Parameters, x: jax.Array, norm: _Norm) -> jax.Array:
@@ -128,10 +128,16 @@ def _mbconv(op: Operator, parameters: Parameters, x: jax.Array, norm: _Norm) -> 
     y = activate(op.activation, norm("depthwise_norm", depthwise(y, weights["depthwise"], op.stride)))
     if op.squeeze_excite:
         pooled = y.mean((1, 2), dtype=jnp.float32).astype(y.dtype)
-        hidden = jax.nn.relu(pooled @ weights["squeeze"] + weights["squeeze_bias"])
-        y = y * jax.nn.hard_sigmoid(hidden @ weights["excite"] + weights["excite_bias"])[:, None, None, :]
+        hidden = jax.nn.relu(pooled @ weights["squeeze"] + weights["squeeze_bias"][None])
+        gate = jax.nn.hard_sigmoid(hidden @ weights["excite"] + weights["excite_bias"][None])
+        y = y * gate[:, None, None, :]
     y = norm("project_norm", y @ weights["project"])
     return y + x if op.skip else y
+
+
+def _wide(values: jax.Array, x: jax.Array) -> jax.Array:
+    """Values ``[C]`` with as many axes as ``x``: rank promotion stays off."""
+    return values.reshape((1,) * (x.ndim - 1) + values.shape)
 
 
 def activate(name: str, x: jax.Array) -> jax.Array:

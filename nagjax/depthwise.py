@@ -81,7 +81,9 @@ def _correlate(padded: jax.Array, weights: jax.Array, out: tuple[int, int], stri
     k = weights.shape[0]
     rows, columns = stride * (out[0] - 1) + 1, stride * (out[1] - 1) + 1
     taps = (
-        padded[:, i : i + rows : stride, j : j + columns : stride] * weights[i, j] for i in range(k) for j in range(k)
+        padded[:, i : i + rows : stride, j : j + columns : stride] * weights[i, j][None, None, None]
+        for i in range(k)
+        for j in range(k)
     )
     return lax.optimization_barrier(sum(taps, start=jnp.zeros((), padded.dtype)))
 

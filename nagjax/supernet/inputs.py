@@ -73,7 +73,8 @@ def standardise(pixels: jax.typing.ArrayLike, splits: Splits, resolution: int) -
       resolution: R, pixels; bilinear, smoothed where it shrinks.
     """
     scaled: jax.Array = jnp.asarray(pixels, jnp.float32) / 255.0
-    x = (scaled - jnp.asarray(splits.mean)) / jnp.asarray(splits.std)
+    mean, std = (jnp.asarray(values).reshape(1, 1, 1, -1) for values in (splits.mean, splits.std))
+    x = (scaled - mean) / std
     if x.shape[1:3] == (resolution, resolution):
         return x
     return jax.image.resize(x, (len(x), resolution, resolution, x.shape[3]), "linear")

@@ -1,0 +1,52 @@
+"""Fit a predictor to labelled architectures and keep it: one .npz file that the main job takes as --predictor.
+
+``python -m experiments.fit --space=mobilenet_v3_small28 --records=records.csv --out=predictor.npz``
+
+Its error on records held out from a first fit is measured, printed and kept in the file; the predictor that is kept is
+then fitted to all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from experiments import cli, runtime, setup
+from experiments.quality import define_quality_flags, load_quality
+from nagjax.predictors.storage import save_predictor
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    runtime.define_flags(values)
+    setup.define_space_flags(values)
+    define_quality_flags(values)
+    flags.DEFINE_string("out", None, "The file to write.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Fit, save, and say how good the predictor is."""
+    if not values.records or values.predictor:
+        raise ValueError("give --records, the labelled architectures to fit to, and no --predictor")
+    if not values.out or Path(values.out).expanduser().exists():
+        raise ValueError(f"--out={values.out}: name a file that does not exist yet, such as --out=predictor.npz")
+    runtime.use_compilation_cache(values.compilation_cache)
+    space = setup.load_space(values)
+    fitted = load_quality(values, space)
+    save_predictor(fitted, space, Path(values.out).expanduser())
+    shown = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                      for name, value in fitted.report.items())  # fmt: skip
+    print(f"{values.out}: {shown}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
