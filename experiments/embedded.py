@@ -34,11 +34,6 @@ def find(name: str = "default", root: Path | None = None) -> Path:
     folder = root / name
     if not folder.is_dir():
         known = [path.name for path in root.iterdir() if (path / FLAGFILE).is_file()] if root.is_dir() else []
-        if name == "default":
-            raise ValueError(
-                "the embedded default data is not shipped yet: run `make quickstart DATA=folder` with a folder that "
-                "holds the OFA MobileNetV3 tables and predictor"
-            )
         raise ValueError(f"embedded data: there is no {name!r}{settings.nearest(name, known)}")
     missing = [file for file in (FLAGFILE, TABLE) if not (folder / file).is_file()]
     if not any((folder / file).is_file() for file in QUALITY):

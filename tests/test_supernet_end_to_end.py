@@ -148,13 +148,14 @@ def test_labels_of_another_supernet_are_not_mixed_in(labels, trained, training_f
 
 def test_from_device_and_images_to_answers(labels, cache, tmp_path, capsys):
     table, predictor, folder = tmp_path / "table.json", tmp_path / "predictor.npz", tmp_path / "run"
-    profiling = ["--batch=2", "--rounds=3", "--least_ms=0.1", "--validate=3", "--validate_fit=3"]
+    profiling = ["--batch=2", "--rounds=3", "--least_ms=0.1"]
     assert profile_device.main(["--space=tiny_mobilenet", f"--out={table}", *profiling, cache]) == 0
     assert fit.main(["--space=tiny_mobilenet", f"--records={labels}", f"--out={predictor}", cache]) == 0
     problem = ["--space=tiny_mobilenet", f"--table={table}", f"--predictor={predictor}"]
     assert run.main([*problem, "--steps=20", f"--out={folder}", cache]) == 0
     assert (folder / "report.html").is_file()
     capsys.readouterr()
-    budgets = json.loads(table.read_text())["correction"]["offset"] + 10.0
-    assert generate.main([f"--checkpoint={folder}", f"--budgets_ms={budgets}", cache]) == 0
-    assert ":3," in capsys.readouterr().out or ":5," in capsys.readouterr().out
+    dearest = 1.01 * sum(row["mean"] for row in json.loads(table.read_text())["rows"])
+    assert generate.main([f"--checkpoint={folder}", f"--budgets_ms={dearest}", cache]) == 0
+    shown = capsys.readouterr().out
+    assert ":3," in shown or ":5," in shown

@@ -56,7 +56,7 @@ class Assessor:
 
     def __init__(
         self, apply: Apply, resolution: Callable[[np.ndarray], int], splits: Splits, calibration: int = 1024,
-        batch: int = 1000,
+        batch: int = 250,
     ) -> None:  # fmt: skip
         calibration = min(calibration, len(splits.train))
         self._resolution, self._splits, self._batch = resolution, splits, batch
