@@ -38,6 +38,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
     )
     flags.DEFINE_integer("num", 1500, "Architectures to label.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("images", None, "Validation images of a label; none: all.", 1, flag_values=values)
     flags.DEFINE_enum("draw", "stratified", DRAWS, "By multiply-adds, or uniform over all.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of the draw.", lower_bound=0, flag_values=values)
     flags.DEFINE_string("out", None, "The file to append to; how it was made goes beside it.", flag_values=values)
@@ -56,12 +57,13 @@ def job(values: flags.FlagValues) -> int:
     tokens = draw(values, space, valid)
     out = Path(values.out).expanduser()
     claim(out, values, weights)
+    images = labelling.label_images(splits, values.images)
     assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
     try:
         with labelling.LabelFile(out) as file:
             left = [row for row in tokens if space.format(row) not in file.labelled]
             for row in progress(left, len(tokens)):
-                scores = assessor.scores(weights.parameters, row, splits.validation)
+                scores = assessor.scores(weights.parameters, row, images)
                 file.add(space.format(row), {"quality": scores.accuracy, "loss": scores.loss})
             done = len(file.labelled)
     except KeyboardInterrupt:
@@ -103,12 +105,13 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
     record = out.with_name(out.name + ".json")
     identity = {
         "supernet": {name: weights.config[name] for name in ("space", "where", "data", "recipe", "step")},
-        "draw": {"draw": values.draw, "seed": values.seed, "where": list(values.where)},
+        "draw": {"draw": values.draw, "seed": values.seed, "where": list(values.where), "images": values.images},
     }
     if not out.exists():
         if values.resume and not record.exists():
             raise ValueError(f"--out={out}: there is nothing to resume; leave --resume out to begin")
         command = f"python -m experiments.label --num={values.num} --draw={values.draw} --seed={values.seed}"
+        command += f" --images={values.images}" if values.images else ""
         date = dt.datetime.now(dt.UTC).date().isoformat()
         about = {**identity, "command": command, "date": date, **supernet_setup.surroundings()}
         record.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

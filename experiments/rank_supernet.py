@@ -44,6 +44,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("networks", 16, "Networks beside the smallest and the largest.", 1, flag_values=values)
     flags.DEFINE_integer("bins", 4, "Parts of the cost range that they are drawn from evenly.", 1, flag_values=values)
     flags.DEFINE_list("seeds", ["0", "1"], "Seeds of training that this process does.", flag_values=values)
+    flags.DEFINE_integer("images", None, "Validation images of a label; none: all.", 1, flag_values=values)
     flags.DEFINE_string("supernet", None, "Folder of the supernet to judge; none: train networks.", flag_values=values)
     flags.DEFINE_string("out", None, "Folder of the study.", flag_values=values)
 
@@ -67,7 +68,8 @@ def job(values: flags.FlagValues) -> int:
         print(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
         return cli.EXIT_INTERRUPTED
     if values.supernet:
-        figures = compare(folder, space, splits, networks, Path(values.supernet).expanduser(), values.bins)
+        supernet = Path(values.supernet).expanduser()
+        figures = compare(folder, space, splits, networks, supernet, values)
         rank_report.write(folder, figures)
         print("\n".join(rank_report.lines(figures)))
     return 0
@@ -108,7 +110,7 @@ def train_missing(
 
 
 def compare(
-    folder: Path, space: Space, splits: Splits, networks: np.ndarray, supernet: Path, bins: int
+    folder: Path, space: Space, splits: Splits, networks: np.ndarray, supernet: Path, values: flags.FlagValues
 ) -> dict[str, Any]:
     """Figures of the study: what the supernet says of each network beside what it reached alone.
 
@@ -127,7 +129,8 @@ def compare(
     texts = [space.format(row) for row in networks]
     alone = rank_report.alone_table(read_runs(folder), texts)
     assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
-    scores = [assessor.scores(weights.parameters, row, splits.validation) for row in networks]
+    images = labelling.label_images(splits, values.images)
+    scores = [assessor.scores(weights.parameters, row, images) for row in networks]
     test = [assessor.scores(weights.parameters, row, splits.test).accuracy for row in networks]
     columns = {
         "supernet": np.array([score.accuracy for score in scores]),
@@ -135,7 +138,8 @@ def compare(
         "madds": space.operator_sum(networks, np.array([ops.madds(op) for op in space.operators], np.float64)),
         "params": space.operator_sum(networks, np.array([ops.params(op) for op in space.operators], np.float64)),
     }
-    figures = rank_report.figures(texts, alone, columns, np.array(test), bins)
+    figures = rank_report.figures(texts, alone, columns, np.array(test), values.bins)
+    figures["label_images"] = len(images)
     return {**figures, "alone": recorded, "supernet": dict(weights.config), "made_with": supernet_setup.surroundings()}
 
 

@@ -11,6 +11,7 @@ from nagjax.predictors.records import read_records
 from nagjax.spaces import mobilenet_v3_small28
 from nagjax.spaces.mobilenet_v3 import Plan, make_space
 from nagjax.supernet import labelling, ranking, strategies
+from nagjax.supernet.datasets.images import Images, Splits
 
 TINY = Plan((8, 12), (1, 2), (3, 5), (2, 3), 8, 1, 10, (8, 8, 8, 16, 16), (2,), (True,), ("h_swish",))
 SPACE = make_space("tiny", 1, {}, TINY)
@@ -179,3 +180,15 @@ def test_integers_of_a_flag():
     for wrong in ([], ["-1"], ["a"], ["1.5"]):
         with pytest.raises(ValueError, match="--seeds="):
             settings.parse_integers(wrong, "seeds")
+
+
+def test_labels_may_be_of_fewer_images_with_each_class_by_its_share():
+    labels = np.repeat(np.arange(4, dtype=np.int32), [40, 40, 80, 40])
+    images = Images(np.random.default_rng(0).integers(0, 256, (200, 2, 2, 1), np.uint8), labels)
+    splits = Splits("made", 4, (0.5,), (0.2,), images, images, images)
+    assert labelling.label_images(splits, None) is images
+    some = labelling.label_images(splits, 50)
+    np.testing.assert_array_equal(np.bincount(some.labels), [10, 10, 20, 10])
+    np.testing.assert_array_equal(some.pixels, labelling.label_images(splits, 50).pixels)
+    with pytest.raises(ValueError, match="201"):
+        labelling.label_images(splits, 201)

@@ -50,7 +50,7 @@ class Assessor:
         and statistics.
       resolution: tokens to R.
       splits: calibration images are drawn from ``splits.train``.
-      calibration: how many images give the batch-norm statistics.
+      calibration: how many images give the batch-norm statistics; all where there are no more.
       batch: images a call of the compiled program when scores are taken.
     """
 
@@ -58,10 +58,11 @@ class Assessor:
         self, apply: Apply, resolution: Callable[[np.ndarray], int], splits: Splits, calibration: int = 1024,
         batch: int = 250,
     ) -> None:  # fmt: skip
-        calibration = min(calibration, len(splits.train))
         self._resolution, self._splits, self._batch = resolution, splits, batch
-        chosen = draw_indices(splits.train.labels, calibration, CALIBRATION_SEED, "calibration")
-        self._calibration = splits.train.pixels[chosen]
+        self._calibration = splits.train.pixels
+        if calibration < len(splits.train):
+            chosen = draw_indices(splits.train.labels, calibration, CALIBRATION_SEED, "calibration")
+            self._calibration = splits.train.pixels[chosen]
 
         def calibrate(resolution: int, parameters: Any, pixels: Any, tokens: Any) -> Any:
             return apply(parameters, standardise(pixels, splits, resolution), tokens, None)[1]

@@ -17,9 +17,12 @@ import numpy as np
 
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.supernet.datasets.draw import draw_indices
+from nagjax.supernet.datasets.images import Images, Splits
 from nagjax.supernet.strategies import random_path
 
 COLUMNS = ("architecture", "quality", "loss")
+LABEL_SEED = 1
 POOL = 20_000
 """Architectures from which a stratified draw takes its own."""
 
@@ -77,6 +80,17 @@ def draw_stratified(space: Space, valid: np.ndarray, values: np.ndarray, num: in
     for number in range(bins):
         turn[part == number] = np.arange(np.sum(part == number))
     return pool[np.lexsort((part, turn))[:num]]
+
+
+def label_images(splits: Splits, count: int | None) -> Images:
+    """The validation images that labels are of: all, or ``count`` of them, each class by its share; always the same.
+
+    Raises:
+      ValueError: if there are not so many.
+    """
+    if count is None:
+        return splits.validation
+    return splits.validation.take(draw_indices(splits.validation.labels, count, LABEL_SEED, "label"))
 
 
 class LabelFile:
