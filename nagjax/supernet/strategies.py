@@ -8,7 +8,7 @@ the step's lessons. The gradients of the lessons are averaged. A new strategy is
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -54,12 +54,23 @@ def progressive(rng: np.random.Generator, space: Space, valid: np.ndarray, progr
     In the first quarter only the largest is trained, at all resolutions; then smaller kernels, depths and ratios open.
     """
     closed = PHASES[min(int(4 * progress), 3) :]
-    greatest = {name: max(c[name] for d in space.decisions for c in d.choices if name in c) for name in closed}
-    allowed = valid & space.where(greatest)
-    tokens = random_path(rng, space, allowed)
+    tokens = random_path(rng, space, _only_greatest(space, valid, closed))
     if len(closed) == len(PHASES):
         return [Lesson(tokens)]
     return [Lesson(largest(space, valid)), Lesson(tokens, distilled=True)]
+
+
+def _only_greatest(space: Space, valid: np.ndarray, attributes: Sequence[str]) -> np.ndarray:
+    """Of the edges ``valid``, those of the greatest allowed value of each attribute, decision by decision."""
+    out = valid.copy()
+    for t, decision in enumerate(space.decisions):
+        is_open = space.trellis.open[t]
+        for name in attributes:
+            if name in decision.choices[0]:
+                values = np.array([choice[name] for choice in decision.choices])
+                allowed = out[t, is_open, : len(values)]
+                out[t, is_open, : len(values)] &= values == values[allowed.any(0)].max(initial=0)
+    return out
 
 
 STRATEGIES: Mapping[str, Strategy] = {

@@ -17,6 +17,7 @@ import optax
 
 from nagjax import blocks
 from nagjax.spaces import mobilenet_v3
+from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet import strategies
 from nagjax.supernet.datasets.images import Splits
@@ -91,10 +92,15 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: str, dtype: Any 
       valid: edges bool ``[T, S, C]`` that are trained.
       strategy: one of ``strategies.STRATEGIES``.
       dtype: of the computation.
+
+    Raises:
+      ValueError: if the space has no plan, the strategy is not known, or no architecture is left.
     """
     plan = checked_plan(space)
     if strategy not in strategies.STRATEGIES:
         raise ValueError(f"strategy {strategy!r} is not known; known: {', '.join(strategies.STRATEGIES)}")
+    if not tl.count(space.trellis.target, valid)[0][0]:
+        raise ValueError(f"no architecture of {space.identity} is left to train: allow more choices")
     draw = strategies.STRATEGIES[strategy]
     network = Supernet(plan, dtype)
     shape = (1, plan.resolutions[-1], plan.resolutions[-1], plan.image_channels)
