@@ -367,55 +367,58 @@ def test_standardised_training_images_have_mean_0_and_variance_1_in_each_channel
 # Evaluation
 
 
-def test_scores_equal_brute_force_over_an_uneven_last_part():
-    """Statistics of calibration images of the training split; 7 images in parts of 3, the last with 1 and 2 of air."""
-    tokens = SPACE.parse(MIXED)
-    mine = {"params": network.subnet(PLAN, parameters(), tokens.tolist())}
-    chosen = draw_indices(SPLITS.train.labels, 32, evaluation.CALIBRATION_SEED, "calibration")
+def brute_force(tokens, parameters, labels):
+    """Scores on the validation images by a network of its own, with statistics of all the training images."""
     apply = jax.jit(alone(tokens).apply)
-    _, statistics = apply(mine, standardise(SPLITS.train.pixels[chosen], SPLITS, 8))
-    logits, _ = apply(mine, standardise(SPLITS.validation.pixels, SPLITS, 8), statistics)
-    guesses = np.asarray(logits).argmax(-1)
-    # Right at 0, 2, 4 and 6; the last image, which fills the last part up, is one of them.
-    labels = np.where(np.arange(7) % 2, (guesses + 1) % 3, guesses).astype(np.int32)
-    logp = np.asarray(logits) - np.log(np.exp(np.asarray(logits, np.float64)).sum(-1, keepdims=True))
-    loss = -logp[np.arange(7), labels].mean()
-
-    def supernet(p, images, tokens, statistics):
-        return SUPERNET.apply({"params": p}, images, tokens, statistics)
-
-    assessor = evaluation.Assessor(supernet, lambda tokens: 8, SPLITS, calibration=32, batch=3)
-    scores = assessor.scores(parameters(), tokens, Images(SPLITS.validation.pixels, labels))
-    assert scores.accuracy == 4 / 7
-    assert scores.loss == pytest.approx(loss, rel=1e-3)
+    _, statistics = apply({"params": parameters}, standardise(SPLITS.train.pixels, SPLITS, 8))
+    logits, _ = apply({"params": parameters}, standardise(SPLITS.validation.pixels, SPLITS, 8), statistics)
+    logits = np.asarray(logits, np.float64)
+    chosen = logits[np.arange(len(labels)), labels]
+    return (logits.argmax(-1) == labels).mean(), (np.log(np.exp(logits).sum(-1)) - chosen).mean()
 
 
-def first_pixel(p, images, tokens, statistics):
-    """Made-up logits, one hot by the image's first pixel, and statistics that remember every image."""
-    return images[:, 0, 0, :] * jnp.array([[-1.0, 0.0, 1.0]]), {"seen": images}
+def test_scores_of_an_architecture_equal_brute_force_in_the_supernet_and_alone():
+    tokens, images = SPACE.parse(MIXED), SPLITS.validation
+    mine = network.subnet(PLAN, parameters(), tokens.tolist())
+    accuracy, loss = brute_force(tokens, mine, images.labels)
+    within = evaluation.supernet_assessor(SPACE, SPLITS).scores(parameters(), tokens, images)
+    own = evaluation.alone_assessor(SPACE, tokens, SPLITS).scores(mine, tokens, images)
+    assert within.accuracy == own.accuracy == pytest.approx(accuracy)
+    assert (within.loss, own.loss) == (pytest.approx(loss, rel=1e-3), pytest.approx(loss, rel=1e-3))
 
 
-def test_small_training_splits_calibrate_with_all_their_images():
-    seen = []
+def made_up_assessor(seen, **settings):
+    """Dark images are taken for class 0 and bright ones for class 2; ``seen`` remembers the calibration images."""
 
     def apply(p, images, tokens, statistics):
         if statistics is None:
-            seen.append(images.shape)
-        return first_pixel(p, images, tokens, statistics)
+            jax.debug.callback(lambda images: seen.append(np.asarray(images)), images)
+        return images[:, 0, 0, :] * jnp.array([[-1.0, 0.0, 1.0]]), {}
 
-    assessor = evaluation.Assessor(apply, lambda tokens: 8, SPLITS)
-    scores = assessor.scores({}, SPACE.parse(SHALLOW), SPLITS.validation)
-    assert seen == [(48, 8, 8, 1)]
-    # Dark images are class 0 and bright ones class 2; of labels 0 1 2 0 1 2 0 those of 1 are never right.
+    return evaluation.Assessor(apply, lambda tokens: 8, SPLITS, **settings)
+
+
+@pytest.mark.parametrize("batch", [3, 7, 250])
+def test_the_last_part_counts_its_own_images_only(batch):
+    """Labels 0 1 2 0 1 2 0: those of class 1 are never right; the last, which fills its part up, is."""
+    scores = made_up_assessor([], batch=batch).scores({}, SPACE.parse(SHALLOW), SPLITS.validation)
     assert scores.accuracy == 5 / 7
+    x = np.asarray(standardise(SPLITS.validation.pixels, SPLITS, 8))[:, 0, 0, 0].astype(np.float64)
+    right = np.choose(SPLITS.validation.labels, [-x, 0 * x, x])
+    assert scores.loss == pytest.approx((np.log(np.exp(-x) + 1 + np.exp(x)) - right).mean(), rel=1e-5)
 
 
-def test_a_network_of_its_own_scores_as_in_the_supernet():
-    tokens = SPACE.parse(SHALLOW)
-    mine = network.subnet(PLAN, parameters(), tokens.tolist())
-    within = evaluation.supernet_assessor(SPACE, SPLITS).scores(parameters(), tokens, SPLITS.test)
-    own = evaluation.alone_assessor(SPACE, tokens, SPLITS).scores(mine, tokens, SPLITS.test)
-    assert (own.accuracy, own.loss) == (within.accuracy, pytest.approx(within.loss, rel=1e-3))
+@pytest.mark.parametrize("calibration", [32, 48, 1024])
+def test_calibration_sees_training_images_alone_and_all_of_a_small_split(calibration):
+    seen = []
+    assessor = made_up_assessor(seen, calibration=calibration)
+    assessor.scores({}, SPACE.parse(SHALLOW), SPLITS.validation)
+    jax.effects_barrier()
+    chosen = np.arange(48)
+    if calibration < 48:
+        chosen = draw_indices(SPLITS.train.labels, calibration, evaluation.CALIBRATION_SEED)
+    (images,) = seen
+    np.testing.assert_allclose(images, standardise(SPLITS.train.pixels[chosen], SPLITS, 8), atol=1e-5)
 
 
 # Training
