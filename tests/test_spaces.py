@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nagjax import operators as ops
-from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
+from nagjax.spaces import mobilenet_v3, mobilenet_v3_small28, nas_bench_macro, ofa_mobilenet_v3
 from nagjax.spaces import trellis as tl
 
-MACRO, OFA = nas_bench_macro.make(), ofa_mobilenet_v3.make(1.2)
-SPACES = pytest.mark.parametrize("space", [MACRO, OFA], ids=lambda space: space.name)
+MACRO, OFA, SMALL28 = nas_bench_macro.make(), ofa_mobilenet_v3.make(1.2), mobilenet_v3_small28.make()
+SPACES = pytest.mark.parametrize("space", [MACRO, OFA, SMALL28], ids=lambda space: space.name)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -303,3 +303,58 @@ def test_ofa_madds_of_the_released_networks(shared_data):
     ours = OFA.operator_sum(np.stack([OFA.parse(ofa_text(row)) for row in released]), madds) / 1e6
     assert len(released) == 15
     np.testing.assert_allclose(ours, [float(row["madds_m"]) for row in released], rtol=0.005)
+
+
+# The small MobileNetV3 for 28-pixel images
+
+
+def test_small28_count():
+    """Three resolutions; a unit of one to three blocks, each of six (kernel, ratio) pairs."""
+    assert SMALL28.count() == 3 * (6 + 6**2 + 6**3) ** 3
+
+
+def test_small28_madds_of_the_least_network_by_hand():
+    values = np.array([ops.madds(op) for op in SMALL28.operators])
+    least = SMALL28.parse("1,1,1:3,0,0,3,0,0,3,0,0:2,0,0,2,0,0,2,0,0:20")
+    stem = 9 * 8 * 100 + (9 * 8 + 8 * 8) * 100  # 20 pixels become 10; 8 channels are not expanded
+    first = (8 * 16 + 9 * 16 + 16 * 16) * 100
+    second = 16 * 32 * 100 + (9 * 32 + 32 * 24) * 25 + 2 * 32 * 8  # 10 pixels become 5
+    third = 24 * 48 * 25 + (9 * 48 + 48 * 40) * 9 + 2 * 48 * 16  # 5 pixels become 3
+    head = 40 * 120 * 9 + 120 * 128 + 128 * 10
+    assert SMALL28.operator_sum(least[None], values).tolist() == [stem + first + second + third + head]
+
+
+def test_small28_text_without_resolution_is_at_28():
+    text = "1,2,3:3,0,0,3,5,0,5,5,5:2,0,0,3,4,0,2,3,4"
+    assert SMALL28.format(SMALL28.parse(text)) == f"{text}:28"
+    with refused("resolution is 26", "20, 24, 28"):
+        SMALL28.parse(f"{text}:26")
+
+
+def test_small28_takes_the_channels_and_classes_of_the_data():
+    space = mobilenet_v3_small28.make(image_channels=3, classes=100)
+    assert space.identity == "mobilenet_v3_small28(classes=100,image_channels=3)/v1"
+    assert space.count() == SMALL28.count()
+    chain = mobilenet_v3.operators(space.plan, space.sample(np.random.default_rng(0), 1)[0].tolist())
+    assert (chain[0].in_channels, chain[-1].out_channels) == (3, 100)
+
+
+@pytest.mark.parametrize("settings", [{"image_channels": 2}, {"classes": 1}], ids=str)
+def test_small28_refuses_other_settings(settings):
+    ((name, value),) = settings.items()
+    with refused(f"{name} is {value}" if name == "image_channels" else f"{name} {value}", "must be 1 or 3"):
+        mobilenet_v3_small28.make(**settings)
+
+
+@pytest.mark.parametrize("space", [OFA, SMALL28], ids=lambda space: space.name)
+@given(seed=seeds)
+def test_operators_of_a_plan_are_those_of_the_path_and_connect(space, seed):
+    """Each takes what the one before it gives; as a multiset they are what the trellis adds up."""
+    (tokens,) = draw(space, seed, 1)
+    chain = mobilenet_v3.operators(space.plan, tokens.tolist())
+    for before, after in itertools.pairwise(chain):
+        assert (before.out_size, before.out_channels) == (after.in_size, after.in_channels)
+    counts = [chain.count(op) for op in space.operators]
+    numbers = np.random.default_rng(0).integers(1, 2**40, len(space.operators))
+    assert space.operator_sum(tokens[None], numbers).tolist() == [int(numbers @ counts)]
+    assert sum(counts) == len(chain)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments import cli, supernet_setup, train_supernet
-from experiments.monitor import Monitor, read_metrics
+from experiments.monitor import METRICS, Monitor, read_metrics
 from nagjax.supernet import storage, strategies, training
 from nagjax.supernet.datasets.images import Images, make_splits
 from nagjax.supernet.evaluation import Assessor
@@ -120,6 +120,8 @@ def test_ctrl_c_saves_and_resume_goes_on_to_the_same_weights(trained, tmp_path, 
     assert ours.parameters["bias"].any()
     jax.tree.map(np.testing.assert_array_equal, ours.parameters, theirs.parameters)
     assert read_metrics(tmp_path)["loss"] == read_metrics(trained)["loss"]
+    rows = (tmp_path / METRICS).read_text().splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["2", "4", "6", "8"], "no step was done twice"
 
 
 def test_a_finished_run_can_be_resumed_and_stays_what_it_is(trained, capsys):
