@@ -60,7 +60,7 @@ class Assessor:
     ) -> None:  # fmt: skip
         self._resolution, self._splits, self._batch = resolution, splits, batch
         self._calibration = splits.train.pixels
-        if calibration < len(splits.train):
+        if 2 * calibration <= len(splits.train):  # a smaller training split is taken whole
             chosen = draw_indices(splits.train.labels, calibration, CALIBRATION_SEED, "calibration")
             self._calibration = splits.train.pixels[chosen]
 

@@ -202,12 +202,13 @@ def _chosen(
     x: jax.Array,
     given: Any,
 ) -> Any:
-    """The block as one of its choices; statistics are padded to the widest."""
+    """The block as one of its choices; statistics are padded to the widest, those of norms that it lacks are 0."""
     parameters = shrink(op, elastic, kernels)
-    widths = {name: len(parameters[f"{name}_scale"]) for name in names}
-    mine = None if given is None else {n: (m[: widths[n]], v[: widths[n]]) for n, (m, v) in given.items()}
+    widths = {name: len(parameters[f"{name}_scale"]) for name in names if f"{name}_scale" in parameters}
+    mine = None if given is None else {n: (given[n][0][:width], given[n][1][:width]) for n, width in widths.items()}
     y, used = blocks.apply(op, parameters, x, mine)
-    return y, {n: (_widen(m, names[n][0]), _widen(v, names[n][0])) for n, (m, v) in used.items()}
+    nothing = {name: (jnp.zeros(shape), jnp.zeros(shape)) for name, shape in names.items()}
+    return y, nothing | {n: (_widen(m, names[n][0]), _widen(v, names[n][0])) for n, (m, v) in used.items()}
 
 
 def _skipped(names: Mapping[str, tuple[int, ...]], elastic: Elastic, x: jax.Array, given: Any) -> Any:
