@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -32,7 +33,7 @@ def speed() -> dict[str, Any]:
     learner = training.supernet_learner(space, valid, "single_path")
     rng = np.random.default_rng(0)
     side = plan.resolutions[-1]
-    images = rng.normal(size=(BATCH, side, side, plan.image_channels)).astype(np.float32)
+    images = jnp.asarray(rng.normal(size=(BATCH, side, side, plan.image_channels)), jnp.float32)
     parameters = learner.init(jax.random.key(0))
     drawn = [strategies.random_path(rng, space, valid) for _ in range(_NETWORKS.value)]
     labels = rng.integers(0, plan.classes, BATCH)
