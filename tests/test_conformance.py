@@ -1,10 +1,14 @@
 """Every registered controller keeps the protocol, and the suite that says so finds what breaks it."""
 
+import importlib
 import inspect
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from nagjax import controllers, plugins, testing
+from nagjax.generator import walk
 
 SMALL = {
     "hidden": 8,
@@ -48,3 +52,15 @@ def test_nag_never_samples_over_budget_while_it_trains():
         on_chunk=lambda moment: infeasible.append(float(moment.metrics["infeasible"].sum())),
     )
     assert infeasible == [0.0, 0.0]
+
+
+def test_what_the_paper_trains_on_has_every_real_choice_open_however_much_is_spent():
+    published = importlib.import_module(plugins.load("controllers", "nag_published").__module__)
+    problem = testing.tiny_problem().problem
+    relaxed = published.unmasked(problem)
+    spent, budgets = jnp.full((1, 1), 2**29, jnp.int32), jnp.ones((1, 1), jnp.int32)
+    for t in range(problem.spec.num_layers):
+        for node in np.flatnonzero(np.asarray(problem.allowed[t]).any(-1)):
+            exists = np.asarray(problem.need[0, t, node] < 2**30)
+            fits = walk.feasible(problem.spec, relaxed.need[:, t, node][:, None], spent, budgets)
+            np.testing.assert_array_equal(fits[0], exists)

@@ -110,8 +110,11 @@ def anchor_budgets(problem: Problem, num: int) -> jax.Array:
 
 
 def unmasked(problem: Problem) -> Problem:
-    """The problem with every edge that leads to an end open under every budget."""
-    return dataclasses.replace(problem, need=jnp.where(problem.need < INFINITE, 0, INFINITE))
+    """The problem with every edge that leads to an end open under every budget.
+
+    An edge needs less than nothing: at 0 all would close once a prefix has overspent, and the first one be taken.
+    """
+    return dataclasses.replace(problem, need=jnp.where(problem.need < INFINITE, -INFINITE, INFINITE))
 
 
 def rewards(problem: Problem, tokens: jax.Array, costs: jax.Array, budgets: jax.Array) -> jax.Array:
