@@ -9,6 +9,7 @@ accuracy with the supernet's weights, on test images, of the smallest and the la
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,9 @@ from experiments import rank_report
 RESULT = Path(__file__).parent / "results" / "supernet_ranking.json"
 
 
-def main(argv: list[str]) -> None:
-    """Read the study and print it."""
-    del argv
-    study: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
-    made = study["made_with"]
-    print(f"read from {RESULT.name}: {study['date']}, commit {made['commit']}, {made['device']}, not measured now")
-    print("\n".join(rank_report.lines(study)))
-    result = {
+def supernet_ranking(study: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of this benchmark."""
+    return {
         "kendall_tau": study["tau"]["supernet"]["value"],
         "ceiling_tau": study["ceiling"],
         "flops_kendall_tau": study["tau"]["madds"]["value"],
@@ -34,7 +30,16 @@ def main(argv: list[str]) -> None:
         "smallest_gap_points": study["smallest_gap_points"],
         "largest_gap_points": study["largest_gap_points"],
     }
-    print(json.dumps(result))
+
+
+def main(argv: list[str]) -> None:
+    """Read the study and print it."""
+    del argv
+    study: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
+    made = study["made_with"]
+    print(f"read from {RESULT.name}: {study['date']}, commit {made['commit']}, {made['device']}, not measured now")
+    print("\n".join(rank_report.lines(study)))
+    print(json.dumps(supernet_ranking(study)))
 
 
 if __name__ == "__main__":

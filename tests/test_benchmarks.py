@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import common, crash, golden, guarantee, reference
+from benchmarks import common, crash, golden, guarantee, profile_validation, reference, supernet_ranking
+from experiments import embedded
+from nagjax.devices.json_table import read_json
 from nagjax.problem import evaluate, make_problem, make_spec
 from nagjax.spaces import nas_bench_macro
 
@@ -116,3 +118,24 @@ def test_gaps_are_summed_up_in_points_and_percent():
     assert common.gap_summary(np.array([0.5, -0.1, 0.2, 0.0]), "greedy") == pytest.approx(
         {"greedy_mean": 0.15, "greedy_wins": 50.0, "greedy_worst": -0.1}
     )
+
+
+def test_the_shipped_table_reaches_the_goals_of_profiling():
+    result = profile_validation.profile_validation(read_json(embedded.find() / embedded.TABLE))
+    assert list(result) == ["spearman", "median_relative_error", "networks"]
+    assert result["spearman"] >= 0.97
+    assert result["median_relative_error"] <= 0.07
+
+
+def test_the_committed_study_is_what_its_networks_say():
+    """Tau is computed anew, pair by pair, from the networks that the study lists."""
+    study = json.loads(supernet_ranking.RESULT.read_text())
+    result = supernet_ranking.supernet_ranking(study)
+    alone = np.array([np.mean(network["alone"]) for network in study["networks"]])
+    for name, column in (("kendall_tau", "supernet"), ("flops_kendall_tau", "madds")):
+        score = np.array([network[column] for network in study["networks"]])
+        first, second = np.triu_indices(len(alone), 1)
+        signs = np.sign(score[first] - score[second]), np.sign(alone[first] - alone[second])
+        ties = [np.count_nonzero(sign) for sign in signs]
+        assert result[name] == pytest.approx(np.sum(signs[0] * signs[1]) / np.sqrt(ties[0] * ties[1]))
+    assert result["standalone_networks"] == len(alone)
