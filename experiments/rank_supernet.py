@@ -25,7 +25,7 @@ from absl import flags
 
 from experiments import cli, rank_report, runtime, settings, setup, supernet_setup
 from experiments.label import load_space
-from experiments.train_supernet import claim
+from experiments.train_supernet import RECORD, claim
 from nagjax import operators as ops
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage, strategies, training
@@ -60,7 +60,7 @@ def job(values: flags.FlagValues) -> int:
     splits = supernet_setup.load_splits(values, space)
     folder = Path(values.out).expanduser()
     config = {**supernet_setup.identity(values, space, splits), "networks": values.networks, "bins": values.bins}
-    claim(folder, config, resume=(folder / "supernet.json").is_file())
+    claim(folder, config, resume=(folder / RECORD).is_file())
     networks = choose(space, valid, values.networks, values.bins)
     try:
         train_missing(folder, space, splits, networks, seeds, values)
@@ -118,7 +118,7 @@ def compare(
       ValueError: if networks are missing, or the supernet is of another space or data set.
     """
     weights = storage.read_weights(supernet)
-    recorded = json.loads((folder / "supernet.json").read_text(encoding="utf-8"))
+    recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     if load_space(weights.config["space"]).identity != space.identity:
         raise ValueError(
             f"--supernet={supernet}: was trained for {weights.config['space']}, the study is of {space.identity}"

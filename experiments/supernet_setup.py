@@ -42,12 +42,17 @@ def define_data_flags(values: flags.FlagValues) -> None:
 def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
     """Add the flags of ``recipe``; ``steps`` is the default number of updates."""
     flags.DEFINE_integer("steps", steps, "Updates.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", 128, "Images an update.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("learning_rate", 0.5, "The highest; warm-up, then a cosine to 0.", flag_values=values)
-    flags.DEFINE_float("weight_decay", 3e-5, "Of weights; norms and biases have none.", flag_values=values)
-    flags.DEFINE_float("smoothing", 0.1, "Of labels, a fraction.", 0.0, 0.99, flag_values=values)
-    flags.DEFINE_integer("shift", 2, "Augmentation: most pixels an image moves.", lower_bound=0, flag_values=values)
-    flags.DEFINE_bool("flip", True, "Augmentation: mirror half of the images.", flag_values=values)
+    flags.DEFINE_integer("batch", Recipe.batch, "Images an update.", lower_bound=1, flag_values=values)
+    rate = Recipe.learning_rate
+    flags.DEFINE_float("learning_rate", rate, "The highest; warm-up, then a cosine to 0.", flag_values=values)
+    flags.DEFINE_float(
+        "weight_decay", Recipe.weight_decay, "Of weights; norms and biases have none.", flag_values=values
+    )
+    flags.DEFINE_float("smoothing", Recipe.smoothing, "Of labels, a fraction.", 0.0, 0.99, flag_values=values)
+    flags.DEFINE_integer(
+        "shift", Augmentation.shift, "Augmentation: most pixels an image moves.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_bool("flip", Augmentation.flip, "Augmentation: mirror half of the images.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of training.", lower_bound=0, flag_values=values)
     flags.DEFINE_enum("dtype", "float32", DTYPES, "Type of the computation.", flag_values=values)
 

@@ -78,7 +78,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
     """
     path = folder / RECORD
     if path.is_file():
-        recorded = json.loads(path.read_text(encoding="utf-8"))["config"]
+        recorded = _recorded(path)
         differing = [name for name in config if json.loads(json.dumps(config[name])) != recorded.get(name)]
         if differing:
             shown = "; ".join(f"{name} was {recorded.get(name)}, is {config[name]}" for name in differing)
@@ -92,6 +92,14 @@ def claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"config": config, **supernet_setup.surroundings()}, indent=2) + "\n", encoding="utf-8")
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["config"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise ValueError(f"{path}: is not the record of a run, or was cut short; give another --out") from None
+    return config
 
 
 def run(

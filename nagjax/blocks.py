@@ -79,11 +79,11 @@ def apply(
     Args:
       op: the operator.
       parameters: its parameters.
-      x: feature maps ``[N, H, W, C]``; ``[N, C]`` for ``linear``. The type is that of the computation.
+      x: feature maps ``[N, H, W, C]``, for ``linear`` of size 1. The type is that of the computation.
       statistics: of its batch norms; those of the batch where None.
 
     Returns:
-      Its output, ``[N, C]`` for ``pool`` of a whole map and ``linear``, and the statistics that were used.
+      Its output, ``[N, 1, 1, C]`` for ``pool``, ``[N, C]`` for ``linear``, and the statistics that were used.
     """
     norm = _Norm(parameters, statistics)
     if op.kind == "identity":

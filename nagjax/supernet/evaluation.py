@@ -50,7 +50,7 @@ class Assessor:
         and statistics.
       resolution: tokens to R.
       splits: calibration images are drawn from ``splits.train``.
-      calibration: how many images give the batch-norm statistics; all where there are no more.
+      calibration: how many images give the batch-norm statistics; all where there are not twice as many.
       batch: images a call of the compiled program when scores are taken.
     """
 

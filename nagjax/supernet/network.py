@@ -62,7 +62,7 @@ class Supernet(nn.Module):
         """Logits of one architecture.
 
         Args:
-          images: ``[N, R, R, C]`` at the architecture's resolution, standardised.
+          images: ``[N, R, R, C]`` at the architecture's resolution (``check_tokens`` refuses others), standardised.
           tokens: the architecture, int32 ``[T]``; traced.
           statistics: of the batch norms, from an earlier call with the same tokens; those of the batch where None.
 

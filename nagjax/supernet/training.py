@@ -45,7 +45,7 @@ class Recipe:
 
     steps: int
     batch: int = 128
-    learning_rate: float = 0.1
+    learning_rate: float = 0.3
     warmup: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 3e-5
