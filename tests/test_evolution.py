@@ -137,15 +137,15 @@ def test_evolution_finds_the_front_of_a_small_space(name):
     assert (np.abs(quality - best) < 1e-6).mean() > 0.9
 
 
-def test_the_best_of_parents_and_children_survive():
-    """Fitness is minimised: of 1, 4, 2 and their children 3, 0, 5 there stay 0, 1 and 2."""
+def test_elites_survive_beside_the_best_children():
+    """Fitness is minimised: of the parents 1, 4, 2 stays the best, of the children 3, 0, 5 the best two."""
     algorithm = categorical_ga._algorithm(3, 1)
     state = algorithm._init(None, None).replace(
         population=jnp.array([[1], [4], [2]]), fitness=jnp.array([1.0, 4.0, 2.0])
     )
     after, _ = algorithm.tell(jax.random.key(0), jnp.array([[3], [0], [5]]), jnp.array([3.0, 0.0, 5.0]), state, None)
-    assert after.population[:, 0].tolist() == [0, 1, 2]
-    assert after.fitness.tolist() == [0.0, 1.0, 2.0]
+    assert after.population[:, 0].tolist() == [1, 0, 3]
+    assert after.fitness.tolist() == [1.0, 0.0, 3.0]
     assert after.best_solution.tolist() == [0]
 
 

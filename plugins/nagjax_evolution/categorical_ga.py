@@ -2,8 +2,9 @@
 
 Holland's scheme with truncation selection (Such et al., arXiv 1712.06567, on real vectors): the better half of a
 population breeds; children are crossed uniformly and mutated by drawing decisions anew, both repaired within the budget
-by the library; the best of parents and children survive (evosax's SimpleGA keeps no survivors). One population for each
-of ``budgets`` budgets; everything that any of them evaluates enters the front, and every evaluation counts.
+by the library; the best eighth of the parents survive beside the best children (evosax's SimpleGA keeps no survivors;
+were all survivors the best of both, a small population would soon be one architecture). One population for each of
+``budgets`` budgets; everything that any of them evaluates enters the front, and every evaluation counts.
 """
 
 from __future__ import annotations
@@ -121,6 +122,8 @@ def _algorithm(population: int, num_layers: int) -> Any:
     """The algorithm object, made once: it is a static argument of evosax's jits. evosax is imported only here."""
     from evosax.algorithms.population_based import base
 
+    elites = max(1, population // 8)
+
     class CategoricalGA(base.PopulationBasedAlgorithm):  # type: ignore[misc]
         """Populations int32 ``[P, T]``; fitness float32 ``[P]``, less is better."""
 
@@ -147,9 +150,11 @@ def _algorithm(population: int, num_layers: int) -> Any:
 
         def _tell(self, key: jax.Array, genomes: jax.Array, fitness: jax.Array, state: Any, params: Breeding) -> Any:
             del key, params
-            everyone, every = jnp.concatenate([state.population, genomes]), jnp.concatenate([state.fitness, fitness])
-            best = jnp.argsort(every)[:population]
-            return state.replace(population=everyone[best], fitness=every[best])
+            old, new = jnp.argsort(state.fitness)[:elites], jnp.argsort(fitness)[: population - elites]
+            return state.replace(
+                population=jnp.concatenate([state.population[old], genomes[new]]),
+                fitness=jnp.concatenate([state.fitness[old], fitness[new]]),
+            )
 
     return CategoricalGA(population, jnp.zeros(num_layers, jnp.int32))
 
