@@ -2,7 +2,8 @@
 
 An architecture of cost c is an answer for every budget >= c, so one archive answers all budgets. Bands are cells of a
 grid over the cost columns, even on a logarithmic scale (MAP-Elites: Mouret and Clune, arXiv 1504.04909). A cell keeps
-its best even where a cheaper cell has a better one: that is what neighbours are bred from.
+its best even where a cheaper cell has a better one: that is what neighbours are bred from. ``insert_front`` keeps the
+exact front instead, for searches that have populations of their own.
 """
 
 from __future__ import annotations
@@ -75,6 +76,56 @@ def insert(archive: Archive, problem: Problem, tokens: jax.Array, costs: jax.Arr
     )
 
 
+def insert_front(archive: Archive, tokens: jax.Array, costs: jax.Array, quality: jax.Array) -> Archive:
+    """Keep what nothing beats: the exact Pareto front of the archive and new architectures, without cells.
+
+    Where cells hold the best of a band, this holds every architecture that is the answer for some budget. Beyond the
+    capacity those go first that answers would miss least: whose quality the best cheaper one almost has.
+
+    Args:
+      archive: N rows.
+      tokens: int32 ``[B, T]``.
+      costs: int32 ``[B, K]``, ticks.
+      quality: float32 ``[B]``; -inf never enters.
+    """
+    rows = archive.quality.shape[0]
+    tokens = jnp.concatenate([archive.tokens, tokens])
+    costs = jnp.concatenate([archive.costs, costs])
+    quality = jnp.concatenate([archive.quality, quality])
+    gain, row = jax.lax.top_k(front_gain(costs, quality), rows)
+    kept = gain > 0
+    return Archive(
+        jnp.where(kept[:, None], tokens[row], 0),
+        jnp.where(kept[:, None], costs[row], INFINITE),
+        jnp.where(kept, quality[row], -jnp.inf),
+    )
+
+
+def front_gain(costs: jax.Array, quality: jax.Array) -> jax.Array:
+    """How much better each architecture is than the best other one within its costs; 0 where it is beaten or equalled.
+
+    Args:
+      costs: int32 ``[N, K]``.
+      quality: float32 ``[N]``, -inf for a row that does not count.
+
+    Returns:
+      float32 ``[N]``, inf where nothing else is within the costs. Of equal architectures the first counts.
+
+    >>> front_gain(jnp.array([[1], [2], [2], [3]]), jnp.array([0.5, 0.5, 0.75, 0.25])).tolist()
+    [inf, 0.0, 0.25, 0.0]
+    """
+    if costs.shape[1] == 1:
+        order = jnp.lexsort((-quality, costs[:, 0]))
+        ranked = quality[order]
+        before = jnp.concatenate([jnp.full(1, -jnp.inf), jax.lax.cummax(ranked)[:-1]])
+        return jnp.zeros_like(quality).at[order].set(jnp.where(ranked > before, ranked - before, 0.0))
+    within = (costs[None] <= costs[:, None]).all(-1)
+    equal = (costs[None] == costs[:, None]).all(-1) & (quality[None] == quality[:, None])
+    later = jnp.arange(len(quality))[None] >= jnp.arange(len(quality))[:, None]
+    best = jnp.max(jnp.where(within & ~(equal & later), quality[None], -jnp.inf), -1)
+    return jnp.where(quality > best, quality - best, 0.0)
+
+
 def best_within(archive: Archive, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The best architecture within each budget.
 
@@ -98,12 +149,26 @@ def occupied(archive: Archive) -> jax.Array:
 
 def rescore(archive: Archive, problem: Problem) -> Archive:
     """The archive under a changed problem: costs and quality anew; what the problem no longer allows is dropped."""
-    objective, costs = evaluate(problem, archive.tokens)
-    nodes = walk_nodes(problem.target, archive.tokens)
-    allowed = problem.allowed[jnp.arange(archive.tokens.shape[1]), nodes, archive.tokens].all(-1)
-    quality = jnp.where(allowed & occupied(archive), objective, -jnp.inf)
+    quality, costs = _score_anew(archive, problem)
     fresh = empty_archive(problem.spec, archive.quality.shape[0])
     return insert(fresh, problem, archive.tokens, costs, quality)
+
+
+def rescore_front(archive: Archive, problem: Problem) -> Archive:
+    """``rescore`` for an archive that ``insert_front`` fills."""
+    quality, costs = _score_anew(archive, problem)
+    return insert_front(empty_archive(problem.spec, archive.quality.shape[0]), archive.tokens, costs, quality)
+
+
+def allowed_rows(problem: Problem, tokens: jax.Array) -> jax.Array:
+    """Which canonical tokens int32 ``[B, T]`` the problem allows, bool ``[B]``."""
+    nodes = walk_nodes(problem.target, tokens)
+    return problem.allowed[jnp.arange(tokens.shape[1]), nodes, tokens].all(-1)
+
+
+def _score_anew(archive: Archive, problem: Problem) -> tuple[jax.Array, jax.Array]:
+    quality, costs = evaluate(problem, archive.tokens)
+    return jnp.where(allowed_rows(problem, archive.tokens) & occupied(archive), quality, -jnp.inf), costs
 
 
 def nondominated(costs: np.ndarray, quality: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ SMALL = {
     "cells": 32,
     "capacity": 32,
     "population": 32,
+    "labels": 128,
     "budgets": 4,
     "group": 4,
     "imitated": 8,

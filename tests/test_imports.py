@@ -18,6 +18,7 @@ SPINE = (
     ("devices", "predictors"),
     ("problem",),
     ("pareto", "generator"),
+    ("findings",),
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),

@@ -1,0 +1,112 @@
+"""The controller ``enumeration``: every architecture once, where the space is small enough; the exact front.
+
+Architectures are taken in a scattered order from a random start (rank i * p + start modulo their number, p a prime
+above it), so that a run that ends early has looked everywhere: until all are seen it is random search without
+repeats. Afterwards nothing more is evaluated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax import findings as fd
+from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.problem import Problem, Spec
+from nagjax_baselines.counting import architecture_at, completions
+
+MOST = 2**20
+PRIMES = (1048583, 1048589, 1048601, 1048609, 1048613, 1048627, 1048633, 1048661)
+"""Primes above ``MOST``, hence coprime to every number of architectures that is enumerated."""
+LARGEST_BATCH = 2048
+
+
+@flax.struct.dataclass
+class State:
+    """Where the enumeration stands.
+
+    Attributes:
+      findings: the front of what was seen.
+      seen: architectures seen under the present problem, uint32.
+      start: where the order began, uint32.
+      prime: p of the order, uint32.
+    """
+
+    findings: fd.Findings
+    seen: jax.Array
+    start: jax.Array
+    prime: jax.Array
+
+
+def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Controller:
+    """The controller.
+
+    Args:
+      spec: static shape of the problem.
+      batch: architectures an update looks at.
+      capacity: of the front.
+
+    Raises:
+      ValueError: if the space may hold more than 2^20 architectures.
+    """
+    settings = {"batch": batch, "capacity": capacity}
+    most = math.prod(spec.choices)
+    if most > MOST:
+        raise ValueError(
+            f"enumeration: {len(spec.choices)} decisions allow up to {most:.3g} architectures, and at most {MOST:,} "
+            "are enumerated; use random, or a controller that searches"
+        )
+    if not 1 <= batch <= LARGEST_BATCH or capacity < 1:
+        raise ValueError(f"enumeration: batch lies in 1..{LARGEST_BATCH} and capacity is at least 1; got {settings}")
+
+    def init(key: jax.Array, problem: Problem, params: Params) -> State:
+        del problem, params
+        start_key, prime_key = jax.random.split(key)
+        start = jax.random.randint(start_key, (), 0, MOST).astype(jnp.uint32)
+        prime = jnp.array(PRIMES, jnp.uint32)[jax.random.randint(prime_key, (), 0, len(PRIMES))]
+        return State(fd.nothing(spec, capacity), jnp.uint32(0), start, prime)
+
+    def update(
+        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    ) -> tuple[State, Metrics]:
+        del key, params, progress
+        counts = completions(problem)
+        total = counts[0, 0].astype(jnp.uint32)
+        real = state.seen + jnp.arange(batch, dtype=jnp.uint32) < total
+
+        def look() -> tuple[fd.Findings, jax.Array]:
+            stride = state.prime % total
+            # Below 2^20 each and a batch below 2^12: no product passes 32 bits.
+            first = (state.start + _times(state.seen, stride, total)) % total
+            rank = (first + jnp.arange(batch, dtype=jnp.uint32) * stride) % total
+            tokens = architecture_at(problem, counts, rank.astype(jnp.int32))
+            findings, quality, _ = fd.record(state.findings, problem, tokens, real)
+            return findings, (real & ~jnp.isfinite(quality)).sum()
+
+        findings, nonfinite = jax.lax.cond(real[0], look, lambda: (state.findings, jnp.int32(0)))
+        state = dataclasses.replace(state, findings=findings, seen=state.seen + real.sum(dtype=jnp.uint32))
+        return state, fd.metrics(findings, jnp.float32(0), nonfinite)
+
+    def rebase(state: State, problem: Problem) -> State:
+        return dataclasses.replace(state, findings=fd.rescore(state.findings, problem), seen=jnp.uint32(0))
+
+    return Controller(
+        name="enumeration",
+        spec=spec,
+        settings=settings,
+        default_params=dict,
+        init=init,
+        update=update,
+        rebase=rebase,
+        artefact=lambda state, _: Artefact(None, state.findings.archive),
+    )
+
+
+def _times(a: jax.Array, b: jax.Array, modulus: jax.Array) -> jax.Array:
+    """``a * b % modulus`` of uint32 below 2^20, in halves so that no product passes 32 bits."""
+    high, low = a >> 10, a & 1023
+    return (((high * b) % modulus << 10) + low * b) % modulus

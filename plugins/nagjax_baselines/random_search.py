@@ -1,0 +1,62 @@
+"""The controller ``random``: random search (Li and Talwalkar, arXiv 1902.07638, on why it has to be shown).
+
+An update draws ``children`` architectures. A share ``masked`` of them is drawn each within a budget of its own (budgets
+are uniform on the logarithmic scale of the range; each decision is uniform among what still fits), so that small
+budgets are served as well as large ones; the others are exactly uniform over everything that the problem allows,
+whatever it costs. ``masked=1``, the default, is the stronger baseline where all budgets are asked; ``masked=0`` is the
+textbook's.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from nagjax import findings as fd
+from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.findings import Findings
+from nagjax.generator import vary
+from nagjax.generator.policy import budget_at
+from nagjax.problem import Problem, Spec
+from nagjax_baselines.counting import uniform_architectures
+
+
+def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Controller:
+    """The controller.
+
+    Args:
+      spec: static shape of the problem.
+      children: architectures an update draws.
+      capacity: of the front.
+    """
+    settings = {"children": children, "capacity": capacity}
+    if min(settings.values()) < 1:
+        raise ValueError(f"random: sizes must be at least 1; got {settings}")
+
+    def init(key: jax.Array, problem: Problem, params: Params) -> Findings:
+        del key, problem, params
+        return fd.nothing(spec, capacity)
+
+    def update(
+        state: Findings, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    ) -> tuple[Findings, Metrics]:
+        del progress
+        budget_key, masked_key, uniform_key, share_key = jax.random.split(key, 4)
+        budgets = budget_at(problem, jax.random.uniform(budget_key, (children, spec.num_costs)))
+        masked, costs = vary.random_architectures(problem, budgets, masked_key)
+        uniform = uniform_architectures(problem, children, uniform_key)
+        within = jax.random.uniform(share_key, (children,)) < params["masked"]
+        state, quality, _ = fd.record(state, problem, jnp.where(within[:, None], masked, uniform))
+        infeasible = ((costs > budgets).any(-1) & within).sum()
+        return state, fd.metrics(state, infeasible, (~jnp.isfinite(quality)).sum())
+
+    return Controller(
+        name="random",
+        spec=spec,
+        settings=settings,
+        default_params=lambda: {"masked": 1.0},
+        init=init,
+        update=update,
+        rebase=fd.rescore,
+        artefact=lambda state, _: Artefact(None, state.archive),
+    )

@@ -1,0 +1,8 @@
+"""The controller ``pgpe``: policy gradients with parameter-based exploration (Sehnke et al., Neural Networks 23, 2010).
+
+Mirrored pairs; the gradient of the mean is taken by Adam at ``learning_rate`` in the place of the paper's plain step.
+"""
+
+from nagjax_evolution.policy_search import preset
+
+make = preset("pgpe", "PGPE", {"std_init": 0.05})

@@ -1,0 +1,171 @@
+"""Evolution of architectures by hand: sorting, crowding, tournaments and the death of the oldest."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nagjax import controllers, pareto, plugins, testing
+from nagjax.problem import evaluate
+from nagjax.testing.runs import held, train
+from nagjax_evolution import categorical_ga, nsga2, regularised, sorting
+from tests import tiny
+
+POINTS = jnp.array([[1.0, 5.0], [2.0, 3.0], [4.0, 1.0], [2.0, 6.0], [3.0, 4.0], [5.0, 5.0], [2.0, 3.0]])
+"""Two minimised objectives: rows 0, 1, 2 and 6 (row 1 again) are beaten by none; 3 by 0, 4 by 1; 5 by 4 as well."""
+
+
+def test_fronts_of_a_hand_made_set():
+    assert sorting.nondominated_ranks(POINTS, 7).tolist() == [0, 0, 0, 1, 1, 2, 0]
+    # Four points are in the first front: whoever needs no more gets no second.
+    assert sorting.nondominated_ranks(POINTS, 4).tolist() == [0, 0, 0, 7, 7, 7, 0]
+
+
+def test_fronts_equal_peeling_by_all_pairs():
+    points = np.random.default_rng(0).integers(0, 9, (60, 3)).astype(np.float32)
+    left, wanted = list(range(60)), np.zeros(60, int)
+    front = 0
+    while left:
+        free = [
+            i for i in left if not any((points[j] <= points[i]).all() and (points[j] < points[i]).any() for j in left)
+        ]
+        wanted[free] = front
+        left, front = [i for i in left if i not in free], front + 1
+    np.testing.assert_array_equal(sorting.nondominated_ranks(jnp.asarray(points), 60), wanted)
+
+
+def test_crowding_of_a_hand_made_front():
+    """One front of five on a line over 0..10 by 0..20; another of one point, which is its own end."""
+    points = jnp.array([[0.0, 20.0], [1.0, 16.0], [4.0, 10.0], [10.0, 0.0], [99.0, 99.0]])
+    found = sorting.crowding(points, jnp.array([0, 0, 0, 0, 1]))
+    # Row 1: (4 - 0) / 10 + (20 - 10) / 20; row 2: (10 - 1) / 10 + (16 - 0) / 20.
+    np.testing.assert_allclose(found, [np.inf, 0.9, 1.7, np.inf, np.inf], rtol=1e-6)
+
+
+def test_a_front_without_extent_is_not_divided_by():
+    found = sorting.crowding(jnp.array([[1.0, 1.0]] * 4), jnp.zeros(4, jnp.int32))
+    assert not np.isnan(np.asarray(found)).any()
+
+
+def test_survivors_are_the_first_front_and_the_loneliest_of_the_next():
+    """Costs 1..5 with the qualities of a front, one repeat, one without a quality, and a second front of three."""
+    costs = jnp.array([[10], [20], [10], [5], [12], [14], [30]])
+    quality = jnp.array([0.5, 0.9, 0.5, -jnp.inf, 0.40, 0.42, 0.8])
+    tokens = jnp.array([[0], [1], [0], [2], [3], [4], [5]])
+    kept = nsga2.survive(tokens, costs, quality, 4)
+    assert kept.rank.tolist() == [0, 0, 1, 1]
+    # Second front: (12, .40), (14, .42), (30, .8): the two ends stay, the one between goes.
+    assert sorted(kept.tokens[:, 0].tolist()) == [0, 1, 3, 5]
+
+
+def test_repeats_are_found():
+    tokens = jnp.array([[0, 1], [1, 0], [0, 1], [0, 0], [1, 0], [0, 1]])
+    assert nsga2.repeats(tokens).tolist() == [False, False, True, False, True, True]
+
+
+def test_children_of_nsga2_are_new_where_there_are_new_ones():
+    problem = testing.tiny_problem(variant="wide").problem
+    controller = plugins.load("controllers", "nsga2")(problem.spec, population=16)
+    state = controllers.init(controller, problem, 0)
+    params = controllers.resolve_params(controller)
+    bred = nsga2.breed(state.population, problem, 16, params, jax.random.key(1))
+    every = tiny.rows(bred) | tiny.rows(state.population.tokens)
+    assert len(every) == 16 + len(tiny.rows(state.population.tokens))
+
+
+@pytest.mark.parametrize(("size", "chances"), [(1.0, [1 / 3, 1 / 3, 1 / 3]), (2.0, [5 / 9, 3 / 9, 1 / 9])])
+def test_tournaments_are_won_as_often_as_the_best_of_so_many_draws(size, chances):
+    """Of 3 members drawn twice: the best wins 1 - (2/3)^2 of the tournaments, the worst (1/3)^2."""
+    quality = jnp.array([[0.2, 0.9, 0.5]])
+    won = regularised.tournament(quality, 9000, jnp.float32(size), jax.random.key(0))
+    share = np.bincount(np.asarray(won)[0], minlength=3)[[1, 2, 0]] / 9000
+    np.testing.assert_allclose(share, chances, atol=0.02)
+
+
+def test_the_oldest_dies_however_good_it_is():
+    """Two populations of three; each newcomer takes the place of the oldest, so after three all are replaced."""
+    spec = tiny.make()[0].spec
+    tokens = jnp.arange(6).reshape(2, 3, 1)
+    state = regularised.State(
+        regularised.fd.nothing(spec, 4), tokens, jnp.array([[0.9, 0.1, 0.2], [0.3, 0.8, 0.4]]), jnp.int32(0)
+    )
+
+    def birth(state, number, quality):
+        born = regularised.State(state.findings, jnp.full((2, 1, 1), number), jnp.full((2, 1), quality), state.oldest)
+        return regularised.succeed(state, born)
+
+    first = birth(state, 10, 0.0)
+    assert first.tokens[..., 0].tolist() == [[10, 1, 2], [10, 4, 5]]
+    np.testing.assert_allclose(first.quality, [[0.0, 0.1, 0.2], [0.0, 0.8, 0.4]])
+    third = birth(birth(first, 11, 0.5), 12, 0.5)
+    assert third.tokens[..., 0].tolist() == [[10, 11, 12], [10, 11, 12]]
+    fourth = birth(third, 13, 0.5)
+    assert fourth.tokens[0, :, 0].tolist() == [13, 11, 12]
+
+
+@pytest.mark.parametrize("mutations", [1.0, 2.0])
+def test_so_many_open_decisions_are_drawn_anew(mutations):
+    problem, _ = tiny.make()
+    tokens = jnp.asarray(np.repeat(tiny.architectures(), 50, 0))
+    change = np.asarray(regularised.few_open(problem, tokens, jnp.float32(mutations), jax.random.key(0)))
+    assert (change.sum(1) == mutations).all()
+    assert not change[np.asarray(tokens)[:, 1] == 0, 3].any(), "a closed decision has nothing to draw"
+    assert change.any(0).all()
+
+
+def test_every_tournament_breeds_within_its_own_budget():
+    known = testing.tiny_problem(variant="wide")
+    controller = plugins.load("controllers", "regularised_evolution")(known.problem.spec, budgets=4, population=8)
+    moment = train(controller, known.problem, steps=10)
+    budgets = np.asarray(regularised.tournament_budgets(known.problem, 4))
+    assert budgets[-1] == known.problem.high
+    costs = np.stack([evaluate(known.problem, row)[1] for row in moment.state.tokens])
+    assert (costs <= budgets[:, None]).all()
+    assert moment.metrics["infeasible"].sum() == 0
+    # 4 x 8 at first, 4 an update.
+    assert moment.metrics["evaluations"].tolist() == [32.0 + 4 * i for i in range(6, 11)]
+
+
+@pytest.mark.parametrize("name", ["nsga2", "regularised_evolution", "categorical_ga"])
+def test_evolution_finds_the_front_of_a_small_space(name):
+    known = testing.tiny_problem()
+    controller = plugins.load("controllers", name)(known.problem.spec, population=64, capacity=128)
+    found = controllers.artefact(controller, train(controller, known.problem, steps=60).state, known.problem)
+    tokens, _, quality = held(found)
+    best = known.oracle.best(known.oracle.costs[known.oracle.rows(tokens)])
+    assert quality.max() == pytest.approx(known.oracle.quality.max())
+    assert (np.abs(quality - best) < 1e-6).mean() > 0.9
+
+
+def test_elites_survive_beside_the_best_children():
+    """Fitness is minimised: of the parents 1, 4, 2 stays the best, of the children 3, 0, 5 the best two."""
+    algorithm = categorical_ga._algorithm(3, 1)
+    state = algorithm._init(None, None).replace(
+        population=jnp.array([[1], [4], [2]]), fitness=jnp.array([1.0, 4.0, 2.0])
+    )
+    after, _ = algorithm.tell(jax.random.key(0), jnp.array([[3], [0], [5]]), jnp.array([3.0, 0.0, 5.0]), state, None)
+    assert after.population[:, 0].tolist() == [1, 0, 3]
+    assert after.fitness.tolist() == [1.0, 0.0, 3.0]
+    assert after.best_solution.tolist() == [0]
+
+
+def test_the_front_is_that_of_all_pairs():
+    rng = np.random.default_rng(1)
+    for columns in (1, 2):
+        costs, quality = rng.integers(1, 30, (200, columns)), rng.integers(0, 40, 200) / 40
+        quality[::7] = -np.inf
+        gain = np.asarray(pareto.front_gain(jnp.asarray(costs), jnp.asarray(quality, jnp.float32)))
+        for i in range(200):
+            within = (costs <= costs[i]).all(1)
+            same = (costs == costs[i]).all(1) & (quality == quality[i]) & (np.arange(200) >= i)
+            others = np.append(quality[within & ~same], -np.inf).max()
+            wanted = quality[i] - others if quality[i] > others else 0.0
+            assert gain[i] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_full_front_drops_what_is_missed_least():
+    """Gains: inf, 0.1, 0.01, 0.2: the third goes."""
+    archive = pareto.empty_archive(tiny.make()[0].spec, 3)
+    costs, quality = jnp.array([[1], [2], [3], [4]]), jnp.array([0.5, 0.6, 0.61, 0.81])
+    kept = pareto.insert_front(archive, jnp.zeros((4, 4), jnp.int32), costs, quality)
+    assert sorted(kept.costs[:, 0].tolist()) == [1, 2, 4]
