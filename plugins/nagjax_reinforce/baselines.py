@@ -1,0 +1,126 @@
+"""Baselines for each budget: what is taken from a reward before it weighs a gradient, and what they remember.
+
+Rewards of different budgets have different offsets, so a baseline that ignores the budget mostly tells budgets apart.
+One table, a traced index chooses:
+
+- 0 ``none``: 0;
+- 1 ``moving``: average of the past rewards, kept at the policy's anchors and interpolated between them;
+- 2 ``group``: mean of this budget's G samples in this update; as each is part of its own baseline, the gradient is
+  1 - 1/G of what it would be, and with one sample nothing;
+- 3 ``value``: V(B), a small network of the budget's position that learns by squared error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from nagjax.controllers import Params
+from nagjax_reinforce.rewards import choose
+
+BASELINES = ("none", "moving", "group", "value")
+FLAT = 1e-6
+"""Rewards of a group that differ by less are taken as equal: scaling them would only enlarge rounding errors."""
+WIDTH = 16
+"""Hidden units of the learned value."""
+
+
+class ValueNetwork(nn.Module):
+    """Budget positions ``[N, K]`` -> hidden layer, tanh -> V ``[N]``."""
+
+    @nn.compact
+    def __call__(self, position: jax.Array) -> jax.Array:
+        """See the class; the position is centred, so that the hidden units bend within the range."""
+        hidden = nn.tanh(nn.Dense(WIDTH, kernel_init=nn.initializers.normal(2.0))(2 * position - 1))
+        return nn.Dense(1)(hidden)[:, 0]
+
+
+@flax.struct.dataclass
+class Memory:
+    """What baselines remember of past rewards.
+
+    Attributes:
+      total: float32 ``[A]``, decayed sum of rewards at each anchor.
+      count: float32 ``[A]``, decayed number of them; 0 where none was seen yet.
+      value: parameters of ``ValueNetwork``.
+      optimiser: state of its Adam.
+    """
+
+    total: jax.Array
+    count: jax.Array
+    value: Any
+    optimiser: Any
+
+
+def init_memory(key: jax.Array, num_anchors: int, num_costs: int) -> Memory:
+    """Nothing seen yet; ``num_anchors`` counts those of all cost columns."""
+    value = ValueNetwork().init(key, jnp.zeros((1, num_costs)))
+    return Memory(jnp.zeros(num_anchors), jnp.zeros(num_anchors), value, optax.scale_by_adam().init(value))
+
+
+def forget(memory: Memory) -> Memory:
+    """The memory under a changed problem: averages begin anew, the learned value learns on."""
+    return Memory(jnp.zeros_like(memory.total), jnp.zeros_like(memory.count), memory.value, memory.optimiser)
+
+
+def moments(rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and deviation float32 ``[N]`` of the finite rewards among ``[N, G]``; 0 where none is."""
+    finite = jnp.isfinite(rewards)
+    count = jnp.maximum(finite.sum(-1), 1)
+    mean = jnp.sum(jnp.where(finite, rewards, 0.0), -1) / count
+    squares = jnp.where(finite, rewards - mean[:, None], 0.0) ** 2
+    return mean, jnp.sqrt(squares.sum(-1) / count)
+
+
+def moving_average(memory: Memory, weights: jax.Array) -> jax.Array:
+    """Average float32 ``[N]`` of past rewards at budgets with anchor weights ``[N, A]``; 0 where none was seen."""
+    known = weights * (memory.count > 0)[None]
+    average = memory.total / jnp.maximum(memory.count, 1e-30)
+    return known @ average / jnp.maximum(known.sum(-1), 1e-30)
+
+
+def advantages(
+    memory: Memory, rewards: jax.Array, weights: jax.Array, position: jax.Array, params: Params
+) -> tuple[jax.Array, jax.Array]:
+    """What each sample is better than expected.
+
+    Args:
+      memory: before this update, so that no sample but those of ``group`` is part of its own baseline.
+      rewards: float32 ``[N, G]``, G samples for each of N budgets; those that are not finite count for nothing.
+      weights: float32 ``[N, A]``, non-negative, rows add up to 1: what each anchor contributes to a budget.
+      position: float32 ``[N, K]``, budgets in 0..1.
+      params: ``baseline``, ``standardise`` (above 0.5: divide by the group's deviation) and ``reward_scale``.
+
+    Returns:
+      advantage float32 ``[N, G]``, 0 where it is not finite; and where it is, bool ``[N, G]``.
+    """
+    mean, deviation = moments(rewards)
+    value = jnp.asarray(ValueNetwork().apply(memory.value, position))
+    table = jnp.stack([jnp.zeros_like(mean), moving_average(memory, weights), mean, value])
+    centred = rewards - choose(table, params["baseline"])[:, None]
+    scaled = (params["standardise"] > 0.5) & (deviation > FLAT)
+    finite = jnp.isfinite(centred)
+    centred = params["reward_scale"] * centred / jnp.where(scaled, deviation, 1.0)[:, None]
+    return jnp.where(finite, centred, 0.0), finite
+
+
+def remember(memory: Memory, rewards: jax.Array, weights: jax.Array, position: jax.Array, params: Params) -> Memory:
+    """The memory after rewards ``[N, G]``; arguments as ``advantages``, with ``baseline_decay`` and ``value_rate``."""
+    finite = jnp.isfinite(rewards)
+    seen, number = jnp.where(finite, rewards, 0.0), finite.sum(-1).astype(jnp.float32)
+    added = number @ weights
+    # Anchors that were not asked for keep what they know.
+    keep = jnp.where(added > 0, params["baseline_decay"], 1.0)
+
+    def loss(value: Any) -> jax.Array:
+        error = jnp.asarray(ValueNetwork().apply(value, position))[:, None] - seen
+        return jnp.sum(jnp.where(finite, error, 0.0) ** 2) / jnp.maximum(number.sum(), 1.0)
+
+    updates, optimiser = optax.scale_by_adam().update(jax.grad(loss)(memory.value), memory.optimiser)
+    value = jax.tree.map(lambda weight, step: weight - params["value_rate"] * step, memory.value, updates)
+    return Memory(keep * memory.total + seen.sum(-1) @ weights, keep * memory.count + added, value, optimiser)

@@ -1,0 +1,167 @@
+"""The update that all controllers of this package share (REINFORCE: Williams 1992, Machine Learning 8, 229-256).
+
+Sample G architectures for each of N budgets, reward them, take the baseline, follow the gradient with Adam, perhaps for
+several epochs on the same samples with clipped ratios. A controller says which budgets, and how its policy begins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.generator import decode
+from nagjax.generator.policy import Policy, budget_position, budget_weights
+from nagjax.problem import Problem, Spec, evaluate
+from nagjax.spaces.trellis import INFINITE
+from nagjax_reinforce import baselines
+from nagjax_reinforce.objective import Samples, descend
+from nagjax_reinforce.rewards import rewards
+
+DEFAULTS: Mapping[str, float] = {
+    "reward": 3.0,
+    "cost_weight": 0.07,
+    "reward_scale": 1.0,
+    "mask": 1.0,
+    "baseline": 2.0,
+    "baseline_decay": 0.95,
+    "value_rate": 1e-2,
+    "standardise": 1.0,
+    "entropy": 0.2,
+    "final_entropy": 0.0,
+    "entropy_power": 1.0,
+    "clip": 0.0,
+    "learning_rate": 1e-2,
+    "final_learning_rate": 1e-4,
+}
+"""What all three controllers sweep.
+
+- ``reward``: index into ``rewards.REWARDS``; ``cost_weight``: its w; ``reward_scale``: factor of the advantage.
+- ``mask``: above 0.5 samples meet their budget by construction; otherwise the reward alone can teach it, and
+  ``infeasible`` counts those that do not. Answers of the trained policy are masked in either case.
+- ``baseline``: index into ``baselines.BASELINES``; ``baseline_decay``: what ``moving`` keeps in an update;
+  ``value_rate``: Adam's rate for ``value``.
+- ``standardise``: above 0.5 advantages are divided by the deviation of their budget's samples, if they differ at all.
+- ``entropy``, ``final_entropy``, ``entropy_power``: weight of the entropy at the start and end, and the curve between.
+- ``clip``: bound on the ratios, 0 for none; it matters with several epochs.
+- ``learning_rate``, ``final_learning_rate``: of Adam, along a cosine.
+
+An index that its table does not have makes every sample count as ``nonfinite``, and nothing is learned.
+"""
+
+
+@flax.struct.dataclass
+class State:
+    """State of a run.
+
+    Attributes:
+      policy: the generator.
+      optimiser: state of Adam.
+      memory: of the baselines.
+      evaluations: calls of the quality function so far, uint32.
+    """
+
+    policy: Policy
+    optimiser: Any
+    memory: baselines.Memory
+    evaluations: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What a controller has of its own.
+
+    Attributes:
+      name, settings, defaults: as in ``Controller``.
+      group: G, samples for each budget.
+      epochs: steps of Adam on the same samples.
+      begin: ``(key, problem) -> policy``.
+      settle: ``(policy, problem) -> policy``, the policy under a changed problem.
+      draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
+    """
+
+    name: str
+    settings: Mapping[str, int]
+    defaults: Mapping[str, float]
+    group: int
+    epochs: int
+    begin: Callable[[jax.Array, Problem], Policy]
+    settle: Callable[[Policy, Problem], Policy]
+    draw: Callable[[jax.Array, Problem, Params], jax.Array]
+
+
+def make_controller(spec: Spec, plan: Plan) -> Controller:
+    """The controller of a plan.
+
+    Raises:
+      ValueError: if a size is below 1.
+    """
+    small = {name: size for name, size in plan.settings.items() if size < 1}
+    if small:
+        raise ValueError(f"{plan.name}: {small} below 1; every size of {dict(plan.settings)} must be at least 1")
+
+    def init(key: jax.Array, problem: Problem, params: Params) -> State:
+        del params
+        policy_key, memory_key = jax.random.split(key)
+        policy = plan.begin(policy_key, problem)
+        memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
+        return State(policy, optax.scale_by_adam().init(policy.params), memory, jnp.uint32(0))
+
+    def update(
+        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+    ) -> tuple[State, Metrics]:
+        budget_key, sample_key = jax.random.split(key)
+        drawn = plan.draw(budget_key, problem, params)
+        asked = jnp.repeat(drawn, plan.group, 0)
+        seen = masked(problem, params["mask"])
+        tokens, costs = decode.sample(state.policy, seen, asked, sample_key)
+        quality, _ = evaluate(problem, tokens)
+        reward = rewards(problem, tokens, quality, costs, asked, params["reward"], params["cost_weight"])
+
+        grouped = reward.reshape(len(drawn), plan.group)
+        place = (budget_weights(state.policy, problem, drawn) / spec.num_costs, budget_position(problem, drawn))
+        advantage, finite = baselines.advantages(state.memory, grouped, *place, params)
+        memory = baselines.remember(state.memory, grouped, *place, params)
+
+        samples = Samples(tokens, asked, advantage.ravel())
+        policy, optimiser, terms = descend(state.policy, state.optimiser, seen, samples, params, progress, plan.epochs)
+        counted = state.evaluations + jnp.uint32(len(asked))
+        metrics = {
+            "evaluations": counted.astype(jnp.float32),
+            "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
+            "nonfinite": jnp.sum(~finite).astype(jnp.float32),
+            "reward": jnp.mean(jnp.where(jnp.isfinite(reward), reward, 0.0)),
+            "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
+            **terms,
+        }
+        return State(policy, optimiser, memory, counted), metrics
+
+    def rebase(state: State, problem: Problem) -> State:
+        policy = plan.settle(state.policy, problem)
+        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory))
+
+    return Controller(
+        name=plan.name,
+        spec=spec,
+        settings=plan.settings,
+        default_params=lambda: dict(plan.defaults),
+        init=init,
+        update=update,
+        rebase=rebase,
+        artefact=lambda state, _: Artefact(state.policy, None),
+    )
+
+
+def masked(problem: Problem, mask: jax.Array) -> Problem:
+    """The problem itself where ``mask`` is above 0.5; otherwise with every edge that leads to an end open.
+
+    Without the mask an edge needs less than nothing, so that it stays open even where the budget is overspent.
+    """
+    always = jnp.where(problem.need < INFINITE, -INFINITE, INFINITE)
+    return dataclasses.replace(problem, need=jnp.where(mask > 0.5, problem.need, always))

@@ -1,0 +1,97 @@
+"""What a policy gradient follows: clipped ratios (Schulman et al., arXiv 1707.06347), entropy and their schedules."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from nagjax.controllers import Metrics, Params
+from nagjax.generator import decode
+from nagjax.generator.policy import Policy
+from nagjax.problem import Problem
+
+FARTHEST = 20.0
+"""Largest log of a ratio: beyond it float32 would soon be infinite."""
+
+
+def surrogate(log_prob: jax.Array, old: jax.Array, advantage: jax.Array, clip: jax.Array) -> jax.Array:
+    """Mean of advantage times ratio pi/pi_old, clipped; where the two policies agree its gradient is REINFORCE's.
+
+    Args:
+      log_prob: float32 ``[B]``, of whole architectures.
+      old: float32 ``[B]``, the same under the policy that drew them.
+      advantage: float32 ``[B]``.
+      clip: beyond ``1 - clip .. 1 + clip`` a sample that already moved the right way counts no more; 0 clips nothing.
+
+    >>> surrogate(jnp.log(jnp.array([2.0, 0.5])), jnp.zeros(2), jnp.array([1.0, -1.0]), jnp.array(0.25)).item()
+    0.25
+    """
+    ratio = jnp.exp(jnp.clip(log_prob - old, -FARTHEST, FARTHEST))
+    bounded = jnp.where(clip > 0, jnp.clip(ratio, 1 - clip, 1 + clip), ratio)
+    return jnp.mean(jnp.minimum(ratio * advantage, bounded * advantage))
+
+
+def entropy_weight(params: Params, progress: jax.Array) -> jax.Array:
+    """From ``entropy`` to ``final_entropy`` along progress ^ ``entropy_power``: 1 is linear, below 1 falls early."""
+    return params["entropy"] + (params["final_entropy"] - params["entropy"]) * progress ** params["entropy_power"]
+
+
+def learning_rate(params: Params, progress: jax.Array) -> jax.Array:
+    """From ``learning_rate`` to ``final_learning_rate`` along a cosine."""
+    first, last = params["learning_rate"], params["final_learning_rate"]
+    return last + (first - last) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+
+@flax.struct.dataclass
+class Samples:
+    """What a gradient is taken of: tokens int32 ``[B, T]``, budgets int32 ``[B, K]``, advantage float32 ``[B]``."""
+
+    tokens: jax.Array
+    budgets: jax.Array
+    advantage: jax.Array
+
+
+def descend(
+    policy: Policy, optimiser: Any, problem: Problem, samples: Samples, params: Params, progress: jax.Array, epochs: int
+) -> tuple[Policy, Any, Metrics]:
+    """Steps of Adam on the samples that ``policy`` drew.
+
+    Args:
+      policy: the generator.
+      optimiser: state of Adam.
+      problem: under whose mask the samples were drawn.
+      samples: what was drawn.
+      params: weights and rates.
+      progress: float32 in 0..1.
+      epochs: steps, static.
+
+    Returns:
+      policy, state of Adam, and ``entropy`` before the steps and ``drift``, mean absolute log ratio at the last step.
+    """
+    weight, rate = entropy_weight(params, progress), learning_rate(params, progress)
+
+    def epoch(carry: Any, number: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+        weights, optimiser, drawn_with = carry
+
+        def loss(weights: Any) -> tuple[jax.Array, decode.Scores]:
+            scores = decode.score(dataclasses.replace(policy, params=weights), problem, samples.tokens, samples.budgets)
+            # The first epoch's policy is the one that drew the samples.
+            old = jnp.where(number == 0, jax.lax.stop_gradient(scores.log_prob), drawn_with)
+            gain = surrogate(scores.log_prob, old, samples.advantage, params["clip"])
+            return -gain - weight * scores.entropy.mean(), scores
+
+        grads, scores = jax.grad(loss, has_aux=True)(weights)
+        drawn_with = jnp.where(number == 0, scores.log_prob, drawn_with)
+        updates, optimiser = optax.scale_by_adam().update(grads, optimiser)
+        weights = jax.tree.map(lambda leaf, step: leaf - rate * step, weights, updates)
+        return (weights, optimiser, drawn_with), (scores.entropy.mean(), jnp.abs(scores.log_prob - drawn_with).mean())
+
+    carry = (policy.params, optimiser, jnp.zeros(len(samples.tokens)))
+    (weights, optimiser, _), (entropy, drift) = jax.lax.scan(epoch, carry, jnp.arange(epochs))
+    terms = {"entropy": entropy[0], "drift": drift[-1]}
+    return dataclasses.replace(policy, params=weights), optimiser, terms

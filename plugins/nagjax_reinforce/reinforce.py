@@ -1,0 +1,58 @@
+"""The controller ``reinforce``: one policy for all budgets by policy gradient, without archive or imitation.
+
+The generator of Guo et al. (arXiv 2103.00219) trained by REINFORCE (Williams 1992, Machine Learning 8, 229-256) at
+budgets drawn anew in every update, with the mean of each budget's samples as baseline. Parameters choose among the
+rewards of MnasNet, TuNAS and dominance, the baselines, and PPO's clipping: see ``learner.DEFAULTS``. ``mnasnet_soft``
+prefers the same architecture under every budget (see ``rewards``); it is here to be compared with.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from nagjax.controllers import Controller
+from nagjax.generator.policy import budget_at, init_policy
+from nagjax.problem import Problem, Spec
+from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
+
+
+def make(
+    spec: Spec, hidden: int = 64, anchors: int = 32, budgets: int = 16, group: int = 8, epochs: int = 1
+) -> Controller:
+    """The controller.
+
+    Args:
+      spec: static shape of the problem.
+      hidden: width of the policy's LSTM.
+      anchors: number of anchor budgets a cost column.
+      budgets: N, budgets an update samples for.
+      group: G, architectures sampled for each of them; with one the baseline ``group`` leaves nothing to learn from.
+      epochs: steps on the same samples; more than one want ``clip`` at 0.2 or so.
+
+    Raises:
+      ValueError: if a size is below 1.
+    """
+    return make_controller(
+        spec,
+        Plan(
+            name="reinforce",
+            settings={
+                "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "epochs": epochs,
+            },
+            defaults=DEFAULTS,
+            group=group,
+            epochs=epochs,
+            begin=lambda key, _: init_policy(key, spec, hidden, anchors),
+            settle=lambda policy, _: policy,
+            draw=lambda key, problem, _: stratified(key, problem, budgets),
+        ),
+    )  # fmt: skip
+
+
+def stratified(key: jax.Array, problem: Problem, num: int) -> jax.Array:
+    """Budgets int32 ``[num, K]`` over the whole range, one in each ``num``-th of it on a logarithmic scale."""
+    noise_key, key = jax.random.split(key)
+    columns = jax.random.split(key, problem.spec.num_costs)
+    strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
+    return budget_at(problem, (strata + jax.random.uniform(noise_key, strata.shape)) / num)

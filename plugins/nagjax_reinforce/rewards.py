@@ -1,0 +1,136 @@
+"""One table of rewards R(a|B) for policy gradients; a traced index chooses a row, so a sweep compiles nothing.
+
+Index, name and formula, of quality Q, cost c and budget B; w is the weight of cost, 0.07 by default:
+
+- 0 ``mnasnet_soft``: Q (c/B)^-w (Tan et al., arXiv 1807.11626, as the authors of PNAG use it);
+- 1 ``mnasnet_hard``: Q where c <= B, Q (c/B)^-1 elsewhere (same paper);
+- 2 ``tunas``: Q - w |c/B - 1| (Bender et al., arXiv 2008.06120);
+- 3 ``dominance``: orders architectures by Deb's rule under B (Guo et al., arXiv 2103.00219): the problem's learned
+  evaluator, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere.
+
+``mnasnet_soft`` is blind to the budget by construction: it is B^w times (Q c^-w), so one architecture is the best under
+every budget, and advantages standardised for each budget lose even the factor. A generator conditioned on the budget
+learns from it nothing about the budget but what a mask forces. The other three prefer other architectures under other
+budgets.
+
+With several cost columns (c/B)^-w is a product over them, |c/B - 1| a sum, and the excess that of the worst one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from nagjax.generator.budget import anchor_weights
+from nagjax.predictors import evaluator
+from nagjax.problem import Problem, path_features
+
+Reward = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+
+
+def ratios(costs: jax.Array, budgets: jax.Array) -> jax.Array:
+    """c/B float32 ``[B, K]`` of ticks int32 ``[B, K]``; nothing is cheaper than a tick."""
+    return jnp.maximum(costs, 1).astype(jnp.float32) / jnp.maximum(budgets, 1).astype(jnp.float32)
+
+
+def mnasnet_soft(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """Q (c/B)^-w float32 ``[B]``; its best architecture is the same for every budget.
+
+    >>> mnasnet_soft(jnp.array([0.5]), jnp.array([[40]]), jnp.array([[10]]), jnp.array(0.5)).tolist()
+    [0.25]
+    """
+    return quality * jnp.prod(ratios(costs, budgets) ** -weight, -1)
+
+
+def mnasnet_hard(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """Q within the budget, Q (c/B)^-1 beyond it, float32 ``[B]``.
+
+    >>> [mnasnet_hard(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 20)]
+    [0.5, 0.25]
+    """
+    del weight
+    return quality / jnp.prod(jnp.maximum(ratios(costs, budgets), 1.0), -1)
+
+
+def tunas(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """Q - w |c/B - 1| float32 ``[B]``: cheaper than the budget costs as much as dearer.
+
+    >>> [tunas(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.25)).item() for c in (5, 15)]
+    [0.375, 0.375]
+    """
+    return quality - weight * jnp.sum(jnp.abs(ratios(costs, budgets) - 1.0), -1)
+
+
+def dominance(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """Q within the budget; beyond it minus the excess as a share of the budget, float32 ``[B]``.
+
+    >>> [dominance(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 15)]
+    [0.5, -0.5]
+    """
+    del weight
+    # What fits is decided on integers: a float32 ratio may round an excess of one tick away.
+    excess = (costs - budgets).astype(jnp.float32) / jnp.maximum(budgets, 1).astype(jnp.float32)
+    return jnp.where((costs <= budgets).all(-1), quality, -excess.max(-1))
+
+
+REWARDS: Mapping[str, Reward] = {
+    "mnasnet_soft": mnasnet_soft,
+    "mnasnet_hard": mnasnet_hard,
+    "tunas": tunas,
+    "dominance": dominance,
+}
+"""The rows of the table, in the order of their index."""
+
+
+def rewards(
+    problem: Problem,
+    tokens: jax.Array,
+    quality: jax.Array,
+    costs: jax.Array,
+    budgets: jax.Array,
+    index: jax.Array,
+    weight: jax.Array,
+) -> jax.Array:
+    """R(a|B) by one row of the table.
+
+    Args:
+      problem: its learned evaluator, if it has one, is the row ``dominance``.
+      tokens: int32 ``[B, T]``.
+      quality: float32 ``[B]``, the objective as a fraction; -inf where there is none.
+      costs: int32 ``[B, K]``, ticks.
+      budgets: int32 ``[B, K]``, ticks.
+      index: of the row, rounded.
+      weight: w, of cost, in ``mnasnet_soft`` and ``tunas``.
+
+    Returns:
+      float32 ``[B]``; -inf where there is no quality, NaN where the table has no such row.
+
+    Raises:
+      ValueError: if the problem has a learned evaluator and several cost columns.
+    """
+    rows = {name: row(quality, costs, budgets, weight) for name, row in REWARDS.items()}
+    if problem.evaluator is not None:
+        rows["dominance"] = _learned(problem, tokens, budgets)
+    return jnp.where(jnp.isfinite(quality), choose(jnp.stack(list(rows.values())), index), -jnp.inf)
+
+
+def choose(table: jax.Array, index: jax.Array) -> jax.Array:
+    """Row of a table ``[R, ...]`` at a traced index, rounded; NaN where it has no such row."""
+    row = jnp.round(index).astype(jnp.int32)
+    known = (row >= 0) & (row < len(table))
+    return jnp.where(known, table[jnp.clip(row, 0, len(table) - 1)], jnp.nan)
+
+
+def _learned(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> jax.Array:
+    """Scores of the learned evaluator, which have an arbitrary offset and scale for each budget."""
+    if problem.spec.num_costs != 1:
+        raise ValueError(
+            f"the learned evaluator knows one cost column, this problem has {problem.spec.num_costs} "
+            f"({', '.join(problem.spec.reduces)}); leave the evaluator out or make the problem with one column"
+        )
+    asked = budgets[:, 0].astype(jnp.float32) * problem.tick[0]
+    return evaluator.score(
+        problem.evaluator, path_features(problem, tokens), anchor_weights(asked, problem.evaluator.anchors)
+    )

@@ -1,0 +1,52 @@
+"""The controller ``reinforce_single``: a search for one budget, as architecture search was before generators.
+
+REINFORCE with an LSTM policy whose embedding of the budget is one constant (Zoph and Le, arXiv 1611.01578; with the
+rewards of MnasNet, arXiv 1807.11626, and TuNAS, arXiv 2008.06120). The budget is a parameter, so independent searches
+for many budgets are one ``vmap`` over ``params``: what the joint training of ``reinforce`` is compared with.
+
+It ends in a policy with a single anchor. Of the budget it knows only what is left of it at each decision. Asked for
+another budget than its own, the mask still keeps its answers within it, but it was not trained for that.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from nagjax.controllers import Controller
+from nagjax.generator.policy import init_policy
+from nagjax.problem import Problem, Spec
+from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
+
+
+def make(spec: Spec, hidden: int = 64, group: int = 128, epochs: int = 1) -> Controller:
+    """The controller; its parameter ``budget`` lies in 0..1 between the cheapest and the dearest architecture's cost.
+
+    Args:
+      spec: static shape of the problem; with several cost columns ``budget`` is the same share of each range.
+      hidden: width of the policy's LSTM.
+      group: architectures an update samples.
+      epochs: steps on the same samples; more than one want ``clip`` at 0.2 or so.
+
+    Raises:
+      ValueError: if a size is below 1.
+    """
+    return make_controller(
+        spec,
+        Plan(
+            name="reinforce_single",
+            settings={"hidden": hidden, "group": group, "epochs": epochs},
+            defaults={**DEFAULTS, "budget": 0.5},
+            group=group,
+            epochs=epochs,
+            begin=lambda key, _: init_policy(key, spec, hidden, 1),
+            settle=lambda policy, _: policy,
+            draw=lambda _, problem, params: share_of_range(problem, jnp.reshape(params["budget"], (1, 1))),
+        ),
+    )
+
+
+def share_of_range(problem: Problem, share: jax.Array) -> jax.Array:
+    """Budgets int32 ``[N, K]`` at shares ``[N, 1]`` of the way from the cheapest to the dearest, even in the unit."""
+    span = (problem.high - problem.low).astype(jnp.float32)[None]
+    return jnp.clip(problem.low[None] + (share * span).astype(jnp.int32), problem.low[None], problem.high[None])
