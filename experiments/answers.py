@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.benchmark import quality_is
 from experiments.front import POINTS, Point
 from nagjax.problem import Description
 
@@ -48,7 +49,7 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
         table.add_column(f"{name}, {unit}", justify="right")
     for name in corrected:
         table.add_column(f"raw sum, {units[name]}", justify="right")
-    table.add_column("predicted quality, %", justify="right")
+    table.add_column(f"{quality_is(description.quality_report)} quality, %", justify="right")
     table.add_column("found by")
     table.add_column("architecture", overflow="fold")
     for answer in answers:

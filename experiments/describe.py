@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import cli, run, runtime, settings, setup
+from experiments import cli, costs, run, runtime, settings, setup
 from experiments.description import (
     Facts,
     checkpoint_facts,
@@ -44,7 +44,7 @@ def job(values: flags.FlagValues) -> int:
 
 
 def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
-    if values.space or values.table:
+    if values.space or values.table or values.benchmark:
         raise ValueError("--checkpoint holds its own space and table: give it alone, or --space and --table without it")
     from nagjax.inference import load
 
@@ -55,10 +55,15 @@ def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list
 
 
 def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
+    if values.benchmark:
+        built = setup.build_problem(values)
+        facts = predictor_facts(built.description.quality_report)
+        sections = [("space", space_facts(built.space)), ("benchmark", facts)]
+        return sections + _problem(built.problem, built.description, budgets)
     space = setup.load_space(values)
     sections = [("space", space_facts(space))]
     if not values.table:
-        values["costs"].value = [name for name in values.costs if name != setup.LATENCY] or ["madds", "params"]
+        values["costs"].value = [name for name in values.costs if name != costs.LATENCY] or ["madds", "params"]
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
         facts, complete = table_facts(table, space)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmark import measured_text
 from experiments.report_data import compact, correction_facts, error_text
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
@@ -35,10 +36,11 @@ def space_facts(space: Space) -> Facts:
         ("name", space.identity),
         ("architectures", number(space.count())),
         ("trellis", f"{layers} layers, {nodes} nodes, {choices} choices"),
-        ("operators", f"{len(space.operators)}: {', '.join(f'{n} {kind}' for kind, n in operators.items())}"),
+        ("operators", f"{len(space.operators)}: {', '.join(f'{n} {kind}' for kind, n in operators.items()) or 'none'}"),
         ("priced 0 by the space", ", ".join(space.free) or "nothing"),
         ("features", str(len(space.feature_names))),
     ]
+    facts += [("narrowed", space.refinement)] if space.refinement else []
     return facts + [(f"decision: {kind}", _decision(group)) for kind, group in kinds.items()]
 
 
@@ -68,6 +70,8 @@ def table_facts(table: DeviceTable, space: Space) -> tuple[Facts, bool]:
 
 def predictor_facts(report: Mapping[str, Any]) -> Facts:
     """Where a predictor is from and what is known of its error."""
+    if "measured" in report:
+        return [("source", str(report["source"])), ("architectures", measured_text(report))]
     names = {"source": "source", "train": "records to train", "validation": "records held out"}
     facts = [(what, str(report[name])) for name, what in names.items() if name in report]
     return [*facts, ("error on held-out records", error_text(report))]

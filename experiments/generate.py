@@ -81,13 +81,15 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
     from rich.console import Console
 
     from experiments.answers import to_table
+    from experiments.benchmark import quality_is
     from experiments.report_data import error_text, warnings
 
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(to_table(answers, description))
     for warning in warnings(description):
         console.print(warning, highlight=False, markup=False)
-    console.print(f"Predicted quality; its error: {error_text(description.quality_report)}.", highlight=False)
+    report = description.quality_report
+    console.print(f"{quality_is(report).capitalize()} quality; its error: {error_text(report)}.", highlight=False)
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:

@@ -9,9 +9,10 @@ from absl import flags
 from experiments import settings
 from nagjax import plugins
 from nagjax.predictors.fit import errors, fit
+from nagjax.predictors.labels import UNITS
 from nagjax.predictors.predictor import FittedPredictor, predict
 from nagjax.predictors.readers import FORMATS, read_predictor
-from nagjax.predictors.records import UNITS, Records, read_records
+from nagjax.predictors.records import Records, read_records
 from nagjax.spaces.space import Space
 
 
@@ -25,8 +26,8 @@ def define_quality_flags(values: flags.FlagValues) -> None:
         "CSV or Parquet file of labelled architectures: a predictor is fitted to them, or --predictor tested on them.",
         flag_values=values,
     )
-    flags.DEFINE_string("text_column", "architecture", "Column of --records: architecture as text.", flag_values=values)
-    flags.DEFINE_string("quality_column", "quality", "Column of --records: quality.", flag_values=values)
+    flags.DEFINE_string("text_column", "architecture", "Column of the file: architecture as text.", flag_values=values)
+    flags.DEFINE_string("quality_column", "quality", "Column of the file: quality.", flag_values=values)
     flags.DEFINE_enum("quality_unit", "fraction", list(UNITS), "Unit of that column.", flag_values=values)
     flags.DEFINE_float(
         "duplicate_tolerance",
@@ -46,7 +47,8 @@ def load_quality(values: flags.FlagValues, space: Space) -> FittedPredictor:
     """
     if not values.predictor and not values.records:
         raise ValueError(
-            "nothing says how good an architecture is: give --records=FILE (labelled architectures) or --predictor=FILE"
+            "nothing says how good an architecture is: give --records=FILE (labelled architectures), --predictor=FILE, "
+            "or --benchmark=FILE (every architecture measured)"
         )
     records = _records(values, space) if values.records else None
     if records is not None and not values.predictor:

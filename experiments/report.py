@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments import plot, report_html
 from experiments.answers import to_points
+from experiments.benchmark import quality_is
 from experiments.front import (
     POINTS,
     Comparison,
@@ -61,7 +62,7 @@ def write_report(generator: Generator, options: Options, folder: Path) -> Report
     folder.mkdir(parents=True, exist_ok=True)
     write_front_csv(folder / "front.csv", distinct_front(report.best))
     write_front_csv(folder / "budgets.csv", report.table)
-    label, quality = f"{report.cost_label} budget, {report.unit}", f"predicted {report.quality_name}, %"
+    label, quality = f"{report.cost_label} budget, {report.unit}", f"{report.quality_is} {report.quality_name}, %"
     figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
     plot.save_png(figure, folder / "front.png")
     curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
@@ -109,6 +110,7 @@ def collect(generator: Generator, options: Options) -> Report:
         volume_reference=corner,
         curves=options.curves,
         flags=options.flags,
+        quality_is=quality_is(description.quality_report),
     )
 
 
@@ -142,7 +144,10 @@ def _tiles(
     info = description.costs[0]
     tiles = [
         (f"range of {cost_label(info.name)}", f"{best[0].budget:.3g} to {best[-1].budget:.3g} {info.unit}"),
-        ("predicted quality over it", f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f} %"),
+        (
+            f"{quality_is(description.quality_report)} quality over it",
+            f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f} %",
+        ),
     ]
     if "rmse_points" in description.quality_report:
         figure = f"± {description.quality_report['rmse_points']:.2f} points"

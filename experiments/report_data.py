@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.benchmark import measured_text
 from experiments.front import POINTS, Comparison, Point, Reference
 from nagjax.problem import CostInfo, Description
 
@@ -29,6 +30,7 @@ class Report:
       curves: training metrics: x and y by name.
       curves_label: what x is.
       flags: the flags of the run, one a line.
+      quality_is: ``"predicted"`` or ``"measured"``.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Report:
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = dataclasses.field(default_factory=dict)
     curves_label: str = "step"
     flags: str = ""
+    quality_is: str = "predicted"
 
     @property
     def cost_label(self) -> str:
@@ -63,12 +66,15 @@ class Report:
         """What stands below the plot."""
         return (
             f"Lines: the answer to each {self.cost_label} budget. Points, if any: a reference front at its "
-            f"{self.cost_label}. Quality is predicted, not measured."
+            f"{self.cost_label}. "
+            + ("Quality is measured." if self.quality_is == "measured" else "Quality is predicted, not measured.")
         )
 
     @property
     def error_note(self) -> str:
         """What the ± in the table means."""
+        if self.quality_is == "measured":
+            return "Quality is measured: each answer is a row of the benchmark."
         if self.error_points is None:
             return "Quality is predicted; the predictor's error is not known for this run."
         return f"± is the predictor's error on held-out records (root mean square, {self.error_points:.2f} points)."
@@ -77,7 +83,8 @@ class Report:
     def guarantee_note(self) -> str:
         """What keeping a budget means."""
         if all(point.guaranteed for point in self.table):
-            return "Every cost is within its budget by the device table, rounded up." + self.raw_note
+            source = "as measured" if self.quality_is == "measured" else "by the device table"
+            return f"Every cost is within its budget {source}, rounded up." + self.raw_note
         return "A cost that is not guaranteed is itself predicted."
 
     @property
@@ -120,6 +127,8 @@ def trust_facts(description: Description) -> list[tuple[str, str]]:
     """What is known of the predictor's error, and what the table leaves out."""
     report = description.quality_report
     facts = [("predictor", str(report.get("source", "not stated"))), ("error on held-out records", error_text(report))]
+    if "measured" in report:
+        facts = [("quality measured in", str(report["source"])), ("architectures", measured_text(report))]
     for info in description.costs:
         facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))
         facts.append((f"{info.name}: closed, not in the table", compact(info.closed)))
@@ -154,6 +163,8 @@ def error_text(report: Mapping[str, Any]) -> str:
     >>> error_text({"rmse_points": 0.312, "validation": 200, "kendall_tau": 0.9})
     '0.31 points (root mean square), Kendall tau 0.900, on 200 records'
     """
+    if "measured" in report:
+        return f"none, each is one of {report['measured']:,} measured in {report['source']}"
     if "rmse_points" not in report:
         return "not known: no held-out records were given"
     tau = f", Kendall tau {report['kendall_tau']:.3f}" if "kendall_tau" in report else ""

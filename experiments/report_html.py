@@ -77,7 +77,13 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 def _budgets(report: Report) -> str:
     unit, others = report.unit, report.other_costs
     sums = [f"raw sum, {unit}"] if report.shows_raw else []
-    head = [f"budget, {unit}", f"{report.cost_label}, {unit}", *sums, *others, f"predicted {report.quality_name}, %"]
+    head = [
+        f"budget, {unit}",
+        f"{report.cost_label}, {unit}",
+        *sums,
+        *others,
+        f"{report.quality_is} {report.quality_name}, %",
+    ]
     titles = "".join(f"<th class='number'>{escape(name)}</th>" for name in head)
     rows = "".join(_budget_row(point, report) for point in report.table)
     return (

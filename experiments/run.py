@@ -12,7 +12,19 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import cli, evaluator, report_data, run_folder, run_report, runtime, settings, setup, training
+from experiments import (
+    benchmark,
+    cli,
+    costs,
+    evaluator,
+    report_data,
+    run_folder,
+    run_report,
+    runtime,
+    settings,
+    setup,
+    training,
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -38,8 +50,8 @@ def job(values: flags.FlagValues) -> int:
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     print(f"{built.space.identity} on {info.device}: {info.name} {low:.4g} to {high:.4g} {info.unit}; writing {folder}")
-    for warning in report_data.warnings(built.description):
-        print(warning)
+    for line in [*benchmark.benchmark_lines(built.description), *report_data.warnings(built.description)]:
+        print(line)
     try:
         trainer.run(folder)
     except KeyboardInterrupt:
@@ -48,8 +60,9 @@ def job(values: flags.FlagValues) -> int:
     report = run_report.write(folder, request)
     for name, figures in report.comparisons.items():
         print(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
+    asked = "--budgets_ms" if info.name == costs.LATENCY else f"--budgets={info.name}"
     print(f"report: {folder / 'report.html'}\nask it: python -m experiments.generate --checkpoint={folder} "
-          f"--budgets_ms={settings.example_budgets(float(low), float(high))}")  # fmt: skip
+          f"{asked}={settings.example_budgets(float(low), float(high))}")  # fmt: skip
     return 0
 
 

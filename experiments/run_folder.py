@@ -22,16 +22,20 @@ RECORD, FLAGS = "run.json", "flags.txt"
 DECIDING = (
     "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
     "quality_unit", "duplicate_tolerance", "fit_seed", "controller", "controller_params", "controller_static", "steps",
-    "seed", "init_from",
+    "seed", "init_from", "decision_columns", "cost_columns",
 )  # fmt: skip
 """Flags that decide the result of training; the input files do so by their content."""
+
+ORDERED = ("costs", "decision_columns", "cost_columns")
+"""Those whose order decides too."""
 
 
 def decisive(values: flags.FlagValues) -> dict[str, Any]:
     """The values of the flags that decide the result; the order of pairs does not."""
     given = {name: values[name].value for name in DECIDING if name in values}
     return {
-        name: sorted(value) if isinstance(value, list) and name != "costs" else value for name, value in given.items()
+        name: sorted(value) if isinstance(value, list) and name not in ORDERED else value
+        for name, value in given.items()
     }
 
 

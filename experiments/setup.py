@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ import jax.numpy as jnp
 from absl import flags
 
 from experiments import settings
+from experiments.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
+from experiments.costs import LATENCY, benchmark_prices, load_prices
 from experiments.quality import define_quality_flags, load_quality
 from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
+from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.problem import Description, PredictedQuality, Problem, TabularQuality, make_problem
 from nagjax.spaces.space import Space
-
-LATENCY = "latency_ms"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,20 +32,21 @@ class Setup:
       space: the search space.
       problem, description: see ``nagjax.problem``.
       table: the device table; None where no cost column needs one.
-      quality: the predictor and what is known of its error.
+      quality: the predictor and what is known of its error; None where a benchmark is looked up.
     """
 
     space: Space
     problem: Problem
     description: Description
     table: DeviceTable | None
-    quality: FittedPredictor
+    quality: FittedPredictor | None
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``build_problem`` reads."""
     define_space_flags(values)
     define_quality_flags(values)
+    define_benchmark_flags(values)
     flags.DEFINE_multi_string(
         "where",
         [],
@@ -83,6 +84,9 @@ def build_problem(values: flags.FlagValues) -> Setup:
     Raises:
       ValueError: for anything that is wrong in flags or files.
     """
+    check_benchmark_flags(values)
+    if values.benchmark:
+        return _from_benchmark(values)
     space = load_space(values)
     where = settings.parse_pairs(values.where, "where", many=True)
     space.where(where)  # a condition that cannot hold is refused before large files are read
@@ -93,6 +97,20 @@ def build_problem(values: flags.FlagValues) -> Setup:
         space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
     )
     return Setup(space, problem, description, table, quality)
+
+
+def _from_benchmark(values: flags.FlagValues) -> Setup:
+    """Measured costs and qualities; a device table may price what was not measured.
+
+    Raises:
+      ValueError: as ``build_problem``, and if one cost would come from two sources.
+    """
+    found = load_benchmark(values, load_space(values) if values.space else None)
+    where = settings.parse_pairs(values.where, "where", many=True)
+    table = load_table(values, found.space) if values.table else None
+    prices = benchmark_prices(values, found, table)
+    problem, description = make_problem(found.space, prices, found.quality, where, values.pessimism, found.report)
+    return Setup(found.space, problem, description, table, None)
 
 
 def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable | None) -> tuple[Problem, Description]:
@@ -128,31 +146,6 @@ def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
     return read_table(settings.input_path(values, "table"), space.operators, name, own)
 
 
-def load_prices(
-    costs: Sequence[str], table: DeviceTable | None, space: Space, quantile: float | None = None
-) -> list[Prices]:
-    """Cost columns by name; the first is the one that reports plot.
-
-    Raises:
-      ValueError: if a name is not known, stands twice, or needs a table that is not given; or if there is nothing that
-        the quantile applies to.
-    """
-    names = [name.strip().removesuffix("_m") for name in costs]
-    known = (LATENCY, *ANALYTIC)
-    for name in names:
-        if name not in known:
-            raise ValueError(f"--costs: {name!r} is not a cost column{settings.nearest(name, known)}")
-        if name == LATENCY and table is None:
-            raise ValueError(f"--costs={LATENCY} needs a device table: give --table=FILE, or --costs=madds")
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"--costs={','.join(costs)}: name each cost column once; known: {', '.join(known)}")
-    if quantile is not None and LATENCY not in names:
-        raise ValueError(f"--cost_quantile={quantile:g} is of measured latencies: add {LATENCY} to --costs")
-    return [
-        price(table, space, LATENCY, quantile) if name == LATENCY and table else analytic(space, name) for name in names
-    ]
-
-
 def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:
     """``make(*arguments, **given)``, with an error that lists the settings where one is not known.
 
@@ -174,4 +167,8 @@ def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any
 
 def input_files(values: flags.FlagValues) -> list[Path]:
     """Paths of the input files that flags name, for the record of a run."""
-    return [settings.input_path(values, name) for name in ("table", "predictor", "records") if values[name].value]
+    return [
+        settings.input_path(values, name)
+        for name in ("table", "predictor", "records", "benchmark")
+        if values[name].value
+    ]

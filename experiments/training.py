@@ -120,6 +120,11 @@ def _warm_start(folder: str, controller: controllers.Controller, built: Setup) -
             f"--init_from={folder}: was trained on {written['name']} version {written['version']}, this run is on "
             f"{wanted.name} version {wanted.version}; start from a run on the same space"
         )
+    if plugins.load("spaces", written["name"])(**written["settings"]).decisions != wanted.decisions:
+        raise ValueError(
+            f"--init_from={folder}: was trained on decisions or choices other than those of {wanted.identity}, so its "
+            "tokens mean something else; start from a run with the same ones"
+        )
     state, _, _ = checkpoint.read_state(folder, controller, _template(controller, built))
     return controllers.rebase(controller, state, built.problem)
 

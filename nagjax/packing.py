@@ -15,14 +15,18 @@ from nagjax.pareto import Archive
 from nagjax.predictors.predictor import MLP, Predictor
 from nagjax.problem import CostInfo, Description, PredictedQuality, Problem, Spec, TabularQuality
 from nagjax.spaces.space import Space
+from nagjax.spaces.trie import refine
 
 LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick", "low", "high", "pessimism")
 """Fields of a problem that are arrays and travel as they are."""
 
 
-def pack(artefact: Artefact, problem: Problem) -> dict[str, Any]:
+def pack(artefact: Artefact, problem: Problem, space: Space) -> dict[str, Any]:
     """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind."""
     tree: dict[str, Any] = {"problem": {name: getattr(problem, name) for name in LEAVES}}
+    if space.refinement:
+        # Name and settings do not make this graph; its targets are the problem's.
+        tree["graph"] = {"valid": space.trellis.valid}
     if isinstance(problem.quality, PredictedQuality):
         predictor = problem.quality.predictor
         tree["quality"] = {"params": predictor.params, "known": predictor.known}
@@ -45,7 +49,12 @@ def describe(artefact: Artefact, problem: Problem, description: Description) -> 
         kind = {"kind": "predicted", "hidden": list(quality.predictor.module.features)}
     network = {"hidden": policy.network.hidden, "num_anchors": policy.network.num_anchors} if policy else None
     return {
-        "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
+        "space": {
+            "name": space.name,
+            "version": space.version,
+            "settings": dict(space.settings),
+            **({"refinement": space.refinement} if space.refinement else {}),
+        },
         "spec": dataclasses.asdict(problem.spec),
         "costs": [dataclasses.asdict(info) for info in description.costs],
         "ranges": description.ranges.tolist(),
@@ -59,6 +68,9 @@ def describe(artefact: Artefact, problem: Problem, description: Description) -> 
 def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> tuple[Artefact, Problem, Description]:
     """The inverse of ``pack`` and ``describe``, for the space that ``config`` names."""
     spec = Spec(**_tuples(config["spec"]))
+    if "graph" in tree:
+        target, valid = np.asarray(tree["problem"]["target"]), np.asarray(tree["graph"]["valid"])
+        space = refine(space, target, valid, config["space"]["refinement"])
     arrays = {name: jnp.asarray(tree["problem"][name]) for name in LEAVES}
     problem = Problem(**arrays, quality=_quality(config["quality"], tree["quality"]), evaluator=None, spec=spec)
     policy = None

@@ -374,11 +374,12 @@ def tabular_quality(space: Space, tokens: np.ndarray, values: np.ndarray) -> Tab
     """
     graph = space.trellis
     totals = tl.count(graph.target, graph.valid)
-    ahead = np.array([[totals[t + 1][s] for s in graph.target[t].ravel()] for t in range(graph.shape[0])], np.int64)
-    through = np.where(graph.valid, ahead.reshape(graph.shape), 0)
-    offset = np.cumsum(through, -1) - through
+    offset = np.zeros(graph.shape, np.int32)
+    for t in range(graph.shape[0]):
+        through = np.where(graph.valid[t], np.array(totals[t + 1])[graph.target[t]], 0)
+        offset[t] = np.cumsum(through, -1) - through
     dense = np.full(totals[0][0], np.nan, np.float32)
     dense[space.path_values(tokens, offset).sum(-1)] = values
     if np.isnan(dense).any():
         raise ValueError(f"{int(np.isnan(dense).sum())} of {len(dense)} architectures of {space.name} have no quality")
-    return TabularQuality(jnp.asarray(offset, jnp.int32), jnp.asarray(graph.target), jnp.asarray(dense))
+    return TabularQuality(jnp.asarray(offset), jnp.asarray(graph.target), jnp.asarray(dense))

@@ -17,7 +17,7 @@ SPINE = (
     ("spaces",),
     ("devices", "predictors"),
     ("problem",),
-    ("pareto", "generator"),
+    ("pareto", "generator", "tabular"),
     ("findings",),
     ("controllers",),
     ("rounds", "answering", "packing"),

@@ -12,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nagjax import operators as ops
-from nagjax.spaces import mobilenet_v3, mobilenet_v3_small28, nas_bench_macro, ofa_mobilenet_v3
+from nagjax.spaces import mobilenet_v3, mobilenet_v3_small28, nas_bench_201, nas_bench_macro, ofa_mobilenet_v3, tabular
 from nagjax.spaces import trellis as tl
 
 MACRO, OFA, SMALL28 = nas_bench_macro.make(), ofa_mobilenet_v3.make(1.2), mobilenet_v3_small28.make()
-SPACES = pytest.mark.parametrize("space", [MACRO, OFA, SMALL28], ids=lambda space: space.name)
+NAS201 = nas_bench_201.make()
+COLUMNS = tabular.make({"kernel": [3, 5, 7], "width": [0.5, 1.0], "skip": [False, True], "block, kind": ["a,b", 'c"=']})
+SPACES = pytest.mark.parametrize(
+    "space", [MACRO, OFA, SMALL28, NAS201, COLUMNS], ids=lambda space: space.name
+)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -358,3 +362,77 @@ def test_operators_of_a_plan_are_those_of_the_path_and_connect(space, seed):
     numbers = np.random.default_rng(0).integers(1, 2**40, len(space.operators))
     assert space.operator_sum(tokens[None], numbers).tolist() == [int(numbers @ counts)]
     assert sum(counts) == len(chain)
+
+
+# NAS-Bench-201
+
+FIRST_201 = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+"""The architecture of index 0 in the published file."""
+
+
+def test_nas_bench_201_strings_are_read_and_written():
+    assert NAS201.parse(FIRST_201).tolist() == [4, 2, 1, 2, 1, 1]
+    assert NAS201.format(np.array([4, 2, 1, 2, 1, 1])) == FIRST_201
+    tokens = np.array(list(itertools.product(range(5), repeat=6)))
+    texts = {NAS201.format(row) for row in tokens}
+    assert len(texts) == NAS201.count() == 5**6 == 15625
+    assert all(NAS201.parse(NAS201.format(row)).tolist() == row.tolist() for row in tokens[::37])
+    assert NAS201.describe(np.array([4, 0, 1, 0, 0, 0])).splitlines() == [
+        "node 1: avg_pool_3x3 of node 0", "node 2: skip_connect of node 1", "node 3: nothing",
+    ]  # fmt: skip
+    left = NAS201.where({"operation": ["none", "nor_conv_3x3"], "node3.from2": "none"})
+    assert tl.count(NAS201.trellis.target, left)[0][0] == 2**5
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", ["is not of the form", "|nor_conv_3x3~0|+"]),
+        (FIRST_201 + "|", ["is not of the form"]),
+        (FIRST_201[:-1], ["is not of the form"]),
+        (FIRST_201.replace("+", "", 1), ["is not of the form"]),
+        (FIRST_201.replace("skip_connect~2", "skip_connect~3"), ["is not of the form"]),
+        (FIRST_201.replace("skip_connect~2", "skip_conect~2"), ["node3.from2", "'skip_connect'"]),
+    ],
+)
+def test_nas_bench_201_refuses_other_strings(text, says):
+    with refused(*says):
+        NAS201.parse(text)
+
+
+# Columns
+
+
+def test_columns_make_a_space():
+    assert COLUMNS.count() == 3 * 2 * 2 * 2
+    text = 'kernel=5,width=0.5,skip=true,"block, kind=a,b"'
+    assert COLUMNS.parse(text).tolist() == [1, 0, 1, 0]
+    assert COLUMNS.format(np.array([1, 0, 1, 0])) == text
+    assert COLUMNS.describe(np.array([2, 1, 0, 1])).splitlines()[0::3] == ["kernel: 7", 'block, kind: c"=']
+    assert tl.count(COLUMNS.trellis.target, COLUMNS.where({"kernel": [3, 7], "skip": True}))[0][0] == 2 * 2 * 2
+    again = tabular.make(**json.loads(json.dumps(COLUMNS.settings)))
+    assert again.decisions == COLUMNS.decisions
+    assert again.identity == COLUMNS.identity
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kernel=5", ["1 fields", "kernel, width"]),
+        ("kernel=5,skip=true,width=0.5,x", ["'skip=true' stands where width=choice"]),
+        ("kernel=4,width=0.5,skip=true,x", ["'4' is not a choice of kernel", "3, 5, 7"]),
+    ],
+)
+def test_columns_refuse_other_texts(text, says):
+    with refused(*says):
+        COLUMNS.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "says"),
+    [((), "--decision_columns"), ({"a": []}, "'a' has choices"), ({"a": [1, 1]}, "'a' has choices"),
+     ([("a", [1]), ("a", [2])], "'a' has choices")],
+)  # fmt: skip
+def test_columns_refuse_what_is_no_space(decisions, says):
+    with refused(says):
+        tabular.make(decisions)

@@ -1,7 +1,8 @@
 """Pricing: from a device table to one value an operator, and from those to integer edge costs.
 
-Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator is rounded up to ticks and edges
-add integers, so a reported cost is at least the sum of the values, and above it by less than a tick an operator.
+Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator, and what an edge costs of its
+own, is rounded up to ticks, and edges add integers. So a reported cost is at least the sum of the values, and above it
+by less than a tick an operator.
 
 A table's correction is applied here and nowhere else: its scale (with headroom, where that is asked for) multiplies
 every operator, its offset lies on the edges of the first decision, of which every path takes one. So masks, archives
@@ -52,6 +53,8 @@ class Prices:
       quantile: the share of networks that offset and scale leave headroom for; None where they leave none.
       validation: what measured networks say of the corrected sum, one line; empty where there are none.
       doubts: why the costs should not be trusted, sentences.
+      edges: float64 ``[T, S, C]`` in ``unit``, what an edge costs beside its operators; None where nothing does. On a
+        prefix trie the last edges of ``nagjax.spaces.trie.last_edges`` make any measured cost exact.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Prices:
     quantile: float | None = None
     validation: str = ""
     doubts: tuple[str, ...] = ()
+    edges: np.ndarray | None = None
 
 
 def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: float | None = None) -> Prices:
@@ -133,6 +137,8 @@ def analytic(space: Space, name: str) -> Prices:
     """MAdds or parameters (``"madds"``, ``"params"``) in millions, from the operators' shapes."""
     if name not in ANALYTIC:
         raise ValueError(f"cost {name!r} is not computed from shapes; known: {', '.join(ANALYTIC)}")
+    if not space.operators:
+        raise ValueError(f"{space.identity} declares no operators, so {name} cannot be computed; give measured costs")
     function, unit = ANALYTIC[name]
     values = np.array([function(op) for op in space.operators], np.float64) / 1e6
     return Prices(f"{name}_m", unit, values, space.trellis.valid, device="analytic", source=f"{space.identity}:{name}")
@@ -169,15 +175,16 @@ def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.nd
         raise ValueError(f"cost {prices.name} has an offset of {prices.offset:g}, which means nothing for a maximum")
     index = space.trellis.operators
     fine = np.where(np.isfinite(prices.values), prices.values, 0.0)
-    combine = np.sum if prices.reduce == "sum" else np.max
-    rough = combine(np.append(fine, 0.0)[index], -1)
+    combine, join = (np.sum, np.add) if prices.reduce == "sum" else (np.max, np.maximum)
+    own = np.float64(0) if prices.edges is None else prices.edges
+    rough = join(combine(np.append(fine, 0.0)[index], -1), own)
     rough[0] += prices.offset
     top = tl.dearest(space.trellis.target, allowed, rough, prices.reduce)
     exponent = MAX_EXPONENT if top <= 0 else min(MAX_EXPONENT, math.floor(math.log2(tl.INFINITE / top)) + 1)
     while True:
         # Scaling by a power of two is exact, so the ceiling is the exact one.
         per_operator = np.append(np.ceil(np.ldexp(fine, exponent)), 0.0)
-        cost = combine(per_operator[index], -1)
+        cost = join(combine(per_operator[index], -1), np.ceil(np.ldexp(own, exponent)))
         cost[0] += np.ceil(np.ldexp(prices.offset, exponent))
         cost = np.where(allowed, cost, 0.0)
         if tl.dearest(space.trellis.target, allowed, cost, prices.reduce) < tl.INFINITE:

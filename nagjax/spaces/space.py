@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 
 from nagjax.operators import Operator
 from nagjax.spaces import trellis as tl
+
+LONGEST = 40
+"""Characters of a setting that stand in a space's identity as they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Space:
       operators: distinct operators, indexed by ``trellis.operators``.
       free: kinds of operator that cost nothing by declaration (identity).
       plan: the sizes from which a supernet is built (``nagjax.spaces.mobilenet_v3.Plan``); None where there is none.
+      refinement: what the trellis is, where it is not the one that name and settings make (a prefix trie of listed
+        architectures); a checkpoint then keeps the graph.
       feature_names: names of the path features, indexed by ``trellis.features``.
       parse_text: text to the choice of every decision (closed ones too); raises ValueError.
       format_tokens: canonical tokens to text; ``parse`` reads it back.
@@ -59,11 +65,12 @@ class Space:
     describe_tokens: Callable[[Sequence[int]], str]
     free: tuple[str, ...] = ("identity",)
     plan: Any = None
+    refinement: str = ""
 
     @property
     def identity(self) -> str:
-        """Name, settings and version in one word: ``"ofa_mobilenet_v3(width=1.2)/v1"``."""
-        settings = ",".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        """Name, settings and version in one word: ``"ofa_mobilenet_v3(width=1.2)/v1"``; long settings by their hash."""
+        settings = ",".join(f"{key}={_short(value)}" for key, value in sorted(self.settings.items()))
         return f"{self.name}({settings})/v{self.version}"
 
     def parse(self, text: str) -> np.ndarray:
@@ -102,7 +109,8 @@ class Space:
         _, fine = tl.walk(self.trellis.target, self.trellis.valid, tokens)
         if not fine.all():
             row = int(np.argmin(fine))
-            raise ValueError(f"row {row} is not an architecture of {self.name}: {tokens[row].tolist()}")
+            what = f"{self.name} ({self.refinement})" if self.refinement else self.name
+            raise ValueError(f"row {row} is not an architecture of {what}: {tokens[row].tolist()}")
 
     def count(self) -> int:
         """Exact number of distinct architectures."""
@@ -144,6 +152,11 @@ class Space:
         for key, value in conditions.items():
             _restrict(choice_mask, self.decisions, key, value)
         return self.trellis.valid & (choice_mask[:, None, :] | ~self.trellis.open[:, :, None])
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"#{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, value: Any) -> None:

@@ -172,11 +172,12 @@ def refine(
 
 def count(target: np.ndarray, valid: np.ndarray) -> list[list[int]]:
     """Exact number of completions from each node, as Python integers ``[T + 1][S]`` (backward counting recursion)."""
-    num_layers, num_nodes, _ = valid.shape
-    totals = [[1] * num_nodes]
-    for t in reversed(range(num_layers)):
-        ahead = totals[0]
-        totals.insert(0, [sum(ahead[target[t, s, c]] for c in np.flatnonzero(valid[t, s])) for s in range(num_nodes)])
+    # Arrays of Python integers: a space may hold more architectures than an int64 does.
+    ahead = np.ones(valid.shape[1], object)
+    totals = [ahead.tolist()]
+    for t in reversed(range(valid.shape[0])):
+        ahead = np.where(valid[t], ahead[target[t]], 0).sum(-1)
+        totals.insert(0, ahead.tolist())
     return totals
 
 
@@ -188,7 +189,7 @@ def sample_uniform(target: np.ndarray, valid: np.ndarray, rng: np.random.Generat
     tokens = np.zeros((num, valid.shape[0]), np.int32)
     nodes = np.zeros(num, np.int64)
     for t in range(valid.shape[0]):
-        share = np.array([_shares(totals, target, valid, t, s) for s in range(valid.shape[1])])
+        share = _shares(totals[t], totals[t + 1], target[t], valid[t])
         cumulative = np.cumsum(share, -1)[nodes]
         drawn = (rng.random(num)[:, None] * cumulative[:, -1:] >= cumulative).sum(-1)
         # Rounding of the cumulative sum could pass the last valid choice: stay on a choice that has completions.
@@ -197,10 +198,11 @@ def sample_uniform(target: np.ndarray, valid: np.ndarray, rng: np.random.Generat
     return tokens
 
 
-def _shares(totals: list[list[int]], target: np.ndarray, valid: np.ndarray, t: int, s: int) -> list[float]:
-    here = totals[t][s]
-    num = valid.shape[2]
-    return [totals[t + 1][target[t, s, c]] / here if here and valid[t, s, c] else 0.0 for c in range(num)]
+def _shares(here: list[int], ahead: list[int], target: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Share of a node's completions that each of its edges leads to, float64 ``[S, C]``."""
+    whole = np.maximum(np.array(here, object), 1)[:, None]
+    shares: np.ndarray = np.where(valid, np.array(ahead, object)[target], 0) / whole
+    return shares.astype(np.float64)
 
 
 def _last_choice(share: np.ndarray) -> np.ndarray:

@@ -1,0 +1,116 @@
+"""The prefix trie: a space narrowed to listed architectures, with a graph whose node is the whole prefix.
+
+An edge of the last decision then belongs to one architecture, so any cost, a measured latency too, is a value on it:
+cost to go, mask and counts are exact for costs that are no sum over operators. Decisions, tokens and text stay those of
+the space.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
+
+MAX_EDGES = 2**25
+"""Padded edges of the largest trie: about 1.5 GiB with all that a problem keeps of an edge."""
+
+
+def narrow(space: Space, tokens: np.ndarray) -> Space:
+    """The space of the listed architectures alone, on their prefix trie.
+
+    Args:
+      space: the space.
+      tokens: int ``[N, T]``, canonical, in any order; repeats count once.
+
+    Returns:
+      The space with another trellis; its ``refinement`` tells the size.
+
+    Raises:
+      ValueError: if there are no tokens, they are not of the space, or the trie is too large.
+    """
+    if not len(tokens):
+        raise ValueError(f"no architecture of {space.identity} is listed; at least one is needed")
+    space.check(tokens)
+    rows = tokens[np.lexsort(tokens.T[::-1])]
+    # In lexicographic order a prefix of length t + 1 is new where one of its tokens differs from the row before.
+    new = np.logical_or.accumulate(rows[1:] != rows[:-1], axis=1)
+    distinct = np.append(True, new[:, -1])
+    rows, new = rows[distinct], new[distinct[1:]]
+    nodes = np.zeros(rows.shape, np.int32)
+    nodes[1:, 1:] = np.cumsum(new[:, :-1], axis=0)
+    shape = (rows.shape[1], int(nodes[-1, -1]) + 1, space.trellis.shape[2])
+    _refuse_large(space, len(rows), shape)
+    target, valid = np.zeros(shape, np.int32), np.zeros(shape, bool)
+    for t in range(shape[0]):
+        valid[t, nodes[:, t], rows[:, t]] = True
+        if t + 1 < shape[0]:
+            target[t, nodes[:, t], rows[:, t]] = nodes[:, t + 1]
+    return refine(space, target, valid, f"prefix trie of {len(rows):,} architectures")
+
+
+def refine(space: Space, target: np.ndarray, valid: np.ndarray, what: str) -> Space:
+    """The space on another graph of the same decisions, some of whose paths may be missing.
+
+    Args:
+      space: the space; operators, features and open decisions of a node are those of its node on the same path.
+      target: int32 ``[T, S, C]``.
+      valid: bool ``[T, S, C]``.
+      what: names the graph; its size is added, unless it stands there already.
+
+    Raises:
+      ValueError: if the graph has a path that the space has not.
+    """
+    base = space.trellis
+    layers, nodes, choices = valid.shape
+    if (layers, choices) != (base.shape[0], base.shape[2]):
+        raise ValueError(f"a graph of shape {list(valid.shape)} does not refine {space.identity}, {list(base.shape)}")
+    origin = np.zeros((layers, nodes), np.int32)
+    for t in range(layers - 1):
+        s, c = np.nonzero(valid[t])
+        origin[t + 1, target[t, s, c]] = base.target[t, origin[t, s], c]
+    row = np.arange(layers)[:, None]
+    if (valid & ~base.valid[row, origin]).any():
+        t, s, c = np.argwhere(valid & ~base.valid[row, origin])[0]
+        raise ValueError(f"the graph allows choice {c} at node {s} of {space.decisions[t].name}; {space.identity} not")
+    graph = tl.Trellis(
+        target,
+        valid,
+        base.open[row, origin] & valid.any(-1),
+        base.operators[row, origin],
+        base.features[row, origin],
+    )
+    size = f"{layers} layers x {nodes:,} nodes x {choices} choices, {graph.nbytes / 2**20:.1f} MiB"
+    return dataclasses.replace(space, trellis=graph, refinement=what if size in what else f"{what}: {size}")
+
+
+def last_edges(space: Space, tokens: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values ``[N]`` of architectures int ``[N, T]`` as values float64 ``[T, S, C]`` on their last edges.
+
+    Raises:
+      ValueError: if two architectures share a last edge: the space is not on a prefix trie.
+    """
+    graph = space.trellis
+    nodes, _ = tl.walk(graph.target, graph.valid, tokens)
+    edge = nodes[:, -1].astype(np.int64) * graph.shape[2] + tokens[:, -1]
+    if len(np.unique(edge)) < len(edge):
+        raise ValueError(f"architectures of {space.identity} share a last edge; narrow the space to them first")
+    out = np.zeros(graph.shape)
+    out[-1].reshape(-1)[edge] = values
+    return out
+
+
+def _refuse_large(space: Space, num: int, shape: tuple[int, int, int]) -> None:
+    layers, nodes, choices = shape
+    size = layers * nodes * choices
+    if size <= MAX_EDGES:
+        return
+    widest = max(space.decisions, key=lambda decision: len(decision.choices))
+    raise ValueError(
+        f"the prefix trie of {num:,} architectures of {space.identity} has {layers} layers x {nodes:,} nodes x "
+        f"{choices:,} choices = {size:,} edges, above the {MAX_EDGES:,} that fit into memory: leave out rows or "
+        f"decisions; {widest.name!r} has the most choices, {len(widest.choices):,} (put it last, or drop it if it is "
+        "no decision)"
+    )
