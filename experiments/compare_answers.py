@@ -12,7 +12,7 @@ from experiments.compare_case import Case
 from nagjax.answering import BEAMS, DRAWS, jit_candidates
 from nagjax.controllers import Artefact
 from nagjax.inference import Generator
-from nagjax.pareto import best_within
+from nagjax.pareto import Archive, best_within
 
 DECODES = {
     "greedy": "one pass of the policy for each budget; nothing is looked up or evaluated",
@@ -34,7 +34,7 @@ def answers(found: Artefact, case: Case, decode: str, seed: int = 0) -> Answers 
     if decode == "greedy":
         return _greedy(found, case) if found.policy is not None else None
     if decode == "archive":
-        return _archive(found, case) if found.archive is not None else None
+        return _archive(found.archive, case) if found.archive is not None else None
     return _best(found, case, seed)
 
 
@@ -44,9 +44,9 @@ def _greedy(found: Artefact, case: Case) -> Answers:
     return Answers(np.asarray(one.tokens)[:, 0])
 
 
-def _archive(found: Artefact, case: Case) -> Answers:
-    row, quality = jax.jit(best_within)(found.archive, jnp.asarray(case.budgets))
-    tokens = np.asarray(found.archive.tokens)[np.asarray(row)]
+def _archive(archive: Archive, case: Case) -> Answers:
+    row, quality = jax.jit(best_within)(archive, jnp.asarray(case.budgets))
+    tokens = np.asarray(archive.tokens)[np.asarray(row)]
     held = np.isfinite(np.asarray(quality))[:, None]
     return Answers(np.where(held, tokens, case.cheapest[None]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -70,10 +71,10 @@ def _do(task: Task, case: Case, runner: Runner, results: Results) -> list[Row]:
 def _judged(case: Case, reading: Reading) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """True cost (first column) and quality ``[B]`` of answers, and whether each keeps its budget."""
     quality, costs = truth(case.judge, reading.answers.tokens)
-    return costs[:, 0].astype(np.float64), quality, (costs <= case.budgets).all(-1)
+    return costs[:, 0].astype(np.float64), quality, np.all(costs <= case.budgets, axis=-1)
 
 
-def _row(task: Task, case: Case, reading: Reading, figures: Mapping[str, float], made: tuple[str, str, str]) -> Row:
+def _row(task: Task, case: Case, reading: Reading, figures: Mapping[str, Any], made: tuple[str, str, str]) -> Row:
     return Row(
         *task.key, reading.decode, reading.final, reading.evaluations, case.labels, reading.updates,
         reading.over_budget, round(reading.seconds, 4), round(reading.compile_seconds, 4), **figures,
@@ -91,7 +92,7 @@ def _add_rivals(case: Case, seed: int, results: Results) -> None:
         cheapest, costs = truth(case.judge, case.cheapest[None])
         bottom = (float(costs[0, 0]), float(cheapest[0]))
         served, value = serve(cost.astype(np.float64), quality, case.yardstick.budgets, bottom)
-        figures = measure(case.yardstick, served, value, served <= case.yardstick.budgets, None)
+        figures: Mapping[str, Any] = measure(case.yardstick, served, value, served <= case.yardstick.budgets, None)
         commit, machine, date = _made()
         row = Row(
             *key, RIVAL, True, 0, case.labels, 0, 0, 0.0, 0.0, **figures, settings=RIVAL_SETTINGS,
