@@ -34,8 +34,8 @@ FIGURES = (
     ),
     ("infeasible", "answers over their budget; they count as quality 0"),
     ("distinct", "different architectures among the answers"),
-    ("evaluations", "calls of the quality function, repeats included, where the run ended"),
-    ("labels", "that a predictor was fitted to; counted beside the evaluations and, in the plots, on top of them"),
+    ("evaluations", "calls of the quality function, repeats included, where the run ended; a limit is of these"),
+    ("labels", "that a predictor was fitted to; spent beside the evaluations and, in the plots, added to them"),
     ("seconds", "wall time without compilation and without looking at the run"),
     ("difference", "to the base, seed by seed, in the figure that decides; 95 % interval by bootstrap over seeds"),
 )

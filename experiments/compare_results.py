@@ -71,7 +71,7 @@ class Results:
             writer.writerows([field_text(getattr(row, name)) for name in COLUMNS] for row in rows)
             file.flush()
             os.fsync(file.fileno())
-        self.rows = complete([*self.rows, *rows])
+        self.rows = [*self.rows, *rows]
         self._by_key |= {row.key: row for row in rows}
 
     def save_answers(self, key: Key, decode: str, cost: np.ndarray, quality: np.ndarray) -> None:

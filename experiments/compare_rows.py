@@ -100,8 +100,8 @@ def complete(rows: Iterable[Row]) -> list[Row]:
     done: dict[Key, list[Row]] = {}
     for row in rows:
         before = held.get(row.key, [])
-        # A row that goes back in updates begins the run anew.
-        again = before and (row.updates < before[-1].updates or (before[-1].final and not row.final))
+        # A reading that is there already, or an earlier one, begins the run anew.
+        again = any(old.decode == row.decode and old.updates >= row.updates for old in before)
         held[row.key] = [row] if again else [*before, row]
         if row.final:
             done[row.key] = held[row.key]

@@ -21,6 +21,7 @@ from experiments.compare_rows import NO_LIMIT, Row, complete, read_rows
 from experiments.compare_run import Reading
 from experiments.compare_tasks import EVALUATIONS, Contender, Limit, Task
 from nagjax import plugins, testing
+from nagjax.predictors.records import Records, write_records
 
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 
@@ -147,6 +148,29 @@ def test_unknown_problems_are_refused(entries, says):
     with pytest.raises(ValueError, match="problems") as error:
         check_names(entries)
     assert says in str(error.value)
+
+
+def test_a_flagfile_of_the_main_job_is_a_problem(tmp_path):
+    space = plugins.load("spaces", "nas_bench_macro")()
+    rng = np.random.default_rng(0)
+    tokens = np.unique(space.sample(rng, 40), axis=0)
+    quality = 0.5 + 0.02 * (tokens > 0).sum(1) + rng.normal(0, 0.005, len(tokens))
+    write_records(Records(tokens, quality), space, tmp_path / "records.csv")
+    (tmp_path / "front.csv").write_text("madds,accuracy\n20,60\n60,90\n", encoding="utf-8")
+    lines = [
+        "--space=nas_bench_macro", "--costs=madds", "--records=records.csv", "--reference_front=front.csv",
+        "--reference_cost_column=madds", "--reference_quality_column=accuracy",
+        "--reference_quality_unit=error_percent",
+    ]  # fmt: skip
+    (tmp_path / "mine.flags").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = build(f"mine={tmp_path / 'mine.flags'}", str(tmp_path), 0, 30)
+    assert (found.name, found.labels) == ("mine", len(tokens))
+    # All 3,969 architectures are enumerated: the oracle is of the predictor, and the front is a rival.
+    assert found.yardstick.oracle.shape == (30,)
+    assert list(found.rivals) == ["front.csv"]
+    info = found.description.costs[0]
+    middle = np.searchsorted(info.to_unit(found.budgets[:, 0].astype(np.int64)), [20, 60])
+    assert found.yardstick.reference[middle] == pytest.approx([0.4, 0.1])
 
 
 @pytest.mark.data
