@@ -19,6 +19,7 @@ COLUMNS = (
 )  # fmt: skip
 """Figures of the table: name, heading, digits; those that no line knows are left out."""
 
+OWN_CSS = "main { max-width: 1360px } .base td { font-weight: 600 } figure { max-width: 1080px }"
 PERCENT = ("infeasible",)
 OVERRUN = 1.1
 """A run that used more than this times its limit is said to have done so."""
@@ -37,6 +38,7 @@ FIGURES = (
     ("evaluations", "calls of the quality function, repeats included, where the run ended; a limit is of these"),
     ("labels", "that a predictor was fitted to; spent beside the evaluations and, in the plots, added to them"),
     ("seconds", "wall time without compilation and without looking at the run"),
+    ("compiling", "the longest of any seed: the first run compiles for all that have the same sizes, here or above"),
     ("difference", "to the base, seed by seed, in the figure that decides; 95 % interval by bootstrap over seeds"),
 )
 
@@ -92,7 +94,7 @@ def page(
     head = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(title)}</title><style>{CSS} .base td {{ font-weight: 600 }}</style></head>"
+        f"<title>{escape(title)}</title><style>{CSS}{OWN_CSS}</style></head>"
     )
     return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
 
@@ -124,34 +126,45 @@ def _chapter(chapter: Chapter) -> str:
         f"<h2>{escape(chapter.problem)}</h2>{facts_table(chapter.facts)}{tables}"
         f"<figure>{chapter.progress_svg}<figcaption>Runs under the limit of {where}, looked at on the way. Line: mean "
         "over seeds; band: their range. Dashed: what the problem itself brings.</figcaption></figure>"
-        f"<figure>{chapter.quality_svg}<figcaption>Answers to every budget at the end of the same runs."
-        "</figcaption></figure>"
+        f"<figure>{chapter.quality_svg}<figcaption>Answers to every budget at the end of the same runs; "
+        "dotted: the best there is, where it is known.</figcaption></figure>"
     )
 
 
 def _table(table: Section) -> str:
-    known = [column for column in COLUMNS if any(column[0] in line.spreads for line in table.lines)]
-    heads = "".join(f"<th class='number'>{title}</th>" for _, title, _ in known)
-    rows = "".join(_row(line, table, known) for line in table.lines)
+    known = sorted(_columns(table), key=lambda column: column[0] != table.metric)
+    first, others = known[0], known[1:]
+    heads = "".join(f"<th class='number'>{title}</th>" for _, title, _ in others)
+    rows = "".join(_row(line, table, first, others) for line in table.lines)
     which = "less" if SMALLER[table.metric] else "more"
     return (
         f"<h3>{escape(table.problem)}, limit {escape(limit_text(table.limit))}</h3><div class='wide'><table>"
-        f"<thead><tr><th>controller, answers</th><th class='number'>seeds</th>{heads}"
-        f"<th class='number'>difference</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<thead><tr><th>controller, answers</th><th class='number'>seeds</th><th class='number'>{first[1]}</th>"
+        f"<th class='number'>difference</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         f"<p class='note'>Mean ± standard deviation over seeds. The {table.metric} decides: {which} is better. "
         f"Differences are to {escape(side_text(table.base))}.{_overruns(table)}</p>"
     )
 
 
-def _row(line: Line, table: Section, columns: Sequence[tuple[str, str, int]]) -> str:
-    cells = "".join(
-        f"<td class='number'>{_spread(line.spreads.get(name), name, digits)}</td>" for name, _, digits in columns
-    )
+def _columns(table: Section) -> list[tuple[str, str, int]]:
+    """What somebody knows, without labels where nobody has any."""
+    found = []
+    for column in COLUMNS:
+        means = [line.spreads[column[0]].mean for line in table.lines if column[0] in line.spreads]
+        if means and (column[0] != "labels" or any(means)):
+            found.append(column)
+    return found
+
+
+def _row(line: Line, table: Section, first: tuple[str, str, int], others: Sequence[tuple[str, str, int]]) -> str:
+    def cell(column: tuple[str, str, int]) -> str:
+        return f"<td class='number'>{_spread(line.spreads.get(column[0]), column[0], column[2])}</td>"
+
     seeds = max(one.count for one in line.spreads.values())
     mark = " class='base'" if line.side == table.base else ""
-    name = escape(side_text(line.side))
     return (
-        f"<tr{mark}><td>{name}</td><td class='number'>{seeds}</td>{cells}<td class='number'>{_versus(line)}</td></tr>"
+        f"<tr{mark}><td>{escape(side_text(line.side))}</td><td class='number'>{seeds}</td>{cell(first)}"
+        f"<td class='number'>{_versus(line)}</td>{''.join(map(cell, others))}</tr>"
     )
 
 

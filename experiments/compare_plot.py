@@ -34,18 +34,25 @@ def sides(rows: Sequence[Row]) -> list[Side]:
     return [side for side in found if side is not None]
 
 
-def quality_figure(rows: Sequence[Row], budgets: np.ndarray, answered: Answered, unit: str) -> Figure:
-    """Mean quality over seeds of the answer to each budget, and the range of seeds."""
+def quality_figure(
+    rows: Sequence[Row], budgets: np.ndarray, answered: Answered, unit: str, oracle: np.ndarray | None
+) -> Figure:
+    """Mean quality over seeds of the answer to each budget, the range of seeds, and the oracle ``[B]`` if known."""
     figure, (axes,) = plot.new_figure(1, 8.4, 4.6)
+    if oracle is not None:
+        axes.plot(budgets, POINTS * oracle, ":", color=plot.INK, linewidth=1.2, label="oracle", drawstyle="steps-post")
     for number, side in enumerate(sides(rows)):
         runs = answered.get(side, ())
         if not runs:
             continue
         quality = POINTS * np.stack([one for _, one in runs])
         color, style = _look(rows, side, number)
-        axes.plot(budgets, quality.mean(0), style, color=color, linewidth=1.4, label=_name(side))
+        axes.plot(
+            budgets, quality.mean(0), style, color=color, linewidth=1.4, label=_name(side), drawstyle="steps-post"
+        )
         if len(runs) > 1:
-            axes.fill_between(budgets, quality.min(0), quality.max(0), color=color, alpha=0.12, linewidth=0)
+            low, high = quality.min(0), quality.max(0)
+            axes.fill_between(budgets, low, high, color=color, alpha=0.12, linewidth=0, step="post")
     axes.set_xlabel(f"budget, {unit}")
     axes.set_ylabel("quality, %")
     axes.legend(frameon=False, loc="lower right", fontsize=8)

@@ -57,7 +57,7 @@ def _chapter(results: Results, case: Case, tables: Sequence[Section]) -> Chapter
     rows = [row for row in results.rows if row.problem == case.name and row.limit in (limit, NO_LIMIT)]
     info = case.description.costs[0]
     budgets = info.to_unit(case.budgets[:, 0].astype("int64"))
-    figure = quality_figure(rows, budgets, _answered(results, rows), info.unit)
+    figure = quality_figure(rows, budgets, _answered(results, rows), info.unit, case.yardstick.oracle)
     svgs = (plot.svg(figure), plot.svg(progress_figure(rows)))
     return Chapter(case.name, _facts(case), tables, *svgs, limit)
 
