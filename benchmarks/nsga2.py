@@ -147,8 +147,12 @@ def run(
     seconds: float,
     settings: Settings = BEST,
     clock: Callable[[], float] = time.perf_counter,
+    evaluations: float = float("inf"),
 ) -> Found:
-    """NSGA-II for ``seconds`` by a clock, which starts after compilation."""
+    """NSGA-II for ``seconds`` by a clock, which starts after compilation.
+
+    The generation that reaches so many ``evaluations`` is the last one, if that is sooner.
+    """
     genome = genome_of(description.space, problem, settings.split)
     bounds = PymooProblem(n_var=len(genome.high), n_obj=2, xl=0, xu=genome.high, vtype=int)
     algorithm = _algorithm(settings, len(genome.high))
@@ -156,8 +160,9 @@ def run(
     padded = np.zeros((settings.population, problem.spec.num_layers), np.int32)
     seen = [_cheapest(problem)]
     np.asarray(_evaluate(problem, padded)[0])
+    counted = 1
     start = clock()
-    while clock() - start < seconds:
+    while clock() - start < seconds and counted < evaluations:
         children = algorithm.ask()
         num = len(children)
         padded[:num] = genome.decode(children.get("X"))
@@ -166,6 +171,7 @@ def run(
         algorithm.evaluator.n_eval += num
         algorithm.tell(infills=children)
         seen.append((tokens.astype(np.int8), costs[:, 0], quality))
+        counted += num
     return _found(seen, clock() - start)
 
 

@@ -22,7 +22,7 @@ def front_figure(
     best: Sequence[Point], greedy: Sequence[Point], reference: Reference | None, budget_label: str, quality_label: str
 ) -> Figure:
     """Quality against budget: what the generator answers, greedily and at best; the reference front at its costs."""
-    figure, (axes,) = _figure(1, 8.4, 4.8)
+    figure, (axes,) = new_figure(1, 8.4, 4.8)
     if reference is not None:
         axes.plot(reference.cost, POINTS * reference.quality, ".", color=REFERENCE, markersize=5, label=reference.name)
     _steps(axes, greedy, GREEDY, "greedy (one pass of the policy)", 1.2)
@@ -37,7 +37,7 @@ def front_figure(
 
 def curves_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_label: str) -> Figure:
     """Training curves side by side: for each name its x and y values."""
-    figure, panels = _figure(len(curves), 3.4 * max(len(curves), 1), 2.6)
+    figure, panels = new_figure(len(curves), 3.4 * max(len(curves), 1), 2.6)
     for axes, (name, (x, y)) in zip(panels, curves.items(), strict=True):
         axes.plot(x, y, color=BEST, linewidth=1.2)
         axes.set_title(name, fontsize=10, loc="left")
@@ -47,7 +47,7 @@ def curves_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
 
 def scatter_figure(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], y_label: str) -> Figure:
     """Panels side by side: x ``[N]`` against several measurements y ``[N, seeds]`` of each, and their mean."""
-    figure, axes = _figure(len(panels), 4.4 * max(len(panels), 1), 4.2)
+    figure, axes = new_figure(len(panels), 4.4 * max(len(panels), 1), 4.2)
     for panel, (x_label, (x, y)) in zip(axes, panels.items(), strict=True):
         panel.vlines(x, y.min(1), y.max(1), color=REFERENCE, linewidth=1.0)
         panel.plot(x, y.mean(1), "o", color=BEST, markersize=5)
@@ -73,13 +73,14 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _figure(panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def new_figure(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """An empty figure of ``count`` panels side by side, width and height in inches, in the style of all of ours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    row = figure.subplots(1, max(panels, 1), squeeze=False)[0]
+    row = figure.subplots(1, max(count, 1), squeeze=False)[0]
     for axes in row:
         axes.grid(visible=True, color="#e4e7eb", linewidth=0.7)
         axes.set_axisbelow(True)

@@ -139,3 +139,60 @@ def test_the_committed_study_is_what_its_networks_say():
         ties = [np.count_nonzero(sign) for sign in signs]
         assert result[name] == pytest.approx(np.sum(signs[0] * signs[1]) / np.sqrt(ties[0] * ties[1]))
     assert result["standalone_networks"] == len(alone)
+
+
+def study_rows():
+    """Rows of a study, by hand: two seeds of two limits."""
+    from experiments.compare_rows import NO_LIMIT, Row
+
+    def row(problem, contender, decode, seed, regret, limit="2000"):
+        figures = (True, 2001, 0, 1, 0, 1.0, 1.0, regret, regret, 0.0, 0.0, 0.0, 0.0, 1.0)
+        return Row(problem, contender, seed, limit, decode, *figures, "{}", "hash", "commit", "machine", "2026-01-01")
+
+    return [
+        row("macro", "nag", "greedy", 0, 0.01),
+        row("macro", "nag", "greedy", 1, 0.03),
+        row("macro", "nag", "greedy", 0, 9.0, "200"),
+        row("macro", "nag", "archive", 0, 9.0),
+        row("macro", "pymoo_nsga2", "archive", 0, 0.05),
+        row("macro_200", "best label", "reference", 0, 0.4, NO_LIMIT),
+    ]
+
+
+def test_macro_reads_its_keys_from_a_study():
+    from benchmarks import macro
+
+    found = macro.summary(study_rows())
+    assert list(found) == [
+        "seeds", "evaluations", "nag_mean_regret", "nag_regret_std", "nsga2_mean_regret", "infeasible",
+        "lookup_200_labels_regret", "nag_200_labels_regret",
+    ]  # fmt: skip
+    assert (found["seeds"], found["evaluations"], found["infeasible"]) == (2, 2001, 0.0)
+    assert found["nag_mean_regret"] == pytest.approx(0.02)
+    assert found["nag_regret_std"] == pytest.approx(np.sqrt(2e-4))
+    assert (found["nsga2_mean_regret"], found["lookup_200_labels_regret"]) == (0.05, 0.4)
+    assert found["nag_200_labels_regret"] is None
+    assert macro.summary([])["nag_mean_regret"] is None
+
+
+def test_a_comparison_counts_what_every_controller_has():
+    from benchmarks import compare_controllers
+
+    found = compare_controllers.summary(study_rows())
+    assert found == {"controllers": 2, "problems": 1, "seeds": 1}
+    assert compare_controllers.summary([]) == {"controllers": 0, "problems": 0, "seeds": 0}
+
+
+def test_nsga2_is_a_contender_at_a_limit_of_evaluations(small):
+    pytest.importorskip("pymoo")
+    from benchmarks import studies
+    from experiments.compare_case import make_case
+    from experiments.compare_tasks import EVALUATIONS, Contender, Limit, Task
+
+    _, _, problem, description = small
+    with jax.numpy_rank_promotion("allow"):
+        case = make_case("small", problem, description, 20)
+        task = Task("small", Contender(studies.NSGA2, studies.NSGA2), 0, Limit(EVALUATIONS, 100))
+        (reading,) = studies.nsga2(task, case)
+    assert 100 <= reading.evaluations < 111
+    assert reading.answers.tokens.shape == (20, problem.spec.num_layers)

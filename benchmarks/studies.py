@@ -1,0 +1,88 @@
+"""Comparisons as benchmarks run and read them: the job's own contenders, and pymoo's NSGA-II beside them.
+
+A study takes hours; its ``results.csv`` is committed, and a benchmark reads it and says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from benchmarks.jobs import ROOT
+from experiments import cli, compare, compare_study, settings
+from experiments.compare_answers import Answers
+from experiments.compare_case import Case
+from experiments.compare_metrics import best_within
+from experiments.compare_results import RESULTS, Results
+from experiments.compare_rows import Row
+from experiments.compare_run import Options, Reading, Trainer
+from experiments.compare_tasks import EVALUATIONS, Contender, Task, all_tasks, parse_contenders, parse_limits
+
+NSGA2 = "pymoo_nsga2"
+FLAGS = ROOT / "experiments" / "flags"
+
+
+def define_flags(folder: str) -> None:
+    """Add the flags of a benchmark that reads a study."""
+    flags.DEFINE_bool("run", False, "Run what is missing first (hours); without it, results are only read.")
+    flags.DEFINE_string("results", f"benchmarks/results/{folder}", "Folder of the study's results.csv.")
+
+
+def read(folder: Path) -> list[Row]:
+    """The rows of a study, and a line that says where they are from; none where nothing was run yet."""
+    rows = Results(folder).rows
+    if not rows:
+        print(f"{folder / RESULTS}: no results yet; run with --run", flush=True)
+        return []
+    commits, dates = sorted({row.commit for row in rows}), sorted({row.date for row in rows})
+    print(
+        f"{folder / RESULTS}: {len({row.key for row in rows})} runs of {dates[0]} to {dates[-1]}, commits "
+        f"{', '.join(commits)}; read, not run",
+        flush=True,
+    )
+    return rows
+
+
+def run(flagfile: Path, data_dir: Path, folder: Path, more: Sequence[str] = ()) -> None:
+    """Run what a study lacks: the contenders of a flagfile, and NSGA-II on the same problems, seeds and limits."""
+    values = cli.parse(compare.define_flags, [f"--flagfile={flagfile}", f"--data_dir={data_dir}", *more])
+    limits = parse_limits(values.evaluations, values.max_seconds)
+    contenders = parse_contenders(values.controllers, values.controller_static, values.controller_params, limits)
+    seeds = settings.parse_integers(values.seeds, "seeds")
+    how = [("decodes", values.decodes), ("checkpoints", values.checkpoints), ("chunk", values.chunk),
+           ("idle_updates", values.idle_updates)]  # fmt: skip
+    tasks = all_tasks(values.problems, [*contenders, Contender(NSGA2, NSGA2)], seeds, limits, how)
+    trainer = Trainer(Options(values.decodes, values.checkpoints, values.chunk, values.idle_updates))
+
+    def runner(task: Task, case: Case) -> list[Reading]:
+        return nsga2(task, case) if task.contender.name == NSGA2 else trainer(task, case)
+
+    compare_study.run_missing(tasks, compare.Cases(str(data_dir), values.budgets), runner, Results(folder))
+
+
+def nsga2(task: Task, case: Case) -> list[Reading]:
+    """NSGA-II at a limit; under few evaluations its population is a tenth of them, for ten generations."""
+    from benchmarks import nsga2 as pymoo
+
+    chosen, seconds, evaluations = pymoo.BEST, task.limit.value, float("inf")
+    if task.limit.unit == EVALUATIONS:
+        population = int(np.clip(task.limit.value // 10, 10, chosen.population))
+        chosen = dataclasses.replace(chosen, population=population)
+        seconds, evaluations = float("inf"), task.limit.value
+    found = pymoo.run(case.problem, case.description, task.seed, seconds, chosen, evaluations=evaluations)
+    row = best_within(found.costs.astype(np.float64), found.quality, case.yardstick.budgets)
+    figures = (found.evaluations, 0, found.wall_s, 0.0, 0)
+    return [Reading("archive", Answers(found.tokens[row]), *figures, final=True)]
+
+
+def mean_and_std(rows: Sequence[Row]) -> tuple[float | None, float | None]:
+    """Regret over seeds; None where there is no run, or one alone."""
+    values = [row.regret for row in rows]
+    return (
+        float(np.mean(values)) if values else None,
+        float(np.std(values, ddof=1)) if len(values) > 1 else None,
+    )

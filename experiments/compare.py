@@ -1,0 +1,149 @@
+"""The comparison: controllers x problems x seeds x limits, with equal evaluations or equal wall time.
+
+``python -m experiments.compare --flagfile=experiments/flags/compare_macro.flags --data_dir=DATA --out=runs/macro``
+
+Writes ``results.csv`` (a row a reading, appended run by run), ``table.csv`` and ``comparison.html``. ``--resume`` goes
+on after Ctrl-C or a crash, and takes more seeds, limits, controllers or problems; what is done is not run again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from experiments import cli, compare_problems, compare_report, compare_study, runtime, settings
+from experiments.compare_answers import DECODES
+from experiments.compare_case import Case
+from experiments.compare_results import RESULTS, Results
+from experiments.compare_run import Options, Trainer
+from experiments.compare_tasks import Contender, Limit, all_tasks, parse_contenders, parse_limits
+from experiments.run_folder import FLAGS, flagfile
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    known = ", ".join(compare_problems.NAMES)
+    flags.DEFINE_list("controllers", [], "Controllers by registered name, or label=name.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "controller_params", [], "A swept value, LABEL:key=value or LABEL@LIMIT:key=value; may be repeated.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_multi_string(
+        "controller_static", [], "A size, LABEL:key=value or LABEL@LIMIT:key=value; may be repeated.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list("problems", [], f"Problems: {known}, macro_N, or name=FLAGFILE.", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "Folder of the public data sets.", flag_values=values)
+    flags.DEFINE_list("seeds", ["0"], "Seeds.", flag_values=values)
+    flags.DEFINE_list("evaluations", [], "Limits in evaluations, such as 200,2000.", flag_values=values)
+    flags.DEFINE_list("max_seconds", [], "Limits in seconds after compilation, such as 60.", flag_values=values)
+    flags.DEFINE_list("decodes", ["greedy", "archive"], f"Ways of answering: {', '.join(DECODES)}.", flag_values=values)
+    flags.DEFINE_integer("budgets", 400, "Budgets that are answered.", lower_bound=2, flag_values=values)
+    flags.DEFINE_integer("checkpoints", 5, "Looks at a run, its end included.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "chunk", None, "Updates at a time; default 1 under evaluations, 25 under seconds.", lower_bound=1,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "idle_updates", 1000, "End a run after so many updates without a new evaluation.", lower_bound=1,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string("base", None, "Label that others are compared with; default the first.", flag_values=values)
+    flags.DEFINE_string("out", None, "Folder that is written.", flag_values=values)
+    flags.DEFINE_bool("resume", False, "Go on with the comparison in --out.", flag_values=values)
+    runtime.define_flags(values)
+
+
+class Cases:
+    """Problems of a comparison, each built once; the labels of ``macro_N`` are another problem for every seed."""
+
+    def __init__(self, data_dir: str, budgets: int) -> None:
+        self._data_dir, self._budgets = data_dir, budgets
+        self._held: dict[tuple[str, int], Case] = {}
+
+    def __call__(self, entry: str, seed: int) -> Case:
+        """The case of an entry of ``--problems``."""
+        key = (entry, seed if entry.startswith("macro_") else 0)
+        if key not in self._held:
+            self._held[key] = compare_problems.build(entry, self._data_dir, seed, self._budgets)
+        return self._held[key]
+
+
+def job(values: flags.FlagValues) -> int:
+    """Check all flags, run what is missing, write the report."""
+    limits = parse_limits(values.evaluations, values.max_seconds)
+    contenders = parse_contenders(values.controllers, values.controller_static, values.controller_params, limits)
+    seeds = list(dict.fromkeys(settings.parse_integers(values.seeds, "seeds")))
+    compare_problems.check_names(values.problems)
+    options = _options(values)
+    base = _base(values, contenders)
+    results = _results(values)
+    runtime.use_compilation_cache(values.compilation_cache)
+    cases = Cases(values.data_dir, values.budgets)
+    for problem in values.problems:
+        _check_settings(cases(problem, seeds[0]), contenders, limits)
+    results.folder.mkdir(parents=True, exist_ok=True)
+    (results.folder / FLAGS).write_text(flagfile(values), encoding="utf-8")
+    how = [(name, values[name].value) for name in ("decodes", "checkpoints", "chunk", "idle_updates")]
+    tasks = all_tasks(values.problems, contenders, seeds, limits, how)
+    try:
+        compare_study.run_missing(tasks, cases, Trainer(options), results)
+    except KeyboardInterrupt:
+        print(f"interrupted; to go on: {cli.resume_command('experiments.compare', str(results.folder / FLAGS))}")
+        return cli.EXIT_INTERRUPTED
+    shown = [cases(problem, seeds[0]) for problem in values.problems]
+    tables = compare_report.write(results, shown, base, flagfile(values))
+    print("\n".join(compare_report.lines(tables)))
+    print(f"page: {results.folder / compare_report.PAGE}")
+    return 0
+
+
+def _options(values: flags.FlagValues) -> Options:
+    for decode in values.decodes:
+        if decode not in DECODES:
+            raise ValueError(f"--decodes: {decode!r} is not a way of answering{settings.nearest(decode, DECODES)}")
+    if not values.decodes or len(set(values.decodes)) < len(values.decodes):
+        raise ValueError(f"--decodes={','.join(values.decodes)}: name each way once; known: {', '.join(DECODES)}")
+    return Options(values.decodes, values.checkpoints, values.chunk, values.idle_updates)
+
+
+def _base(values: flags.FlagValues, contenders: Sequence[Contender]) -> str:
+    labels = [contender.label for contender in contenders]
+    if values.base and values.base not in labels:
+        raise ValueError(f"--base={values.base}: is not in --controllers{settings.nearest(values.base, labels)}")
+    return str(values.base or labels[0])
+
+
+def _results(values: flags.FlagValues) -> Results:
+    if not values.out:
+        raise ValueError("--out is not given: name the folder that this comparison writes, such as --out=runs/macro")
+    folder = Path(values.out).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out={folder}: is a file; name a folder")
+    there = (folder / RESULTS).exists()
+    if there and not values.resume:
+        raise ValueError(f"--out={folder}: holds a comparison; give --resume to go on with it, or another folder")
+    if not there and folder.is_dir() and any(path.name != FLAGS for path in folder.iterdir()):
+        raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
+    if not there and values.resume and not (folder / FLAGS).exists():
+        raise ValueError(f"--out={folder}: holds no comparison to resume; leave --resume out to begin one")
+    return Results(folder)
+
+
+def _check_settings(case: Case, contenders: Sequence[Contender], limits: Sequence[Limit]) -> None:
+    """Make every controller once, so that a setting that does not exist is refused before hours are spent."""
+    for contender in contenders:
+        for limit in limits:
+            contender.make(case.problem.spec, limit)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

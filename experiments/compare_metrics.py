@@ -1,0 +1,129 @@
+"""Figures of merit of the answers to many budgets, in plain NumPy: regret, hypervolume, IGD+, and what they lean on.
+
+Costs may be in any unit, quality is a fraction; lower costs and higher quality are better.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+POINTS = 100.0
+"""Percentage points in a quality of 1."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Yardstick:
+    """What answers on a problem are held against.
+
+    Attributes:
+      budgets: float64 ``[B]``, evenly spaced in cost from the cheapest to the dearest architecture.
+      corner: the reference point of the hypervolume: cost of the dearest and quality of the cheapest architecture.
+      oracle: float64 ``[B]``, quality of the best architecture within each budget; None where it is not known.
+      front_cost, front_quality: float64 ``[M]``, the front that IGD+ is measured to; None where there is none.
+      reference: float64 ``[B]``, quality that a reference front has within each budget; None where there is none.
+    """
+
+    budgets: np.ndarray
+    corner: tuple[float, float]
+    oracle: np.ndarray | None = None
+    front_cost: np.ndarray | None = None
+    front_quality: np.ndarray | None = None
+    reference: np.ndarray | None = None
+
+
+def even_budgets(low: int, high: int, num: int) -> np.ndarray:
+    """``num`` budgets int64 evenly spaced from ``low`` to ``high`` ticks, ends included, rounded down.
+
+    >>> even_budgets(10, 15, 3).tolist()
+    [10, 12, 15]
+    """
+    steps = np.arange(num, dtype=np.int64)
+    return low + (high - low) * steps // max(num - 1, 1)
+
+
+def best_within(cost: np.ndarray, quality: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+    """Row int ``[B]`` of the best of the points ``[N]`` within each budget ``[B]``; -1 where none is.
+
+    >>> best_within(np.array([3, 1, 2]), np.array([0.7, 0.5, 0.4]), np.array([0, 1, 2, 9])).tolist()
+    [-1, 1, 1, 0]
+    """
+    order = np.lexsort((-quality, cost))
+    ranked = quality[order]
+    record = np.maximum.accumulate(ranked)
+    first = np.append(True, ranked[1:] > record[:-1]) if len(order) else np.zeros(0, bool)
+    leader = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    place = np.searchsorted(cost[order], budgets, side="right") - 1
+    return np.where(place < 0, -1, leader[np.maximum(place, 0)]) if len(order) else np.full(len(budgets), -1)
+
+
+def front(cost: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cost and quality of the points ``[N]`` that none dominates, by rising cost, equal ones once."""
+    order = np.lexsort((-quality, cost))
+    ranked = quality[order]
+    kept = order[np.append(True, ranked[1:] > np.maximum.accumulate(ranked)[:-1])] if len(order) else order
+    return cost[kept], quality[kept]
+
+
+def hypervolume(cost: np.ndarray, quality: np.ndarray, corner: tuple[float, float]) -> float:
+    """Area that points ``[N]`` dominate within the corner (highest cost, lowest quality), cost x quality.
+
+    >>> hypervolume(np.array([1.0, 2.0]), np.array([0.5, 0.75]), (3.0, 0.25))
+    0.75
+    """
+    inside = (cost < corner[0]) & (quality > corner[1])
+    cost, quality = front(cost[inside], quality[inside])
+    widths = np.diff(np.append(cost, corner[0]))
+    return float(np.sum(widths * (quality - corner[1])))
+
+
+def igd_plus(
+    cost: np.ndarray, quality: np.ndarray, front_cost: np.ndarray, front_quality: np.ndarray, scale: tuple[float, float]
+) -> float:
+    """IGD+ (Ishibuchi et al., EMO 2015): how far points ``[N]`` fall short of a front ``[M]`` on average.
+
+    Only what a point lacks counts: from each point of the front the distance to the nearest of ours, where a cost below
+    and a quality above the front's count as 0. Costs and qualities are divided by ``scale``.
+
+    >>> igd_plus(np.array([2.0]), np.array([0.5]), np.array([1.0, 3.0]), np.array([0.4, 0.8]), (1.0, 0.1))
+    2.0
+    """
+    dearer = np.maximum(cost[None] - front_cost[:, None], 0.0) / scale[0]
+    worse = np.maximum(front_quality[:, None] - quality[None], 0.0) / scale[1]
+    return float(np.mean(np.sqrt(dearer**2 + worse**2).min(1)))
+
+
+def measure(
+    yardstick: Yardstick, cost: np.ndarray, quality: np.ndarray, within: np.ndarray, tokens: np.ndarray | None
+) -> Mapping[str, float]:
+    """All figures of the answers to the yardstick's budgets; NaN for what the problem does not allow to know.
+
+    Args:
+      yardstick: of the problem.
+      cost: float64 ``[B]``, true cost of each answer.
+      quality: float64 ``[B]``, its true quality.
+      within: bool ``[B]``, whether it keeps its budget; where not, it counts as an answer of quality 0.
+      tokens: int ``[B, T]``, or None where only costs and qualities are known.
+    """
+    served = np.where(within, quality, 0.0)
+    span = yardstick.budgets[-1] - yardstick.budgets[0]
+    volume = hypervolume(cost[within], quality[within], yardstick.corner)
+    out = {
+        "regret": float("nan"), "regret_worst": float("nan"), "gap": float("nan"),
+        "hypervolume": POINTS * volume / span if span > 0 else 0.0,
+        "igd_plus": float("nan"),
+        "infeasible": float(1.0 - within.mean()),
+        "distinct": float(len(np.unique(np.stack([cost, quality], 1) if tokens is None else tokens, axis=0))),
+    }  # fmt: skip
+    if yardstick.oracle is not None:
+        lost = POINTS * (yardstick.oracle - served)
+        out |= {"regret": float(lost.mean()), "regret_worst": float(lost.max())}
+    if yardstick.reference is not None:
+        out["gap"] = POINTS * float(np.mean(served - yardstick.reference))
+    if yardstick.front_cost is not None and yardstick.front_quality is not None and within.any():
+        height = float(yardstick.front_quality.max() - yardstick.corner[1])
+        scale = (span if span > 0 else 1.0, height if height > 0 else 1.0)
+        out["igd_plus"] = igd_plus(cost[within], quality[within], yardstick.front_cost, yardstick.front_quality, scale)
+    return out

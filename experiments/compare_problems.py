@@ -1,0 +1,140 @@
+"""Problems of a comparison, by name, with all that is known of the truth behind them.
+
+``macro`` is NAS-Bench-Macro with its published accuracies; ``macro_200`` the same with a predictor fitted to 200 of
+them, other ones for every seed, and answers judged by all. ``note10`` and ``i7`` are OFA MobileNetV3 with the OFA
+predictor. ``tiny`` and ``tiny_wide`` are made up and exact, to try a study in seconds. ``name=FILE`` is the problem of
+any flagfile of ``experiments.run``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from experiments import cli, evaluator, run_report, settings, setup
+from experiments.compare_case import Case, Points, make_case, truth
+from experiments.front import Reference
+from nagjax.devices.pricing import analytic
+from nagjax.predictors.fit import fit
+from nagjax.predictors.records import Records
+from nagjax.problem import Description, PredictedQuality, make_problem, tabular_quality
+from nagjax.spaces import nas_bench_macro
+from nagjax.spaces import trellis as tl
+
+NAMES = ("macro", "macro_50", "macro_200", "macro_1000", "note10", "i7", "tiny", "tiny_wide")
+"""Names that are suggested; ``macro_`` takes any number of labels."""
+
+FLAGFILES = Path(__file__).parent / "flags"
+
+
+def check_names(entries: Sequence[str]) -> None:
+    """Refuse unknown problems before any is built.
+
+    Raises:
+      ValueError: with the nearest name.
+    """
+    for entry in entries:
+        label, separator, path = entry.partition("=")
+        if separator:
+            if not re.fullmatch(r"[\w.-]+", label) or label in NAMES:
+                raise ValueError(f"--problems={entry}: {label!r} must be a new name of letters, digits, _ . -")
+            if not Path(path).expanduser().is_file():
+                raise ValueError(f"--problems={entry}: {path}: no such flagfile; check the path")
+        elif entry not in NAMES and not re.fullmatch(r"macro_[1-9]\d*", entry):
+            near = settings.nearest(entry, NAMES)
+            raise ValueError(f"--problems: {entry!r} is not a problem{near}; or write name=FLAGFILE")
+    labels = [entry.partition("=")[0] for entry in entries]
+    if not labels or len(set(labels)) < len(labels):
+        raise ValueError(f"--problems={','.join(entries)}: name each problem once; known: {', '.join(NAMES)}")
+
+
+def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
+    """A problem by its entry in ``--problems``.
+
+    Args:
+      entry: one that ``check_names`` admits.
+      data_dir: folder of the public data sets, with ``nas_bench_macro/`` and ``ofa_mobilenet_v3/``.
+      seed: draws the labels where only some are used.
+      num_budgets: how many budgets answers are asked for.
+
+    Raises:
+      ValueError: if a file is missing or cannot be used.
+    """
+    name, separator, path = entry.partition("=")
+    if separator:
+        return _from_flagfile(name, Path(path).expanduser(), data_dir, num_budgets)
+    if name in ("note10", "i7"):
+        file = FLAGFILES / {"note10": "note10.flags", "i7": "i7_8700k.flags"}[name]
+        return _from_flagfile(name, file, str(Path(data_dir).expanduser() / "ofa_mobilenet_v3"), num_budgets)
+    if name.startswith("tiny"):
+        return _tiny(name, num_budgets)
+    labels = int(name.removeprefix("macro_")) if name != "macro" else 0
+    return _macro(name, data_dir, labels, seed, num_budgets)
+
+
+def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int) -> Case:
+    space = nas_bench_macro.make()
+    tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
+    quality = _macro_accuracies(Path(data_dir).expanduser() / "nas_bench_macro" / "cifar10.json", tokens)
+    prices = [analytic(space, "madds")]
+    exact, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
+    if not labels:
+        return make_case(name, exact, description, num_budgets)
+    if not 10 <= labels <= len(tokens):
+        raise ValueError(f"--problems={name}: between 10 and {len(tokens)} labels are possible, such as macro_200")
+    rows = np.sort(np.random.default_rng([seed, labels]).choice(len(tokens), labels, replace=False))
+    records = Records(tokens[rows], quality[rows], source=f"{labels} labels of seed {seed}")
+    fitted = fit(space, records, seed=seed)
+    problem, description = make_problem(space, prices, PredictedQuality(fitted.predictor), quality_report=fitted.report)
+    true, costs = truth(exact, tokens[rows])
+    rivals = {"best label": (costs[:, 0], true)}
+    return make_case(name, problem, description, num_budgets, exact, labels, rivals)
+
+
+def _macro_accuracies(path: Path, tokens: np.ndarray) -> np.ndarray:
+    """Mean accuracy of the three published runs, fractions ``[N]``, of canonical tokens ``[N, 8]``."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; --data_dir is the folder that holds nas_bench_macro/cifar10.json")
+    try:
+        published = json.loads(path.read_text(encoding="utf-8"))
+        runs = [published["".join(map(str, row))]["test_acc"] for row in tokens.tolist()]
+        quality = np.array([np.mean([float(value) for value in values]) for values in runs]) / 100
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: not the published NAS-Bench-Macro file ({type(error).__name__}: {error}); download it again"
+        ) from None
+    if not ((quality > 0) & (quality <= 1)).all():
+        raise ValueError(f"{path}: an accuracy is not within 0 to 100 %; download the file again")
+    return quality
+
+
+def _tiny(name: str, num_budgets: int) -> Case:
+    from nagjax import testing
+
+    tiny = testing.tiny_problem(variant="wide" if name == "tiny_wide" else "depth")
+    return make_case(name, tiny.problem, tiny.description, num_budgets)
+
+
+def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int) -> Case:
+    from experiments import run
+
+    define: Callable[[flags.FlagValues], None] = run.define_flags
+    # Given first, so that a flagfile that names its own folder keeps it.
+    values = cli.parse(define, [f"--data_dir={data_dir}", f"--flagfile={path}"])
+    built = evaluator.with_evaluator(setup.build_problem(values), values)
+    reference = run_report.read_request(values).reference
+    report = built.description.quality_report
+    labels = int(report["train"]) + int(report.get("validation", 0)) if "train" in report else 0
+    rivals = _rivals(built.description, reference)
+    return make_case(name, built.problem, built.description, num_budgets, labels=labels, rivals=rivals)
+
+
+def _rivals(description: Description, reference: Reference | None) -> dict[str, Points]:
+    if reference is None:
+        return {}
+    return {reference.name: (description.costs[0].to_ticks(reference.cost), reference.quality)}

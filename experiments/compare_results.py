@@ -1,0 +1,106 @@
+"""The results of a comparison on disk: a CSV file, one row a reading, and beside it the answers that runs ended with.
+
+The rows of a run are appended together when it ends, and are on the disk before the next run begins. A run whose last
+row is there is never computed again; what a crash left of another one is not counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.compare_rows import COLUMNS, Key, Row, complete, field_text, read_rows
+
+RESULTS, ANSWERS = "results.csv", "answers"
+
+
+class Results:
+    """The rows in a folder, whole runs only."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read what is there.
+
+        Raises:
+          ValueError: if the file is not of a comparison or a row of it cannot be read, with the line.
+        """
+        self.folder = folder
+        self.rows = complete(read_rows(folder / RESULTS)) if (folder / RESULTS).exists() else []
+        self._by_key = {row.key: row for row in self.rows}
+
+    def has(self, key: Key, settings: str) -> bool:
+        """Whether a run is done.
+
+        Raises:
+          ValueError: if it was done with other settings.
+        """
+        row = self._by_key.get(key)
+        if row is not None and row.settings != settings:
+            raise ValueError(
+                f"{self.folder / RESULTS}: {row.contender} on {row.problem}, seed {row.seed}, limit {row.limit} was "
+                f"run with {row.settings}, now asked with {settings}; give the same, another label, or another --out"
+            )
+        return row is not None
+
+    def check_problem(self, problem: str, problem_hash: str) -> None:
+        """Refuse to mix results of a problem whose prices or qualities have changed.
+
+        Raises:
+          ValueError: naming both.
+        """
+        for row in self.rows:
+            if row.problem == problem and row.problem_hash != problem_hash:
+                raise ValueError(
+                    f"{self.folder / RESULTS}: holds runs on another {problem} (hash {row.problem_hash}, now "
+                    f"{problem_hash}): prices, qualities or --budgets have changed; give another --out"
+                )
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Append the rows of a run and wait until they are on the disk."""
+        path = self.folder / RESULTS
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _cut_torn_line(path)
+        fresh = not path.exists() or path.stat().st_size == 0
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if fresh:
+                writer.writerow(COLUMNS)
+            writer.writerows([field_text(getattr(row, name)) for name in COLUMNS] for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows = [*self.rows, *rows]
+        self._by_key |= {row.key: row for row in rows}
+
+    def save_answers(self, key: Key, decode: str, cost: np.ndarray, quality: np.ndarray) -> None:
+        """Keep the answers that a run ended with: cost ``[B]`` in the column's unit and true quality ``[B]``."""
+        path = self._answers(key, decode)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part")
+        with partial.open("wb") as file:
+            np.save(file, np.stack([cost, quality]))
+        partial.replace(path)
+
+    def answers(self, key: Key, decode: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """What ``save_answers`` kept; None where it is not there (results may travel without answers)."""
+        path = self._answers(key, decode)
+        if not path.is_file():
+            return None
+        cost, quality = np.load(path, allow_pickle=False)
+        return cost, quality
+
+    def _answers(self, key: Key, decode: str) -> Path:
+        return self.folder / ANSWERS / ("__".join(map(str, key)).replace(" ", "_") + f"__{decode}.npy")
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove what follows the last line break, so that a new row does not grow onto half a one."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        with path.open("r+b") as file:
+            file.truncate(end)
