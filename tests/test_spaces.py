@@ -18,9 +18,7 @@ from nagjax.spaces import trellis as tl
 MACRO, OFA, SMALL28 = nas_bench_macro.make(), ofa_mobilenet_v3.make(1.2), mobilenet_v3_small28.make()
 NAS201 = nas_bench_201.make()
 COLUMNS = tabular.make({"kernel": [3, 5, 7], "width": [0.5, 1.0], "skip": [False, True], "block, kind": ["a,b", 'c"=']})
-SPACES = pytest.mark.parametrize(
-    "space", [MACRO, OFA, SMALL28, NAS201, COLUMNS], ids=lambda space: space.name
-)
+SPACES = pytest.mark.parametrize("space", [MACRO, OFA, SMALL28, NAS201, COLUMNS], ids=lambda space: space.name)
 seeds = st.integers(0, 2**32 - 1)
 
 
