@@ -102,14 +102,14 @@ def insert_front(archive: Archive, tokens: jax.Array, costs: jax.Array, quality:
 
 
 def front_gain(costs: jax.Array, quality: jax.Array) -> jax.Array:
-    """How much better each architecture is than the best other one within its costs; 0 where it is beaten or equalled.
+    """How much better each architecture is than the best cheaper one; 0 where another one beats or equals it.
 
     Args:
       costs: int32 ``[N, K]``.
       quality: float32 ``[N]``, -inf for a row that does not count.
 
     Returns:
-      float32 ``[N]``, inf where nothing else is within the costs. Of equal architectures the first counts.
+      float32 ``[N]``, inf where nothing is cheaper. Of equal architectures the first counts.
 
     >>> front_gain(jnp.array([[1], [2], [2], [3]]), jnp.array([0.5, 0.5, 0.75, 0.25])).tolist()
     [inf, 0.0, 0.25, 0.0]
@@ -120,10 +120,11 @@ def front_gain(costs: jax.Array, quality: jax.Array) -> jax.Array:
         before = jnp.concatenate([jnp.full(1, -jnp.inf), jax.lax.cummax(ranked)[:-1]])
         return jnp.zeros_like(quality).at[order].set(jnp.where(ranked > before, ranked - before, 0.0))
     within = (costs[None] <= costs[:, None]).all(-1)
-    equal = (costs[None] == costs[:, None]).all(-1) & (quality[None] == quality[:, None])
-    later = jnp.arange(len(quality))[None] >= jnp.arange(len(quality))[:, None]
-    best = jnp.max(jnp.where(within & ~(equal & later), quality[None], -jnp.inf), -1)
-    return jnp.where(quality > best, quality - best, 0.0)
+    alike = (costs[None] == costs[:, None]).all(-1)
+    earlier = jnp.arange(len(quality))[None] < jnp.arange(len(quality))[:, None]
+    better = (quality[None] > quality[:, None]) | ((quality[None] == quality[:, None]) & earlier)
+    best = jnp.max(jnp.where(within & ~alike, quality[None], -jnp.inf), -1)
+    return jnp.where((quality > best) & ~(alike & better).any(-1), quality - best, 0.0)
 
 
 def best_within(archive: Archive, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -156,10 +156,15 @@ def test_the_front_is_that_of_all_pairs():
         quality[::7] = -np.inf
         gain = np.asarray(pareto.front_gain(jnp.asarray(costs), jnp.asarray(quality, jnp.float32)))
         for i in range(200):
-            within = (costs <= costs[i]).all(1)
-            same = (costs == costs[i]).all(1) & (quality == quality[i]) & (np.arange(200) >= i)
-            others = np.append(quality[within & ~same], -np.inf).max()
-            wanted = quality[i] - others if quality[i] > others else 0.0
+            alike = (costs == costs[i]).all(1)
+            cheaper = (costs <= costs[i]).all(1) & ~alike
+            best = np.append(quality[cheaper], -np.inf).max()
+            beaten = (
+                quality[i] <= best
+                or (quality[alike] > quality[i]).any()
+                or (quality[:i][alike[:i]] == quality[i]).any()
+            )
+            wanted = 0.0 if beaten else quality[i] - best
             assert gain[i] == pytest.approx(wanted, abs=1e-6)
 
 

@@ -164,6 +164,14 @@ def budget_at(problem: Problem, position: jax.Array) -> jax.Array:
     return jnp.clip((low * (high / low) ** position).astype(jnp.int32), problem.low[None], problem.high[None])
 
 
+def budget_at_share(problem: Problem, share: jax.Array) -> jax.Array:
+    """Budgets int32 ``[B, K]`` at shares ``[B, 1]`` or ``[B, K]`` of the range, even in the unit; 1 is exact."""
+    span = (problem.high - problem.low).astype(jnp.float32)[None]
+    inside = jnp.clip(problem.low[None] + (share * span).astype(jnp.int32), problem.low[None], problem.high[None])
+    # A span beyond 2^24 ticks is rounded by float32: the dearest architecture must not be lost to that.
+    return jnp.where(share >= 1, problem.high[None], inside)
+
+
 def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.Array:
     """Soft one-hot ``[B, K * A]`` of budgets int32 ``[B, K]`` over the anchors of each column."""
     position = budget_position(problem, budgets)

@@ -19,6 +19,7 @@ from nagjax import findings as fd
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import vary
+from nagjax.generator.policy import budget_at_share
 from nagjax.problem import Problem, Spec, evaluate, walk_nodes
 
 
@@ -103,9 +104,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
 
 def tournament_budgets(problem: Problem, num: int) -> jax.Array:
     """Budgets int32 ``[num, K]``: the upper ends of ``num`` equal parts of the range."""
-    share = (jnp.arange(num) + 1.0)[:, None] / num
-    span = (problem.high - problem.low).astype(jnp.float32)[None]
-    return jnp.minimum(problem.low[None] + (share * span).astype(jnp.int32), problem.high[None])
+    return budget_at_share(problem, (jnp.arange(num) + 1.0)[:, None] / num)
 
 
 def tournament(quality: jax.Array, num: int, size: jax.Array, key: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ import optax
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.budget import anchor_weights
-from nagjax.generator.policy import Policy, budget_position, init_policy
+from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
 from nagjax.predictors import dominance, evaluator
 from nagjax.problem import Problem, Spec, evaluate, path_features
 from nagjax.spaces.trellis import INFINITE
@@ -105,8 +105,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 10, samples: int = 8) -> C
 def anchor_budgets(problem: Problem, num: int) -> jax.Array:
     """``num`` budgets int32 ``[num, 1]`` evenly spaced from the cheapest to the dearest; one is the dearest."""
     share = jnp.linspace(0.0, 1.0, num)[:, None] if num > 1 else jnp.ones((1, 1))
-    span = (problem.high - problem.low).astype(jnp.float32)[None]
-    return jnp.minimum(problem.low[None] + (share * span).astype(jnp.int32), problem.high[None])
+    return budget_at_share(problem, share)
 
 
 def unmasked(problem: Problem) -> Problem:

@@ -20,10 +20,9 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Controller, Params
-from nagjax.generator.policy import Policy, budget_position, init_policy
+from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
 from nagjax.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
-from nagjax_reinforce.single import share_of_range
 
 RELEASED = {
     **DEFAULTS,
@@ -77,4 +76,4 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 5) -> Controller:
 def fixed_budgets(problem: Problem, num: int) -> jax.Array:
     """``num`` budgets int32 ``[num, K]`` evenly spaced from the cheapest to the dearest; one is the dearest."""
     share = jnp.linspace(0.0, 1.0, num) if num > 1 else jnp.ones(1)
-    return share_of_range(problem, share[:, None])
+    return budget_at_share(problem, share[:, None])

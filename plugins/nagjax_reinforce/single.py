@@ -10,12 +10,11 @@ another budget than its own, the mask still keeps its answers within it, but it 
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Controller
-from nagjax.generator.policy import init_policy
-from nagjax.problem import Problem, Spec
+from nagjax.generator.policy import budget_at_share, init_policy
+from nagjax.problem import Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 
 
@@ -41,12 +40,6 @@ def make(spec: Spec, hidden: int = 64, group: int = 128, epochs: int = 1) -> Con
             epochs=epochs,
             begin=lambda key, _: init_policy(key, spec, hidden, 1),
             settle=lambda policy, _: policy,
-            draw=lambda _, problem, params: share_of_range(problem, jnp.reshape(params["budget"], (1, 1))),
+            draw=lambda _, problem, params: budget_at_share(problem, jnp.reshape(params["budget"], (1, 1))),
         ),
     )
-
-
-def share_of_range(problem: Problem, share: jax.Array) -> jax.Array:
-    """Budgets int32 ``[N, K]`` at shares ``[N, 1]`` of the way from the cheapest to the dearest, even in the unit."""
-    span = (problem.high - problem.low).astype(jnp.float32)[None]
-    return jnp.clip(problem.low[None] + (share * span).astype(jnp.int32), problem.low[None], problem.high[None])
