@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
+
+from nagjax import names
 
 
 def parse_value(text: str) -> Any:
@@ -105,6 +106,6 @@ def input_path(values: flags.FlagValues, flag: str) -> Path:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known one, and all of them."""
     ordered = sorted(known)
-    near = difflib.get_close_matches(name.lower(), ordered, 1, 0.5)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = names.nearest(name, ordered)
+    hint = f" (did you mean {near!r}?)" if near else ""
     return f"{hint}; known: {', '.join(ordered) or 'none'}"

@@ -8,7 +8,6 @@ Ctrl-C.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.generator.policy import Policy
+from nagjax.names import nearest
 from nagjax.pareto import Archive
 from nagjax.problem import Problem, Spec
 
@@ -81,8 +81,8 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
     params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
     for key, value in (given or {}).items():
         if key not in params:
-            near = difflib.get_close_matches(key, params, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            near = nearest(key, params)
+            hint = f"; did you mean {near!r}?" if near else "."
             raise ValueError(
                 f"controller {controller.name!r} has no parameter {key!r}{hint} It has: {', '.join(params)}"
             )

@@ -20,10 +20,11 @@ name that two distributions claim, stops only those who ask for it, and ``broken
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+from nagjax.names import nearest
 
 KINDS = ("controllers", "spaces", "predictors", "device_formats")
 
@@ -120,6 +121,6 @@ def _owner(entry: EntryPoint) -> str:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     ordered = sorted(known)
-    near = difflib.get_close_matches(name.lower(), ordered, n=1, cutoff=0.5)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(name, ordered)
+    hint = f" (did you mean {near!r}?)" if near else ""
     return f"{what}{hint}; known: {', '.join(ordered)}"

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
+    ("names",),
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),

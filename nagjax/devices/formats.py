@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from nagjax.devices import json_table
 from nagjax.devices.files import read_text
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.table import DeviceTable
+from nagjax.names import nearest
 from nagjax.operators import Operator
 
 Reader = Callable[[Path, Sequence[Operator]], DeviceTable]
@@ -40,8 +40,8 @@ def read_table(
     known = {**BUILT_IN, **(formats or {})}
     name = detect(Path(path)) if device_format == "auto" else device_format
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(name, known)
+        hint = f"did you mean {near!r}? " if near else ""
         raise ValueError(f"device format {name!r} is not known; {hint}known: auto, {', '.join(sorted(known))}")
     return known[name](Path(path), operators)
 

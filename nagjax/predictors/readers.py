@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nagjax.names import nearest
 from nagjax.predictors import npz, storage
 from nagjax.predictors.ofa_npz import import_ofa
 from nagjax.predictors.predictor import FittedPredictor
@@ -35,7 +35,7 @@ def read_predictor(
     known = {**FORMATS, **(formats or {})}
     name = _detect(path) if predictor_format == "auto" else predictor_format
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1, 0.0)[0]
+        near = nearest(name, known, 0.0)
         raise ValueError(
             f"{path}: predictor format {name!r} is not known; did you mean {near!r}? formats: auto, {', '.join(known)}"
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from nagjax.names import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Table:
         """Values of a column; ValueError with the nearest name if there is none."""
         if name in self.columns:
             return self.columns[name]
-        near = difflib.get_close_matches(name, self.columns, 1, 0.0)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(name, self.columns, 0.0)
+        hint = f"did you mean {near!r}? " if near else ""
         raise ValueError(f"{self.path}: no column {name!r}; {hint}columns: {', '.join(self.columns)}")
 
     def place(self, index: int, name: str) -> str:

@@ -9,10 +9,10 @@ The space declares no operators: its costs are measured ones, from a table of wh
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Hashable, Sequence
 
+from nagjax.names import nearest
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 
@@ -54,9 +54,9 @@ def _parse(text: str) -> list[int]:
     tokens = []
     for name, operation in zip(NAMES, operations, strict=True):
         if operation not in OPERATIONS:
-            near = difflib.get_close_matches(operation, OPERATIONS, 1, 0.0)
+            near = nearest(operation, OPERATIONS, 0.0)
             raise ValueError(
-                f"architecture {text!r}: {name} is {operation!r}, which is no operation; did you mean {near[0]!r}? "
+                f"architecture {text!r}: {name} is {operation!r}, which is no operation; did you mean {near!r}? "
                 f"operations: {', '.join(OPERATIONS)}"
             )
         tokens.append(OPERATIONS.index(operation))
