@@ -2,8 +2,9 @@
 
 ``python -m experiments.compare --flagfile=experiments/flags/compare_macro.flags --data_dir=DATA --out=runs/macro``
 
-Writes ``results.csv`` (a row a reading, appended run by run), ``table.csv`` and ``comparison.html``. ``--resume`` goes
-on after Ctrl-C or a crash, and takes more seeds, limits, controllers or problems; what is done is not run again.
+Writes ``results.csv`` (a row a reading, appended run by run; ``--parquet`` as ``results.parquet`` too), ``table.csv``
+and ``comparison.html``. ``--resume`` goes on after Ctrl-C or a crash, and takes more seeds, limits, controllers or
+problems; what is done is not run again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, compare_problems, compare_report, compare_study, runtime, settings
+from experiments import cli, compare_parquet, compare_problems, compare_report, compare_study, runtime, settings
 from experiments.compare_answers import DECODES
 from experiments.compare_case import Case
 from experiments.compare_results import RESULTS, Results
@@ -54,6 +55,9 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("base", None, "Label that others are compared with; default the first.", flag_values=values)
     flags.DEFINE_string("out", None, "Folder that is written.", flag_values=values)
     flags.DEFINE_bool("resume", False, "Go on with the comparison in --out.", flag_values=values)
+    flags.DEFINE_bool(
+        "parquet", False, f"Write {compare_parquet.PARQUET} too, at the end (needs pyarrow).", flag_values=values
+    )
     runtime.define_flags(values)
 
 
@@ -81,6 +85,10 @@ def job(values: flags.FlagValues) -> int:
     options = _options(values)
     base = _base(values, contenders)
     results = _results(values)
+    # One that is there already is written anew, so that it never lags behind the results.
+    parquet = values.parquet or (results.folder / compare_parquet.PARQUET).exists()
+    if parquet:
+        compare_parquet.check()
     runtime.use_compilation_cache(values.compilation_cache)
     cases = Cases(values.data_dir, values.budgets)
     for problem in values.problems:
@@ -94,6 +102,8 @@ def job(values: flags.FlagValues) -> int:
     except KeyboardInterrupt:
         print(f"interrupted; to go on: {cli.resume_command('experiments.compare', str(results.folder / FLAGS))}")
         return cli.EXIT_INTERRUPTED
+    if parquet:
+        compare_parquet.write(results.folder / compare_parquet.PARQUET, results.rows)
     shown = [cases(problem, seeds[0]) for problem in values.problems]
     tables = compare_report.write(results, shown, base, flagfile(values))
     print("\n".join(compare_report.lines(tables)))

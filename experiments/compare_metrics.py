@@ -1,4 +1,4 @@
-"""Figures of merit of the answers to many budgets, in plain NumPy: regret, hypervolume, IGD+, and what they lean on.
+"""Figures of merit of the answers to many budgets: regret, hypervolume and IGD+ (moocore), and what they lean on.
 
 Costs may be in any unit, quality is a fraction; lower costs and higher quality are better.
 """
@@ -73,10 +73,11 @@ def hypervolume(cost: np.ndarray, quality: np.ndarray, corner: tuple[float, floa
     >>> hypervolume(np.array([1.0, 2.0]), np.array([0.5, 0.75]), (3.0, 0.25))
     0.75
     """
-    inside = (cost < corner[0]) & (quality > corner[1])
-    cost, quality = front(cost[inside], quality[inside])
-    widths = np.diff(np.append(cost, corner[0]))
-    return float(np.sum(widths * (quality - corner[1])))
+    import moocore
+
+    if not len(cost):
+        return 0.0
+    return float(moocore.hypervolume(_minimised(cost, quality), ref=[corner[0], -corner[1]]))
 
 
 def igd_plus(
@@ -87,12 +88,18 @@ def igd_plus(
     Only what a point lacks counts: from each point of the front the distance to the nearest of ours, where a cost below
     and a quality above the front's count as 0. Costs and qualities are divided by ``scale``.
 
-    >>> igd_plus(np.array([2.0]), np.array([0.5]), np.array([1.0, 3.0]), np.array([0.4, 0.8]), (1.0, 0.1))
-    2.0
+    >>> igd_plus(np.array([2.0]), np.array([0.5]), np.array([1.0, 3.0]), np.array([0.25, 1.0]), (1.0, 0.25))
+    1.5
     """
-    dearer = np.maximum(cost[None] - front_cost[:, None], 0.0) / scale[0]
-    worse = np.maximum(front_quality[:, None] - quality[None], 0.0) / scale[1]
-    return float(np.mean(np.sqrt(dearer**2 + worse**2).min(1)))
+    import moocore
+
+    ours = _minimised(cost / scale[0], quality / scale[1])
+    return float(moocore.igd_plus(ours, ref=_minimised(front_cost / scale[0], front_quality / scale[1])))
+
+
+def _minimised(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    """Points ``[N, 2]`` as moocore takes them: less is better in both columns."""
+    return np.stack([cost, -quality], 1).astype(np.float64)
 
 
 def measure(

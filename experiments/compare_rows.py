@@ -71,7 +71,8 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
-_KINDS = {field.name: str(field.type) for field in dataclasses.fields(Row)}
+KINDS = {field.name: str(field.type) for field in dataclasses.fields(Row)}
+"""Name of the type of each column."""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -114,9 +115,9 @@ def _row(path: Path, number: int, line: Sequence[str]) -> Row:
     values = {}
     for name, text in zip(COLUMNS, line, strict=True):
         try:
-            values[name] = _value(_KINDS[name], text)
+            values[name] = _value(KINDS[name], text)
         except ValueError:
-            raise ValueError(f"{path}: row {number}, column {name!r}: {text!r} is no {_KINDS[name]}") from None
+            raise ValueError(f"{path}: row {number}, column {name!r}: {text!r} is no {KINDS[name]}") from None
     return Row(**values)  # type: ignore[arg-type]
 
 

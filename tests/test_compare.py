@@ -3,21 +3,22 @@
 import csv
 import dataclasses
 import importlib.util
+import math
+import sys
 from pathlib import Path
 
-import moocore
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import cli, compare, compare_metrics, compare_study, compare_table, compare_tasks
+from experiments import cli, compare, compare_metrics, compare_parquet, compare_study, compare_table, compare_tasks
 from experiments.compare_answers import Answers
 from experiments.compare_case import make_case, serve, truth
 from experiments.compare_metrics import Yardstick
 from experiments.compare_problems import build, check_names
 from experiments.compare_results import RESULTS, Results
-from experiments.compare_rows import NO_LIMIT, Row, complete, read_rows
+from experiments.compare_rows import COLUMNS, NO_LIMIT, Row, complete, read_rows
 from experiments.compare_run import Reading
 from experiments.compare_tasks import EVALUATIONS, Contender, Limit, Task
 from nagjax import plugins, testing
@@ -65,19 +66,26 @@ def test_the_best_within_a_budget_is_what_a_search_through_all_gives(points, bud
 
 
 @given(points=points)
-def test_hypervolume_is_that_of_moocore(points):
+def test_hypervolume_is_the_number_of_cells_that_a_point_dominates(points):
+    """Costs and qualities are whole, so the area is a number of unit cells; points beyond the corner add nothing."""
     cost, quality = np.array(points, float).T
-    theirs = moocore.hypervolume(np.stack([cost, -quality], 1), ref=[7.0, -2.0])
-    assert compare_metrics.hypervolume(cost, quality, (7.0, 2.0)) == pytest.approx(float(theirs))
+    cells = [(c, q) for c in range(7) for q in range(2, 9)]
+    area = sum(any(own[0] <= c and own[1] >= q + 1 for own in points) for c, q in cells)
+    assert compare_metrics.hypervolume(cost, quality, (7.0, 2.0)) == pytest.approx(area)
 
 
 @given(points=points, reference=points)
-def test_igd_plus_is_that_of_moocore(points, reference):
-    cost, quality = np.array(points, float).T
-    to_cost, to_quality = np.array(reference, float).T
-    ours = np.stack([cost / 4.0, -quality / 0.5], 1)
-    theirs = moocore.igd_plus(ours, ref=np.stack([to_cost / 4.0, -to_quality / 0.5], 1))
-    assert compare_metrics.igd_plus(cost, quality, to_cost, to_quality, (4.0, 0.5)) == pytest.approx(float(theirs))
+def test_igd_plus_is_its_definition(points, reference):
+    def short(own, other):
+        return math.hypot(max(own[0] - other[0], 0) / 4.0, max(other[1] - own[1], 0) / 0.5)
+
+    expected = np.mean([min(short(own, other) for own in points) for other in reference])
+    found = compare_metrics.igd_plus(*np.array(points, float).T, *np.array(reference, float).T, (4.0, 0.5))
+    assert found == pytest.approx(expected)
+
+
+def test_nothing_found_is_a_hypervolume_of_zero():
+    assert compare_metrics.hypervolume(np.zeros(0), np.zeros(0), (1.0, 0.0)) == 0.0
 
 
 def test_all_figures_of_four_answers_by_hand():
@@ -218,6 +226,33 @@ def test_a_torn_line_is_left_out_and_overwritten(tmp_path):
     assert [row.seed for row in again.rows] == [0]
     again.add([line(seed=1)])
     assert [row.seed for row in read_rows(path)] == [0, 1]
+
+
+def test_parquet_holds_the_same_rows(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [line(regret=float("nan"), settings='{"a": "b, c"}'), line(seed=3, regret=0.5, final=False)]
+    compare_parquet.write(tmp_path / "results.parquet", rows)
+    back = parquet.read_table(tmp_path / "results.parquet")
+    assert tuple(back.column_names) == COLUMNS
+    assert [str(back.schema.field(name).type) for name in ("problem", "seed", "final", "gap")] == [
+        "string", "int64", "bool", "double",
+    ]  # fmt: skip
+    first, second = back.to_pylist()
+    assert first["regret"] is None
+    assert Row(**{**first, "regret": 0.0}) == dataclasses.replace(rows[0], regret=0.0)
+    assert Row(**second) == rows[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["results.parquet"]
+
+
+def test_parquet_without_pyarrow_is_refused_before_anything_is_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    out = tmp_path / "out"
+    flags = ["--controllers=nag", "--problems=tiny", "--evaluations=200", "--compilation_cache=", f"--out={out}"]
+    assert compare.main([*flags, "--parquet"]) == cli.EXIT_ERROR
+    text = capsys.readouterr().err
+    assert "--parquet needs pyarrow: pip install 'nagjax[parquet]'" in text
+    assert "Traceback" not in text
+    assert not out.exists()
 
 
 def test_only_runs_that_ended_count():
