@@ -1,0 +1,115 @@
+"""A sampled walk whose logits carry gradients: what estimators need that look at more than the chosen tokens.
+
+Choices are drawn by adding Gumbel noise to the logits and taking the best open one, which is a sample of the policy.
+The same noise then also says what would have been second best, or what a softmax in place of the maximum gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, offsets, policy_tables
+from nagjax.generator.walk import best_choice, masked_walk, segments
+from nagjax.problem import Problem, Spec, walk_nodes
+
+
+@flax.struct.dataclass
+class Trace:
+    """A sampled architecture for each of B budgets, and what the policy thought on the way.
+
+    Attributes:
+      tokens: int32 ``[B, T]``.
+      costs: int32 ``[B, K]``, ticks.
+      logits: float32 ``[B, T, C]``, differentiable in the policy's parameters; of closed decisions as well.
+      mask: bool ``[B, T, C]``, choices that were open.
+      decided: bool ``[B, T]``, decisions that were open and not forced by the mask.
+    """
+
+    tokens: jax.Array
+    costs: jax.Array
+    logits: jax.Array
+    mask: jax.Array
+    decided: jax.Array
+
+
+@flax.struct.dataclass
+class Seen:
+    """What an estimator hands back beside its loss: all that was evaluated, the B sampled architectures first.
+
+    Attributes:
+      quality: float32 ``[N]``.
+      costs: int32 ``[N, K]``, ticks.
+      entropy: float32 ``[B]``, of the policy along each sample.
+    """
+
+    quality: jax.Array
+    costs: jax.Array
+    entropy: jax.Array
+
+
+def gumbel_noise(key: jax.Array, spec: Spec, num: int) -> jax.Array:
+    """Noise float32 ``[T, num, C]``."""
+    return jax.random.gumbel(key, (spec.num_layers, num, spec.num_choices))
+
+
+def walk(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array) -> Trace:
+    """Sample an architecture for each budget.
+
+    Args:
+      policy: the generator.
+      problem: the problem, whose mask is kept.
+      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
+      noise: float32 ``[T, B, C]``; zeros give the greedy architecture.
+    """
+    spec = problem.spec
+    tables = policy_tables(policy, problem, budgets)
+    num, hidden = budgets.shape[0], policy.network.hidden
+    dense = jnp.concatenate([tables.recurrent, tables.slack])
+    columns = tables.tokens.shape[0] + 1
+
+    def choose(carry: Any, x: Any, mask: jax.Array, slack: jax.Array) -> tuple[Any, jax.Array, Any]:
+        h, c, before = carry
+        own, start, head, unary, perturb = x
+        # A product, since the gradient of a gather is a scatter, slow on a CPU.
+        gates = tables.budget + jax.nn.one_hot(before, columns) @ own
+        gates += jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
+        h, c = lstm_cell(gates, c)
+        logits = h @ head + unary
+        token = best_choice(logits + perturb, mask)
+        wider = ((0, 0), (0, spec.num_choices - mask.shape[1]))
+        return (h, c, start + token), token, (jnp.pad(logits, wider), jnp.pad(mask, wider))
+
+    zeros = jnp.zeros((num, hidden))
+    carry = (zeros, zeros, jnp.full(num, columns - 1))
+    tokens, costs, _, outs = masked_walk(
+        problem, budgets, choose, carry, lambda first, last, width: _layers(tables, spec, first, last, width, noise)
+    )
+    logits, mask = (jnp.moveaxis(jnp.concatenate(parts), 0, 1) for parts in zip(*outs, strict=True))
+    nodes = walk_nodes(problem.target, tokens)
+    decided = problem.open[jnp.arange(spec.num_layers), nodes] & (mask.sum(-1) > 1)
+    return Trace(tokens, costs, logits, mask, decided)
+
+
+def entropy(trace: Trace) -> jax.Array:
+    """Entropies of the policy along the path, added up, float32 ``[B]``."""
+    log_p = jax.nn.log_softmax(jnp.where(trace.mask, trace.logits, -1e30), -1)
+    terms = -jnp.sum(jnp.where(trace.mask, jnp.exp(log_p) * log_p, 0.0), -1)
+    return jnp.sum(jnp.where(trace.decided, terms, 0.0), -1)
+
+
+def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int, noise: jax.Array) -> Any:
+    """What a walk reads of each layer of a segment; heads are padded to the segment's width."""
+    starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
+    heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
+    before = jnp.pad(tables.tokens, ((0, 1), (0, 0)))
+    return (
+        before[None] + tables.position[first:last, None],
+        jnp.array(starts[first:last]),
+        jnp.stack([heads[:, starts[t] : starts[t] + width] for t in range(first, last)]),
+        jnp.moveaxis(tables.unary[number], 1, 0),
+        noise[first:last, :, :width],
+    )
