@@ -119,7 +119,8 @@ def measured_text(report: Mapping[str, Any]) -> str:
     '15,620 measured; 5 of the space are missing and are never an answer'
     """
     missing = f"{report['missing']:,} of the space are missing and are never an answer"
-    averaged = f"; {report['averaged']:,} rows averaged with another row of their architecture"
+    rows = "row" if report["averaged"] == 1 else "rows"
+    averaged = f"; {report['averaged']:,} {rows} averaged with another row of their architecture"
     return (
         f"{report['measured']:,} measured; {missing if report['missing'] else 'none of the space is missing'}"
         f"{averaged if report['averaged'] else ''}"

@@ -77,12 +77,20 @@ def test_columns_become_a_space_with_measured_costs(tmp_path):
 def test_rows_of_one_architecture_are_averaged_within_the_tolerance(tmp_path):
     path = write(tmp_path, TEXT + "3,0.50,TRUE,61,3\n")
     text = refusal(path)
-    assert "row 7, column 'top1': 0.61" in text
-    assert "that row 3 gives 0.6;" in text
-    assert "duplicate_tolerance" in text
-    found = read(path, duplicate_tolerance=0.011)
+    assert "row 7, column 'top1': 61 for the architecture that row 3 gives 60, a fraction of 0.01 apart;" in text
+    assert "a larger --duplicate_tolerance (now 0)" in text
+    assert "(now 0.0099)" in refusal(path, duplicate_tolerance=0.0099)
+    # Exactly the tolerance is within it, though 0.61 - 0.6 is not 0.01 in binary.
+    found = read(path, duplicate_tolerance=0.01)
     assert found.records.averaged == 1
     np.testing.assert_allclose(found.records.quality, [0.7, 0.605, 0.8, 0.75, 0.9])
+
+
+def test_costs_of_one_architecture_differ_by_a_share_of_the_larger(tmp_path):
+    path = write(tmp_path, TEXT + "11,1.0,true,90,10\n")
+    text = refusal(path, duplicate_tolerance=0.19)
+    assert "row 7, column 'ms': 10 for the architecture that row 6 gives 8, a share of 0.2 apart;" in text
+    assert read(path, duplicate_tolerance=0.2).records.costs["latency_ms"].tolist() == [2.5, 3.0, 4.5, 1.25, 9.0]
 
 
 def test_words_numbers_and_truths(tmp_path):
@@ -255,6 +263,36 @@ def test_a_warm_start_needs_the_same_decisions(trained, tmp_path, capsys):
     assert generator.generate([8.0], where={"kernel": 5})[0].text == "kernel=5,width=1.0,skip=false"
 
 
+# What a user sees
+
+CELLS = [nas_bench_201.make().format(row) for row in ([3, 3, 3, 3, 3, 3], [1, 2, 3, 4, 0, 1], [0, 1, 0, 1, 0, 2])]
+
+
+@pytest.mark.parametrize(
+    ("rows", "flags", "says"),
+    [
+        ([f"{CELLS[0].replace('nor_conv_3x3~2', 'nor_conv_5x5~2')},3,90"], [],
+         "row 2, column 'arch': .*: node3.from2 is 'nor_conv_5x5', which is no operation; did you mean 'nor_conv_1x1'"),
+        ([f"{CELLS[1]},3,90", "|none~0|+|none~0|none~1|,2,80"], [], "row 3, column 'arch': .* is not of the form"),
+        ([f"{CELLS[1]},3,90", f"{CELLS[2]},fast,80"], [], "row 3, column 'latency': 'fast' is not a number; correct it"),
+        ([f"{CELLS[1]},3,90", f"{CELLS[2]},2"], [], "row 3 has 2 fields, the header 3"),
+        ([f"{CELLS[1]},3,90", f"{CELLS[2]},2,80", f"{CELLS[1]},3,90.05"], ["--duplicate_tolerance=0.0004"],
+         "row 4, column 'test_accuracy': 90.05 for the architecture that row 2 gives 90, a fraction of 0.0005 apart; "
+         "remove one row, or .* --duplicate_tolerance .now 0.0004."),
+    ],
+)  # fmt: skip
+def test_bad_rows_are_refused_with_file_row_and_remedy(tmp_path, capsys, rows, flags, says):
+    path = write(tmp_path, "\n".join(["arch,latency,test_accuracy", *rows, ""]), "cells.csv")
+    given = [f"--benchmark={path}", "--space=nas_bench_201", "--text_column=arch", "--quality_column=test_accuracy",
+             "--quality_unit=percent", "--cost_columns=latency_ms=latency", *flags]  # fmt: skip
+    assert run.main([*given, *SMALL, f"--out={tmp_path / 'out'}"]) == cli.EXIT_ERROR
+    text = capsys.readouterr().err
+    assert text.startswith(f"error: {path}: ")
+    assert re.search(says, text)
+    assert "Traceback" not in text
+    assert not (tmp_path / "out").exists()
+
+
 # Flags
 
 
@@ -276,6 +314,7 @@ def test_a_warm_start_needs_the_same_decisions(trained, tmp_path, capsys):
         (["--benchmark=absent.csv"], "no such file"),
         (["--benchmark="], "--benchmark=FILE"),
         (["--where=operation=conv"], "is not a choice"),
+        (["--where=operatoin=none"], "did you mean 'operation'"),
         (["--quality_unit=fraction"], "give --quality_unit=percent"),
         (["--controller_params=entropi=1"], "did you mean 'entropy'"),
         (["--decision_column=a"], "decision_columns"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nagjax.predictors.labels import Labels, read_labels
+from nagjax.predictors.labels import UNITS, Labels, read_labels
 from nagjax.predictors.tables import Table, read_table
 from nagjax.spaces.space import Space
 
@@ -125,8 +125,7 @@ def merge(
     counts = np.bincount(group)
     means = {}
     for name, column in {labels.quality_column: quality, **costs}.items():
-        relative = name != labels.quality_column
-        _refuse_spread(table, group, name, column, labels.duplicate_tolerance, relative)
+        _refuse_spread(table, group, name, column, labels)
         # A value that stands alone is kept to the last bit.
         means[name] = np.where(counts == 1, column[first], np.bincount(group, column) / counts)
     order = np.argsort(first)
@@ -148,18 +147,22 @@ def _groups(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return group, order[new]
 
 
-def _refuse_spread(
-    table: Table, group: np.ndarray, name: str, column: np.ndarray, tolerance: float, relative: bool
-) -> None:
+def _refuse_spread(table: Table, group: np.ndarray, name: str, column: np.ndarray, labels: Labels) -> None:
     order = np.lexsort((column, group))
     ends = np.flatnonzero(np.diff(group[order], append=-1))
     starts = np.append(0, ends[:-1] + 1)
     low, high = order[starts], order[ends]
-    spread = column[high] - column[low]
-    wrong = np.flatnonzero(spread > tolerance * (column[high] if relative else 1.0))
+    of_quality = name == labels.quality_column
+    spread = (column[high] - column[low]) / (1.0 if of_quality else column[high])
+    tolerance = labels.duplicate_tolerance
+    # 0.91 - 0.9 is a little more than 0.01, and is meant by it.
+    wrong = np.flatnonzero((spread > tolerance) & ~np.isclose(spread, tolerance, rtol=1e-9, atol=0.0))
     if wrong.size:
         i, j = sorted((int(low[wrong[0]]), int(high[wrong[0]])))
+        written = column / (UNITS[labels.quality_unit] if of_quality else 1.0)
+        what = "a fraction of" if of_quality else "a share of"
         raise ValueError(
-            f"{table.place(j, name)}: {column[j]:g} for the architecture that row {table.rows[i]} gives {column[i]:g}; "
-            f"remove one, or raise duplicate_tolerance (now {tolerance:g}) to average them"
+            f"{table.place(j, name)}: {written[j]:.9g} for the architecture that row {table.rows[i]} gives "
+            f"{written[i]:.9g}, {what} {spread[wrong[0]]:.3g} apart; remove one row, or average such rows by a larger "
+            f"--duplicate_tolerance (now {tolerance:g})"
         )

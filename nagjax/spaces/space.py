@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nagjax.names import nearest
 from nagjax.operators import Operator
 from nagjax.spaces import trellis as tl
 
@@ -171,7 +172,9 @@ def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, 
             choice_mask[t, c] &= choice[attribute] in wanted
     if not seen:
         names = sorted({d.kind for d in decisions} | {key for d in decisions for key in d.choices[0]})
-        raise ValueError(f"where: {key!r} is not a decision or attribute of the space; known: {', '.join(names)}")
+        near = nearest(key, names)
+        hint = f"did you mean {near!r}? " if near else ""
+        raise ValueError(f"where: {key!r} is not a decision or attribute of the space; {hint}known: {', '.join(names)}")
     unknown = [value for value in wanted if value not in seen]
     if unknown or not wanted:
         raise ValueError(f"where: {key}={unknown or wanted} is not a choice; choices: {', '.join(map(str, seen))}")
