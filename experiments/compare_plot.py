@@ -1,4 +1,8 @@
-"""Figures of a comparison: quality against budget, regret against evaluations, hypervolume against wall time."""
+"""Figures of a comparison: quality against budget, regret against evaluations, hypervolume against wall time.
+
+Some sixteen contenders must stay apart: each has a colour and a marker that are the same in all figures of a page, the
+legend stands beside the panels in the order of the results, and bands of seeds are drawn only where few would overlap.
+"""
 
 from __future__ import annotations
 
@@ -8,54 +12,63 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments import plot
+from experiments.compare_looks import BANDS, log_ticks, looks, side_legend, symlog
 from experiments.compare_metrics import POINTS
 from experiments.compare_rows import NO_LIMIT, Row
-from experiments.compare_table import Side, deciding, primary
+from experiments.compare_table import SMALLER, Side, deciding, primary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = (
-    "#0b6e99", "#d9822b", "#3a8f5c", "#b5456a", "#6a5acd", "#8a6d3b", "#17a2b8", "#c0392b", "#7f8c2a", "#34495e",
-)  # fmt: skip
-DASHES = ("-", "--", ":", "-.")
+SHOWN = 6
+"""Contenders whose answers are drawn against the budget, the base beside them: of more, stairs cannot be told apart."""
+
 Answered = Mapping[Side, Sequence[tuple[np.ndarray, np.ndarray]]]
 """Cost and quality ``[B]`` of the answers that runs ended with, one a seed."""
 
-FLOOR = 1e-3
-"""Regret in points below which the axis is linear: zero is a regret."""
-
 
 def sides(rows: Sequence[Row]) -> list[Side]:
-    """One side of each contender, in the order of the rows; those of the problem itself last."""
-    ordered = sorted(dict.fromkeys(row.contender for row in rows), key=lambda name: _is_rival(rows, name))
-    found = [primary(rows, contender) for contender in ordered]
-    return [side for side in found if side is not None]
+    """One side of each contender, best first; those of the problem itself last."""
+    found = [primary(rows, contender) for contender in dict.fromkeys(row.contender for row in rows)]
+    metric = deciding(rows)
+    sign = 1.0 if SMALLER[metric] else -1.0
+
+    def place(side: Side) -> tuple[bool, float]:
+        last = [getattr(row, metric) for row in _of(rows, side) if row.final]
+        return _is_rival(rows, side[0]), sign * float(np.mean(last))
+
+    return sorted((side for side in found if side is not None), key=place)
+
+
+def shown(rows: Sequence[Row], base: str) -> list[Side]:
+    """The sides that are drawn against the budget: the best ``SHOWN``, the base, and what the problem brings."""
+    ours = [side for side in sides(rows) if not _is_rival(rows, side[0])]
+    kept = {*ours[:SHOWN], *(side for side in ours if side[0] == base)}
+    return [side for side in sides(rows) if side in kept or _is_rival(rows, side[0])]
 
 
 def quality_figure(
-    rows: Sequence[Row], budgets: np.ndarray, answered: Answered, unit: str, oracle: np.ndarray | None
+    rows: Sequence[Row], budgets: np.ndarray, answered: Answered, unit: str, oracle: np.ndarray | None, base: str
 ) -> Figure:
-    """Mean quality over seeds of the answer to each budget, the range of seeds, and the oracle ``[B]`` if known."""
-    figure, (axes,) = plot.new_figure(1, 8.4, 4.6)
+    """Mean quality over seeds of the answer to each budget; beside it how many answers lose how much to the oracle.
+
+    Args:
+      rows: of one problem, under one limit, and what the problem itself brings.
+      budgets: float64 ``[B]`` in ``unit``.
+      answered: what runs ended with.
+      unit: of the first cost column.
+      oracle: fractions ``[B]``; None where it is not known.
+      base: label of the contender that others are compared with.
+    """
+    figure, panels = plot.new_figure(1 if oracle is None else 2, 12.0, 4.6)
+    _qualities(panels[0], rows, budgets, [side for side in shown(rows, base) if answered.get(side)], answered)
+    panels[0].set_xlabel(f"budget, {unit}")
+    panels[0].set_ylabel("quality, %")
     if oracle is not None:
-        axes.plot(budgets, POINTS * oracle, ":", color=plot.INK, linewidth=1.2, label="oracle", drawstyle="steps-post")
-    for number, side in enumerate(sides(rows)):
-        runs = answered.get(side, ())
-        if not runs:
-            continue
-        quality = POINTS * np.stack([one for _, one in runs])
-        color, style = _look(rows, side, number)
-        axes.plot(
-            budgets, quality.mean(0), style, color=color, linewidth=1.4, label=_name(side), drawstyle="steps-post"
-        )
-        if len(runs) > 1:
-            low, high = quality.min(0), quality.max(0)
-            axes.fill_between(budgets, low, high, color=color, alpha=0.12, linewidth=0, step="post")
-    axes.set_xlabel(f"budget, {unit}")
-    axes.set_ylabel("quality, %")
-    axes.legend(frameon=False, loc="lower right", fontsize=8)
+        panels[0].plot(budgets, POINTS * oracle, ":", color=plot.INK, label="oracle", drawstyle="steps-post")
+        _shares(panels[1], rows, answered, oracle)
+    side_legend(figure, panels)
     return figure
 
 
@@ -65,39 +78,86 @@ def progress_figure(rows: Sequence[Row]) -> Figure:
     Args:
       rows: of one problem; all readings of one limit, and what the problem itself brings.
     """
-    figure, (left, right) = plot.new_figure(2, 11.0, 4.2)
+    figure, (left, right) = plot.new_figure(2, 12.0, 4.6)
     metric = deciding(rows)
     labels = {"regret": "mean regret, points", "hypervolume": "hypervolume, points"}
-    _curves(left, rows, lambda row: float(row.counted), metric)
+    heights = _curves(left, rows, lambda row: float(row.counted), metric)
     left.set_xlabel("evaluations, labels included")
     left.set_ylabel(labels[metric])
     if metric == "regret":
-        left.set_yscale("symlog", linthresh=FLOOR)
-        left.set_ylim(bottom=0.0)
+        symlog(left, "y", heights)
     _curves(right, rows, lambda row: row.seconds, "hypervolume")
     right.set_xlabel("wall time without compilation, s")
     right.set_ylabel(labels["hypervolume"])
-    left.legend(frameon=False, fontsize=8)
+    side_legend(figure, [left])
     return figure
 
 
-def _curves(axes: Axes, rows: Sequence[Row], place: Callable[[Row], float], metric: str) -> None:
-    """Mean over seeds at each reading; the band is the range of seeds. A rival is a level."""
-    positive = True
-    for number, side in enumerate(sides(rows)):
-        color, style = _look(rows, side, number)
-        held = [row for row in rows if (row.contender, row.decode) == side]
+def has_bands(rows: Sequence[Row]) -> bool:
+    """Whether the range of seeds is drawn around each curve."""
+    return len(sides(rows)) <= BANDS
+
+
+def _qualities(axes: Axes, rows: Sequence[Row], budgets: np.ndarray, drawn: Sequence[Side], answered: Answered) -> None:
+    """Stairs of the mean over seeds, the best widest: where others meet it, it still shows at the edge."""
+    styles = looks(rows)
+    for number, side in enumerate(drawn):
+        color, style, _ = styles[side[0]]
+        quality = POINTS * np.stack([one for _, one in answered[side]]).mean(0)
+        width = 2.6 - 1.4 * number / len(drawn)
+        axes.plot(
+            budgets, quality, style, color=color, linewidth=width, drawstyle="steps-post", label=_name(side)
+        )  # fmt: skip
+
+
+def _shares(axes: Axes, rows: Sequence[Row], answered: Answered, oracle: np.ndarray) -> None:
+    """Performance profiles (Dolan and More, Mathematical Programming 2002) over budgets and seeds, in points lost."""
+    styles, losses = looks(rows), {}
+    for side in sides(rows):
+        if answered.get(side):
+            lost = POINTS * np.concatenate([oracle - one for _, one in answered[side]])
+            losses[side] = np.sort(np.maximum(lost, 0.0))
+    highest = max((float(lost[-1]) for lost in losses.values()), default=1.0)
+    for side, lost in losses.items():
+        color, style, marker = styles[side[0]]
+        share = POINTS * np.arange(1, len(lost) + 1) / len(lost)
+        # The last answer that loses so much stands for all that do; the line goes on to the edge.
+        last = np.append(np.flatnonzero(np.diff(lost)), len(lost) - 1)
+        axes.plot(
+            [*lost[last], highest], [*share[last], POINTS], style, color=color, linewidth=1.3, label=_name(side),
+            drawstyle="steps-post", marker=marker, markersize=5, markevery=0.2,
+        )  # fmt: skip
+    symlog(axes, "x", np.concatenate([np.zeros(1), *losses.values()]))
+    axes.set_xlabel("points below the oracle, at most")
+    axes.set_ylabel("answers, %")
+    axes.set_ylim(0.0, 102.0)
+
+
+def _curves(axes: Axes, rows: Sequence[Row], place: Callable[[Row], float], metric: str) -> np.ndarray:
+    """Mean over seeds at each reading, perhaps with the range of seeds; a rival is a level. Returns all heights."""
+    styles, places, heights = looks(rows), [], []
+    for side in sides(rows):
+        color, style, marker = styles[side[0]]
+        held = _of(rows, side)
         if held[0].limit == NO_LIMIT:
-            level = float(np.mean([getattr(row, metric) for row in held]))
-            axes.axhline(level, color=color, linestyle="--", linewidth=1.2, label=_name(side))
+            heights.append(np.array([np.mean([getattr(row, metric) for row in held])]))
+            axes.axhline(float(heights[-1][0]), color=color, linestyle=style, linewidth=1.2, label=_name(side))
             continue
         x, y = _aligned(held, place), _aligned(held, lambda row: float(getattr(row, metric)))
-        positive &= bool((x > 0).all())
-        axes.plot(x.mean(0), y.mean(0), style, color=color, linewidth=1.4, marker="o", markersize=3, label=_name(side))
-        if len(y) > 1:
-            axes.fill_between(x.mean(0), y.min(0), y.max(0), color=color, alpha=0.12, linewidth=0)
-    if positive:
-        axes.set_xscale("log")
+        places.append(x.mean(0))
+        heights.append(y.mean(0))
+        axes.plot(
+            places[-1], heights[-1], style, color=color, linewidth=1.3, marker=marker, markersize=5, label=_name(side),
+            clip_on=False,
+        )  # fmt: skip
+        if len(y) > 1 and has_bands(rows):
+            axes.fill_between(places[-1], y.min(0), y.max(0), color=color, alpha=0.12, linewidth=0)
+    log_ticks(axes, np.concatenate([np.zeros(0), *places]))
+    return np.concatenate(heights)
+
+
+def _of(rows: Sequence[Row], side: Side) -> list[Row]:
+    return [row for row in rows if (row.contender, row.decode) == side]
 
 
 def _aligned(rows: Sequence[Row], value: Callable[[Row], float]) -> np.ndarray:
@@ -107,13 +167,6 @@ def _aligned(rows: Sequence[Row], value: Callable[[Row], float]) -> np.ndarray:
         by_seed.setdefault(row.seed, []).append(value(row))
     shortest = min(len(values) for values in by_seed.values())
     return np.array([values[-shortest:] for values in by_seed.values()])
-
-
-def _look(rows: Sequence[Row], side: Side, number: int) -> tuple[str, str]:
-    """Colour and line; after ten colours the line changes. What the problem brings is grey and dashed."""
-    if _is_rival(rows, side[0]):
-        return plot.REFERENCE, "--"
-    return COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
 
 
 def _is_rival(rows: Sequence[Row], contender: str) -> bool:

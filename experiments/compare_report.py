@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from experiments import plot
 from experiments.compare_case import Case
+from experiments.compare_html_table import limit_text, side_text
 from experiments.compare_metrics import POINTS
-from experiments.compare_page import Chapter, limit_text, page, side_text
-from experiments.compare_plot import Answered, progress_figure, quality_figure, sides
+from experiments.compare_page import Chapter, page
+from experiments.compare_plot import Answered, has_bands, progress_figure, quality_figure, shown, sides
 from experiments.compare_results import Results
 from experiments.compare_rows import NO_LIMIT, Row
 from experiments.compare_table import Section, sections, write_csv
@@ -33,7 +34,7 @@ def write(results: Results, cases: Sequence[Case], base: str, flags: str) -> lis
     rows = [row for row in results.rows if row.problem in {case.name for case in cases}]
     tables = sections(rows, base)
     write_csv(results.folder / TABLE, tables)
-    chapters = [_chapter(results, case, [t for t in tables if t.problem == case.name]) for case in cases]
+    chapters = [_chapter(results, case, [t for t in tables if t.problem == case.name], base) for case in cases]
     text = page("Controllers compared", _tiles(rows, tables), chapters, _made(rows), flags)
     (results.folder / PAGE).write_text(text, encoding="utf-8")
     return tables
@@ -52,14 +53,15 @@ def lines(tables: Sequence[Section]) -> list[str]:
     return out
 
 
-def _chapter(results: Results, case: Case, tables: Sequence[Section]) -> Chapter:
+def _chapter(results: Results, case: Case, tables: Sequence[Section], base: str) -> Chapter:
     limit = tables[-1].limit
     rows = [row for row in results.rows if row.problem == case.name and row.limit in (limit, NO_LIMIT)]
     info = case.description.costs[0]
     budgets = info.to_unit(case.budgets[:, 0].astype("int64"))
-    figure = quality_figure(rows, budgets, _answered(results, rows), info.unit, case.yardstick.oracle)
+    figure = quality_figure(rows, budgets, _answered(results, rows), info.unit, case.yardstick.oracle, base)
     svgs = (plot.svg(figure), plot.svg(progress_figure(rows)))
-    return Chapter(case.name, _facts(case), tables, *svgs, limit)
+    left_out = len(sides(rows)) - len(shown(rows, base))
+    return Chapter(case.name, _facts(case), tables, *svgs, limit, has_bands(rows), left_out)
 
 
 def _answered(results: Results, rows: Sequence[Row]) -> Answered:

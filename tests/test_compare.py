@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import cli, compare, compare_metrics, compare_parquet, compare_study, compare_table, compare_tasks
+from experiments import (
+    cli,
+    compare,
+    compare_looks,
+    compare_metrics,
+    compare_parquet,
+    compare_plot,
+    compare_study,
+    compare_table,
+    compare_tasks,
+)
 from experiments.compare_answers import Answers
 from experiments.compare_case import make_case, serve, truth
 from experiments.compare_metrics import Yardstick
@@ -384,6 +394,64 @@ def test_without_an_oracle_the_hypervolume_decides_and_more_is_better():
 def test_limits_are_ordered_by_size():
     rows = [line(limit=limit) for limit in ("2000", "60s", "200", "5s")]
     assert [one.limit for one in compare_table.sections(rows, "a")] == ["200", "2000", "5s", "60s"]
+
+
+# --- the figures
+
+
+def many(count):
+    """Rows of ``count`` contenders, the last the best; one that the problem brings is the best of all."""
+    rows = [line(contender=f"c{i:02d}", regret=float(count - i), evaluations=200, seconds=1.0) for i in range(count)]
+    return [*rows, line(contender="labels", limit=NO_LIMIT, decode="reference", regret=0.0)]
+
+
+def test_figures_put_the_best_first_and_what_the_problem_brings_last():
+    assert compare_plot.sides(many(3)) == [
+        ("c02", "greedy"), ("c01", "greedy"), ("c00", "greedy"), ("labels", "reference"),
+    ]  # fmt: skip
+    better = [line(contender=name, regret=float("nan"), hypervolume=v) for name, v in (("a", 1.0), ("b", 2.0))]
+    assert [name for name, _ in compare_plot.sides(better)] == ["b", "a"]
+
+
+def test_stairs_are_drawn_of_the_best_and_the_base():
+    names = [name for name, _ in compare_plot.shown(many(16), "c00")]
+    assert names == [*(f"c{i:02d}" for i in range(15, 15 - compare_plot.SHOWN, -1)), "c00", "labels"]
+    assert [name for name, _ in compare_plot.shown(many(3), "c00")] == ["c02", "c01", "c00", "labels"]
+    assert compare_plot.has_bands(many(3))
+    assert not compare_plot.has_bands(many(16))
+
+
+def test_sixteen_contenders_look_different():
+    found = compare_looks.looks(many(16))
+    assert len(set(found.values())) == 17
+    assert len({(color, marker) for color, _, marker in found.values()}) == 17
+    # The look says who it is and not how good: it is the same where others do well.
+    assert compare_looks.looks([dataclasses.replace(row, regret=1 / (1 + row.regret)) for row in many(16)]) == found
+
+
+def test_the_legend_names_everybody_once_in_the_order_of_the_results():
+    rows = many(16)
+    budgets, oracle = np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.6, 0.7])
+    answered = {side: [(budgets, oracle - 0.01 * i)] for i, side in enumerate(compare_plot.sides(rows))}
+    names = [name for name, _ in compare_plot.sides(rows)]
+    (legend,) = compare_plot.quality_figure(rows, budgets, answered, "ms", oracle, "c00").legends
+    found = [text.get_text().partition(",")[0] for text in legend.get_texts()]
+    assert found == [*names, "oracle"]
+    (legend,) = compare_plot.progress_figure(rows).legends
+    assert [text.get_text().partition(",")[0] for text in legend.get_texts()] == names
+
+
+def test_the_share_of_answers_by_what_they_lose():
+    """By hand: two seeds, two budgets, losses of 0, 1, 1 and 4 points."""
+    rows = [line(contender="a", seed=seed) for seed in (0, 1)]
+    budgets, oracle = np.array([1.0, 2.0]), np.array([0.5, 0.75])
+    runs = [(budgets, oracle - np.array([0.0, 0.01])), (budgets, oracle - np.array([0.01, 0.04]))]
+    figure = compare_plot.quality_figure(rows, budgets, {("a", "greedy"): runs}, "ms", oracle, "a")
+    drawn = figure.axes[1].get_lines()[0]
+    np.testing.assert_allclose(drawn.get_xdata()[:3], [0.0, 1.0, 4.0], atol=1e-9)
+    np.testing.assert_allclose(drawn.get_ydata()[:3], [25.0, 75.0, 100.0])
+    left = figure.axes[0].get_lines()[0]
+    np.testing.assert_allclose(left.get_ydata(), [49.5, 72.5])
 
 
 # --- flags
