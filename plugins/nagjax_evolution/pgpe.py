@@ -5,4 +5,4 @@ Mirrored pairs; the gradient of the mean is taken by Adam at ``learning_rate`` i
 
 from nagjax_evolution.policy_search import preset
 
-make = preset("pgpe", "PGPE", {"std_init": 0.05})
+make = preset("pgpe", "PGPE", {"learning_rate": 0.05, "std_init": 1.0})

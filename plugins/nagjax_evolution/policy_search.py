@@ -4,6 +4,10 @@ A generation is a population of generators. Each answers the same budgets with m
 numbers, so that generators and not luck are compared; fitness is the mean quality of what it drew. The artefact is the
 mean generator, with the front of everything that any generator drew.
 
+The deviation in the space of parameters must be wide: a sample changes only where a logit moves by as much as the noise
+it is drawn with, so deviations of 0.05 or 0.1, usual where outputs are continuous, give a population of generators that
+draw nearly the same, with ties for fitness. At 1 they differ, and the mean learns several times faster.
+
 ``evosax`` is the controller for any of evosax's distribution-based strategies by name; those with controllers of their
 own have numbers that were chosen for this use.
 """

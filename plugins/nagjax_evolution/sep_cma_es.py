@@ -2,4 +2,4 @@
 
 from nagjax_evolution.policy_search import preset
 
-make = preset("sep_cma_es", "Sep_CMA_ES", {"std_init": 0.1})
+make = preset("sep_cma_es", "Sep_CMA_ES", {"learning_rate": 0.5, "std_init": 1.5})
