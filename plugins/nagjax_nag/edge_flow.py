@@ -17,9 +17,8 @@ from nagjax.generator.walk import graph_layers, segments
 from nagjax.problem import Problem, path_costs, path_features, walk_nodes
 from nagjax.spaces.trellis import INFINITE
 
-LEAST = -40.0
-"""Log of the least weight relative to the best; its square, which a gradient divides by, is still a normal float32."""
-TINY = 1e-30
+CLOSED = -1e30
+"""Score of a closed choice: finite, so that a node without any choice has no NaN in its gradient."""
 
 
 @flax.struct.dataclass
@@ -68,8 +67,8 @@ def soft(
         weight, features, costs = carry
         score, need, target, index, value, left, after = layer
         mask = node_masks(need, left, budgets)
-        likely = jnp.where(mask, _relative(score).T[None], 0.0)
-        edges = likely * (weight / jnp.maximum(likely.sum(1), TINY))[:, None]
+        chosen = jax.nn.softmax(jnp.where(mask, score.T[None], CLOSED), 1)
+        edges = jnp.where(mask, chosen * weight[:, None], 0.0)
         flat = edges.reshape(-1, num)
         for j in range(index.shape[-1]):
             features = features.at[index[..., j].ravel()].add(flat)
@@ -126,11 +125,6 @@ def node_masks(need: jax.Array, left: jax.Array, budgets: jax.Array) -> jax.Arra
         columns.append(over / jnp.maximum(budgets[:, k], 1).astype(jnp.float32)[None, None])
     worst = jnp.where(exists, jnp.stack(columns).max(0), jnp.inf)
     return exists & (worst <= jnp.maximum(worst.min(1, keepdims=True), 0.0))
-
-
-def _relative(score: jax.Array) -> jax.Array:
-    """Weights ``[B, C]`` of a softmax of scores, 1 for the best; bounded, so that what is left can be normalised."""
-    return jnp.exp(jnp.maximum(score - jax.lax.stop_gradient(score).max(-1, keepdims=True), LEAST))
 
 
 def _left(problem: Problem, tokens: jax.Array, nodes: jax.Array, budgets: jax.Array) -> jax.Array:

@@ -112,10 +112,15 @@ def proposal(problem: Problem, trace: Trace, perturbed: jax.Array) -> jax.Array:
 
 
 def objective(trace: Trace, pairs: Pairs) -> jax.Array:
-    """Mean over architectures of p_i R_i + p_j R_j, added up over their pairs; R up to a constant."""
+    """Mean over architectures of p_i R_i + p_j R_j, added up over their decisions, of which P speak for all.
+
+    R up to a constant.
+    """
     rows = jnp.arange(len(trace.tokens))[:, None]
     first = jnp.take_along_axis(trace.tokens, pairs.decision, 1)
     logits = trace.logits[rows, pairs.decision]
     ahead = jnp.take_along_axis(logits, first[..., None], -1) - jnp.take_along_axis(logits, pairs.other[..., None], -1)
     # p_i R_i + p_j R_j = R_j + p_i (R_i - R_j), and R_j has no gradient.
-    return jnp.mean(jnp.sum(jax.nn.sigmoid(ahead[..., 0]) * pairs.gain, -1))
+    num = pairs.decision.shape[1]
+    each = jnp.maximum(trace.decided.sum(-1), num) / num
+    return jnp.mean(each * jnp.sum(jax.nn.sigmoid(ahead[..., 0]) * pairs.gain, -1))

@@ -128,8 +128,9 @@ def exponentiated(
       floor: share of the uniform point that is mixed in.
       exists: bool ``[L, C]``, choices that are real; the others keep 0.
     """
-    factor = jnp.exp(jnp.clip(-rate * grad, -clip, clip))
-    raised = jnp.where(exists[None], theta * factor, 0.0)
+    step = jnp.where(exists[None], jnp.clip(-rate * grad, -clip, clip), -jnp.inf)
+    # Normalising forgets a common factor; without the largest no exponential overflows.
+    raised = theta * jnp.exp(step - step.max(-1, keepdims=True))
     raised /= raised.sum(-1, keepdims=True)
     return (1 - floor) * raised + floor * (exists / exists.sum(-1, keepdims=True))[None]
 
