@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nagjax
-from experiments import cli, describe, generate, run, setup
+from experiments import cli, compare_problems, describe, generate, run, setup
 from nagjax.distinct import enumerate_within
 from nagjax.problem import make_problem
 from nagjax.spaces import nas_bench_201, nas_bench_macro
@@ -141,15 +141,14 @@ def test_text_of_a_space_is_read_and_canonical(tmp_path):
     assert "row 3, column 'arch': not of nas_bench_macro()/v1" in text
     both = write(tmp_path, text="arch,top1,ms\n11101111,90,3\n11110111,91,3\n")
     text = refusal(both, space=space, text_column="arch", decision_columns=())
-    assert "row 3" in text
-    assert "row 2 gives 0.9" in text
+    assert "row 3, column 'top1': 91 for the architecture that row 2 gives 90, a fraction of 0.01 apart" in text
 
 
 # A NAS-Bench-201 file, from one command to answers
 
 
-def write_nas_bench_201(path, missing=()):
-    """All 15,625 cells, less the missing rows: latency and accuracy are no sums over edges."""
+def write_nas_bench_201(path):
+    """All 15,625 cells, made up: latency and accuracy are no sums over edges."""
     space = nas_bench_201.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
     rng = np.random.default_rng(201)
@@ -160,14 +159,13 @@ def write_nas_bench_201(path, missing=()):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["arch", "latency", "test_accuracy"])
         for row in rng.permutation(len(tokens)):
-            if row not in missing:
-                rows.writerow([space.format(tokens[row]), f"{latency[row]:.4f}", f"{accuracy[row]:.4f}"])
+            rows.writerow([space.format(tokens[row]), f"{latency[row]:.4f}", f"{accuracy[row]:.4f}"])
 
 
 @pytest.fixture(scope="module")
 def file_201(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "nb201.csv"
-    write_nas_bench_201(path, missing=(7, 15000, 15624))
+    write_nas_bench_201(path)
     return path
 
 
@@ -192,7 +190,7 @@ def rows_of(path):
 
 def test_every_answer_is_a_row_of_the_file_within_its_budget(trained, file_201):
     known = rows_of(file_201)
-    assert len(known) == 15622
+    assert len(known) == 15625
     generator = nagjax.load(trained)
     budgets = np.linspace(*generator.budget_range[0], 40)
     cost = np.array([pair[0] for pair in known.values()])
@@ -219,9 +217,9 @@ def test_the_checkpoint_alone_has_the_space_on_its_trie(trained, flags_201):
     assert generator.description.costs[0].content_hash == built.description.costs[0].content_hash
 
 
-def test_the_report_says_what_was_measured_and_what_is_missing(trained):
+def test_the_report_says_what_was_measured(trained):
     page = (trained / "report.html").read_text()
-    assert "15,622 measured; 3 of the space are missing" in page
+    assert "15,625 measured; none of the space is missing" in page
     assert "measured quality, %" in page
     assert "predicted" not in page.replace("predicted_quality", "").partition("<h2>How it was made")[0]
     record = json.loads((trained / "run.json").read_text())
@@ -233,24 +231,36 @@ def test_generate_and_describe_say_measured(trained, flags_201, capsys):
     assert generate.main([f"--checkpoint={trained}", "--budgets_ms=5,6", "--compilation_cache="]) == 0
     text = capsys.readouterr().out
     assert "measured quality" in text
-    assert "none, each is one of 15,622 measured" in text.replace("\n", " ")
+    assert "none, each is one of 15,625 measured" in text.replace("\n", " ")
     assert describe.main([*flags_201, "--compilation_cache=", "--budgets_ms=5"]) == 0
     text = capsys.readouterr().out
-    assert "15,622" in text
+    assert "15,625" in text
     assert "3,125 nodes" in text
     assert describe.main([f"--checkpoint={trained}", "--compilation_cache="]) == 0
     assert "3,125 nodes" in capsys.readouterr().out
 
 
+def test_a_comparison_takes_its_flags_as_a_problem(flags_201, file_201, tmp_path):
+    (tmp_path / "cells.flags").write_text("\n".join(flags_201), encoding="utf-8")
+    case = compare_problems.build(f"cells={tmp_path / 'cells.flags'}", "", 0, 50)
+    cost, quality = np.array(list(rows_of(file_201).values())).T
+    budgets = case.description.costs[0].to_unit(case.budgets[:, 0].astype(np.int64))
+    assert case.labels == 0
+    np.testing.assert_allclose(case.yardstick.oracle, [quality[cost <= b].max() for b in budgets], atol=1e-7)
+
+
 def test_a_finished_run_resumes_by_its_flagfile(trained, capsys):
     assert run.main([f"--flagfile={trained / 'flags.txt'}", "--resume"]) == 0
-    assert "15,622 measured; 3 of the space are missing" in capsys.readouterr().out
+    assert "15,625 measured; none of the space is missing" in capsys.readouterr().out
 
 
 def test_a_warm_start_needs_the_same_decisions(trained, tmp_path, capsys):
     flags = [f"--benchmark={write(tmp_path)}", f"--decision_columns={','.join(COLUMNS)}", "--quality_column=top1",
              "--quality_unit=percent", "--cost_columns=latency_ms=ms", *SMALL]  # fmt: skip
     assert run.main([*flags, f"--out={tmp_path / 'a'}"]) == 0
+    missing = "5 measured; 7 of the space are missing and are never an answer"
+    assert missing in capsys.readouterr().out
+    assert missing in (tmp_path / "a" / "report.html").read_text()
     other = write(tmp_path, TEXT.replace("11,", "13,"), "other.csv")
     warm = [f"--init_from={tmp_path / 'a'}", f"--out={tmp_path / 'b'}"]
     capsys.readouterr()
@@ -260,7 +270,8 @@ def test_a_warm_start_needs_the_same_decisions(trained, tmp_path, capsys):
     assert [a.text for a in generator.generate([1.25, 3.0, 100.0])] == [
         "kernel=3,width=1.0,skip=false", "kernel=3,width=1.0,skip=false", "kernel=11,width=1.0,skip=true",
     ]  # fmt: skip
-    assert generator.generate([8.0], where={"kernel": 5})[0].text == "kernel=5,width=1.0,skip=false"
+    # As many budgets as above, so that nothing is compiled anew.
+    assert generator.generate([8.0] * 3, where={"kernel": 5})[0].text == "kernel=5,width=1.0,skip=false"
 
 
 # What a user sees
