@@ -17,6 +17,7 @@ from nagjax.controllers import Params
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.problem import Problem, evaluate
+from nagjax_nag import memory
 
 
 @flax.struct.dataclass
@@ -26,11 +27,13 @@ class Population:
     Attributes:
       archive: the best of everything met, N cells.
       islands: the same for each of I islands, leaves ``[I, N, ...]``.
+      met: what was evaluated lately, see ``nagjax_nag.memory``.
       evaluations: calls of the quality function so far, uint32.
     """
 
     archive: pareto.Archive
     islands: pareto.Archive
+    met: jax.Array
     evaluations: jax.Array
 
 
@@ -51,7 +54,7 @@ def start(problem: Problem, cells: int, islands: int, num: int, key: jax.Array) 
     quality, _ = evaluate(problem, tokens)
     empty = pareto.empty_archive(problem.spec, cells)
     lonely = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (islands, *leaf.shape)), empty)
-    population = Population(empty, lonely, jnp.uint32(0))
+    population = Population(empty, lonely, memory.nothing(), jnp.uint32(0))
     brood = jax.tree.map(
         lambda leaf: leaf.reshape(islands, num // islands, *leaf.shape[1:]), Brood(tokens, costs, quality)
     )
@@ -62,20 +65,28 @@ def add(population: Population, problem: Problem, brood: Brood) -> Population:
     """Put a brood into the archive."""
     archive = pareto.insert(population.archive, problem, brood.tokens, brood.costs, brood.quality)
     counted = population.evaluations + jnp.uint32(brood.quality.shape[0])
-    return dataclasses.replace(population, archive=archive, evaluations=counted)
+    met = memory.remember(population.met, brood.tokens)
+    return dataclasses.replace(population, archive=archive, met=met, evaluations=counted)
 
 
-def breed_apart(population: Population, problem: Problem, num: int, params: Params, key: jax.Array) -> Population:
-    """One generation on the islands, ``num`` children in all."""
+def breed_apart(
+    population: Population, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
+) -> Population:
+    """One generation on the islands, ``num`` children in all; ``spare`` as in ``breed``."""
     islands = population.islands.quality.shape[0]
     keys = jax.random.split(key, islands)
-    broods = jax.vmap(lambda island, one: breed(island, problem, num // islands, params, one))(population.islands, keys)
-    return _settle(population, problem, broods)
+
+    def each(island: pareto.Archive, one: jax.Array) -> Brood:
+        return breed(island, population.met, problem, num // islands, spare, params, one)
+
+    return _settle(population, problem, jax.vmap(each)(population.islands, keys))
 
 
-def breed_together(population: Population, problem: Problem, num: int, params: Params, key: jax.Array) -> Population:
-    """One generation of ``num`` children in the archive."""
-    return add(population, problem, breed(population.archive, problem, num, params, key))
+def breed_together(
+    population: Population, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
+) -> Population:
+    """One generation of ``num`` children in the archive; ``spare`` as in ``breed``."""
+    return add(population, problem, breed(population.archive, population.met, problem, num, spare, params, key))
 
 
 def _settle(population: Population, problem: Problem, broods: Brood) -> Population:
@@ -89,27 +100,54 @@ def _settle(population: Population, problem: Problem, broods: Brood) -> Populati
     return add(dataclasses.replace(population, islands=islands), problem, flat)
 
 
-def breed(archive: pareto.Archive, problem: Problem, num: int, params: Params, key: jax.Array) -> Brood:
-    """``num`` children of an archive's cells: cross with a neighbour, mutate, repair within about its budget."""
+def breed(
+    archive: pareto.Archive, met: jax.Array, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
+) -> Brood:
+    """Children of an archive's architectures: cross with a neighbour, mutate, repair within about the parent's cost.
+
+    Args:
+      archive: N cells; parents are any that it holds, or with the chance ``elite`` those of its front.
+      met: what was evaluated lately.
+      problem: the problem.
+      num: B, children that are evaluated.
+      spare: children bred for each of them; those that are new come first.
+      params: see ``nag.DEFAULTS``.
+      key: random key.
+    """
     parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
-    cells = archive.quality.shape[0]
+    bred = spare * num
     held = pareto.occupied(archive)
+    elite = held & (pareto.front_gain(archive.costs, archive.quality) > 0)
+    chosen = jax.random.uniform(jax.random.fold_in(parent_key, 1), (bred,)) < params["elite"]
+    parent = jnp.where(chosen, _any_of(elite, bred, parent_key), _any_of(held, bred, parent_key))
+    # Neighbours are counted in occupied cells: while few are, the next one may be far.
     count = jnp.cumsum(held.astype(jnp.int32))
-    parent = jnp.searchsorted(count, jax.random.randint(parent_key, (num,), 1, count[-1] + 1))
-    parent = jnp.minimum(parent, cells - 1)
-    reach = jnp.maximum(params["reach"] * cells, 1.0)
-    partner = parent + jnp.round(reach * jax.random.uniform(partner_key, (num,), minval=-1.0)).astype(jnp.int32)
-    partner = jnp.clip(partner, 0, cells - 1)
-    crossed = held[partner] & jax.random.bernoulli(cross_key, params["crossover"], (num,))
+    reach = jnp.maximum(params["reach"] * count[-1], 1.0)
+    away = jnp.round(reach * jax.random.uniform(partner_key, (bred,), minval=-1.0)).astype(jnp.int32)
+    partner = jnp.searchsorted(count, jnp.clip(count[parent] + away, 1, count[-1]))
+    crossed = jax.random.bernoulli(cross_key, params["crossover"], (bred,))
     partner = jnp.where(crossed, partner, parent)
     rates = (
-        params["mutations"] * jax.random.uniform(rate_key, (num,), minval=0.25, maxval=2.0) / problem.spec.num_layers
+        params["mutations"] * jax.random.uniform(rate_key, (bred,), minval=0.25, maxval=2.0) / problem.spec.num_layers
     )
-    noise = jnp.exp(params["budget_noise"] * jax.random.normal(budget_key, (num, 1)))
-    asked = jnp.clip((archive.costs[parent] * noise).astype(jnp.int32), problem.low[None], problem.high[None])
+    noise = jnp.exp(params["budget_noise"] * jax.random.normal(budget_key, (bred, 1)))
+    asked = (archive.costs[parent] * noise).astype(jnp.int32)
+    # Where the budget is not less than the parent's cost, rounding must not make it so.
+    asked = jnp.where(noise >= 1, jnp.maximum(asked, archive.costs[parent]), asked)
+    asked = jnp.clip(asked, problem.low[None], problem.high[None])
     tokens, costs = vary.children(problem, archive.tokens[parent], archive.tokens[partner], asked, rates, child_key)
+    if spare > 1:
+        fresh = jnp.argsort(memory.known(met, tokens), stable=True)[:num]
+        tokens, costs = tokens[fresh], costs[fresh]
     quality, _ = evaluate(problem, tokens)
     return Brood(tokens, costs, quality)
+
+
+def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
+    """``num`` cells int32 drawn from those of a pool, bool ``[N]``; any cell where the pool is empty."""
+    count = jnp.cumsum(pool.astype(jnp.int32))
+    cell = jnp.searchsorted(count, jax.random.randint(key, (num,), 1, count[-1] + 1))
+    return jnp.minimum(cell, len(pool) - 1)
 
 
 def rescore(population: Population, problem: Problem) -> Population:
@@ -117,4 +155,4 @@ def rescore(population: Population, problem: Problem) -> Population:
     archive = pareto.rescore(population.archive, problem)
     islands = jax.vmap(lambda island: pareto.rescore(island, problem))(population.islands)
     counted = population.evaluations + jnp.uint32(archive.quality.size + islands.quality.size)
-    return Population(archive, islands, counted)
+    return Population(archive, islands, memory.nothing(), counted)

@@ -26,9 +26,9 @@ import optax
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
-from nagjax.generator.policy import Policy, budget_at, budget_position, init_policy
+from nagjax.generator.policy import Policy, init_policy
 from nagjax.problem import Problem, Spec, evaluate
-from nagjax_nag import evolution
+from nagjax_nag import evolution, learning
 
 DEFAULTS: Mapping[str, float] = {
     "learning_rate": 2e-2,
@@ -41,11 +41,20 @@ DEFAULTS: Mapping[str, float] = {
     "apart": 0.7,
     "crossover": 0.5,
     "reach": 0.04,
+    "elite": 0.0,
     "mutations": 1.5,
     "budget_noise": 0.03,
 }
-ABOVE_TOP = 0.06
-"""Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
+"""What users sweep.
+
+- ``learning_rate``, ``final_learning_rate``: of Adam, along a cosine once the policy learns.
+- ``entropy``: weight of the entropy, falling to 0; ``gradient``: of REINFORCE; ``imitation``: of imitation.
+- ``margin``: share by which an imitated architecture stays below its budget.
+- ``fill``: share of the run that evolution has to itself; ``apart``: share of that in which islands stay apart.
+- ``crossover``: chance of a child to have two parents, ``reach`` of a parent's neighbours as a share of all;
+  ``mutations``: decisions of a child drawn anew, on average; ``budget_noise``: of a child's budget, about its parent's
+  cost; ``elite``: chance that a parent is of the archive's front instead of any cell.
+"""
 
 
 @flax.struct.dataclass
@@ -69,8 +78,11 @@ def make(
     anchors: int = 256,
     budgets: int = 16,
     group: int = 8,
+    shared: int = 0,
     imitated: int = 128,
+    imitations: int = 1,
     children: int = 1024,
+    spare: int = 1,
     cells: int = 1024,
     islands: int = 4,
 ) -> Controller:
@@ -82,61 +94,73 @@ def make(
       anchors: number of anchor budgets a cost column.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them.
-      imitated: budgets an update imitates the archive at.
-      children: children an update breeds.
+      shared: other budgets of the update that a sample also counts for, with its reward under them; less than
+        ``budgets``.
+      imitated: budgets a step imitates the archive at.
+      imitations: steps an update takes; the first learns from samples and archive, further ones from the archive.
+        Where evaluations are few, the policy learns what the archive holds only by many.
+      children: children an update breeds and evaluates.
+      spare: children bred for each that is evaluated; those not met lately come first. With 1 all are evaluated, as is
+        right where evaluations are cheap.
       cells: capacity of the archive and of each island.
       islands: populations that evolve apart at first; a divisor of ``children``.
+
+    Raises:
+      ValueError: if a size cannot be.
     """
     settings = {
-        "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "imitated": imitated,
-        "children": children, "cells": cells, "islands": islands,
+        "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "shared": shared,
+        "imitated": imitated, "imitations": imitations, "children": children, "spare": spare, "cells": cells,
+        "islands": islands,
     }  # fmt: skip
-    if any(size < 1 for size in settings.values()) or children % islands:
-        raise ValueError(f"nag: sizes must be at least 1 and islands a divisor of children; got {settings}")
-    adam = optax.scale_by_adam()
+    _check_sizes(settings)
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         policy_key, key = jax.random.split(key)
         policy = init_policy(policy_key, spec, hidden, anchors)
         population = evolution.start(problem, cells, islands, children, key)
-        return State(policy, adam.init(policy.params), population)
+        return State(policy, optax.scale_by_adam().init(policy.params), population)
 
     def learn(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         draw_key, sample_key, imitate_key = jax.random.split(key, 3)
-        asked = jnp.repeat(_draw_budgets(state.population.archive, problem, budgets, draw_key), group, 0)
+        drawn = learning.draw_budgets(state.population.archive, problem, budgets, draw_key)
+        asked = jnp.repeat(drawn, group, 0)
         tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
         quality, _ = evaluate(problem, tokens)
         population = evolution.add(state.population, problem, evolution.Brood(tokens, costs, quality))
-        archive = population.archive
-        advantage = group_advantage(quality.reshape(budgets, group)).ravel()
-
-        targets = _draw_budgets(archive, problem, imitated, imitate_key)
-        row, best = pareto.best_within(archive, shrink(targets, params["margin"], problem))
-        all_tokens = jnp.concatenate([tokens, archive.tokens[row]])
-        all_budgets = jnp.concatenate([asked, targets])
+        samples = learning.Samples(tokens, costs, quality, drawn)
         share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
+        rate = learning.learning_rate(params, share)
+        archive = population.archive
+
+        def imitate(policy: Policy, key: jax.Array) -> jax.Array:
+            targets = learning.draw_budgets(archive, problem, imitated, key)
+            return learning.imitation(policy, problem, archive, targets, params["margin"])
 
         def loss(weights: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            scores = decode.score(dataclasses.replace(state.policy, params=weights), problem, all_tokens, all_budgets)
-            sampled, copied = scores.log_prob[: len(tokens)], scores.log_prob[len(tokens) :]
-            entropy = scores.entropy[: len(tokens)].mean()
-            imitation = -jnp.mean(jnp.where(best > -jnp.inf, copied, 0.0))
-            total = params["imitation"] * imitation - params["gradient"] * jnp.mean(advantage * sampled)
-            return total - params["entropy"] * (1 - share) * entropy, (entropy, imitation)
+            policy = dataclasses.replace(state.policy, params=weights)
+            gain, entropy = learning.surrogate(policy, problem, samples, shared)
+            copied = imitate(policy, imitate_key)
+            total = params["imitation"] * copied - params["gradient"] * gain
+            return total - params["entropy"] * (1 - share) * entropy, (entropy, copied)
 
-        grads, (entropy, imitation) = jax.grad(loss, has_aux=True)(state.policy.params)
-        grads = jax.tree.map(jnp.nan_to_num, grads)
-        rate = _cosine(params["learning_rate"], params["final_learning_rate"], share)
-        updates, optimiser = adam.update(grads, state.optimiser, state.policy.params)
-        weights = jax.tree.map(lambda weight, step: weight - rate * step, state.policy.params, updates)
-        policy = dataclasses.replace(state.policy, params=weights)
+        grads, (entropy, copied) = jax.grad(loss, has_aux=True)(state.policy.params)
+        policy, optimiser = learning.descend(state.policy, state.optimiser, grads, rate)
+
+        def again(carry: tuple[Policy, Any], key: jax.Array) -> tuple[tuple[Policy, Any], None]:
+            policy, optimiser = carry
+            grads = jax.grad(lambda weights: imitate(dataclasses.replace(policy, params=weights), key))(policy.params)
+            return learning.descend(policy, optimiser, grads, rate), None
+
+        keys = jax.random.split(imitate_key, imitations)[1:]
+        (policy, optimiser), _ = jax.lax.scan(again, (policy, optimiser), keys)
         metrics = {
             "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
             "entropy": entropy,
-            "imitation": imitation,
+            "imitation": copied,
             "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
             "nonfinite": jnp.sum(~jnp.isfinite(quality)).astype(jnp.float32),
         }
@@ -155,8 +179,8 @@ def make(
         breed_key, learn_key = jax.random.split(key)
         population = jax.lax.cond(
             progress < params["fill"] * params["apart"],
-            lambda: evolution.breed_apart(state.population, problem, children, params, breed_key),
-            lambda: evolution.breed_together(state.population, problem, children, params, breed_key),
+            lambda: evolution.breed_apart(state.population, problem, children, spare, params, breed_key),
+            lambda: evolution.breed_together(state.population, problem, children, spare, params, breed_key),
         )
         state = dataclasses.replace(state, population=population)
         late = progress >= params["fill"]
@@ -185,35 +209,10 @@ def make(
     )
 
 
-def group_advantage(quality: jax.Array) -> jax.Array:
-    """Advantage ``[B, G]`` within the group of each budget, standardised; 0 where a quality is not finite."""
-    finite = jnp.isfinite(quality)
-    count = jnp.maximum(finite.sum(-1, keepdims=True), 1)
-    centred = jnp.where(finite, quality - jnp.sum(jnp.where(finite, quality, 0.0), -1, keepdims=True) / count, 0.0)
-    deviation = jnp.sqrt(jnp.sum(centred**2, -1, keepdims=True) / count)
-    return centred / (deviation + 1e-6)
-
-
-def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array:
-    """Budgets less a share ``margin``, but not below the cheapest.
-
-    The policy blurs budgets that lie closer together than its anchors. What it imitates must therefore fit a slightly
-    smaller budget as well: an architecture that just misses the budget leaves the mask no choice but a bad last block.
-    """
-    return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low[None])
-
-
-def _draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[num, K]``, stratified; few above the cost of the best, where there is nothing left to gain."""
-    top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])
-    top = jnp.minimum(top * 1.02 + 0.01, 1.0)
-    order_key, key = jax.random.split(key)
-    columns = jax.random.split(order_key, problem.spec.num_costs)
-    strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
-    drawn = (strata + jax.random.uniform(key, strata.shape)) / num
-    below, above = drawn / (1 - ABOVE_TOP), (drawn - (1 - ABOVE_TOP)) / ABOVE_TOP
-    return budget_at(problem, jnp.where(drawn < 1 - ABOVE_TOP, below * top, top + above * (1 - top)))
-
-
-def _cosine(first: jax.Array, last: jax.Array, share: jax.Array) -> jax.Array:
-    return last + (first - last) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0.0, 1.0)))
+def _check_sizes(settings: Mapping[str, int]) -> None:
+    if any(size < 1 for name, size in settings.items() if name != "shared"):
+        raise ValueError(f"nag: sizes must be at least 1; got {settings}")
+    if settings["children"] % settings["islands"]:
+        raise ValueError(f"nag: islands={settings['islands']} must be a divisor of children={settings['children']}")
+    if not 0 <= settings["shared"] < settings["budgets"]:
+        raise ValueError(f"nag: shared={settings['shared']} must lie in 0..{settings['budgets'] - 1} (budgets less 1)")
