@@ -46,9 +46,9 @@ class Pairs:
 
 
 DEFAULTS: Mapping[str, float] = {
-    "learning_rate": 1e-2,
+    "learning_rate": 2e-2,
     "final_learning_rate": 1e-4,
-    "entropy": 0.1,
+    "entropy": 0.05,
     "final_entropy": 0.0,
     "clip": 0.0,
 }

@@ -6,10 +6,11 @@ at a temperature that falls, as in FBNet (Wu et al., arXiv 1812.03443). Probabil
 
     R = Q(features) - price * max(0, cost / budget - 1), summed over cost columns that are sums.
 
-The price is what makes it work: within the mask no sample ever overspends, so nothing tells a relaxed choice that it
-costs something; every decision then asks for the largest block, and what the mask leaves of that is bad. So samples
-are drawn without the mask, which answers of the trained policy keep in either case. The price must exceed what a
-budget larger by a share of itself would gain, or overspending pays.
+It takes two things. A price: within the mask no sample ever overspends, so nothing tells a relaxed choice that it costs
+something; every decision asks for the largest block, and what the mask leaves of that is bad. So samples are drawn
+without the mask, which answers of the trained policy keep in either case. The price must exceed what a budget larger
+by a share of itself would gain, or overspending pays. And the flow: relaxed on the sampled nodes alone, a choice
+without features of its own, such as how many layers there are, gets no gradient at all.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from nagjax_nag.published import unmasked
 from nagjax_nag.traced_walk import Seen
 
 DEFAULTS: Mapping[str, float] = {
-    "learning_rate": 1e-2,
+    "learning_rate": 2e-2,
     "final_learning_rate": 1e-4,
-    "entropy": 1e-3,
+    "entropy": 3e-4,
     "final_entropy": 0.0,
     "clip": 0.0,
     "temperature": 5.0,
     "final_temperature": 0.1,
-    "price": 0.1,
+    "price": 0.2,
     "mask": 0.0,
     "flow": 1.0,
     "straight": 1.0,

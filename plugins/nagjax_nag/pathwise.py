@@ -58,7 +58,7 @@ def make(
       hidden: width of the policy's LSTM.
       anchors: number of anchor budgets a cost column.
       budgets: budgets an update samples for.
-      group: architectures sampled for each of them.
+      group: architectures sampled for each of them; ``gumbel``, whose gradient varies less, does with 2.
       pairs: of ``gates``: decisions of each architecture at which a second choice is evaluated.
 
     Raises:

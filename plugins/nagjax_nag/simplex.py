@@ -31,7 +31,7 @@ from nagjax.generator.walk import segments
 from nagjax.problem import Problem, Spec, evaluate
 from nagjax_nag.drawing import standardised, stratified
 
-DEFAULTS: Mapping[str, float] = {"rate": 0.05, "entropy": 0.2, "final_entropy": 0.0, "floor": 1e-3, "clip": 0.5}
+DEFAULTS: Mapping[str, float] = {"rate": 0.1, "entropy": 0.05, "final_entropy": 0.0, "floor": 1e-3, "clip": 0.5}
 """Step size; weight of the entropy at the start and the end; and what keeps weights away from 0."""
 
 HIDDEN = 1
