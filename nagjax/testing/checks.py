@@ -219,15 +219,18 @@ def check_improvement(make: Make, **static: Any) -> None:
     """Among 19,683 architectures the mean regret is clearly below random's.
 
     With an archive: below random search with as many evaluations. A policy alone remembers no architecture and learns
-    slowly: its greedy answers, after longer training, are compared with one random architecture within each budget.
+    slowly: its greedy answers are compared with one random architecture within each budget, after at least 4,000
+    updates and, so that one with a sample an update learns from as much as others, at least 64,000 evaluations.
     """
     ours, random = [], []
     for seed in (0, 1):
         tiny = tiny_problem(seed, "wide")
         controller = make(tiny.problem.spec, **static)
         alone = controllers.artefact(controller, controllers.init(controller, tiny.problem, seed), tiny.problem)
-        steps = STEPS * (200 if alone.archive is None else 5)
-        moment = train(controller, tiny.problem, seed, steps=steps)
+        if alone.archive is None:
+            moment = train(controller, tiny.problem, seed, steps=_long(controller, tiny), chunk=200)
+        else:
+            moment = train(controller, tiny.problem, seed, steps=STEPS * 5)
         ticks = budgets_between(tiny.problem, 24)
         found = controllers.artefact(controller, moment.state, tiny.problem)
         _, _, objective = ask(found, tiny.problem, ticks, "best" if found.archive is not None else "greedy")
@@ -275,6 +278,13 @@ def check_controller(make: Make, **static: Any) -> None:
     """
     for check in CHECKS:
         check(make, **static)
+
+
+def _long(controller: Controller, tiny: Tiny) -> int:
+    """Updates for a policy that remembers nothing: 4,000, or as many as make 64,000 evaluations."""
+    counted = train(controller, tiny.problem).metrics["evaluations"]
+    each = max(float(counted[-1] - counted[0]) / (len(counted) - 1), 1.0)
+    return max(4_000, 200 * math.ceil(64_000 / each / 200))
 
 
 def _check_archive(name: str, tiny: Tiny, found: Artefact) -> None:

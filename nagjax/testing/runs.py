@@ -35,10 +35,11 @@ def train(
     state: Any = None,
     first: int = 0,
     on_chunk: Callable[[Moment], None] | None = None,
+    chunk: int = CHUNK,
 ) -> Moment:
     """Train for ``steps`` updates in chunks, from a fresh state unless one is given."""
     state = controllers.init(controller, problem, seed) if state is None else state
-    limits = Limits(steps, chunk=CHUNK)
+    limits = Limits(steps, chunk=chunk)
     return controllers.train(controller, problem, state, seed, limits, step=first, on_chunk=on_chunk)
 
 

@@ -6,11 +6,14 @@ Index, name and formula, of quality Q, cost c and budget B; w is the weight of c
 - 1 ``mnasnet_hard``: Q where c <= B, Q (c/B)^-1 elsewhere (same paper);
 - 2 ``tunas``: Q - w |c/B - 1| (Bender et al., arXiv 2008.06120);
 - 3 ``dominance``: orders architectures by Deb's rule under B (Guo et al., arXiv 2103.00219): the problem's learned
-  evaluator, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere.
+  evaluator, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere;
+- 4 ``error_points``: the same order on the scale on which a learned evaluator answers: that evaluator itself, or
+  without one 100 (``dominance`` - 1), minus the points of error where c <= B. For updates without baseline and scaling,
+  to which offset and scale matter.
 
 ``mnasnet_soft`` is blind to the budget by construction: it is B^w times (Q c^-w), so one architecture is the best under
 every budget, and advantages standardised for each budget lose even the factor. A generator conditioned on the budget
-learns from it nothing about the budget but what a mask forces. The other three prefer other architectures under other
+learns from it nothing about the budget but what a mask forces. The others prefer other architectures under other
 budgets.
 
 With several cost columns (c/B)^-w is a product over them, |c/B - 1| a sum, and the excess that of the worst one.
@@ -75,11 +78,21 @@ def dominance(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: 
     return jnp.where((costs <= budgets).all(-1), quality, -excess.max(-1))
 
 
+def error_points(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """100 (``dominance`` - 1) float32 ``[B]``: minus the points of error, and below -100 where the budget is overspent.
+
+    >>> [error_points(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 15)]
+    [-50.0, -150.0]
+    """
+    return 100.0 * (dominance(quality, costs, budgets, weight) - 1.0)
+
+
 REWARDS: Mapping[str, Reward] = {
     "mnasnet_soft": mnasnet_soft,
     "mnasnet_hard": mnasnet_hard,
     "tunas": tunas,
     "dominance": dominance,
+    "error_points": error_points,
 }
 """The rows of the table, in the order of their index."""
 
@@ -96,7 +109,7 @@ def rewards(
     """R(a|B) by one row of the table.
 
     Args:
-      problem: its learned evaluator, if it has one, is the row ``dominance``.
+      problem: its learned evaluator, if it has one, takes the place of ``dominance`` and ``error_points``.
       tokens: int32 ``[B, T]``.
       quality: float32 ``[B]``, the objective as a fraction; -inf where there is none.
       costs: int32 ``[B, K]``, ticks.
@@ -112,7 +125,7 @@ def rewards(
     """
     rows = {name: row(quality, costs, budgets, weight) for name, row in REWARDS.items()}
     if problem.evaluator is not None:
-        rows["dominance"] = _learned(problem, tokens, budgets)
+        rows["dominance"] = rows["error_points"] = _learned(problem, tokens, budgets)
     return jnp.where(jnp.isfinite(quality), choose(jnp.stack(list(rows.values())), index), -jnp.inf)
 
 
