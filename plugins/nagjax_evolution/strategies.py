@@ -101,7 +101,7 @@ def make_strategy(
     numbers = {f.name: getattr(fixed, f.name) for f in dataclasses.fields(fixed)}
     swept = {key: float(value) for key, value in numbers.items() if np.ndim(value) == 0 and np.isfinite(value)}
     scheduled = "std_schedule" in arguments
-    own = {"learning_rate": 0.03 if adam else 1.0, **swept, **({"std": 0.05} if scheduled else {})}
+    own = {"learning_rate": 0.03 if adam else 1.0, **swept, **({"std": 1.0} if scheduled else {})}
     unknown = [key for key in defaults or {} if key not in own]
     if unknown:
         raise ValueError(f"{name} has no number {unknown[0]!r}; it has {', '.join(own)}")
