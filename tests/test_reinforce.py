@@ -21,6 +21,7 @@ from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax_reinforce import baselines, make, make_pnag, make_single, objective, pnag
 from nagjax_reinforce.learner import DEFAULTS, masked
+from nagjax_reinforce.reinforce import stratified
 from nagjax_reinforce.rewards import REWARDS, choose, rewards
 
 TINY = testing.tiny_problem()
@@ -438,3 +439,15 @@ def test_sizes_below_1_are_refused(factory, sizes):
     (name,) = sizes
     with pytest.raises(ValueError, match=f"'{name}'.*must be at least 1"):
         factory(TINY.problem.spec, **sizes)
+
+
+def test_without_jitter_every_update_trains_at_the_same_budgets():
+    """Three budgets from 16 to 4,096 ticks on a logarithmic scale: 16, 256, 4,096."""
+    problem = dataclasses.replace(TINY.problem, low=jnp.array([16]), high=jnp.array([4096]))
+    for seed in range(3):
+        fixed = stratified(jax.random.key(seed), problem, 3, jnp.float32(0))
+        np.testing.assert_allclose(np.sort(fixed[:, 0]), [16, 256, 4096], atol=1)
+        anywhere = np.sort(stratified(jax.random.key(seed), problem, 2, jnp.float32(1))[:, 0])
+        assert 16 <= anywhere[0] <= 256 <= anywhere[1] <= 4096
+        assert anywhere[0] > 17
+    assert stratified(jax.random.key(0), problem, 1, jnp.float32(0)).tolist() == [[4096]]
