@@ -137,6 +137,67 @@ def test_evolution_finds_the_front_of_a_small_space(name):
     assert (np.abs(quality - best) < 1e-6).mean() > 0.9
 
 
+def rebased(name, population, **static):
+    """State, problem and evaluations before and after a change of prices and qualities that closes choices as well."""
+    before = testing.tiny_problem().problem
+    after = testing.tiny_problem(seed=1, device=1, where={"layer1": [8, 24], "layer3": [8, 16]}).problem
+    controller = plugins.load("controllers", name)(before.spec, population=population, capacity=64, **static)
+    state = train(controller, before, steps=10).state
+    spent = int(state.findings.evaluations)
+    return state, controllers.rebase(controller, state, after), after, spent
+
+
+def scored(problem, tokens, budgets=None):
+    """Quality and costs under a problem, -inf for what it has closed or what costs more than its budget."""
+    quality, costs = evaluate(problem, tokens)
+    fits = pareto.allowed_rows(problem, tokens)
+    fits = fits if budgets is None else fits & (costs <= budgets).all(-1)
+    return np.where(fits, quality, -np.inf), np.asarray(costs)
+
+
+def test_populations_of_nsga2_are_scored_anew():
+    _, after, problem, spent = rebased("nsga2", 32)
+    quality, costs = scored(problem, after.population.tokens)
+    np.testing.assert_array_equal(after.population.quality, quality)
+    np.testing.assert_array_equal(after.population.costs, costs)
+    assert np.isneginf(quality).any()
+    assert np.isfinite(quality).any()
+    assert int(after.findings.evaluations) >= spent + 32
+
+
+@pytest.mark.parametrize("name", ["regularised_evolution", "categorical_ga"])
+def test_populations_with_a_budget_each_are_scored_anew(name):
+    before, after, problem, spent = rebased(name, 8, budgets=4)
+    tokens = after.tokens if name == "regularised_evolution" else after.search.population
+    own = after.quality if name == "regularised_evolution" else -after.search.fitness
+    old = before.quality if name == "regularised_evolution" else -before.search.fitness
+    budgets = jnp.repeat(regularised.tournament_budgets(problem, 4), 8, 0)
+    quality, _ = scored(problem, tokens.reshape(32, -1), budgets)
+    np.testing.assert_array_equal(own.reshape(32), quality)
+    assert np.isneginf(quality).any()
+    assert np.isfinite(quality).any()
+    assert not np.array_equal(own, old)
+    assert int(after.findings.evaluations) >= spent + 32
+
+
+@pytest.mark.parametrize(
+    ("name", "static"),
+    [
+        ("nsga2", {"population": 32}),
+        ("regularised_evolution", {"population": 8, "budgets": 4, "workers": 8}),
+        ("categorical_ga", {"population": 8, "budgets": 4}),
+        ("snes", {"population": 8, "budgets": 4, "hidden": 4, "anchors": 4}),
+        ("random", {"children": 32}),
+    ],
+)
+def test_what_has_no_quality_is_counted_and_what_has_one_is_not(name, static):
+    """Of the first update's 32 architectures some have none where 9 of 10 have none; elsewhere each has one."""
+    for gaps, wanted in ((0.9, lambda count: 8 < count <= 32), (0.0, lambda count: count == 0)):
+        problem = testing.tiny_problem(gaps=gaps).problem
+        moment = train(plugins.load("controllers", name)(problem.spec, capacity=64, **static), problem, steps=5)
+        assert wanted(moment.metrics["nonfinite"][0]), (gaps, moment.metrics["nonfinite"])
+
+
 def test_elites_survive_beside_the_best_children():
     """Fitness is minimised: of the parents 1, 4, 2 stays the best, of the children 3, 0, 5 the best two."""
     algorithm = categorical_ga._algorithm(3, 1)
