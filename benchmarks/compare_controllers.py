@@ -1,8 +1,9 @@
 """The comparison of all controllers: how many controllers, problems and seeds its results hold.
 
-``python -m benchmarks.compare_controllers --data_dir=DIR [--run --study=FLAGFILE] [--results=FOLDER]``
+``python -m benchmarks.compare_controllers --data_dir=DIR [--run] [--studies=compare_macro]``
 
-``--run`` goes on with the study of a flagfile of ``experiments.compare``, with pymoo's NSGA-II beside its controllers.
+A study is a flagfile of ``experiments.compare``. Its results are read; ``--run`` first goes on with what is missing,
+with pymoo's NSGA-II beside its controllers.
 Seeds are the fewest that any controller has on any problem.
 """
 
@@ -33,13 +34,11 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    folder = Path(flags.FLAGS.results)
-    if flags.FLAGS.run:
-        studies.run(Path(flags.FLAGS.study), data_dir, folder)
-    return {**summary(studies.read(folder)), "results": str(folder / RESULTS)}
+    rows = studies.read_all(data_dir)
+    files = [str(Path(flags.FLAGS.results) / study / RESULTS) for study in flags.FLAGS.studies]
+    return {**summary(rows), "results": files}
 
 
 if __name__ == "__main__":
-    studies.define_flags("compare")
-    flags.DEFINE_string("study", str(studies.FLAGS / "compare_macro.flags"), "Flagfile of the study that --run runs.")
+    studies.define_flags(["compare_macro", "compare_labels", "compare_note10"])
     common.main(_benchmark)

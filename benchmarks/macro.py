@@ -1,6 +1,6 @@
 """NAS-Bench-Macro with its true accuracies: mean regret to the exact oracle over 400 budgets at equal evaluations.
 
-``python -m benchmarks.macro --data_dir=DIR [--run] [--results=FOLDER]``
+``python -m benchmarks.macro --data_dir=DIR [--run]``
 
 ``nag`` answers greedily, by its policy alone; NSGA-II (pymoo's) by the best that it evaluated. Lookup is the best
 feasible of 200 labels, against ``nag`` on a predictor fitted to the same 200; both are judged by the true accuracies.
@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from absl import flags
 
 from benchmarks import common, studies
 from experiments.compare_rows import NO_LIMIT, Row
@@ -44,13 +42,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    folder = Path(flags.FLAGS.results)
-    if flags.FLAGS.run:
-        wanted = ["--controllers=nag", f"--problems=macro,{LABELLED}", f"--evaluations={LIMIT}"]
-        studies.run(studies.FLAGS / "compare_macro.flags", data_dir, folder, wanted)
-    return summary(studies.read(folder))
+    return summary(studies.read_all(data_dir))
 
 
 if __name__ == "__main__":
-    studies.define_flags("compare")
+    studies.define_flags(["compare_macro", "compare_labels"])
     common.main(_benchmark)

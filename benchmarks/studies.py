@@ -24,12 +24,25 @@ from experiments.compare_tasks import EVALUATIONS, Contender, Task, all_tasks, p
 
 NSGA2 = "pymoo_nsga2"
 FLAGS = ROOT / "experiments" / "flags"
+RESULT_FOLDER = Path("benchmarks/results")
 
 
-def define_flags(folder: str) -> None:
-    """Add the flags of a benchmark that reads a study."""
+def define_flags(studies: Sequence[str]) -> None:
+    """Add the flags of a benchmark that reads studies, each named like its flagfile."""
     flags.DEFINE_bool("run", False, "Run what is missing first (hours); without it, results are only read.")
-    flags.DEFINE_string("results", f"benchmarks/results/{folder}", "Folder of the study's results.csv.")
+    flags.DEFINE_list("studies", list(studies), "Studies: flagfiles of experiments/flags without their ending.")
+    flags.DEFINE_string("results", str(RESULT_FOLDER), "Folder that holds a folder for each study.")
+
+
+def read_all(data_dir: Path) -> list[Row]:
+    """The rows of all studies of the flags, after running what is missing where that is asked for."""
+    rows = []
+    for study in flags.FLAGS.studies:
+        folder = Path(flags.FLAGS.results) / study
+        if flags.FLAGS.run:
+            run(FLAGS / f"{study}.flags", data_dir, folder)
+        rows += read(folder)
+    return rows
 
 
 def read(folder: Path) -> list[Row]:
