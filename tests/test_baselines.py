@@ -88,6 +88,22 @@ def test_enumeration_equals_brute_force(variant):
     assert moment.metrics["nonfinite"].sum() == (~np.isfinite(known.oracle.quality)).sum()
 
 
+@pytest.mark.parametrize(("name", "static"), [("enumeration", {"batch": 100}), ("lookup", {})])
+def test_after_a_change_everything_that_is_still_allowed_is_seen_again(name, static):
+    """Half-way through; other prices and qualities, and choices closed: the front is that of the new problem."""
+    before = testing.tiny_problem().problem
+    known = testing.tiny_problem(seed=1, device=1, where={"layer1": [8, 24], "layer3": [8, 16]})
+    controller = plugins.load("controllers", name)(before.spec, capacity=200, **static)
+    state = controllers.train(controller, before, controllers.init(controller, before, 0), 0, Limits(2)).state
+    state = controllers.rebase(controller, state, known.problem)
+    spent, allowed = int(state.findings.evaluations), np.flatnonzero(known.oracle.allowed)
+    state = controllers.train(controller, known.problem, state, 0, Limits(4)).state
+    assert held(state.findings.archive) == front(known.oracle, allowed)
+    # The table is read by rebase itself; the enumeration begins anew.
+    reads = len(known.oracle.tokens) + len(allowed) if name == "lookup" else spent + len(allowed)
+    assert int(state.findings.evaluations) == reads
+
+
 def test_enumeration_that_ends_early_has_repeated_nothing():
     known = testing.tiny_problem()
     controller = plugins.load("controllers", "enumeration")(known.problem.spec, batch=7)

@@ -399,6 +399,18 @@ def conditioned():
     return controller, controllers.init(controller, two_arms(), 0), jax.jit(controller.update)
 
 
+def test_rewards_of_another_problem_are_forgotten_and_the_policy_is_not(conditioned):
+    controller, state, update = conditioned
+    params = controllers.resolve_params(controller)
+    after, _ = update(state, jax.random.key(0), two_arms(), params, jnp.float32(0))
+    assert np.asarray(after.memory.count).sum() > 0
+    moved = controller.rebase(after, two_arms())
+    assert np.asarray(moved.memory.count).tolist() == [0.0] * 4
+    assert int(moved.evaluations) == int(after.evaluations) == 16
+    for one, two in zip(jax.tree.leaves(moved.policy), jax.tree.leaves(after.policy), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 @pytest.mark.parametrize(
     ("given", "infeasible", "nonfinite"),
     [({}, False, 0), ({"mask": 0.0}, True, 0), ({"reward": 9.0}, False, 16), ({"baseline": 4.0}, False, 16)],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nagjax import controllers, plugins, testing
-from nagjax.testing.runs import train
+from nagjax.testing.runs import held, train
 from nagjax_evolution import policy_search
 from nagjax_evolution.strategies import make_strategy
 from tests import tiny
@@ -111,6 +111,19 @@ def test_the_mean_generator_gets_better():
     assert seen[-1] > seen[0] + 0.01
     assert sum(over) == 0
     assert moment.metrics["evaluations"][-1] == 150 * 32 * 16
+
+
+def test_the_best_fitness_of_another_problem_is_forgotten_and_the_mean_is_not():
+    before, after = testing.tiny_problem(), testing.tiny_problem(seed=1, device=1)
+    make = plugins.load("controllers", "snes")
+    controller = make(before.problem.spec, population=8, budgets=4, hidden=4, anchors=4, capacity=64)
+    state = train(controller, before.problem, steps=5).state
+    assert np.isfinite(state.search.best_fitness)
+    moved = controllers.rebase(controller, state, after.problem)
+    assert np.isinf(moved.search.best_fitness)
+    np.testing.assert_array_equal(moved.search.mean, state.search.mean)
+    tokens, _, quality = held(controllers.artefact(controller, moved, after.problem))
+    np.testing.assert_allclose(quality, after.oracle.quality[after.oracle.rows(tokens)], atol=1e-6)
 
 
 def test_the_generic_controller_takes_any_strategy():
