@@ -1,13 +1,13 @@
 # `make quickstart` and `make test` are the two to know; both make their own environment.
 #   PYTHON  the interpreter to make it with (3.11 or newer)      VENV  where the environment goes
-#   DATA    quickstart: a folder with the OFA MobileNetV3 files   PYTEST_FLAGS  more for pytest
+#   DATA    quickstart: a folder with the OFA MobileNetV3 files   PYTEST_FLAGS  for pytest; by default its tests share the cores
 CANDIDATES := python3 python3.13 python3.12 python3.11
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(IS_RECENT)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-PYTEST_FLAGS ?=
+PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
 
 DATA ?=
 OUT ?= runs/quickstart
