@@ -1,6 +1,6 @@
-"""Joint training for all budgets against repeated independent search (METHOD: Guo et al., arXiv 2103.00219, table 4).
+"""Joint training for all budgets against repeated independent search (Guo et al., arXiv 2103.00219).
 
-``python -m benchmarks.joint_search --data_dir=DIR [--run] [--problems=macro,note10] [--results=FILE]``
+``python -m benchmarks.joint_search --data_dir=DIR [--run] [--problems=macro,note10] [--ways=joint,shared]``
 
 Both sides are the same policy gradient: ``reinforce`` trains one generator for all budgets, ``reinforce_single`` one
 policy for each of five. ``joint`` makes a number of evaluations in all; ``shared`` independent searches divide that
@@ -33,7 +33,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at_share
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-UPDATES = 1500
+UPDATES = {"macro": 1500, "note10": 600}
 """Of the joint training and of ``each`` independent search; all updates evaluate the same number."""
 BUDGETS, GROUP = 16, 8
 SEEDS = {"macro": 10, "note10": 3}
@@ -53,7 +53,7 @@ def _policy(controller: Controller, case: Case, key: jax.Array, given: Mapping[s
     return policy
 
 
-def search(case: Case, way: str, seed: int, updates: int = UPDATES) -> tuple[np.ndarray, int]:
+def search(case: Case, way: str, seed: int, updates: int) -> tuple[np.ndarray, int]:
     """Tokens int32 ``[5, T]`` that a way of searching answers with, and its evaluations in all."""
     budgets = budget_at_share(case.problem, jnp.array(SHARES)[:, None])
     key = jax.random.key(seed)
@@ -89,16 +89,16 @@ def judge(case: Case, tokens: np.ndarray) -> list[float]:
     return [float(value) for value in POINTS * (best - quality)]
 
 
-def run_missing(data_dir: Path, problems: Sequence[str], path: Path) -> None:
+def run_missing(data_dir: Path, problems: Sequence[str], ways: Sequence[str], path: Path) -> None:
     """Run what the file lacks, and write it after every run."""
     held = read(path)
     for problem in problems:
         case = compare_problems.build(problem, str(data_dir), 0, 2)
         for seed in range(SEEDS[problem]):
-            for way in WAYS:
+            for way in ways:
                 if any((run["problem"], run["way"], run["seed"]) == (problem, way, seed) for run in held):
                     continue
-                tokens, evaluations = search(case, way, seed)
+                tokens, evaluations = search(case, way, seed, UPDATES[problem])
                 figure = "quality" if case.yardstick.oracle is None else "regret"
                 held.append({
                     "problem": problem, "way": way, "seed": seed, "evaluations": evaluations, "figure": figure,
@@ -130,7 +130,7 @@ def summary(held: Sequence[Run]) -> dict[str, Any]:
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     path = Path(flags.FLAGS.results)
     if flags.FLAGS.run:
-        run_missing(data_dir, flags.FLAGS.problems, path)
+        run_missing(data_dir, flags.FLAGS.problems, flags.FLAGS.ways, path)
     held = read(path)
     print(f"{path}: {len(held)} runs, commits {', '.join(sorted({run['commit'] for run in held}))}", flush=True)
     return summary(held)
@@ -139,6 +139,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 if __name__ == "__main__":
     flags.DEFINE_bool("run", False, "Run what is missing first; without it, results are only read.")
     flags.DEFINE_list("problems", list(SEEDS), "Problems that are run.")
+    flags.DEFINE_list("ways", list(WAYS), "Ways that are run.")
     flags.DEFINE_string(
         "results", "benchmarks/results/joint_search.json", "Runs so far; what it holds is not repeated."
     )
