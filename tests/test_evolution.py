@@ -140,7 +140,7 @@ def test_evolution_finds_the_front_of_a_small_space(name):
 def rebased(name, population, **static):
     """State, problem and evaluations before and after a change of prices and qualities that closes choices as well."""
     before = testing.tiny_problem().problem
-    after = testing.tiny_problem(seed=1, device=1, where={"layer1": [8, 24], "layer3": [8, 16]}).problem
+    after = testing.tiny_problem(seed=1, device=2, where={"layer1": [8, 24], "layer3": [8, 16]}).problem
     controller = plugins.load("controllers", name)(before.spec, population=population, capacity=64, **static)
     state = train(controller, before, steps=10).state
     spent = int(state.findings.evaluations)
@@ -176,6 +176,8 @@ def test_populations_with_a_budget_each_are_scored_anew(name):
     np.testing.assert_array_equal(own.reshape(32), quality)
     assert np.isneginf(quality).any()
     assert np.isfinite(quality).any()
+    allowed, _ = scored(problem, tokens.reshape(32, -1))
+    assert (np.isfinite(allowed) & np.isneginf(quality)).any(), "some are allowed and no longer within their budget"
     assert not np.array_equal(own, old)
     assert int(after.findings.evaluations) >= spent + 32
 
