@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(IS_RECENT)' 2>/dev/null &
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
+PYTEST_FLAGS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 DATA ?=
 OUT ?= runs/quickstart

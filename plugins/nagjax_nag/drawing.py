@@ -1,4 +1,4 @@
-"""What policy-gradient controllers of this package draw and compare: budgets, and samples of the same budget."""
+"""What the controllers of this package share: drawn budgets, samples of a budget compared, and a schedule."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ def stratified(key: jax.Array, problem: Problem, num: int) -> jax.Array:
     return budget_at(problem, (strata + jax.random.uniform(noise_key, strata.shape)) / num)
 
 
+def moments(quality: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and deviation float32 ``[N]`` of what is finite in rows ``[N, M]``; 0 where nothing is."""
+    finite = jnp.isfinite(quality)
+    count = jnp.maximum(finite.sum(-1), 1)
+    mean = jnp.sum(jnp.where(finite, quality, 0.0), -1) / count
+    centred = jnp.where(finite, quality - mean[:, None], 0.0)
+    return mean, jnp.sqrt(jnp.sum(centred**2, -1) / count)
+
+
 def standardised(quality: jax.Array) -> jax.Array:
     """Rows ``[N, M]`` less their mean, divided by their deviation; 0 where a quality is not finite or none differs."""
-    finite = jnp.isfinite(quality)
-    count = jnp.maximum(finite.sum(-1, keepdims=True), 1)
-    mean = jnp.sum(jnp.where(finite, quality, 0.0), -1, keepdims=True) / count
-    centred = jnp.where(finite, quality - mean, 0.0)
-    return centred / (jnp.sqrt(jnp.sum(centred**2, -1, keepdims=True) / count) + FLAT)
+    mean, deviation = moments(quality)
+    return jnp.where(jnp.isfinite(quality), quality - mean[:, None], 0.0) / (deviation[:, None] + FLAT)
 
 
 def annealed(first: jax.Array, last: jax.Array, progress: jax.Array) -> jax.Array:

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import optax
 
 from nagjax import pareto
-from nagjax.controllers import Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
 from nagjax.problem import Problem
+from nagjax_nag.drawing import FLAT, moments, standardised
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
@@ -66,9 +66,9 @@ def surrogate(policy: Policy, problem: Problem, samples: Samples, shared: int) -
     quality = samples.quality.reshape(num, group)
     own = decode.score(policy, problem, samples.tokens, samples.asked)
     if not shared:
-        return jnp.mean(group_advantage(quality).ravel() * own.log_prob), own.entropy.mean()
+        return jnp.mean(standardised(quality).ravel() * own.log_prob), own.entropy.mean()
     mean, deviation = moments(quality)
-    terms, weights = group_advantage(quality).ravel() * own.log_prob, jnp.ones(num * group)
+    terms, weights = standardised(quality).ravel() * own.log_prob, jnp.ones(num * group)
     total, weight = terms.reshape(num, group).sum(-1), weights.reshape(num, group).sum(-1)
     for step in range(1, shared + 1):
         # The samples of the next budgets in a random order, for the budgets as they stand.
@@ -81,7 +81,7 @@ def surrogate(policy: Policy, problem: Problem, samples: Samples, shared: int) -
         ratio = jnp.minimum(jnp.exp(jnp.minimum(jax.lax.stop_gradient(here - before), 20.0)), LARGEST_RATIO)
         ratio = jnp.where(fits, ratio, 0.0)
         centred = jnp.where(fits, other.quality, 0.0) - jnp.repeat(mean, group)
-        terms = ratio * centred / (jnp.repeat(deviation, group) + 1e-6) * here
+        terms = ratio * centred / (jnp.repeat(deviation, group) + FLAT) * here
         total, weight = total + terms.reshape(num, group).sum(-1), weight + ratio.reshape(num, group).sum(-1)
     return jnp.mean(total / weight), own.entropy.mean()
 
@@ -99,28 +99,6 @@ def descend(policy: Policy, optimiser: Any, grads: Any, rate: jax.Array) -> tupl
     updates, optimiser = optax.scale_by_adam().update(grads, optimiser)
     weights = jax.tree.map(lambda weight, step: weight - rate * step, policy.params, updates)
     return dataclasses.replace(policy, params=weights), optimiser
-
-
-def learning_rate(params: Params, share: jax.Array) -> jax.Array:
-    """From ``learning_rate`` to ``final_learning_rate`` along a cosine of ``share`` in 0..1."""
-    first, last = params["learning_rate"], params["final_learning_rate"]
-    return last + (first - last) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0.0, 1.0)))
-
-
-def moments(quality: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and deviation float32 ``[B]`` of the finite ones of ``[B, G]``; 0 where none is."""
-    finite = jnp.isfinite(quality)
-    count = jnp.maximum(finite.sum(-1), 1)
-    mean = jnp.sum(jnp.where(finite, quality, 0.0), -1) / count
-    centred = jnp.where(finite, quality - mean[:, None], 0.0)
-    return mean, jnp.sqrt(jnp.sum(centred**2, -1) / count)
-
-
-def group_advantage(quality: jax.Array) -> jax.Array:
-    """Advantage ``[B, G]`` within the group of each budget, standardised; 0 where a quality is not finite."""
-    mean, deviation = moments(quality)
-    centred = jnp.where(jnp.isfinite(quality), quality - mean[:, None], 0.0)
-    return centred / (deviation[:, None] + 1e-6)
 
 
 def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array:

@@ -29,6 +29,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.problem import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
+from nagjax_nag.drawing import annealed
 
 DEFAULTS: Mapping[str, float] = {
     "learning_rate": 2e-2,
@@ -133,7 +134,7 @@ def make(
         population = evolution.add(state.population, problem, evolution.Brood(tokens, costs, quality))
         samples = learning.Samples(tokens, costs, quality, drawn)
         share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
-        rate = learning.learning_rate(params, share)
+        rate = annealed(params["learning_rate"], params["final_learning_rate"], share)
         archive = population.archive
 
         def imitate(policy: Policy, key: jax.Array) -> jax.Array:
