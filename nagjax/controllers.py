@@ -47,7 +47,8 @@ class Controller:
       default_params: ``() -> params``, a flat mapping of names to float arrays: what users sweep.
       init: ``(key, problem, params) -> state``, a pytree.
       update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are
-        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step).
+        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step); all of ours hold
+        ``nonfinite`` as well, qualities of this step that were NaN or infinite.
       rebase: ``(state, problem) -> state``: what the state remembers, scored anew under a changed problem.
       artefact: ``(state, problem) -> Artefact``.
     """

@@ -127,10 +127,18 @@ def check_budget(make: Make, **static: Any) -> None:
 
 
 def check_nonfinite(make: Make, **static: Any) -> None:
-    """Architectures whose quality is NaN or infinite are never kept and do not spoil the policy."""
+    """Architectures whose quality is NaN or infinite are never kept and do not spoil the policy.
+
+    A controller whose metrics hold ``nonfinite`` counts those it met.
+    """
     tiny = tiny_problem(gaps=0.3)
     controller = make(tiny.problem.spec, **static)
-    moment = train(controller, tiny.problem)
+    counted: list[float] = []
+
+    def count(moment: Moment) -> None:
+        counted.append(float(moment.metrics.get("nonfinite", np.ones(1)).sum()))
+
+    moment = train(controller, tiny.problem, on_chunk=count)
     found = controllers.artefact(controller, moment.state, tiny.problem)
     tokens, _, quality = held(found)
     claim("nonfinite", bool(np.isfinite(quality).all()), "the archive holds a quality that is NaN or infinite")
@@ -141,6 +149,7 @@ def check_nonfinite(make: Make, **static: Any) -> None:
     claim("nonfinite", all(np.isfinite(leaf).all() for leaf in weights), "weights of the policy became NaN or infinite")
     for key, value in moment.metrics.items():
         claim("nonfinite", bool(np.isfinite(value).all()), f"metric {key!r} became NaN or infinite")
+    claim("nonfinite", sum(counted) > 0, "of the problem's architectures without a quality none was counted")
     _check_answers("nonfinite", tiny, found)
 
 

@@ -29,12 +29,14 @@ class Population:
       islands: the same for each of I islands, leaves ``[I, N, ...]``.
       met: what was evaluated lately, see ``nagjax_nag.memory``.
       evaluations: calls of the quality function so far, uint32.
+      nonfinite: how many of them gave NaN or an infinite quality, uint32.
     """
 
     archive: pareto.Archive
     islands: pareto.Archive
     met: jax.Array
     evaluations: jax.Array
+    nonfinite: jax.Array
 
 
 @flax.struct.dataclass
@@ -54,7 +56,7 @@ def start(problem: Problem, cells: int, islands: int, num: int, key: jax.Array) 
     quality, _ = evaluate(problem, tokens)
     empty = pareto.empty_archive(problem.spec, cells)
     lonely = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (islands, *leaf.shape)), empty)
-    population = Population(empty, lonely, memory.nothing(), jnp.uint32(0))
+    population = Population(empty, lonely, memory.nothing(), jnp.uint32(0), jnp.uint32(0))
     brood = jax.tree.map(
         lambda leaf: leaf.reshape(islands, num // islands, *leaf.shape[1:]), Brood(tokens, costs, quality)
     )
@@ -65,8 +67,9 @@ def add(population: Population, problem: Problem, brood: Brood) -> Population:
     """Put a brood into the archive."""
     archive = pareto.insert(population.archive, problem, brood.tokens, brood.costs, brood.quality)
     counted = population.evaluations + jnp.uint32(brood.quality.shape[0])
+    broken = population.nonfinite + jnp.sum(~jnp.isfinite(brood.quality), dtype=jnp.uint32)
     met = memory.remember(population.met, brood.tokens)
-    return dataclasses.replace(population, archive=archive, met=met, evaluations=counted)
+    return dataclasses.replace(population, archive=archive, met=met, evaluations=counted, nonfinite=broken)
 
 
 def breed_apart(
@@ -155,4 +158,4 @@ def rescore(population: Population, problem: Problem) -> Population:
     archive = pareto.rescore(population.archive, problem)
     islands = jax.vmap(lambda island: pareto.rescore(island, problem))(population.islands)
     counted = population.evaluations + jnp.uint32(archive.quality.size + islands.quality.size)
-    return Population(archive, islands, memory.nothing(), counted)
+    return Population(archive, islands, memory.nothing(), counted, population.nonfinite)

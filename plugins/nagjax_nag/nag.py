@@ -44,7 +44,7 @@ DEFAULTS: Mapping[str, float] = {
     "reach": 0.04,
     "elite": 0.0,
     "mutations": 1.5,
-    "budget_noise": 0.03,
+    "budget_noise": 0.3,
 }
 """What users sweep.
 
@@ -163,7 +163,6 @@ def make(
             "entropy": entropy,
             "imitation": copied,
             "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
-            "nonfinite": jnp.sum(~jnp.isfinite(quality)).astype(jnp.float32),
         }
         return State(policy, optimiser, population), metrics
 
@@ -171,13 +170,14 @@ def make(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         del key, problem, params, progress
-        names = ("sampled_quality", "entropy", "imitation", "infeasible", "nonfinite")
+        names = ("sampled_quality", "entropy", "imitation", "infeasible")
         return state, {name: jnp.float32(0) for name in names}
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         breed_key, learn_key = jax.random.split(key)
+        broken = state.population.nonfinite
         population = jax.lax.cond(
             progress < params["fill"] * params["apart"],
             lambda: evolution.breed_apart(state.population, problem, children, spare, params, breed_key),
@@ -190,6 +190,7 @@ def make(
         held = pareto.occupied(archive)
         found = {
             "evaluations": state.population.evaluations.astype(jnp.float32),
+            "nonfinite": (state.population.nonfinite - broken).astype(jnp.float32),
             "archive_quality": jnp.max(archive.quality),
             "archive_mean": jnp.sum(jnp.where(held, archive.quality, 0.0)) / jnp.maximum(held.sum(), 1),
         }

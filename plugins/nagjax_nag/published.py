@@ -82,6 +82,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 10, samples: int = 8) -> C
             "reward": jnp.mean(jnp.where(jnp.isfinite(reward), reward, 0.0)),
             "entropy": entropy,
             "infeasible": jnp.sum((costs > budgets).any(-1)).astype(jnp.float32),
+            "nonfinite": jnp.sum(~jnp.isfinite(reward)).astype(jnp.float32),
             "evaluations": counted.astype(jnp.float32),
         }
         return State(dataclasses.replace(state.policy, params=weights), optimiser, counted), metrics

@@ -10,7 +10,7 @@ are one switch away: ``--controller_params=baseline=1`` for a moving average, ``
 R is the problem's learned evaluator, as released. What the released weights amount to depends on its scale: the two
 1e-3 cancel in Adam, and R plus entropy is greatest at pi(a|B) proportional to exp R(a|B). Scores of an evaluator fitted
 with hinge margin 1 differ by units (on two problems of the conformance suite a point of quality was worth 0.6 to 1.8 of
-them, and their mean lay 15 to 50 below 0), so that policy is sharp. Fractions differ by hundredths, exp R is nearly
+them, and their mean lay 10 to 45 below 0), so that policy is sharp. Fractions differ by hundredths, exp R is nearly
 uniform, and entropy wins. Without an evaluator the reward is therefore ``error_points``, minus the points of error.
 Its offset is as arbitrary as a learned evaluator's and matters as much, since nothing is subtracted: below 0 what is
 drawn becomes rarer until better is drawn, far above 0 whatever is drawn first becomes a habit.
