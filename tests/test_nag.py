@@ -104,29 +104,32 @@ def sampled():
     return problem, policy, learning.Samples(tokens, costs, quality, budgets)
 
 
-def test_a_sample_counts_for_every_budget_that_it_fits(sampled):
-    """Pair by pair: each budget's weighted mean of advantage x log pi over all samples that fit it."""
+def test_a_budget_learns_from_the_samples_of_all_others(sampled):
+    """Pair by pair: of two groups each sample weighs pi / (pi + pi'), and 0 where it does not fit."""
     problem, policy, samples = sampled
     found, _ = learning.surrogate(policy, problem, samples, shared=3)
     quality, costs = np.asarray(samples.quality, np.float64), np.asarray(samples.costs)[:, 0]
-    own = np.asarray(decode.score(policy, problem, samples.tokens, samples.asked).log_prob, np.float64)
-    wanted, taken = [], 0
-    for k, budget in enumerate(np.asarray(samples.budgets)[:, 0]):
-        mine = quality[4 * k : 4 * k + 4]
+    budgets = np.asarray(samples.budgets)[:, 0]
+    fits = costs[None] <= budgets[:, None]
+    log_prob = np.full((4, 16), -np.inf)
+    for k, budget in enumerate(budgets):
+        tokens = jnp.where(fits[k][:, None], samples.tokens, samples.tokens[4 * k])
         asked = jnp.full((16, 1), budget, jnp.int32)
-        fits = costs <= budget
-        tokens = jnp.where(fits[:, None], samples.tokens, samples.tokens[4 * k])
-        here = np.asarray(decode.score(policy, problem, tokens, asked).log_prob, np.float64)
-        ratio = np.where(fits, np.minimum(np.exp(here - own), 4.0), 0.0)
-        ratio[4 * k : 4 * k + 4] = 1.0
+        log_prob[k] = np.where(fits[k], decode.score(policy, problem, tokens, asked).log_prob, -np.inf)
+    assert 16 < fits.sum() < 64, "some pairs fit and some do not"
+    wanted = []
+    for k in range(4):
+        mine = quality[4 * k : 4 * k + 4]
         advantage = (quality - mine.mean()) / (mine.std() + 1e-6)
-        wanted.append((ratio * advantage * here).sum() / ratio.sum())
-        taken += fits.sum()
-    assert 16 < taken < 64, "some pairs fit and some do not"
+        for other in set(range(4)) - {k}:
+            both = [row for group in (k, other) for row in range(4 * group, 4 * group + 4) if fits[k, row]]
+            share = [1 / (1 + np.exp(log_prob[other, row] - log_prob[k, row])) for row in both]
+            wanted.append(sum(s * advantage[row] * log_prob[k, row] for s, row in zip(share, both, strict=True)) / 4)
     assert float(found) == pytest.approx(np.mean(wanted), rel=1e-3)
     alone, _ = learning.surrogate(policy, problem, samples, shared=0)
     grouped = quality.reshape(4, 4)
     advantage = (grouped - grouped.mean(1, keepdims=True)) / (grouped.std(1, keepdims=True) + 1e-6)
+    own = np.concatenate([log_prob[k, 4 * k : 4 * k + 4] for k in range(4)])
     assert float(alone) == pytest.approx(np.mean(advantage.ravel() * own), rel=1e-3)
 
 

@@ -14,12 +14,10 @@ from nagjax import pareto
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
 from nagjax.problem import Problem
-from nagjax_nag.drawing import FLAT, moments, standardised
+from nagjax_nag.drawing import FLAT, moments
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
-LARGEST_RATIO = 4.0
-"""Bound of the importance of a sample for a budget that it was not drawn for."""
 
 
 @flax.struct.dataclass
@@ -52,38 +50,51 @@ class Samples:
 def surrogate(policy: Policy, problem: Problem, samples: Samples, shared: int) -> tuple[jax.Array, jax.Array]:
     """What REINFORCE climbs, and the mean entropy of the samples.
 
-    The reward of a sample is known under every budget. With ``shared`` above 0 each sample also counts for that many
-    other budgets, if it fits them, weighted by how much likelier they make it than its own does (importance sampling,
-    the ratio bounded); the terms of a budget are divided by its weights.
+    The reward of a sample is known under every budget. With ``shared`` above 0 a budget also learns from the samples of
+    that many others, one after the other: of two groups, a sample weighs pi / (pi + pi'), its probability under the
+    budget that learns as a share of both (the balance heuristic of Veach and Guibas, SIGGRAPH 1995, which leaves the
+    gradient unbiased), and the mean over the other budgets is taken. What does not fit a budget has probability 0.
 
     Args:
       policy: the generator, differentiable in its parameters.
       problem: the problem.
       samples: drawn by the present policy.
-      shared: static, other budgets that a sample counts for.
+      shared: static, other budgets that a budget learns from.
     """
     num, group = samples.budgets.shape[0], samples.group
-    quality = samples.quality.reshape(num, group)
     own = decode.score(policy, problem, samples.tokens, samples.asked)
+    mean, deviation = (jnp.repeat(moment, group) for moment in moments(samples.quality.reshape(num, group)))
+
+    def advantage(quality: jax.Array) -> jax.Array:
+        return jnp.where(jnp.isfinite(quality), quality - mean, 0.0) / (deviation + FLAT)
+
     if not shared:
-        return jnp.mean(standardised(quality).ravel() * own.log_prob), own.entropy.mean()
-    mean, deviation = moments(quality)
-    terms, weights = standardised(quality).ravel() * own.log_prob, jnp.ones(num * group)
-    total, weight = terms.reshape(num, group).sum(-1), weights.reshape(num, group).sum(-1)
+        return jnp.mean(advantage(samples.quality) * own.log_prob), own.entropy.mean()
+    total = jnp.float32(0)
     for step in range(1, shared + 1):
-        # The samples of the next budgets in a random order, for the budgets as they stand.
+        # The groups of the budgets that come ``step`` later, in a random order since budgets are drawn in one.
         other: Samples = jax.tree.map(lambda leaf, n=step: jnp.roll(leaf, -n * (leaf.shape[0] // num), 0), samples)
-        fits = (other.costs <= samples.asked).all(-1) & jnp.isfinite(other.quality)
-        # What does not fit has no probability: it is scored as one that does, and counts for nothing.
-        tokens = jnp.where(fits[:, None], other.tokens, samples.tokens)
-        here = decode.score(policy, problem, tokens, samples.asked).log_prob
-        before = jnp.roll(own.log_prob, -step * group)
-        ratio = jnp.minimum(jnp.exp(jnp.minimum(jax.lax.stop_gradient(here - before), 20.0)), LARGEST_RATIO)
-        ratio = jnp.where(fits, ratio, 0.0)
-        centred = jnp.where(fits, other.quality, 0.0) - jnp.repeat(mean, group)
-        terms = ratio * centred / (jnp.repeat(deviation, group) + FLAT) * here
-        total, weight = total + terms.reshape(num, group).sum(-1), weight + ratio.reshape(num, group).sum(-1)
-    return jnp.mean(total / weight), own.entropy.mean()
+        here, fits = _log_prob(policy, problem, other.tokens, other.costs, samples)
+        there, both = _log_prob(policy, problem, samples.tokens, samples.costs, other)
+        weight = _share(own.log_prob, jnp.where(both, there, -jnp.inf))
+        theirs = _share(jnp.where(fits, here, -jnp.inf), jnp.roll(own.log_prob, -step * group))
+        total += jnp.mean(weight * advantage(samples.quality) * own.log_prob)
+        total += jnp.mean(theirs * advantage(other.quality) * here)
+    return total / shared, own.entropy.mean()
+
+
+def _log_prob(
+    policy: Policy, problem: Problem, tokens: jax.Array, costs: jax.Array, samples: Samples
+) -> tuple[jax.Array, jax.Array]:
+    """The log pi of tokens ``[S, T]`` under the budgets of samples, and which fit; the others are scored as the samples."""
+    fits = (costs <= samples.asked).all(-1)
+    held = jnp.where(fits[:, None], tokens, samples.tokens)
+    return decode.score(policy, problem, held, samples.asked).log_prob, fits
+
+
+def _share(one: jax.Array, other: jax.Array) -> jax.Array:
+    """The share pi / (pi + pi') of log-probabilities, without a gradient."""
+    return jax.lax.stop_gradient(jax.nn.sigmoid(one - other))
 
 
 def imitation(policy: Policy, problem: Problem, archive: pareto.Archive, budgets: jax.Array, margin: Any) -> jax.Array:

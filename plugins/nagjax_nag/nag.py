@@ -95,8 +95,7 @@ def make(
       anchors: number of anchor budgets a cost column.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them.
-      shared: other budgets of the update that a sample also counts for, with its reward under them; less than
-        ``budgets``.
+      shared: other budgets of the update whose samples a budget also learns from; less than ``budgets``.
       imitated: budgets a step imitates the archive at.
       imitations: steps an update takes; the first learns from samples and archive, further ones from the archive.
         Where evaluations are few, the policy learns what the archive holds only by many.
