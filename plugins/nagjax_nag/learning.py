@@ -86,7 +86,7 @@ def surrogate(policy: Policy, problem: Problem, samples: Samples, shared: int) -
 def _log_prob(
     policy: Policy, problem: Problem, tokens: jax.Array, costs: jax.Array, samples: Samples
 ) -> tuple[jax.Array, jax.Array]:
-    """The log pi of tokens ``[S, T]`` under the budgets of samples, and which fit; the others are scored as the samples."""
+    """The log pi of tokens ``[S, T]`` under the budgets of samples, and which fit; others are scored as the samples."""
     fits = (costs <= samples.asked).all(-1)
     held = jnp.where(fits[:, None], tokens, samples.tokens)
     return decode.score(policy, problem, held, samples.asked).log_prob, fits
