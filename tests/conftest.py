@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Before jax is imported: the device count is read once, when the backend starts.
-_DEVICES = "--xla_force_host_platform_device_count=2"
-os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), _DEVICES])
+# Before jax is imported: flags are read once, when the backend starts. Tests compile far longer than they compute, and
+# without LLVM's optimisations a fifth less.
+_FLAGS = ("--xla_force_host_platform_device_count=2", "--xla_backend_optimization_level=0")
+os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_FLAGS])
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
