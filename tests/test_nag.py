@@ -119,12 +119,12 @@ def test_a_budget_learns_from_the_samples_of_all_others(sampled):
     assert 16 < fits.sum() < 64, "some pairs fit and some do not"
     wanted = []
     for k in range(4):
-        mine = quality[4 * k : 4 * k + 4]
-        advantage = (quality - mine.mean()) / (mine.std() + 1e-6)
         for other in set(range(4)) - {k}:
             both = [row for group in (k, other) for row in range(4 * group, 4 * group + 4) if fits[k, row]]
-            share = [1 / (1 + np.exp(log_prob[other, row] - log_prob[k, row])) for row in both]
-            wanted.append(sum(s * advantage[row] * log_prob[k, row] for s, row in zip(share, both, strict=True)) / 4)
+            share = np.array([1 / (1 + np.exp(log_prob[other, row] - log_prob[k, row])) for row in both])
+            mean = np.average(quality[both], weights=share)
+            deviation = np.sqrt(np.average((quality[both] - mean) ** 2, weights=share))
+            wanted.append((share * (quality[both] - mean) / (deviation + 1e-6) * log_prob[k, both]).sum() / 4)
     assert float(found) == pytest.approx(np.mean(wanted), rel=1e-3)
     alone, _ = learning.surrogate(policy, problem, samples, shared=0)
     grouped = quality.reshape(4, 4)

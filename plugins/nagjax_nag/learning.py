@@ -14,7 +14,7 @@ from nagjax import pareto
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
 from nagjax.problem import Problem
-from nagjax_nag.drawing import FLAT, moments
+from nagjax_nag.drawing import FLAT, standardised
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
@@ -63,13 +63,9 @@ def surrogate(policy: Policy, problem: Problem, samples: Samples, shared: int) -
     """
     num, group = samples.budgets.shape[0], samples.group
     own = decode.score(policy, problem, samples.tokens, samples.asked)
-    mean, deviation = (jnp.repeat(moment, group) for moment in moments(samples.quality.reshape(num, group)))
-
-    def advantage(quality: jax.Array) -> jax.Array:
-        return jnp.where(jnp.isfinite(quality), quality - mean, 0.0) / (deviation + FLAT)
-
+    quality = samples.quality.reshape(num, group)
     if not shared:
-        return jnp.mean(advantage(samples.quality) * own.log_prob), own.entropy.mean()
+        return jnp.mean(standardised(quality).ravel() * own.log_prob), own.entropy.mean()
     total = jnp.float32(0)
     for step in range(1, shared + 1):
         # The groups of the budgets that come ``step`` later, in a random order since budgets are drawn in one.
@@ -78,9 +74,24 @@ def surrogate(policy: Policy, problem: Problem, samples: Samples, shared: int) -
         there, both = _log_prob(policy, problem, samples.tokens, samples.costs, other)
         weight = _share(own.log_prob, jnp.where(both, there, -jnp.inf))
         theirs = _share(jnp.where(fits, here, -jnp.inf), jnp.roll(own.log_prob, -step * group))
-        total += jnp.mean(weight * advantage(samples.quality) * own.log_prob)
-        total += jnp.mean(theirs * advantage(other.quality) * here)
+        pool = jnp.concatenate([weight.reshape(num, group), theirs.reshape(num, group)], 1)
+        gain = advantages(jnp.concatenate([quality, other.quality.reshape(num, group)], 1), pool)
+        log_prob = jnp.concatenate([own.log_prob.reshape(num, group), here.reshape(num, group)], 1)
+        total += jnp.sum(pool * gain * log_prob) / (num * group)
     return total / shared, own.entropy.mean()
+
+
+def advantages(quality: jax.Array, weights: jax.Array) -> jax.Array:
+    """Rows ``[N, M]`` less their weighted mean, divided by their weighted deviation; 0 where not finite.
+
+    Of both groups: by the moments of a group whose samples are all alike any other sample would be infinitely far.
+    """
+    finite = jnp.isfinite(quality)
+    held = jnp.where(finite, weights, 0.0)
+    total = jnp.maximum(held.sum(-1, keepdims=True), 1e-6)
+    mean = jnp.sum(held * jnp.where(finite, quality, 0.0), -1, keepdims=True) / total
+    centred = jnp.where(finite, quality - mean, 0.0)
+    return centred / (jnp.sqrt(jnp.sum(held * centred**2, -1, keepdims=True) / total) + FLAT)
 
 
 def _log_prob(
