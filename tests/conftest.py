@@ -23,6 +23,18 @@ settings.register_profile("nagjax", deadline=None, derandomize=True)
 settings.load_profile("nagjax")
 
 
+_MOST_MAPS = 20_000
+"""Memory maps of a process from which on its compiled programs are let go: each holds some, and Linux allows 65,530 in
+all, beyond which the next compilation ends the process with a segmentation fault."""
+
+
+def pytest_runtest_teardown() -> None:
+    """Forgets compiled programs once they are many; a system without such a list has no such limit."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MOST_MAPS:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def strict_dtypes() -> Iterator[None]:
     """No silent promotion of types within a test; not for all tests, since optax's own updates need promotion."""
