@@ -12,14 +12,13 @@ from nagjax import controllers, testing
 from nagjax.devices.pricing import Prices
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
-from nagjax.generator.walk import open_budgets
+from nagjax.generator.walk import open_budgets, unmasked
 from nagjax.operators import Operator
 from nagjax.problem import evaluate, make_problem, path_costs, path_features, tabular_quality, walk_nodes
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import INFINITE
 from nagjax_nag import edge_flow, gates, gumbel, make_pathwise, pathwise, traced_walk
-from nagjax_nag.published import unmasked
 from tests import tiny
 
 PROBLEM = tiny.make()[0]

@@ -14,14 +14,16 @@ from nagjax.devices.pricing import Prices
 from nagjax.generator import decode
 from nagjax.generator.budget import anchor_weights
 from nagjax.generator.policy import init_policy, policy_tables
+from nagjax.generator.training import annealed
+from nagjax.generator.walk import masked
 from nagjax.operators import Operator
 from nagjax.predictors import evaluator
 from nagjax.problem import evaluate, make_problem, path_features, tabular_quality
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax_reinforce import baselines, make, make_pnag, make_single, objective, pnag
-from nagjax_reinforce.learner import DEFAULTS, masked
-from nagjax_reinforce.reinforce import stratified
+from nagjax_reinforce.learner import DEFAULTS
+from nagjax_reinforce.reinforce import draw
 from nagjax_reinforce.rewards import REWARDS, choose, rewards
 
 TINY = testing.tiny_problem()
@@ -238,7 +240,8 @@ def test_at_ratio_1_the_gradient_is_the_plain_one(clip):
 def test_schedules_begin_and_end_where_they_should():
     params = defaults(entropy=0.5, final_entropy=0.1, entropy_power=2, learning_rate=0.02, final_learning_rate=0.01)
     weights = [float(objective.entropy_weight(params, jnp.float32(share))) for share in (0, 0.5, 1)]
-    rates = [float(objective.learning_rate(params, jnp.float32(share))) for share in (0, 0.5, 1)]
+    ends = params["learning_rate"], params["final_learning_rate"]
+    rates = [float(annealed(*ends, jnp.float32(share))) for share in (0, 0.5, 1)]
     assert weights == pytest.approx([0.5, 0.4, 0.1])
     assert rates == pytest.approx([0.02, 0.015, 0.01])
 
@@ -457,9 +460,9 @@ def test_without_jitter_every_update_trains_at_the_same_budgets():
     """Three budgets from 16 to 4,096 ticks on a logarithmic scale: 16, 256, 4,096."""
     problem = dataclasses.replace(TINY.problem, low=jnp.array([16]), high=jnp.array([4096]))
     for seed in range(3):
-        fixed = stratified(jax.random.key(seed), problem, 3, jnp.float32(0))
+        fixed = draw(jax.random.key(seed), problem, 3, jnp.float32(0))
         np.testing.assert_allclose(np.sort(fixed[:, 0]), [16, 256, 4096], atol=1)
-        anywhere = np.sort(stratified(jax.random.key(seed), problem, 2, jnp.float32(1))[:, 0])
+        anywhere = np.sort(draw(jax.random.key(seed), problem, 2, jnp.float32(1))[:, 0])
         assert 16 <= anywhere[0] <= 256 <= anywhere[1] <= 4096
         assert anywhere[0] > 17
-    assert stratified(jax.random.key(0), problem, 1, jnp.float32(0)).tolist() == [[4096]]
+    assert draw(jax.random.key(0), problem, 1, jnp.float32(0)).tolist() == [[4096]]

@@ -10,10 +10,10 @@ import pytest
 from nagjax import controllers
 from nagjax.generator import decode
 from nagjax.generator.policy import budget_weights
+from nagjax.generator.training import standardised, stratified_budgets
+from nagjax.generator.walk import unmasked
 from nagjax.problem import evaluate
 from nagjax_nag import make_simplex, simplex
-from nagjax_nag.drawing import standardised, stratified
-from nagjax_nag.published import unmasked
 from tests import tiny
 
 PROBLEM = tiny.make()[0]
@@ -102,7 +102,7 @@ def test_an_update_is_the_closed_form_with_the_group_as_baseline():
     """
     state, after, _ = updated(entropy=0.0, rate=0.1, clip=50.0, floor=0.0)
     budget_key, sample_key = jax.random.split(jax.random.key(3))
-    asked = jnp.repeat(stratified(budget_key, PROBLEM, 1), 64, 0)
+    asked = jnp.repeat(stratified_budgets(budget_key, PROBLEM, 1), 64, 0)
     tokens, _ = jax.jit(decode.sample)(state.policy, PROBLEM, asked, sample_key)
     advantage = np.asarray(standardised(evaluate(PROBLEM, tokens)[0][None]))[0]
     fits = np.asarray(PROBLEM.need[0, 0, 0, :2] <= asked[0, 0])

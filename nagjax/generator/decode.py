@@ -78,19 +78,24 @@ def _rollout(
         token = pick(h @ head + unary, mask, uniform)
         return (h, c, start + token), token, None
 
+    def inputs(first: int, last: int, width: int) -> tuple[jax.Array, ...]:
+        return (*layer_inputs(tables, problem.spec, first, last, width), noise[first:last])
+
     zeros = jnp.zeros((num, hidden))
     carry = (zeros, zeros, jnp.full(num, tables.tokens.shape[0]))
-    tokens, costs, _, _ = masked_walk(
-        problem, budgets, choose, carry, lambda a, b, w: _layers(tables, problem.spec, a, b, w, noise)
-    )
+    tokens, costs, _, _ = masked_walk(problem, budgets, choose, carry, inputs)
     return tokens, costs
 
 
-def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int, noise: jax.Array) -> Any:
+def layer_inputs(tables: PolicyTables, spec: Spec, first: int, last: int, width: int) -> tuple[jax.Array, ...]:
     """What a rollout reads of each layer of a segment; heads are padded to the segment's width.
 
     A layer's position goes with the token before it (the last row is for none): added by itself inside the scan, XLA's
     CPU backend slices it inside the fused cell, which then takes twice the time of the whole walk.
+
+    Returns:
+      for each of L layers what the token before adds to the gates ``[L, W + 1, 4H]``, where its kind's choices begin
+      ``[L]``, its head ``[L, H, C']`` and its logits that depend on the budget alone ``[L, B, C']``.
     """
     starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
     heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
@@ -100,7 +105,6 @@ def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int,
         jnp.array(starts[first:last]),
         jnp.stack([heads[:, starts[t] : starts[t] + width] for t in range(first, last)]),
         jnp.moveaxis(tables.unary[number], 1, 0),
-        noise[first:last],
     )
 
 
@@ -195,7 +199,7 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
 
         def step(state: Any, layer: Any, choices: int = choices) -> tuple[Any, None]:
             log_prob, tokens, (node, spent), (h, c, before) = state
-            t, need, cost, target, togo, (own, start, head, unary, _) = layer
+            t, need, cost, target, togo, (own, start, head, unary) = layer
             mask, slack = look(spec, need, togo, node, spent, wide[0])
             gates = wide[1] + own[before] + jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
             h, c = lstm_cell(gates, c)
@@ -212,8 +216,7 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
             tokens = tokens[source].at[:, t].set(token.astype(jnp.int32))
             return (log_prob, tokens, (node, spent), (h[source], c[source], start + token)), None
 
-        noise = jnp.zeros((spec.num_layers, num))
         scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
-        state, _ = jax.lax.scan(step, state, (*scanned, _layers(tables, spec, first, last, choices, noise)))
+        state, _ = jax.lax.scan(step, state, (*scanned, layer_inputs(tables, spec, first, last, choices)))
     log_prob, tokens, (_, spent), _ = state
     return tokens.reshape(num, width, -1), spent.reshape(num, width, -1), log_prob

@@ -7,6 +7,7 @@ left, so every architecture that comes out meets its budget by construction (one
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -41,6 +42,19 @@ def segments(choices: tuple[int, ...]) -> list[tuple[int, int, int]]:
 def open_budgets(problem: Problem, num: int) -> jax.Array:
     """Budgets int32 ``[num, K]`` that admit everything."""
     return jnp.full((num, problem.spec.num_costs), INFINITE - 1, jnp.int32)
+
+
+def unmasked(problem: Problem) -> Problem:
+    """The problem with every edge that leads to an end open under every budget.
+
+    An edge needs less than nothing: at 0 all would close once a prefix has overspent, and the first one be taken.
+    """
+    return dataclasses.replace(problem, need=jnp.where(problem.need < INFINITE, -INFINITE, INFINITE))
+
+
+def masked(problem: Problem, switch: jax.Array) -> Problem:
+    """The problem itself where ``switch`` is above 0.5; otherwise ``unmasked``."""
+    return dataclasses.replace(problem, need=jnp.where(switch > 0.5, problem.need, unmasked(problem).need))
 
 
 def masked_walk(

@@ -15,7 +15,6 @@ without features of its own, such as how many layers there are, gets no gradient
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -23,9 +22,9 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Params
 from nagjax.generator.policy import Policy
+from nagjax.generator.walk import masked
 from nagjax.problem import Problem, TabularQuality
 from nagjax_nag import edge_flow, traced_walk
-from nagjax_nag.published import unmasked
 from nagjax_nag.traced_walk import Seen
 
 DEFAULTS: Mapping[str, float] = {
@@ -75,7 +74,7 @@ def loss(
     policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array, params: Params, progress: jax.Array
 ) -> tuple[jax.Array, Seen]:
     """Minus the mean reward of a sample for each budget int32 ``[B, K]``, by noise float32 ``[T, B, C]``."""
-    free = dataclasses.replace(problem, need=jnp.where(params["mask"] > 0.5, problem.need, unmasked(problem).need))
+    free = masked(problem, params["mask"])
     trace = traced_walk.walk(policy, free, budgets, noise)
     scores = (trace.logits + jnp.moveaxis(noise, 0, 1)) / temperature(params, progress)
     hard = edge_flow.hard(problem, trace.tokens)

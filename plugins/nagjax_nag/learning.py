@@ -13,8 +13,8 @@ import optax
 from nagjax import pareto
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
+from nagjax.generator.training import FLAT, standardised, strata
 from nagjax.problem import Problem
-from nagjax_nag.drawing import FLAT, standardised
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
@@ -137,8 +137,7 @@ def draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.A
     top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])
     top = jnp.minimum(top * 1.02 + 0.01, 1.0)
     order_key, key = jax.random.split(key)
-    columns = jax.random.split(order_key, problem.spec.num_costs)
-    strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
-    drawn = (strata + jax.random.uniform(key, strata.shape)) / num
+    places = strata(order_key, num, problem.spec.num_costs)
+    drawn = (places + jax.random.uniform(key, places.shape)) / num
     below, above = drawn / (1 - ABOVE_TOP), (drawn - (1 - ABOVE_TOP)) / ABOVE_TOP
     return budget_at(problem, jnp.where(drawn < 1 - ABOVE_TOP, below * top, top + above * (1 - top)))

@@ -27,9 +27,9 @@ from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
+from nagjax.generator.training import annealed
 from nagjax.problem import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
-from nagjax_nag.drawing import annealed
 
 DEFAULTS: Mapping[str, float] = {
     "learning_rate": 2e-2,

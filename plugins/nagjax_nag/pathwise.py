@@ -17,9 +17,9 @@ import optax
 
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator.policy import Policy, init_policy
+from nagjax.generator.training import annealed, stratified_budgets
 from nagjax.problem import Problem, Spec
 from nagjax_nag import gates, gumbel, traced_walk
-from nagjax_nag.drawing import annealed, stratified
 from nagjax_nag.traced_walk import Seen
 
 ESTIMATORS: Mapping[str, Mapping[str, float]] = {"gates": gates.DEFAULTS, "gumbel": gumbel.DEFAULTS}
@@ -93,7 +93,7 @@ def make(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         budget_key, key = jax.random.split(key)
-        asked = jnp.repeat(stratified(budget_key, problem, budgets), group, 0)
+        asked = jnp.repeat(stratified_budgets(budget_key, problem, budgets), group, 0)
         heat = params["entropy"] + (params["final_entropy"] - params["entropy"]) * progress
 
         def loss(weights: Any) -> tuple[jax.Array, Seen]:

@@ -21,9 +21,9 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.budget import anchor_weights
 from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
+from nagjax.generator.walk import unmasked
 from nagjax.predictors import dominance, evaluator
 from nagjax.problem import Problem, Spec, evaluate, path_features
-from nagjax.spaces.trellis import INFINITE
 
 DEFAULTS: Mapping[str, float] = {"learning_rate": 3e-4, "entropy": 1e-3}
 
@@ -107,14 +107,6 @@ def anchor_budgets(problem: Problem, num: int) -> jax.Array:
     """``num`` budgets int32 ``[num, 1]`` evenly spaced from the cheapest to the dearest; one is the dearest."""
     share = jnp.linspace(0.0, 1.0, num)[:, None] if num > 1 else jnp.ones((1, 1))
     return budget_at_share(problem, share)
-
-
-def unmasked(problem: Problem) -> Problem:
-    """The problem with every edge that leads to an end open under every budget.
-
-    An edge needs less than nothing: at 0 all would close once a prefix has overspent, and the first one be taken.
-    """
-    return dataclasses.replace(problem, need=jnp.where(problem.need < INFINITE, -INFINITE, INFINITE))
 
 
 def rewards(problem: Problem, tokens: jax.Array, costs: jax.Array, budgets: jax.Array) -> jax.Array:

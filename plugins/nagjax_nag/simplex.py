@@ -27,9 +27,9 @@ import jax.numpy as jnp
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_weights, init_policy
+from nagjax.generator.training import standardised, stratified_budgets
 from nagjax.generator.walk import segments
 from nagjax.problem import Problem, Spec, evaluate
-from nagjax_nag.drawing import standardised, stratified
 
 DEFAULTS: Mapping[str, float] = {"rate": 0.1, "entropy": 0.05, "final_entropy": 0.0, "floor": 1e-3, "clip": 0.5}
 """Step size; weight of the entropy at the start and the end; and what keeps weights away from 0."""
@@ -72,7 +72,7 @@ def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Co
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
     ) -> tuple[State, Metrics]:
         budget_key, sample_key = jax.random.split(key)
-        asked = jnp.repeat(stratified(budget_key, problem, budgets), group, 0)
+        asked = jnp.repeat(stratified_budgets(budget_key, problem, budgets), group, 0)
         tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
         quality, _ = evaluate(problem, tokens)
         advantage = standardised(quality.reshape(budgets, group)).ravel()

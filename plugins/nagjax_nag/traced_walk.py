@@ -12,8 +12,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, offsets, policy_tables
-from nagjax.generator.walk import best_choice, masked_walk, segments
+from nagjax.generator.decode import layer_inputs
+from nagjax.generator.policy import Policy, encode_slack, lstm_cell, policy_tables
+from nagjax.generator.walk import best_choice, masked_walk
 from nagjax.problem import Problem, Spec, walk_nodes
 
 
@@ -83,11 +84,12 @@ def walk(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array)
         wider = ((0, 0), (0, spec.num_choices - mask.shape[1]))
         return (h, c, start + token), token, (jnp.pad(logits, wider), jnp.pad(mask, wider))
 
+    def inputs(first: int, last: int, width: int) -> tuple[jax.Array, ...]:
+        return (*layer_inputs(tables, spec, first, last, width), noise[first:last, :, :width])
+
     zeros = jnp.zeros((num, hidden))
     carry = (zeros, zeros, jnp.full(num, columns - 1))
-    tokens, costs, _, outs = masked_walk(
-        problem, budgets, choose, carry, lambda first, last, width: _layers(tables, spec, first, last, width, noise)
-    )
+    tokens, costs, _, outs = masked_walk(problem, budgets, choose, carry, inputs)
     logits, mask = (jnp.moveaxis(jnp.concatenate(parts), 0, 1) for parts in zip(*outs, strict=True))
     nodes = walk_nodes(problem.target, tokens)
     decided = problem.open[jnp.arange(spec.num_layers), nodes] & (mask.sum(-1) > 1)
@@ -99,17 +101,3 @@ def entropy(trace: Trace) -> jax.Array:
     log_p = jax.nn.log_softmax(jnp.where(trace.mask, trace.logits, -1e30), -1)
     terms = -jnp.sum(jnp.where(trace.mask, jnp.exp(log_p) * log_p, 0.0), -1)
     return jnp.sum(jnp.where(trace.decided, terms, 0.0), -1)
-
-
-def _layers(tables: PolicyTables, spec: Spec, first: int, last: int, width: int, noise: jax.Array) -> Any:
-    """What a walk reads of each layer of a segment; heads are padded to the segment's width."""
-    starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
-    heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
-    before = jnp.pad(tables.tokens, ((0, 1), (0, 0)))
-    return (
-        before[None] + tables.position[first:last, None],
-        jnp.array(starts[first:last]),
-        jnp.stack([heads[:, starts[t] : starts[t] + width] for t in range(first, last)]),
-        jnp.moveaxis(tables.unary[number], 1, 0),
-        noise[first:last, :, :width],
-    )

@@ -21,11 +21,10 @@ import jax.numpy as jnp
 import optax
 
 from nagjax.controllers import Params
+from nagjax.generator.training import FLAT, moments
 from nagjax_reinforce.rewards import choose
 
 BASELINES = ("none", "moving", "group", "value")
-FLAT = 1e-6
-"""Rewards of a group that differ by less are taken as equal: scaling them would only enlarge rounding errors."""
 WIDTH = 16
 """Hidden units of the learned value."""
 
@@ -66,15 +65,6 @@ def init_memory(key: jax.Array, num_anchors: int, num_costs: int) -> Memory:
 def forget(memory: Memory) -> Memory:
     """The memory under a changed problem: averages begin anew, the learned value learns on."""
     return Memory(jnp.zeros_like(memory.total), jnp.zeros_like(memory.count), memory.value, memory.optimiser)
-
-
-def moments(rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and deviation float32 ``[N]`` of the finite rewards among ``[N, G]``; 0 where none is."""
-    finite = jnp.isfinite(rewards)
-    count = jnp.maximum(finite.sum(-1), 1)
-    mean = jnp.sum(jnp.where(finite, rewards, 0.0), -1) / count
-    squares = jnp.where(finite, rewards - mean[:, None], 0.0) ** 2
-    return mean, jnp.sqrt(squares.sum(-1) / count)
 
 
 def moving_average(memory: Memory, weights: jax.Array) -> jax.Array:

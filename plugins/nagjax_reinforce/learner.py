@@ -18,8 +18,8 @@ import optax
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_position, budget_weights
+from nagjax.generator.walk import masked
 from nagjax.problem import Problem, Spec, evaluate
-from nagjax.spaces.trellis import INFINITE
 from nagjax_reinforce import baselines
 from nagjax_reinforce.objective import Samples, descend
 from nagjax_reinforce.rewards import rewards
@@ -156,12 +156,3 @@ def make_controller(spec: Spec, plan: Plan) -> Controller:
         rebase=rebase,
         artefact=lambda state, _: Artefact(state.policy, None),
     )
-
-
-def masked(problem: Problem, mask: jax.Array) -> Problem:
-    """The problem itself where ``mask`` is above 0.5; otherwise with every edge that leads to an end open.
-
-    Without the mask an edge needs less than nothing, so that it stays open even where the budget is overspent.
-    """
-    always = jnp.where(problem.need < INFINITE, -INFINITE, INFINITE)
-    return dataclasses.replace(problem, need=jnp.where(mask > 0.5, problem.need, always))

@@ -13,6 +13,7 @@ import optax
 from nagjax.controllers import Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
+from nagjax.generator.training import annealed
 from nagjax.problem import Problem
 
 FARTHEST = 20.0
@@ -54,12 +55,6 @@ def entropy_weight(params: Params, progress: jax.Array) -> jax.Array:
     return params["entropy"] + (params["final_entropy"] - params["entropy"]) * progress ** params["entropy_power"]
 
 
-def learning_rate(params: Params, progress: jax.Array) -> jax.Array:
-    """From ``learning_rate`` to ``final_learning_rate`` along a cosine."""
-    first, last = params["learning_rate"], params["final_learning_rate"]
-    return last + (first - last) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
-
-
 @flax.struct.dataclass
 class Samples:
     """What a gradient is taken of: tokens int32 ``[B, T]``, budgets int32 ``[B, K]``, advantage float32 ``[B]``."""
@@ -86,7 +81,8 @@ def descend(
     Returns:
       policy, state of Adam, and ``entropy`` before the steps and ``drift``, mean absolute log ratio at the last step.
     """
-    weight, rate = entropy_weight(params, progress), learning_rate(params, progress)
+    weight = entropy_weight(params, progress)
+    rate = annealed(params["learning_rate"], params["final_learning_rate"], progress)
 
     def epoch(carry: Any, number: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
         weights, optimiser, drawn_with = carry

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Controller
 from nagjax.generator.policy import budget_at, init_policy
+from nagjax.generator.training import strata, stratified_budgets
 from nagjax.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 
@@ -20,7 +21,7 @@ from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 def make(
     spec: Spec, hidden: int = 64, anchors: int = 32, budgets: int = 16, group: int = 8, epochs: int = 1
 ) -> Controller:
-    """The controller; beside what ``learner.DEFAULTS`` has it sweeps ``jitter``, see ``stratified``.
+    """The controller; beside what ``learner.DEFAULTS`` has it sweeps ``jitter``, see ``draw``.
 
     Args:
       spec: static shape of the problem.
@@ -45,20 +46,17 @@ def make(
             epochs=epochs,
             begin=lambda key, _: init_policy(key, spec, hidden, anchors),
             settle=lambda policy, _: policy,
-            draw=lambda key, problem, params: stratified(key, problem, budgets, params["jitter"]),
+            draw=lambda key, problem, params: draw(key, problem, budgets, params["jitter"]),
         ),
     )  # fmt: skip
 
 
-def stratified(key: jax.Array, problem: Problem, num: int, jitter: jax.Array) -> jax.Array:
+def draw(key: jax.Array, problem: Problem, num: int, jitter: jax.Array) -> jax.Array:
     """Budgets int32 ``[num, K]`` over the whole range, one in each ``num``-th of it on a logarithmic scale.
 
     With ``jitter`` at 0.5 or below they are the same in every update, evenly spaced from the cheapest to the dearest
     (one: the dearest), as a generator for K budgets is trained in the papers; only their order is drawn.
     """
-    noise_key, key = jax.random.split(key)
-    columns = jax.random.split(key, problem.spec.num_costs)
-    strata = jnp.stack([jax.random.permutation(column, num) for column in columns], -1)
-    anywhere = (strata + jax.random.uniform(noise_key, strata.shape)) / num
-    same = strata / (num - 1) if num > 1 else jnp.ones(strata.shape)
-    return budget_at(problem, jnp.where(jitter > 0.5, anywhere, same))
+    places = strata(key, num, problem.spec.num_costs)
+    same = places / (num - 1) if num > 1 else jnp.ones(places.shape)
+    return jnp.where(jitter > 0.5, stratified_budgets(key, problem, num), budget_at(problem, same))
