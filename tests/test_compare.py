@@ -460,10 +460,10 @@ LIMITS = [Limit(EVALUATIONS, 200), Limit(EVALUATIONS, 2000)]
 
 
 def test_settings_hold_for_a_label_and_for_a_limit():
-    pairs = ["slow:children=8", "slow@200:children=4", "slow@200:islands=1"]
+    pairs = ["slow:children=8", "slow@200:children=4", "slow@200:spare=1"]
     plain, slow = compare_tasks.parse_contenders(["nag", "slow=nag"], pairs, ["nag:entropy=0.05"], LIMITS)
     assert (plain.label, plain.name, slow.label, slow.name) == ("nag", "nag", "slow", "nag")
-    assert slow.settings(LIMITS[0])["static"] == {"children": 4, "islands": 1}
+    assert slow.settings(LIMITS[0])["static"] == {"children": 4, "spare": 1}
     assert slow.settings(LIMITS[1])["static"] == {"children": 8}
     assert plain.settings(LIMITS[1]) == {"controller": "nag", "static": {}, "params": {"entropy": 0.05}}
 

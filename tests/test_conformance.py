@@ -16,6 +16,8 @@ SMALL = {
     "cells": 32,
     "capacity": 32,
     "population": 32,
+    "tournaments": 4,
+    "members": 8,
     "labels": 128,
     "budgets": 4,
     "group": 4,

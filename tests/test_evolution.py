@@ -1,4 +1,4 @@
-"""Evolution of architectures by hand: sorting, crowding, tournaments and the death of the oldest."""
+"""Evolution of architectures by hand: sorting, crowding, and populations within budgets of their own."""
 
 import jax
 import jax.numpy as jnp
@@ -73,53 +73,13 @@ def test_children_of_nsga2_are_new_where_there_are_new_ones():
     assert len(every) == 16 + len(tiny.rows(state.population.tokens))
 
 
-@pytest.mark.parametrize(("size", "chances"), [(1.0, [1 / 3, 1 / 3, 1 / 3]), (2.0, [5 / 9, 3 / 9, 1 / 9])])
-def test_tournaments_are_won_as_often_as_the_best_of_so_many_draws(size, chances):
-    """Of 3 members drawn twice: the best wins 1 - (2/3)^2 of the tournaments, the worst (1/3)^2."""
-    quality = jnp.array([[0.2, 0.9, 0.5]])
-    won = regularised.tournament(quality, 9000, jnp.float32(size), jax.random.key(0))
-    share = np.bincount(np.asarray(won)[0], minlength=3)[[1, 2, 0]] / 9000
-    np.testing.assert_allclose(share, chances, atol=0.02)
-
-
-def test_the_oldest_dies_however_good_it_is():
-    """Two populations of three; each newcomer takes the place of the oldest, so after three all are replaced."""
-    spec = tiny.make()[0].spec
-    tokens = jnp.arange(6).reshape(2, 3, 1)
-    state = regularised.State(
-        regularised.fd.nothing(spec, 4), tokens, jnp.array([[0.9, 0.1, 0.2], [0.3, 0.8, 0.4]]), jnp.int32(0)
-    )
-
-    def birth(state, number, quality):
-        born = regularised.State(state.findings, jnp.full((2, 1, 1), number), jnp.full((2, 1), quality), state.oldest)
-        return regularised.succeed(state, born)
-
-    first = birth(state, 10, 0.0)
-    assert first.tokens[..., 0].tolist() == [[10, 1, 2], [10, 4, 5]]
-    np.testing.assert_allclose(first.quality, [[0.0, 0.1, 0.2], [0.0, 0.8, 0.4]])
-    third = birth(birth(first, 11, 0.5), 12, 0.5)
-    assert third.tokens[..., 0].tolist() == [[10, 11, 12], [10, 11, 12]]
-    fourth = birth(third, 13, 0.5)
-    assert fourth.tokens[0, :, 0].tolist() == [13, 11, 12]
-
-
-@pytest.mark.parametrize("mutations", [1.0, 2.0])
-def test_so_many_open_decisions_are_drawn_anew(mutations):
-    problem, _ = tiny.make()
-    tokens = jnp.asarray(np.repeat(tiny.architectures(), 50, 0))
-    change = np.asarray(regularised.few_open(problem, tokens, jnp.float32(mutations), jax.random.key(0)))
-    assert (change.sum(1) == mutations).all()
-    assert not change[np.asarray(tokens)[:, 1] == 0, 3].any(), "a closed decision has nothing to draw"
-    assert change.any(0).all()
-
-
 def test_every_tournament_breeds_within_its_own_budget():
     known = testing.tiny_problem(variant="wide")
     controller = plugins.load("controllers", "regularised_evolution")(known.problem.spec, budgets=4, population=8)
     moment = train(controller, known.problem, steps=10)
     budgets = np.asarray(regularised.tournament_budgets(known.problem, 4))
     assert budgets[-1] == known.problem.high
-    costs = np.stack([evaluate(known.problem, row)[1] for row in moment.state.tokens])
+    costs = np.stack([evaluate(known.problem, row)[1] for row in moment.state.populations.tokens])
     assert (costs <= budgets[:, None]).all()
     assert moment.metrics["infeasible"].sum() == 0
     # 4 x 8 at first, 4 an update.
@@ -168,9 +128,9 @@ def test_populations_of_nsga2_are_scored_anew():
 @pytest.mark.parametrize("name", ["regularised_evolution", "categorical_ga"])
 def test_populations_with_a_budget_each_are_scored_anew(name):
     before, after, problem, spent = rebased(name, 8, budgets=4)
-    tokens = after.tokens if name == "regularised_evolution" else after.search.population
-    own = after.quality if name == "regularised_evolution" else -after.search.fitness
-    old = before.quality if name == "regularised_evolution" else -before.search.fitness
+    tokens = after.populations.tokens if name == "regularised_evolution" else after.search.population
+    own = after.populations.quality if name == "regularised_evolution" else -after.search.fitness
+    old = before.populations.quality if name == "regularised_evolution" else -before.search.fitness
     budgets = jnp.repeat(regularised.tournament_budgets(problem, 4), 8, 0)
     quality, _ = scored(problem, tokens.reshape(32, -1), budgets)
     np.testing.assert_array_equal(own.reshape(32), quality)

@@ -19,7 +19,7 @@ PACKAGE = MAKE.__module__.partition(".")[0]
 evolution, learning, memory = (
     importlib.import_module(f"{PACKAGE}.{name}") for name in ("evolution", "learning", "memory")
 )
-SMALL = {"hidden": 8, "anchors": 8, "budgets": 4, "group": 4, "imitated": 8, "cells": 32, "islands": 1}
+SMALL = {"hidden": 8, "anchors": 8, "budgets": 4, "group": 4, "imitated": 8, "cells": 32, "tournaments": 0}
 BREEDING = {"crossover": 0.5, "reach": 0.3, "mutations": 1.5, "budget_noise": 1.0, "elite": 0.0}
 
 
@@ -150,7 +150,8 @@ def test_more_imitations_learn_the_archive_at_no_evaluations():
 
 @pytest.mark.parametrize(
     ("sizes", "says"),
-    [({"group": 0}, "at least 1"), ({"children": 6, "islands": 4}, "divisor of children=6"),
+    [({"group": 0}, "at least 1"), ({"children": 6, "tournaments": 4}, "divisor of children=6"),
+     ({"children": 64, "tournaments": 4, "members": 8}, "at most members=8"),
      ({"budgets": 4, "shared": 4}, "shared=4 must lie in 0..3")],
 )  # fmt: skip
 def test_sizes_that_cannot_be_are_refused(sizes, says):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import masked_walk
-from nagjax.problem import Problem
+from nagjax.problem import Problem, walk_nodes
 
 
 def reroll(
@@ -69,3 +69,18 @@ def children(
     mixed = jnp.where(jax.random.bernoulli(cross, 0.5, parents.shape), partners, parents)
     change = jax.random.uniform(mutate, parents.shape) < rates[:, None]
     return reroll(problem, mixed, change, budgets, draw)
+
+
+def few_open(problem: Problem, tokens: jax.Array, number: jax.Array, key: jax.Array) -> jax.Array:
+    """Which decisions of tokens int32 ``[B, T]`` to draw anew, bool ``[B, T]``: ``number`` of the open ones.
+
+    A fraction is the chance of one more.
+    """
+    order_key, more_key = jax.random.split(key)
+    layers = jnp.arange(tokens.shape[1])
+    nodes = walk_nodes(problem.target, tokens)
+    free = problem.allowed[layers, nodes].sum(-1) > 1
+    score = jnp.where(free, jax.random.uniform(order_key, tokens.shape), 2.0)
+    rank = jnp.argsort(jnp.argsort(score, -1), -1)
+    most = jnp.floor(number + jax.random.uniform(more_key, (tokens.shape[0], 1))).astype(jnp.int32)
+    return (rank < most) & free

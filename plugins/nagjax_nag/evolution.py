@@ -1,7 +1,8 @@
-"""Cheap evolution in the archive: children of neighbouring cells, first on islands, then all together.
+"""Cheap evolution: first in tournaments that are kept apart, then of neighbouring cells of the archive they filled.
 
-A single population settles in one local optimum a band of cost, another for every seed. Populations that are kept apart
-settle in different ones, and their union recombines to better ones than any reaches alone (island model: Tanese, 1989).
+The archive alone settles in one local optimum a band of cost, another for every seed: a cell keeps its best for good.
+Populations with a budget of their own, in which the oldest dies, leave such optima, but none of them serves budgets
+between theirs. What all of them have met recombines in the archive to better than either reaches alone.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import jax.numpy as jnp
 
 from nagjax import pareto
 from nagjax.controllers import Params
+from nagjax.generator import tournaments as tm
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
+from nagjax.generator.training import strata
 from nagjax.problem import Problem, evaluate
 from nagjax_nag import memory
 
@@ -26,14 +29,16 @@ class Population:
 
     Attributes:
       archive: the best of everything met, N cells.
-      islands: the same for each of I islands, leaves ``[I, N, ...]``.
+      populations: those of the tournaments.
+      places: float32 ``[B, K]``, budgets of the tournaments as positions in the range, see ``policy.budget_at``.
       met: what was evaluated lately, see ``nagjax_nag.memory``.
       evaluations: calls of the quality function so far, uint32.
       nonfinite: how many of them gave NaN or an infinite quality, uint32.
     """
 
     archive: pareto.Archive
-    islands: pareto.Archive
+    populations: tm.Tournaments
+    places: jax.Array
     met: jax.Array
     evaluations: jax.Array
     nonfinite: jax.Array
@@ -48,19 +53,23 @@ class Brood:
     quality: jax.Array
 
 
-def start(problem: Problem, cells: int, islands: int, num: int, key: jax.Array) -> Population:
-    """``num`` random architectures within random budgets, dealt out to the islands."""
-    budget_key, key = jax.random.split(key)
-    position = jax.random.uniform(budget_key, (num, problem.spec.num_costs))
+def start(problem: Problem, cells: int, tournaments: int, members: int, num: int, key: jax.Array) -> Population:
+    """``num`` random architectures within random budgets in the archive, and tournaments without members."""
+    budget_key, place_key, key = jax.random.split(key, 3)
+    spec = problem.spec
+    position = jax.random.uniform(budget_key, (num, spec.num_costs))
     tokens, costs = vary.random_architectures(problem, budget_at(problem, position), key)
     quality, _ = evaluate(problem, tokens)
-    empty = pareto.empty_archive(problem.spec, cells)
-    lonely = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (islands, *leaf.shape)), empty)
-    population = Population(empty, lonely, memory.nothing(), jnp.uint32(0), jnp.uint32(0))
-    brood = jax.tree.map(
-        lambda leaf: leaf.reshape(islands, num // islands, *leaf.shape[1:]), Brood(tokens, costs, quality)
+    places = (strata(place_key, tournaments, spec.num_costs) + 1).astype(jnp.float32) / max(tournaments, 1)
+    population = Population(
+        archive=pareto.empty_archive(spec, cells),
+        populations=tm.unborn(spec, tournaments, members),
+        places=places,
+        met=memory.nothing(),
+        evaluations=jnp.uint32(0),
+        nonfinite=jnp.uint32(0),
     )
-    return _settle(population, problem, brood)
+    return add(population, problem, Brood(tokens, costs, quality))
 
 
 def add(population: Population, problem: Problem, brood: Brood) -> Population:
@@ -72,35 +81,39 @@ def add(population: Population, problem: Problem, brood: Brood) -> Population:
     return dataclasses.replace(population, archive=archive, met=met, evaluations=counted, nonfinite=broken)
 
 
-def breed_apart(
-    population: Population, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
+def evolve(
+    population: Population, problem: Problem, num: int, spare: int, params: Params, progress: jax.Array, key: jax.Array
 ) -> Population:
-    """One generation on the islands, ``num`` children in all; ``spare`` as in ``breed``."""
-    islands = population.islands.quality.shape[0]
-    keys = jax.random.split(key, islands)
+    """One generation of ``num`` children: of the tournaments at first, if any are held, else of the archive."""
 
-    def each(island: pareto.Archive, one: jax.Array) -> Brood:
-        return breed(island, population.met, problem, num // islands, spare, params, one)
+    def recombine() -> Population:
+        brood = breed(population.archive, population.met, problem, num, spare, params, key)
+        return add(population, problem, brood)
 
-    return _settle(population, problem, jax.vmap(each)(population.islands, keys))
-
-
-def breed_together(
-    population: Population, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
-) -> Population:
-    """One generation of ``num`` children in the archive; ``spare`` as in ``breed``."""
-    return add(population, problem, breed(population.archive, population.met, problem, num, spare, params, key))
+    if not population.populations.quality.size:
+        return recombine()
+    early = progress < params["fill"] * params["apart"]
+    return jax.lax.cond(early, lambda: compete(population, problem, num, params, key), recombine)
 
 
-def _settle(population: Population, problem: Problem, broods: Brood) -> Population:
-    """Put broods ``[I, B, ...]`` into their islands, and all of them into the archive."""
+def compete(population: Population, problem: Problem, num: int, params: Params, key: jax.Array) -> Population:
+    """One generation of the tournaments, ``num`` children in all: the winner with one open decision drawn anew.
 
-    def insert(island: pareto.Archive, brood: Brood) -> pareto.Archive:
-        return pareto.insert(island, problem, brood.tokens, brood.costs, brood.quality)
-
-    islands = jax.vmap(insert)(population.islands, broods)
-    flat: Brood = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), broods)
-    return add(dataclasses.replace(population, islands=islands), problem, flat)
+    A population without members has random architectures within its budget for children.
+    """
+    select_key, mutate_key, draw_key = jax.random.split(key, 3)
+    populations = population.populations
+    size = populations.quality.shape[0]
+    won, quality = tm.winners(populations, num // size, params["tournament"], select_key)
+    parents = won.reshape(num, -1)
+    change = vary.few_open(problem, parents, jnp.float32(1), mutate_key) | (quality.reshape(num, 1) == -jnp.inf)
+    asked = jnp.repeat(budget_at(problem, population.places), num // size, 0)
+    tokens, costs = vary.reroll(problem, parents, change, asked, draw_key)
+    quality, _ = evaluate(problem, tokens)
+    # With several cost columns the mask is not exact: what came out over its budget is no member, but in the archive.
+    fitness = jnp.where((costs <= asked).all(-1), quality, -jnp.inf)
+    populations = tm.succeed(populations, tokens.reshape(size, num // size, -1), fitness.reshape(size, -1))
+    return add(dataclasses.replace(population, populations=populations), problem, Brood(tokens, costs, quality))
 
 
 def breed(
@@ -156,6 +169,8 @@ def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
 def rescore(population: Population, problem: Problem) -> Population:
     """Everything remembered, under a changed problem."""
     archive = pareto.rescore(population.archive, problem)
-    islands = jax.vmap(lambda island: pareto.rescore(island, problem))(population.islands)
-    counted = population.evaluations + jnp.uint32(archive.quality.size + islands.quality.size)
-    return Population(archive, islands, memory.nothing(), counted, population.nonfinite)
+    populations = tm.rescore(population.populations, problem, budget_at(problem, population.places))
+    counted = population.evaluations + jnp.uint32(archive.quality.size + populations.quality.size)
+    return dataclasses.replace(
+        population, archive=archive, populations=populations, met=memory.nothing(), evaluations=counted
+    )

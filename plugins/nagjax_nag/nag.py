@@ -3,7 +3,7 @@
 Every sample meets its budget by construction, and a sample of cost c is an answer for every budget >= c (hindsight), so
 an archive of the best architecture in each band of cost is free. Three things happen in an update:
 
-- cheap evolution breeds children from neighbouring cells of the archive, at first on islands;
+- cheap evolution breeds children, at first in tournaments, then from neighbouring cells of the archive;
 - the policy samples a group of architectures for each of a few budgets: REINFORCE with the group as baseline, and
   entropy;
 - the policy imitates the archive's best within other budgets.
@@ -40,6 +40,7 @@ DEFAULTS: Mapping[str, float] = {
     "margin": 0.002,
     "fill": 0.3,
     "apart": 0.7,
+    "tournament": 8.0,
     "crossover": 0.5,
     "reach": 0.04,
     "elite": 0.0,
@@ -51,7 +52,8 @@ DEFAULTS: Mapping[str, float] = {
 - ``learning_rate``, ``final_learning_rate``: of Adam, along a cosine once the policy learns.
 - ``entropy``: weight of the entropy, falling to 0; ``gradient``: of REINFORCE; ``imitation``: of imitation.
 - ``margin``: share by which an imitated architecture stays below its budget.
-- ``fill``: share of the run that evolution has to itself; ``apart``: share of that in which islands stay apart.
+- ``fill``: share of the run that evolution has to itself; ``apart``: share of that in which tournaments are
+  held, each among ``tournament`` members of a population.
 - ``crossover``: chance of a child to have two parents, ``reach`` of a parent's neighbours as a share of all;
   ``mutations``: decisions of a child drawn anew, on average; ``budget_noise``: of a child's budget, about its parent's
   cost; ``elite``: chance that a parent is of the archive's front instead of any cell.
@@ -85,7 +87,8 @@ def make(
     children: int = 1024,
     spare: int = 1,
     cells: int = 1024,
-    islands: int = 4,
+    tournaments: int = 64,
+    members: int = 32,
 ) -> Controller:
     """The controller.
 
@@ -102,8 +105,10 @@ def make(
       children: children an update breeds and evaluates.
       spare: children bred for each that is evaluated; those not met lately come first. With 1 all are evaluated, as is
         right where evaluations are cheap.
-      cells: capacity of the archive and of each island.
-      islands: populations that evolve apart at first; a divisor of ``children``.
+      cells: capacity of the archive.
+      tournaments: populations that evolve apart at first, each within a budget of its own; a divisor of ``children``.
+        With 0 children are bred in the archive from the first, as is right where evaluations are few.
+      members: architectures of each of them; at least as many as its children in an update.
 
     Raises:
       ValueError: if a size cannot be.
@@ -111,7 +116,7 @@ def make(
     settings = {
         "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "shared": shared,
         "imitated": imitated, "imitations": imitations, "children": children, "spare": spare, "cells": cells,
-        "islands": islands,
+        "tournaments": tournaments, "members": members,
     }  # fmt: skip
     _check_sizes(settings)
 
@@ -119,7 +124,7 @@ def make(
         del params
         policy_key, key = jax.random.split(key)
         policy = init_policy(policy_key, spec, hidden, anchors)
-        population = evolution.start(problem, cells, islands, children, key)
+        population = evolution.start(problem, cells, tournaments, members, children, key)
         return State(policy, optax.scale_by_adam().init(policy.params), population)
 
     def learn(
@@ -177,11 +182,7 @@ def make(
     ) -> tuple[State, Metrics]:
         breed_key, learn_key = jax.random.split(key)
         broken = state.population.nonfinite
-        population = jax.lax.cond(
-            progress < params["fill"] * params["apart"],
-            lambda: evolution.breed_apart(state.population, problem, children, spare, params, breed_key),
-            lambda: evolution.breed_together(state.population, problem, children, spare, params, breed_key),
-        )
+        population = evolution.evolve(state.population, problem, children, spare, params, progress, breed_key)
         state = dataclasses.replace(state, population=population)
         late = progress >= params["fill"]
         state, metrics = jax.lax.cond(late, learn, wait, state, learn_key, problem, params, progress)
@@ -211,9 +212,13 @@ def make(
 
 
 def _check_sizes(settings: Mapping[str, int]) -> None:
-    if any(size < 1 for name, size in settings.items() if name != "shared"):
+    if any(size < 1 for name, size in settings.items() if name not in ("shared", "tournaments")):
         raise ValueError(f"nag: sizes must be at least 1; got {settings}")
-    if settings["children"] % settings["islands"]:
-        raise ValueError(f"nag: islands={settings['islands']} must be a divisor of children={settings['children']}")
+    children, tournaments, members = (settings[name] for name in ("children", "tournaments", "members"))
+    if tournaments < 0 or (tournaments and (children % tournaments or children // tournaments > members)):
+        raise ValueError(
+            f"nag: tournaments={tournaments} must be a divisor of children={children}, each with at most "
+            f"members={members} children in an update; 0 holds none"
+        )
     if not 0 <= settings["shared"] < settings["budgets"]:
         raise ValueError(f"nag: shared={settings['shared']} must lie in 0..{settings['budgets'] - 1} (budgets less 1)")
