@@ -23,7 +23,7 @@ from nagjax.predictors.storage import save_predictor
 from nagjax.spaces import nas_bench_macro
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = ("hidden=8", "budgets=2", "group=2", "imitated=4", "children=16", "cells=32")
+SIZES = ("hidden=8", "budgets=2", "group=2", "imitated=4", "children=16", "cells=32", "tournaments=4")
 SMALL = [*(f"--controller_static={pair}" for pair in SIZES), "--steps=12", "--chunk=4", "--compilation_cache="]
 """A run of seconds."""
 
