@@ -532,7 +532,8 @@ def test_a_whole_comparison_from_flags_to_the_page(tmp_path, capsys, local_searc
         "--problems=tiny", "--seeds=0,1", "--evaluations=60,120", "--budgets=30", "--checkpoints=3",
         "--compilation_cache=", f"--out={out}",
     ]  # fmt: skip
-    sizes = {"hidden": 4, "anchors": 4, "budgets": 2, "group": 2, "imitated": 2, "children": 8, "cells": 16, "tournaments": 2}
+    sizes = {"hidden": 4, "anchors": 4, "budgets": 2, "group": 2, "imitated": 2, "children": 8, "cells": 16}
+    sizes["tournaments"] = 2
     flags += [f"--controller_static=nag:{key}={value}" for key, value in sizes.items()]
     flags += ["--controller_static=search:children=20", "--controller_static=search:cells=32"]
     assert compare.main([*flags, "--controllers=nag,search=local_search"]) == 0
