@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import common, crash, golden, guarantee, profile_validation, reference, supernet_ranking
+from benchmarks import (
+    common,
+    crash,
+    golden,
+    guarantee,
+    profile_validation,
+    published_latencies,
+    reference,
+    supernet_ranking,
+)
 from experiments import embedded
 from nagjax.devices.json_table import read_json
 from nagjax.problem import evaluate, make_problem, make_spec
@@ -196,3 +205,13 @@ def test_nsga2_is_a_contender_at_a_limit_of_evaluations(small):
         (reading,) = studies.nsga2(task, case)
     assert 100 <= reading.evaluations < 111
     assert reading.answers.tokens.shape == (20, problem.spec.num_layers)
+
+
+def test_what_a_contender_has_at_the_latencies_of_a_front():
+    """Answers of 10 and 20 ms; within 15 ms 0.70 counts against 0.72, within 20 ms 0.80 against 0.75."""
+    kept = published_latencies.Kept("mine", np.array([20.0, 10.0]), np.array([0.80, 0.70]))
+    front = common.Front(("a", "b"), np.array([15.0, 20.0]), np.array([0.72, 0.75]))
+    assert published_latencies.gap(kept, front) == pytest.approx((-2.0 + 5.0) / 2)
+    assert published_latencies.bands(kept, (10.0, 20.0, 30.0)) == pytest.approx([70.0, 80.0])
+    with pytest.raises(ValueError, match=r"mine: no answer within 9\.5 ms"):
+        published_latencies.gap(kept, dataclasses.replace(front, latency_ms=np.array([9.5, 20.0])))
