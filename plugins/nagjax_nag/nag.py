@@ -67,7 +67,7 @@ class State:
     Attributes:
       policy: the generator.
       optimiser: state of Adam.
-      population: the archive, its islands and the count of evaluations.
+      population: the archive, the tournaments and the count of evaluations.
     """
 
     policy: Policy
