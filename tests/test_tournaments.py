@@ -60,11 +60,13 @@ def evolution():
 def competed(evolution, problem, generations, num=32, seed=0):
     """Populations of 4 x 8 after so many generations of ``num`` children, and what there was before each."""
     params = {"tournament": jnp.float32(8)}
-    population = evolution.start(problem, 32, 4, 8, 16, jax.random.key(seed))
+    start = jax.jit(evolution.start, static_argnums=(1, 2, 3, 4))
+    population = start(problem, 32, 4, 8, 16, jax.random.key(seed))
+    generation = jax.jit(evolution.compete, static_argnums=2)
     before = []
     for step in range(generations):
         before.append(population)
-        population = evolution.compete(population, problem, num, params, jax.random.key(step))
+        population = generation(population, problem, num, params, jax.random.key(step))
     return population, before
 
 
@@ -74,7 +76,7 @@ def test_each_population_of_nag_lives_within_a_budget_of_its_own(evolution):
     budgets = np.asarray(budget_at(problem, population.places))
     assert sorted(population.places[:, 0].tolist()) == [0.25, 0.5, 0.75, 1.0]
     assert budgets.max() == problem.high
-    members = population.populations
+    members = population.tournaments
     quality, costs = evaluate(problem, members.tokens.reshape(32, -1))
     assert (np.asarray(costs).reshape(4, 8) <= budgets).all()
     np.testing.assert_array_equal(members.quality.reshape(32), quality)
@@ -88,18 +90,18 @@ def test_a_child_differs_from_a_member_by_one_decision_and_what_that_forces(evol
     """Where every architecture fits and no decision closes another, nothing is forced."""
     problem = testing.tiny_problem(variant="wide").problem
     population, before = competed(evolution, problem, 12, num=4)
-    parents = np.asarray(before[-1].populations.tokens)[np.argmax(np.asarray(population.places)[:, 0])]
-    place = (int(population.populations.oldest) - 1) % 8
-    child = np.asarray(population.populations.tokens)[np.argmax(np.asarray(population.places)[:, 0]), place]
+    parents = np.asarray(before[-1].tournaments.tokens)[np.argmax(np.asarray(population.places)[:, 0])]
+    place = (int(population.tournaments.oldest) - 1) % 8
+    child = np.asarray(population.tournaments.tokens)[np.argmax(np.asarray(population.places)[:, 0]), place]
     assert ((parents != child).sum(1) <= 1).any()
-    assert (before[-1].populations.quality > -np.inf).all()
+    assert (before[-1].tournaments.quality > -np.inf).all()
 
 
 def test_populations_without_members_begin_with_random_architectures(evolution):
     problem = testing.tiny_problem(variant="wide").problem
     population, _ = competed(evolution, problem, 1)
-    assert np.isfinite(population.populations.quality).all()
-    assert len(tiny.rows(population.populations.tokens.reshape(32, -1))) > 16
+    assert np.isfinite(population.tournaments.quality).all()
+    assert len(tiny.rows(population.tournaments.tokens.reshape(32, -1))) > 16
 
 
 def test_what_a_changed_problem_no_longer_fits_wins_no_tournament(evolution):
@@ -107,10 +109,10 @@ def test_what_a_changed_problem_no_longer_fits_wins_no_tournament(evolution):
     after = testing.tiny_problem(seed=1, device=2, where={"layer1": [8, 24], "layer3": [8, 16]}).problem
     population, _ = competed(evolution, before, 6)
     moved = evolution.rescore(population, after)
-    tokens = moved.populations.tokens.reshape(32, -1)
+    tokens = moved.tournaments.tokens.reshape(32, -1)
     quality, costs = evaluate(after, tokens)
     budgets = np.repeat(np.asarray(budget_at(after, moved.places)), 8, 0)
     fits = np.asarray(pareto.allowed_rows(after, tokens)) & (np.asarray(costs) <= budgets).all(-1)
-    np.testing.assert_array_equal(moved.populations.quality.reshape(32), np.where(fits, quality, -np.inf))
+    np.testing.assert_array_equal(moved.tournaments.quality.reshape(32), np.where(fits, quality, -np.inf))
     assert 0 < fits.sum() < 32
     assert int(moved.evaluations) == int(population.evaluations) + 32 + 32

@@ -29,7 +29,7 @@ class Population:
 
     Attributes:
       archive: the best of everything met, N cells.
-      populations: those of the tournaments.
+      tournaments: their populations.
       places: float32 ``[B, K]``, budgets of the tournaments as positions in the range, see ``policy.budget_at``.
       met: what was evaluated lately, see ``nagjax_nag.memory``.
       evaluations: calls of the quality function so far, uint32.
@@ -37,7 +37,7 @@ class Population:
     """
 
     archive: pareto.Archive
-    populations: tm.Tournaments
+    tournaments: tm.Tournaments
     places: jax.Array
     met: jax.Array
     evaluations: jax.Array
@@ -63,7 +63,7 @@ def start(problem: Problem, cells: int, tournaments: int, members: int, num: int
     places = (strata(place_key, tournaments, spec.num_costs) + 1).astype(jnp.float32) / max(tournaments, 1)
     population = Population(
         archive=pareto.empty_archive(spec, cells),
-        populations=tm.unborn(spec, tournaments, members),
+        tournaments=tm.unborn(spec, tournaments, members),
         places=places,
         met=memory.nothing(),
         evaluations=jnp.uint32(0),
@@ -90,7 +90,7 @@ def evolve(
         brood = breed(population.archive, population.met, problem, num, spare, params, key)
         return add(population, problem, brood)
 
-    if not population.populations.quality.size:
+    if not population.tournaments.quality.size:
         return recombine()
     early = progress < params["fill"] * params["apart"]
     return jax.lax.cond(early, lambda: compete(population, problem, num, params, key), recombine)
@@ -102,7 +102,7 @@ def compete(population: Population, problem: Problem, num: int, params: Params, 
     A population without members has random architectures within its budget for children.
     """
     select_key, mutate_key, draw_key = jax.random.split(key, 3)
-    populations = population.populations
+    populations = population.tournaments
     size = populations.quality.shape[0]
     won, quality = tm.winners(populations, num // size, params["tournament"], select_key)
     parents = won.reshape(num, -1)
@@ -113,7 +113,7 @@ def compete(population: Population, problem: Problem, num: int, params: Params, 
     # With several cost columns the mask is not exact: what came out over its budget is no member, but in the archive.
     fitness = jnp.where((costs <= asked).all(-1), quality, -jnp.inf)
     populations = tm.succeed(populations, tokens.reshape(size, num // size, -1), fitness.reshape(size, -1))
-    return add(dataclasses.replace(population, populations=populations), problem, Brood(tokens, costs, quality))
+    return add(dataclasses.replace(population, tournaments=populations), problem, Brood(tokens, costs, quality))
 
 
 def breed(
@@ -169,8 +169,8 @@ def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
 def rescore(population: Population, problem: Problem) -> Population:
     """Everything remembered, under a changed problem."""
     archive = pareto.rescore(population.archive, problem)
-    populations = tm.rescore(population.populations, problem, budget_at(problem, population.places))
+    populations = tm.rescore(population.tournaments, problem, budget_at(problem, population.places))
     counted = population.evaluations + jnp.uint32(archive.quality.size + populations.quality.size)
     return dataclasses.replace(
-        population, archive=archive, populations=populations, met=memory.nothing(), evaluations=counted
+        population, archive=archive, tournaments=populations, met=memory.nothing(), evaluations=counted
     )
