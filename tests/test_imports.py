@@ -19,7 +19,7 @@ SPINE = (
     ("devices", "predictors"),
     ("problem",),
     ("pareto", "generator", "tabular"),
-    ("findings",),
+    ("findings", "tournaments"),
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),

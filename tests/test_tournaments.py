@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import pareto, plugins, testing
-from nagjax.generator import tournaments, vary
+from nagjax import pareto, plugins, testing, tournaments
+from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.problem import evaluate
 from tests import tiny

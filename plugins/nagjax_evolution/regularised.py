@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from nagjax import findings as fd
+from nagjax import tournaments as tm
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import tournaments as tm
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at_share
 from nagjax.problem import Problem, Spec

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from nagjax import pareto
+from nagjax import tournaments as tm
 from nagjax.controllers import Params
-from nagjax.generator import tournaments as tm
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.generator.training import strata
