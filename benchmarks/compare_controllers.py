@@ -40,5 +40,5 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    studies.define_flags(["compare_macro", "compare_labels", "compare_note10"])
+    studies.define_flags(["compare_macro", "compare_labels", "compare_note10", "compare_i7"])
     common.main(_benchmark)
