@@ -69,7 +69,7 @@ def check_request(request: Request, description: Description) -> None:
         if budget < low:
             raise ValueError(
                 f"--budgets_ms: {budget:g} is below the cheapest architecture on {info.device}: "
-                f"possible are {low:.6g} to {high:.6g} {info.unit}"
+                f"possible are {info.span(low, high)}"
             )
 
 

@@ -192,7 +192,7 @@ def _ticks(problem: Problem, description: Description, asked: Mapping[str, np.nd
             raise ValueError(
                 f"budget {info.name}={values[short][0]:g} is below the cheapest architecture on "
                 f"{info.device or info.source}: "
-                f"possible are {low:.6g} to {high:.6g} {info.unit}{where}"
+                f"possible are {info.span(low, high)}{where}"
             )
     return out.astype(np.int32)
 

@@ -8,6 +8,7 @@ names, units, sources, and the exact conversion of budgets.
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -163,6 +164,11 @@ class CostInfo:
     def to_raw(self, cost: float) -> float:
         """The sum of the table's rows behind a reported cost in ``unit``, to within a tick an operator."""
         return (cost - self.offset) / self.scale
+
+    def span(self, low: float, high: float) -> str:
+        """A range of budgets to be read; ``low`` is rounded up, so that what is read can be asked for."""
+        least = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING).create_decimal(float(low))
+        return f"{least:f} to {high:.6g} {self.unit}"
 
     def to_ticks(self, value: np.ndarray | float) -> np.ndarray:
         """Budgets in ``unit`` to ticks int64, by floor, in float64."""

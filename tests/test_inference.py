@@ -64,6 +64,15 @@ def test_a_budget_below_the_range_is_refused_with_device_and_range(budget):
     assert f"latency_ms={budget:g}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("low", "read"), [(2.0131000001, "2.01311"), (0.5, "0.5"), (123456.7, "123457"), (1234567.0, "1234570")]
+)
+def test_the_least_budget_that_a_refusal_names_can_be_asked_for(low, read):
+    """Costs are rounded up to ticks: 2.0131 in a table is a little more, and six digits would hide that."""
+    assert GENERATOR.description.costs[0].span(low, 5e6) == f"{read} to 5e+06 ms"
+    assert float(read) >= low
+
+
 @pytest.mark.parametrize("budget", [HIGH * 1.001, 1e9, 1e300])
 def test_a_budget_above_the_range_is_served_as_the_dearest(budget):
     for decode in ("greedy", "best"):
