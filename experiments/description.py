@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.benchmark import measured_text
 from experiments.report_data import compact, correction_facts, error_text
+from nagjax.costs import exactly, rounded_up
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
 from nagjax.problem import Description, Problem
@@ -83,7 +84,7 @@ def problem_facts(problem: Problem, description: Description) -> Facts:
     where = ", ".join(f"{key} = {value}" for key, value in description.where.items())
     facts = [("conditions", where or "none"), ("architectures left", number(left))]
     for info, (low, high) in zip(description.costs, description.ranges, strict=True):
-        facts.append((info.name, f"{low:.6g} to {high:.6g} {info.unit}; tick {2.0**-info.exponent:.3g} {info.unit}"))
+        facts.append((info.name, f"{info.span(low, high)}; tick {info.tick:.3g} {info.unit}"))
         facts += correction_facts(info)
     return facts + open_choices(problem, description.space)
 
@@ -104,18 +105,16 @@ def fitting_facts(problem: Problem, description: Description, budgets: Sequence[
     """The share of architectures within each budget of the first cost column, from uniform samples."""
     target, allowed = np.asarray(problem.target), np.asarray(problem.allowed)
     tokens = tl.sample_uniform(target, allowed, np.random.default_rng(0), SAMPLES)
-    costs = description.space.path_values(tokens, np.asarray(problem.cost[0])).sum(-1)
-    info = description.costs[0]
-    if info.reduce == "max":
-        costs = description.space.path_values(tokens, np.asarray(problem.cost[0])).max(-1)
+    costs, column = description.costs_of(tokens)[:, 0], description.exact[0]
+    info, low = column.info, description.ranges[0, 0]
     facts = []
     for budget in budgets:
-        fit = int((costs <= info.to_ticks(budget)).sum())
-        if budget < description.ranges[0, 0]:
-            share = f"none: the cheapest costs {description.ranges[0, 0]:.6g} {info.unit} on {info.device}"
+        fit = int(column.within(costs, budget).sum())
+        if not column.within(low, budget):
+            share = f"none: the cheapest costs {rounded_up(low)} {info.unit} on {info.device}"
         else:
             share = f"about {100 * fit / SAMPLES:.3g} %" if fit else f"some, fewer than 1 in {SAMPLES:,}"
-        facts.append((f"within {budget:g} {info.unit}", share))
+        facts.append((f"within {exactly(budget)} {info.unit}", share))
     return facts
 
 

@@ -1,8 +1,4 @@
-"""Pricing: from a device table to one value an operator, and from those to integer edge costs.
-
-Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator, and what an edge costs of its
-own, is rounded up to ticks, and edges add integers. So a reported cost is at least the sum of the values, and above it
-by less than a tick an operator.
+"""Pricing: from a device table to one value an operator; ``nagjax.devices.ticks`` makes integers of them.
 
 A table's correction is applied here and nowhere else: its scale (with headroom, where that is asked for) multiplies
 every operator, its offset lies on the edges of the first decision, of which every path takes one. So masks, archives
@@ -12,7 +8,6 @@ and guarantees hold for corrected costs.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -22,13 +17,11 @@ from nagjax import operators as ops
 from nagjax.devices.correction import Correction
 from nagjax.devices.coverage import cover
 from nagjax.devices.validation import doubts, headroom, judge
-from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
-MAX_EXPONENT = 60
 ANALYTIC: Mapping[str, tuple[Callable[[ops.Operator], int], str]] = {
     "madds": (ops.madds, "M"),
     "params": (ops.params, "M"),
@@ -154,40 +147,3 @@ def _refuse(table: DeviceTable, space: Space, missing: list[ops.Operator]) -> No
         f"{where}: {len(missing)} operators of {space.identity} have no row: {shown}{more}. "
         "Measure and add them, or leave out what needs them (--where)"
     )
-
-
-def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, int]:
-    """Integer edge costs and the exponent of their tick.
-
-    Args:
-      prices: one cost column.
-      space: the space it prices.
-      allowed: bool ``[T, S, C]``, edges that can be taken.
-
-    Returns:
-      int32 ``[T, S, C]`` ticks of ``2**-exponent`` units, and the largest exponent for which the dearest path is below
-      2**30.
-
-    Raises:
-      ValueError: if the column has an offset and reduces by ``"max"``.
-    """
-    if prices.offset and prices.reduce != "sum":
-        raise ValueError(f"cost {prices.name} has an offset of {prices.offset:g}, which means nothing for a maximum")
-    index = space.trellis.operators
-    fine = np.where(np.isfinite(prices.values), prices.values, 0.0)
-    combine, join = (np.sum, np.add) if prices.reduce == "sum" else (np.max, np.maximum)
-    own = np.float64(0) if prices.edges is None else prices.edges
-    rough = join(combine(np.append(fine, 0.0)[index], -1), own)
-    rough[0] += prices.offset
-    top = tl.dearest(space.trellis.target, allowed, rough, prices.reduce)
-    exponent = MAX_EXPONENT if top <= 0 else min(MAX_EXPONENT, math.floor(math.log2(tl.INFINITE / top)) + 1)
-    while True:
-        # Scaling by a power of two is exact, so the ceiling is the exact one.
-        per_operator = np.append(np.ceil(np.ldexp(fine, exponent)), 0.0)
-        cost = join(combine(per_operator[index], -1), np.ceil(np.ldexp(own, exponent)))
-        cost[0] += np.ceil(np.ldexp(prices.offset, exponent))
-        cost = np.where(allowed, cost, 0.0)
-        if tl.dearest(space.trellis.target, allowed, cost, prices.reduce) < tl.INFINITE:
-            # Only an edge that no path takes can cost more: it must not overflow.
-            return np.minimum(cost, tl.INFINITE).astype(np.int32), exponent
-        exponent -= 1
