@@ -230,5 +230,5 @@ def test_budgets_that_are_rounded_down_show_in_the_benchmark(monkeypatch):
     rng = np.random.default_rng(0)
     monkeypatch.setattr(ExactCosts, "tolerance", property(lambda self: -1e-9))
     with jax.numpy_rank_promotion("allow"):
-        found = exact_budgets.count(next(exact_budgets.listed_tables(rng)), "best", rng, 50)
+        found = exact_budgets.count(next(exact_budgets.listed_tables(rng)), "best", rng, 10_000)
     assert found["worse"] > 0
