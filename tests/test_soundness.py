@@ -231,7 +231,7 @@ def test_an_operator_of_impossible_size_is_named_with_the_choice_that_adds_it():
 
 @pytest.mark.parametrize("space", [make(), testing.tiny_space("wide")], ids=lambda space: space.name)
 def test_neighbours_are_architectures_of_which_each_decision_is_changed_once(space):
-    tokens = neighbours(space, complete_edges(space), np.random.default_rng(1))
+    tokens = neighbours(space, complete_edges(space.trellis.target, space.trellis.valid), np.random.default_rng(1))
     space.check(tokens)
     assert (space.canonical(tokens) == tokens).all()
     first = [int(np.flatnonzero(row != tokens[0])[0]) for row in tokens[8:]]

@@ -41,7 +41,7 @@ def check_space(space: Space) -> None:
     _check_decisions(space)
     _check_shapes(space)
     _check_indices(space)
-    alive = complete_edges(space)
+    alive = complete_edges(space.trellis.target, space.trellis.valid)
     _check_choices(space, alive)
     _check_closed(space, alive)
     for index, operator in enumerate(space.operators):
@@ -50,19 +50,18 @@ def check_space(space: Space) -> None:
     check_text(space, neighbours(space, alive, np.random.default_rng(0)))
 
 
-def complete_edges(space: Space) -> np.ndarray:
-    """Edges on a path from the start to the end, bool ``[T, S, C]``."""
-    graph = space.trellis
-    alive = graph.valid.copy()
-    ahead = np.ones(graph.shape[1], bool)
-    for t in reversed(range(graph.shape[0])):
-        alive[t] &= ahead[graph.target[t]]
+def complete_edges(target: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Of edges ``valid`` bool ``[T, S, C]`` those on a path from the start to the end; ``target`` int ``[T, S, C]``."""
+    alive = valid.copy()
+    ahead = np.ones(valid.shape[1], bool)
+    for t in reversed(range(len(valid))):
+        alive[t] &= ahead[target[t]]
         ahead = alive[t].any(-1)
-    here = np.arange(graph.shape[1]) == 0
-    for t in range(graph.shape[0]):
+    here = np.arange(valid.shape[1]) == 0
+    for t in range(len(valid)):
         alive[t] &= here[:, None]
-        here = np.zeros(graph.shape[1], bool)
-        here[graph.target[t][alive[t]]] = True
+        here = np.zeros(valid.shape[1], bool)
+        here[target[t][alive[t]]] = True
     return alive
 
 
@@ -78,7 +77,7 @@ def neighbours(space: Space, alive: np.ndarray, rng: np.random.Generator) -> np.
       rng: draws choices; not uniform over architectures.
     """
     layers, _, choices = space.trellis.shape
-    drawn = _follow(space, alive, rng.random((SAMPLES, layers, choices)))
+    drawn = follow(space, alive, rng.random((SAMPLES, layers, choices)))
     nodes, _ = tl.walk(space.trellis.target, alive, drawn)
     most_open = space.trellis.open[np.arange(layers), nodes].sum(-1).argmax()
     drawn[[0, most_open]] = drawn[[most_open, 0]]
@@ -87,8 +86,18 @@ def neighbours(space: Space, alive: np.ndarray, rng: np.random.Generator) -> np.
     wish += np.linspace(0.5, 0.0, choices)  # the first that is left, where the wish cannot be had
     wish[np.arange(len(changed)), changed] = rng.random((len(changed), choices))
     wish[np.arange(len(changed)), changed, drawn[0][changed]] = -1.0
-    probes = _follow(space, alive, wish)
+    probes = follow(space, alive, wish)
     return np.concatenate([drawn, probes[(probes != drawn[0]).any(1)]])
+
+
+def follow(space: Space, alive: np.ndarray, wish: np.ndarray) -> np.ndarray:
+    """Paths int32 ``[N, T]`` that take the choice of the greatest wish ``[N, T, C]`` among edges that are alive."""
+    tokens = np.zeros(wish.shape[:2], np.int32)
+    here = np.zeros(len(wish), np.int32)
+    for t in range(wish.shape[1]):
+        tokens[:, t] = np.where(alive[t, here], wish[:, t], -np.inf).argmax(-1)
+        here = space.trellis.target[t, here, tokens[:, t]]
+    return tokens
 
 
 def check_text(space: Space, tokens: np.ndarray) -> None:
@@ -266,16 +275,6 @@ def _user(space: Space, operator: int) -> str:
         return "no decision"
     t, _, c = used[0]
     return f"decision {space.decisions[t].name!r}, choice {_choice(space, t, c)}"
-
-
-def _follow(space: Space, alive: np.ndarray, wish: np.ndarray) -> np.ndarray:
-    """Tokens int32 ``[N, T]`` that take the choice of the greatest wish ``[N, T, C]`` among edges that are alive."""
-    tokens = np.zeros(wish.shape[:2], np.int32)
-    here = np.zeros(len(wish), np.int32)
-    for t in range(wish.shape[1]):
-        tokens[:, t] = np.where(alive[t, here], wish[:, t], -np.inf).argmax(-1)
-        here = space.trellis.target[t, here, tokens[:, t]]
-    return tokens
 
 
 def _format(space: Space, tokens: np.ndarray) -> str:
