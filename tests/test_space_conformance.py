@@ -1,6 +1,8 @@
 """Every registered space keeps what a space has to keep, and each check of the suite finds what breaks it."""
 
 import dataclasses
+import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,19 @@ def test_registered_spaces_conform(name, check):
 @pytest.mark.parametrize("name", plugins.names("spaces"))
 def test_a_registered_space_has_the_name_by_which_a_checkpoint_finds_it(name):
     assert plugins.load("spaces", name)(**SETTINGS.get(name, {})).name == name
+
+
+def test_the_space_of_the_documentation_conforms(tmp_path, monkeypatch):
+    page = (Path(__file__).resolve().parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+    blocks = [
+        block.partition("```")[0] for block in page.partition("# Write your own search space")[2].split("```python\n")
+    ]
+    (tmp_path / "three_layers.py").write_text(blocks[1], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("three_layers")
+    testing.check_space(module.make)
+    assert module.make().count() == 8
+    assert all(f"`{check.__name__}`" in page for check in testing.SPACE_CHECKS)
 
 
 def operator(t, before, width):
