@@ -89,9 +89,9 @@ def build_problem(values: flags.FlagValues) -> Setup:
         return _from_benchmark(values)
     space = load_space(values)
     where = settings.parse_pairs(values.where, "where", many=True)
-    space.where(where)  # a condition that cannot hold is refused before large files are read
+    allowed = space.where(where)  # a condition that cannot hold is refused before large files are read
     table = load_table(values, space) if values.table else None
-    prices = load_prices(values.costs, table, space, values.cost_quantile)
+    prices = load_prices(values.costs, table, space, values.cost_quantile, allowed)
     quality = load_quality(values, space)
     problem, description = make_problem(
         space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
@@ -117,7 +117,7 @@ def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable |
     """A problem in which all architectures are equally good, to be described and not trained on."""
     blank = TabularQuality(jnp.zeros_like(space.trellis.target), jnp.asarray(space.trellis.target), jnp.zeros(1))
     where = settings.parse_pairs(values.where, "where", many=True)
-    prices = load_prices(values.costs, table, space, values.cost_quantile)
+    prices = load_prices(values.costs, table, space, values.cost_quantile, space.where(where))
     return make_problem(space, prices, blank, where)
 
 
