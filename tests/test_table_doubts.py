@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nagjax import operators as ops
+from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.devices.table_doubts import odd_rows, table_doubts, unused_rows
 from nagjax.devices.units import unit_doubt
 from nagjax.spaces import mobilenet_v3_small28
+from nagjax.tabular import read_tabular
 
 SPACE = mobilenet_v3_small28.make()
 OPERATORS = list({op.key: op for op in SPACE.operators}.values())
@@ -121,6 +123,43 @@ def test_units_by_hand(low, high, rate, part):
     sentence = unit_doubt(low, high, rate)
     assert part in sentence
     assert bool(part) == bool(sentence)
+
+
+# Measured costs of whole networks
+
+
+def rows(index):
+    return f"row {index + 2}"
+
+
+def test_values_far_from_the_others_are_named_by_row():
+    cost = np.array([5.0, 1e9, 7.0, 6.0, 0.0049])
+    (sentence,) = cost_doubts(cost, "ms", rows)
+    says(sentence, "2 of 5 values are implausible", "5 to 7 ms", "1e+09 (row 3), 0.0049 (row 6)", "leave such rows out")
+    assert cost_doubts(np.array([5.0, 7.0, 0.051]), "ms", rows) == ()
+    (many,) = cost_doubts(np.append(np.linspace(1, 2, 20), np.full(9, 99999.0)), "mJ", rows)
+    says(many, "9 of 29 values", "(row 26) and 4 more")
+
+
+def test_a_column_in_another_unit_is_asked_about_and_only_for_times():
+    cost = np.array([0.002, 0.0045])
+    (sentence,) = cost_doubts(cost, "ms", rows)
+    says(sentence, "networks take 2 us to 4.5 us", "s instead of ms")
+    assert cost_doubts(cost, "mJ", rows) == ()
+
+
+@given(st.lists(st.floats(0.02, 5e4), min_size=1, max_size=40))
+def test_costs_without_a_gap_are_not_doubted(costs):
+    steps = 10.0 ** np.arange(-1.5, 4.6, 0.5)
+    assert cost_doubts(np.concatenate([costs, steps]), "ms", rows) == ()
+
+
+def test_a_benchmark_carries_the_doubts_about_its_costs(tmp_path):
+    path = tmp_path / "bench.csv"
+    path.write_text("kernel,quality,latency_ms\n3,0.5,5.5\n5,0.6,1e9\n7,0.7,7.5\n", encoding="utf-8")
+    (prices,) = read_tabular(path, {"latency_ms": "latency_ms"}, decision_columns=["kernel"]).prices
+    (doubt,) = prices.doubts
+    says(doubt, "1 of 3 values are implausible", "1e+09 (")
 
 
 # Keys
