@@ -13,6 +13,8 @@ from experiments.report_data import compact, correction_facts, error_text
 from nagjax.costs import exactly, rounded_up
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.table_doubts import unused_rows
+from nagjax.devices.template import needed_operators
 from nagjax.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -45,10 +47,11 @@ def space_facts(space: Space) -> Facts:
     return facts + [(f"decision: {kind}", _decision(group)) for kind, group in kinds.items()]
 
 
-def table_facts(table: DeviceTable, space: Space) -> tuple[Facts, bool]:
-    """What a table is and what it lacks for a space; and whether the space can be priced by it."""
-    free = {*space.free, *table.unmeasured}
-    lacking = [op for op in space.operators if op.kind not in free and table.lookup(op) is None]
+def table_facts(table: DeviceTable, space: Space, allowed: np.ndarray) -> tuple[Facts, bool]:
+    """What a table is and what it lacks for a space's edges ``allowed``; and whether they can be priced by it."""
+    needed = needed_operators(space, allowed)
+    lacking = [op for op in needed if op.kind not in table.unmeasured and table.lookup(op) is None]
+    unused = len(unused_rows(table, space))
     facts = [
         ("device", f"{table.device}, {table.runtime}, batch {table.batch}, {table.dtype}"),
         ("measured", table.measured),
@@ -56,10 +59,11 @@ def table_facts(table: DeviceTable, space: Space) -> tuple[Facts, bool]:
         ("content hash", table.content_hash),
         ("rows", f"{len(table.rows)}; mean {_spread([row.mean for row in table.rows.values()])} {table.unit}"),
         ("never measured, priced 0", ", ".join(table.unmeasured) or "nothing"),
-        ("operators of the space without a row", str(len(lacking))),
+        ("rows that no operator of the space uses", str(unused)),
+        ("operators without a row", f"{len(lacking)} of {len(needed)} that space and conditions need"),
     ]
     try:
-        prices = price(table, space)
+        prices = price(table, space, allowed=allowed)
     except ValueError as error:
         keys = list(dict.fromkeys(op.key for op in lacking))
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""

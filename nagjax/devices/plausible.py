@@ -18,16 +18,17 @@ FILLER_GAP = 50.0
 _FILLER = re.compile(r"1|9{3,}")
 
 
-def implausible(values: np.ndarray) -> np.ndarray:
+def implausible(values: np.ndarray, gap: float = GAP) -> np.ndarray:
     """Fillers among values of one kind and unit.
 
     Of the values above 0 in ascending order, all above the first gap are fillers. A gap is a step by a factor of more
-    than ``GAP``; or of more than ``FILLER_GAP`` to a value whose digits are a filler's (1000, 99999, also after a
+    than ``gap``; or of more than ``FILLER_GAP`` to a value whose digits are a filler's (1000, 99999, also after a
     change of unit: 99.999). At least half of the values lie below it; fewer, if what lies above is three times or more
     one filler (a device that does not support most operators). Infinity is a filler; NaN, 0 and below are not judged.
 
     Args:
       values: floats ``[N]``, in any order.
+      gap: least step that is one; operators of one device need the default, whole networks differ less.
 
     Returns:
       bool ``[N]``.
@@ -38,11 +39,11 @@ def implausible(values: np.ndarray) -> np.ndarray:
     False
     """
     values = np.asarray(values, np.float64)
-    least = _least_filler(np.sort(values[np.isfinite(values) & (values > 0)]))
+    least = _least_filler(np.sort(values[np.isfinite(values) & (values > 0)]), gap)
     return np.asarray(values >= least)
 
 
-def _least_filler(ascending: np.ndarray) -> float:
+def _least_filler(ascending: np.ndarray, gap: float) -> float:
     """The value above the first gap of values ``[N]`` above 0; infinity where there is none."""
     with np.errstate(over="ignore"):
         steps = ascending[1:] / ascending[:-1]
@@ -50,7 +51,7 @@ def _least_filler(ascending: np.ndarray) -> float:
         above = ascending[below:]
         looks = _FILLER.fullmatch(_digits(above[0])) is not None
         repeated = looks and len(above) >= 3 and above[0] == above[-1]
-        if (steps[below - 1] > GAP or looks) and (2 * below >= len(ascending) or repeated):
+        if (steps[below - 1] > gap or looks) and (2 * below >= len(ascending) or repeated):
             return float(above[0])
     return float("inf")
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from nagjax import operators as ops
 from nagjax.devices.correction import Correction
-from nagjax.devices.coverage import cover
+from nagjax.devices.coverage import cover, reachable
+from nagjax.devices.table_doubts import table_doubts, unused_sentence
 from nagjax.devices.validation import doubts, headroom, judge
 from nagjax.spaces.space import Space
 
@@ -68,14 +69,21 @@ class Prices:
     edges: np.ndarray | None = None
 
 
-def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: float | None = None) -> Prices:
+def price(
+    table: DeviceTable,
+    space: Space,
+    name: str = "latency_ms",
+    quantile: float | None = None,
+    allowed: np.ndarray | None = None,
+) -> Prices:
     """Price a space's operators by a device table, corrected as the table says.
 
     With ``quantile`` prices have headroom: of networks drawn as those of the table's validation, at least this share
     takes no longer than its price.
 
     A choice of an optional decision (a resolution) that the table does not know at all is closed. Any other operator
-    without a row is an error.
+    without a row is an error, unless only architectures outside ``allowed``, bool ``[T, S, C]``, use it: the edges that
+    ``Space.where`` leaves of the space.
 
     Raises:
       ValueError: if operators are missing, with their keys, the file and the remedy, or the table has too few measured
@@ -87,12 +95,16 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: 
     # A row that prices several resolutions does not show that the table covers any one of them.
     sources = [None if row is None else row.source or op.key for row, op in zip(rows, space.operators, strict=True)]
     open_edges, closed = cover(space, known | is_free, known & ~is_free, sources)
+    if allowed is not None:
+        open_edges = reachable(space, open_edges & allowed)
     needed = np.zeros(len(space.operators) + 1, bool)
     needed[space.trellis.operators[open_edges]] = True
     missing = [
         op for op, used, fine in zip(space.operators, needed, known | is_free, strict=False) if used and not fine
     ]
-    if missing or not needed[:-1].any():
+    # Conditions that leave nothing of what is priced are the problem's to refuse: it knows all that narrows.
+    nothing = not needed[:-1].any() and (allowed is None or open_edges.any())
+    if missing or nothing:
         _refuse(table, space, missing)
     values = np.array([0.0 if row is None or free else row.mean for row, free in zip(rows, is_free, strict=True)])
     free_keys = dict.fromkeys(
@@ -115,7 +127,7 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: 
         correction.scale * factor,
         quantile,
         str(judge(table.correction, table.validation)) if len(table.validation) > 1 else "",
-        doubts(table, space.identity),
+        doubts(table, space.identity) + table_doubts(table, space, open_edges),
     )
 
 
@@ -145,5 +157,6 @@ def _refuse(table: DeviceTable, space: Space, missing: list[ops.Operator]) -> No
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     raise ValueError(
         f"{where}: {len(missing)} operators of {space.identity} have no row: {shown}{more}. "
-        "Measure and add them, or leave out what needs them (--where)"
+        "Measure and add them, or leave out what needs them (--where); describe --write_template lists what is needed"
+        + (f". {unused}" if (unused := unused_sentence(table, space)) else "")
     )
