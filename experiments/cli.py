@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from experiments import console
+
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -37,11 +39,11 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
         values = parse(define, sys.argv[1:] if argv is None else argv)
         debug = values.debug
         if values.help:
-            print(f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):")
-            print(values.get_help())
+            console.say(f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):")
+            console.say(values.get_help())
         return 0 if values.help else job(values)
     except KeyboardInterrupt:
-        print("interrupted: nothing more was written", file=sys.stderr)
+        console.complain("interrupted: nothing more was written")
         return EXIT_INTERRUPTED
     except flags.Error as error:
         return fail(_flag_message(error))
@@ -71,7 +73,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
 
 def fail(message: str) -> int:
     """Print one error message on stderr; returns the exit status."""
-    print(f"error: {message}", file=sys.stderr)
+    console.complain(f"error: {message}")
     return EXIT_ERROR
 
 

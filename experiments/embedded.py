@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, settings
+from experiments import cli, console, settings
 
 FLAGFILE = "default.flags"
 TABLE = "table.json"
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         flags.DEFINE_string("name", "default", "Name of the data set.", flag_values=values)
 
     def job(values: flags.FlagValues) -> int:
-        print(find(values.name))
+        console.say(find(values.name))
         return 0
 
     return cli.execute(__doc__, define, job, argv)

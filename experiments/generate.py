@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import cli, runtime, settings
+from experiments import cli, console, runtime, settings
 
 if TYPE_CHECKING:
     from nagjax.inference import Answer, Generator
@@ -78,18 +78,16 @@ def _check_target(flag: str, name: str | None) -> None:
 
 
 def _show(answers: Sequence[Answer], description: Description) -> None:
-    from rich.console import Console
-
     from experiments.answers import to_table
     from experiments.benchmark import quality_is
     from experiments.report_data import error_text, warnings
 
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(to_table(answers, description))
+    out = console.console(width=200)
+    out.print(to_table(answers, description))
     for warning in warnings(description):
-        console.print(warning, highlight=False, markup=False)
+        out.print(warning)
     report = description.quality_report
-    console.print(f"{quality_is(report).capitalize()} quality; its error: {error_text(report)}.", highlight=False)
+    out.print(f"{quality_is(report).capitalize()} quality; its error: {error_text(report)}.")
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:

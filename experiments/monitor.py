@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments import console
 from nagjax.controllers import Moment
 
 METRICS = "metrics.csv"
@@ -25,10 +26,7 @@ class Monitor:
     """
 
     def __init__(self, folder: Path, save: Callable[[Moment], None], save_every: float, quiet: bool = False) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left"))
-        self._progress = Progress(*columns, TimeRemainingColumn(), disable=quiet)
+        self._progress = console.bars(quiet=quiet)
         self._task = self._progress.add_task("compiling", total=1.0)
         self._save, self._save_every, self._saved = save, save_every, time.monotonic()
         self._metrics = folder / METRICS

@@ -1,0 +1,65 @@
+"""Where jobs print: lines, tables and progress bars, all data in them shown escaped and never taken for instructions.
+
+Names from files, flags and checkpoints may hold a terminal's commands and rich's markup. Jobs print through this module
+alone (a test holds it), so that none of them has to think of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from nagjax.names import shown, shown_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
+
+def say(text: object = "") -> None:
+    """Print on the standard output; line feeds in ``text`` stay, what else a terminal may obey is escaped."""
+    print(shown_lines(str(text)), flush=True)
+
+
+def complain(text: object) -> None:
+    """Print on the standard error, as ``say`` does."""
+    print(shown_lines(str(text)), file=sys.stderr, flush=True)
+
+
+def console(width: int | None = None, file: TextIO | None = None) -> Console:
+    """A console to which text is data: no markup, no emoji codes, no highlighting; controls are escaped.
+
+    Args:
+      width: characters of a line where the output is no terminal; None for rich's own choice.
+      file: what is written; the standard output where None.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    class Plain(Console):
+        # All text that is not styled by us comes by here: cells, headings, titles, lines.
+        def render_str(self, text: str, **settings: Any) -> Text:
+            return super().render_str(shown_lines(text), **{**settings, "markup": False, "emoji": False})
+
+    stream = file or sys.stdout
+    return Plain(
+        file=file, width=None if stream.isatty() else width, markup=False, emoji=False, highlight=False
+    )  # fmt: skip
+
+
+def bars(*after: ProgressColumn, quiet: bool = False) -> Progress:
+    """Progress bars: bar, description, what is given, time gone and left; descriptions are data."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Description(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(shown(task.description))
+
+    class Left(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            del task
+            return Text("left")
+
+    columns = (BarColumn(), Description(), *after, TimeElapsedColumn(), Left(), TimeRemainingColumn())
+    return Progress(*columns, console=console(), disable=quiet)
