@@ -39,8 +39,8 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
         values = parse(define, sys.argv[1:] if argv is None else argv)
         debug = values.debug
         if values.help:
-            console.say(f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):")
-            console.say(values.get_help())
+            head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
+            console.say(*f"{head}\n{values.get_help()}".splitlines())
         return 0 if values.help else job(values)
     except KeyboardInterrupt:
         console.complain("interrupted: nothing more was written")

@@ -115,7 +115,7 @@ def job(values: flags.FlagValues) -> int:
         compare_parquet.write(results.folder / compare_parquet.PARQUET, results.rows)
     shown = [cases(problem, seeds[0]) for problem in values.problems]
     tables = compare_report.write(results, shown, base, flagfile(values))
-    console.say("\n".join(compare_report.lines(tables)))
+    console.say(*compare_report.lines(tables))
     console.say(f"page: {results.folder / compare_report.PAGE}")
     return 0
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 
-def say(text: object = "") -> None:
-    """Print on the standard output; line feeds in ``text`` stay, what else a terminal may obey is escaped."""
-    print(shown_lines(str(text)), flush=True)
+def say(*lines: object) -> None:
+    """Print lines on the standard output; a line feed within one is data too, so that no name can forge a line."""
+    print("\n".join(shown(str(line)) for line in lines), flush=True)
 
 
-def complain(text: object) -> None:
-    """Print on the standard error, as ``say`` does."""
-    print(shown_lines(str(text)), file=sys.stderr, flush=True)
+def complain(message: str) -> None:
+    """Print a message, which may have several lines, on the standard error."""
+    print(shown_lines(message), file=sys.stderr, flush=True)
 
 
 def console(width: int | None = None, file: TextIO | None = None) -> Console:

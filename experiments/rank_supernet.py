@@ -71,7 +71,7 @@ def job(values: flags.FlagValues) -> int:
         supernet = Path(values.supernet).expanduser()
         figures = compare(folder, space, splits, networks, supernet, values)
         rank_report.write(folder, figures)
-        console.say("\n".join(rank_report.lines(figures)))
+        console.say(*rank_report.lines(figures))
     return 0
 
 

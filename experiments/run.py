@@ -64,8 +64,11 @@ def job(values: flags.FlagValues) -> int:
     for name, figures in report.comparisons.items():
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == costs.LATENCY else f"--budgets={info.name}"
-    console.say(f"report: {folder / 'report.html'}\nask it: python -m experiments.generate --checkpoint={folder} "
-          f"{asked}={settings.example_budgets(float(low), float(high))}")  # fmt: skip
+    example = settings.example_budgets(float(low), float(high))
+    console.say(
+        f"report: {folder / 'report.html'}",
+        f"ask it: python -m experiments.generate --checkpoint={folder} {asked}={example}",
+    )
     return 0
 
 

@@ -68,10 +68,11 @@ def test_lines_stay_lines():
 
 
 def test_lines_and_errors_are_shown_escaped(capsys):
-    console.say(HOSTILE)
+    console.say(HOSTILE, "a\nb")
     assert cli.fail(HOSTILE) == cli.EXIT_ERROR
     out, err = capsys.readouterr()
     assert not obeyed(out + err)
+    assert out.endswith("\na\\nb\n")
     assert out.startswith("[relu] [/b] \\x1b]0;owned\\x07")
     assert err.startswith("error: [relu] [/b] \\x1b")
 
