@@ -1,10 +1,9 @@
-"""Hostile names in pages, plots and answers: a benchmark whose file, columns and choices are instructions to somebody."""
+"""Hostile names in pages, plots and answers: a benchmark whose file, columns and choices are instructions."""
 
 import csv
 import dataclasses
 import re
 import unicodedata
-import warnings
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -56,8 +55,7 @@ def check_page(page):
     """Nothing in a page runs or hides, and all its plots are whole XML."""
     found = Tags()
     found.feed(page)
-    assert not found.tags & {"script", "b" if "<b>" not in page else "script", "img", "iframe"}
-    assert "<script" not in page
+    assert not found.tags & {"script", "img", "iframe", "object", "link"}
     assert not obeyed(page)
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert drawings
@@ -150,16 +148,10 @@ def test_a_label_is_drawn_as_it_is_and_stands_in_the_legend():
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=30))
 def test_any_text_can_be_drawn_and_stands_in_html(text):
-    from matplotlib.mathtext import MathTextParser
-    from matplotlib.text import Text
+    from matplotlib.cbook import is_math_text
 
-    drawn = Text(text=plot_text(text))
-    _, is_math = drawn._preprocess_math(plot_text(text))
-    assert not is_math
-    assert MathTextParser  # what would parse a formula; it is never asked
+    assert not is_math_text(plot_text(text))
     escaped = html(text)
     assert not set("<>\"'") & set(escaped)
     assert not obeyed(escaped)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ET.fromstring(f"<a>{escaped}</a>")
+    ET.fromstring(f"<a>{escaped}</a>")
