@@ -6,13 +6,15 @@ import sys
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 
-from experiments import cli, console
+from experiments import cli, console, embedded
+from experiments.compare_results import Results
 from nagjax.names import HIDDEN, LONGEST, safe_name, shown, shown_lines
 
 ROOT = Path(__file__).parent.parent
@@ -158,3 +160,32 @@ def test_the_name_of_a_hash_is_hashed_itself():
     assert made == "x-b2ecd05322dbaaf5"
     assert safe_name(made) != made
     assert safe_name("note10", "nag", "0", "60s") == "note10__nag__0__60s"
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/b", "..", "", "con", "A" * 300, "\ud800", "OFA2 NSGA-II"])
+def test_answers_of_any_name_stay_in_their_folder_and_come_back(tmp_path, name):
+    held = Results(tmp_path / "deep" / "study")
+    cost, quality = np.array([1.0]), np.array([0.5])
+    held.save_answers((name, name, 0, "none"), name, cost, quality)
+    held.save_answers((name.lower() + "x", name, 0, "none"), name, quality, cost)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert {path.parent for path in files} == {tmp_path / "deep" / "study" / "answers"}
+    assert held.answers((name, name, 0, "none"), name)[0].tolist() == [1.0]
+
+
+def test_answers_under_the_names_of_earlier_versions_are_read_and_nothing_outside(tmp_path):
+    held = Results(tmp_path / "study")
+    (tmp_path / "study" / "answers").mkdir(parents=True)
+    array = np.array([[1.0], [0.5]])
+    np.save(tmp_path / "study" / "answers" / "note10__OFA2_NSGA-II__0__none__reference.npy", array)
+    np.save(tmp_path / "x__0__none__reference.npy", array)
+    assert held.answers(("note10", "OFA2 NSGA-II", 0, "none"), "reference")[1].tolist() == [0.5]
+    assert held.answers(("../../x", "", 0, "none"), "reference") is None
+
+
+def test_embedded_data_is_a_folder_of_the_package_alone(tmp_path):
+    (tmp_path / "data" / "own").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ValueError, match=r"there is no '\.\./other'"):
+        embedded.find("../other", tmp_path / "data")
