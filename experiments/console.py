@@ -6,7 +6,9 @@ alone (a test holds it), so that none of them has to think of it.
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nagjax.names import shown, shown_lines
@@ -63,3 +65,16 @@ def bars(*after: ProgressColumn, quiet: bool = False) -> Progress:
 
     columns = (BarColumn(), Description(), *after, TimeElapsedColumn(), Left(), TimeRemainingColumn())
     return Progress(*columns, console=console(), disable=quiet)
+
+
+@contextlib.contextmanager
+def counted(what: str | None) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar that counts: gives what is called with how much is done and of how much; None for no ``what``."""
+    if what is None:
+        yield None
+        return
+    from rich.progress import MofNCompleteColumn
+
+    with bars(MofNCompleteColumn()) as shown_bars:
+        task = shown_bars.add_task(what, total=None)
+        yield lambda done, total: shown_bars.update(task, completed=done, total=total)

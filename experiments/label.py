@@ -34,6 +34,7 @@ def define_flags(values: flags.FlagValues) -> None:
     runtime.define_flags(values)
     flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
+    supernet_setup.define_cache_flag(values)
     flags.DEFINE_multi_string(
         "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
     )
@@ -52,7 +53,7 @@ def job(values: flags.FlagValues) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     weights = storage.read_weights(Path(values.supernet).expanduser())
     space = load_space(weights.config["space"])
-    splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space)
+    splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space, values.image_cache)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
     out = Path(values.out).expanduser()

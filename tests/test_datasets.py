@@ -20,6 +20,7 @@ from nagjax.supernet.datasets import idx
 from nagjax.supernet.datasets.draw import draw_images, draw_indices
 from nagjax.supernet.datasets.images import Images, Splits, channel_statistics, make_splits
 from nagjax.supernet.datasets.load import VALIDATION, load
+from nagjax.supernet.datasets.picture import read_picture
 
 IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR10 = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
@@ -511,7 +512,8 @@ def test_jpeg_grey_palette_and_transparent_images_become_rgb(tmp_path):
         tmp_path / "test" / "cat" / "3.png"
     )
     pixels = load("folder", tmp_path, 2, image_size=3).test.pixels[1:4, 1, 1]
-    assert pixels.tolist() == [[77, 77, 77], [1, 2, 3], [9, 8, 7]]
+    # What is transparent shows the background, white unless told.
+    assert pixels.tolist() == [[77, 77, 77], [255, 255, 255], [9, 8, 7]]
 
 
 def test_hidden_files_and_files_beside_the_classes_are_passed_over(tmp_path):
@@ -573,8 +575,6 @@ def test_an_image_too_large_for_pillow_is_refused_by_name(tmp_path, monkeypatch)
 @given(data=st.data(), suffix=st.sampled_from(["png", "jpg"]))
 def test_a_damaged_image_is_read_or_refused_by_name(tmp_path_factory, data, suffix):
     """Whatever the decoder raises at some byte, it becomes a ValueError that names the file."""
-    from nagjax.supernet.datasets.folders import _pillow, _read_image
-
     path = tmp_path_factory.getbasetemp() / f"damaged.{suffix}"
     Image.fromarray(np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(10, 10, 3)).save(path)
     content = bytearray(path.read_bytes())
@@ -582,7 +582,7 @@ def test_a_damaged_image_is_read_or_refused_by_name(tmp_path_factory, data, suff
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
-        assert _read_image(_pillow(), path, 4).shape == (4, 4, 3)
+        assert read_picture(path, 4).shape == (4, 4, 3)
     except ValueError as error:
         assert str(path) in str(error)  # noqa: PT017
 

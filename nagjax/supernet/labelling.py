@@ -89,7 +89,7 @@ def label_images(splits: Splits, count: int | None) -> Images:
     """
     if count is None:
         return splits.validation
-    return splits.validation.take(draw_indices(splits.validation.labels, count, LABEL_SEED, "label"))
+    return splits.validation.subset(draw_indices(splits.validation.labels, count, LABEL_SEED, "label"))
 
 
 class LabelFile:

@@ -4,11 +4,54 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
-_BLOCK = 2048
-"""Images that are widened to int64 at a time, so that sums over large data sets take little memory."""
+_BLOCK_BYTES = 2**23
+"""Pixels that are widened to int64 at a time, so that sums over large data sets take little memory."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stored:
+    """Some rows of an array that stays where it is, such as in a file; what is indexed is copied into memory.
+
+    Attributes:
+      base: uint8 ``[M, H, W, C]``.
+      rows: integer ``[N]``, indices into ``base``.
+    """
+
+    base: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, H, W, C)``."""
+        return len(self.rows), *self.base.shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.base.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the base."""
+        return self.base.dtype
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.array(self.base[self.rows[key]])
+
+
+Pixels = np.ndarray | Stored
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,11 +59,11 @@ class Images:
     """Images and their labels.
 
     Attributes:
-      pixels: uint8 ``[N, H, W, C]``, 0 to 255.
+      pixels: uint8 ``[N, H, W, C]``, 0 to 255; in memory, or ``Stored`` elsewhere.
       labels: int32 ``[N]``, classes from 0.
     """
 
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray
 
     def __post_init__(self) -> None:
@@ -44,6 +87,12 @@ class Images:
     def take(self, indices: np.ndarray) -> Images:
         """The images at some indices, an integer ``[M]``, in that order; a copy."""
         return Images(self.pixels[indices], self.labels[indices])
+
+    def subset(self, indices: np.ndarray) -> Images:
+        """As ``take``; pixels that are stored elsewhere stay there."""
+        if isinstance(self.pixels, Stored):
+            return Images(Stored(self.pixels.base, self.pixels.rows[indices]), self.labels[indices])
+        return self.take(indices)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,7 +148,7 @@ def make_splits(name: str, classes: int, train: Images, validation: Images, test
     return Splits(name, classes, mean, std, train, validation, test)
 
 
-def channel_statistics(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, in units of pixel / 255.
 
     The sums are integers, so the result depends neither on the order of images nor on the machine.
@@ -112,8 +161,9 @@ def channel_statistics(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     """
     channels = pixels.shape[-1]
     sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    for start in range(0, len(pixels), _BLOCK):
-        block = pixels[start : start + _BLOCK].reshape(-1, channels).astype(np.int64)
+    step = max(1, _BLOCK_BYTES * len(pixels) // pixels.size)
+    for start in range(0, len(pixels), step):
+        block = pixels[start : start + step].reshape(-1, channels).astype(np.int64)
         sums += block.sum(0)
         squares += (block**2).sum(0)
     count = pixels.size // channels
