@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -49,7 +50,7 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
         return fail(_flag_message(error))
     except (ValueError, OSError, ImportError) as error:
         if debug:
-            raise
+            console.complain(traceback.format_exc())
         return fail(str(error))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from experiments import console
+from experiments import cli, console, setup, supernet_setup
 from nagjax.supernet.datasets import cache, folders, memory
 from nagjax.supernet.datasets.images import Images, Stored, channel_statistics
 from nagjax.supernet.datasets.load import load
@@ -368,3 +368,34 @@ def test_reading_is_counted(capsys):
     assert "reading [images] 3/4" in capsys.readouterr().out
     with console.counted(None) as progress:
         assert progress is None
+
+
+def parsed(*argv):
+    def define(values):
+        supernet_setup.define_space_flags(values)
+        supernet_setup.define_data_flags(values)
+        supernet_setup.define_recipe_flags(values, steps=1)
+
+    return cli.parse(define, ["--space_settings=image_channels=3,classes=2", *argv])
+
+
+def test_flags_reach_the_images_and_the_record_says_the_background(tmp_path):
+    root = write(tmp_path / "data")
+    Image.new("RGBA", (3, 3), (0, 0, 0, 0)).save(root / "test" / "a" / "0.png")
+    flags = ["--data=folder", f"--data_dir={root}", "--image_size=4", "--validation_images=2"]
+    values = parsed(*flags, f"--image_cache={tmp_path / 'cache'}", "--image_background=black")
+    space = setup.load_space(values)
+    splits = supernet_setup.load_splits(values, space)
+    assert levels(splits.test)[0] == 0
+    assert isinstance(splits.test.pixels, Stored)
+    recorded = supernet_setup.identity(values, space, splits)["data"]
+    assert recorded["image_background"] == "black"
+    assert "image_cache" not in recorded
+    # A label is for the same images: what was recorded decides, and the cache may be another one or none.
+    again = supernet_setup.splits_of(recorded, str(root), space)
+    assert levels(again.test) == levels(splits.test)
+    # A record of earlier versions names no background.
+    older = {name: value for name, value in recorded.items() if name != "image_background"}
+    assert levels(supernet_setup.splits_of(older, str(root), space).test)[0] == 255
+    assert supernet_setup.identity(parsed(*flags), space, splits)["data"]["image_background"] == "white"
+    assert "image_background" not in supernet_setup.identity(parsed(), space, splits)["data"]

@@ -85,6 +85,11 @@ def test_an_error_of_a_job_is_shown_escaped(capsys):
 
     assert cli.execute("x", lambda values: None, job, []) == 2
     assert capsys.readouterr().err == "error: table of \\x1b[2J: wrong\n"
+    assert cli.execute("x", lambda values: None, job, ["--debug"]) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "in job" in err
+    assert not obeyed(err)
 
 
 def test_text_in_tables_is_data(monkeypatch):
