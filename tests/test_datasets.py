@@ -82,6 +82,15 @@ def test_statistics_over_several_blocks_are_those_of_numpy():
     np.testing.assert_allclose(std, (pixels / 255).std((0, 1, 2)), rtol=1e-12)
 
 
+def test_statistics_of_many_tiny_bright_images_do_not_overflow():
+    pixels = np.full((140_000, 1, 1, 1), 255, np.uint8)
+    pixels[0] = 0
+    (mean,), (std,) = channel_statistics(pixels)
+    # One of n is 0: mean 1 - 1/n, variance (1/n) (1 - 1/n).
+    assert mean == pytest.approx(1 - 1 / 140_000, rel=1e-12)
+    assert std == pytest.approx((1 / 140_000 * (1 - 1 / 140_000)) ** 0.5, rel=1e-9)
+
+
 def test_splits_take_their_statistics_from_train_alone():
     train, other = make_images([0, 1], seed=1), make_images([0, 1], seed=2)
     splits = make_splits("toy", 2, train, other, other)

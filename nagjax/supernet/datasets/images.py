@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 _BLOCK_BYTES = 2**23
-"""Pixels that are widened to int64 at a time, so that sums over large data sets take little memory."""
+"""Pixels that are squared at a time, so that sums over large data sets take little memory."""
+
+_BLOCK_IMAGES = 2**16
+"""Squares of so many bytes do not overflow 32 bits."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,11 +164,14 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     """
     channels = pixels.shape[-1]
     sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    step = max(1, _BLOCK_BYTES * len(pixels) // pixels.size)
+    step = min(max(1, _BLOCK_BYTES * len(pixels) // pixels.size), _BLOCK_IMAGES)
     for start in range(0, len(pixels), step):
-        block = pixels[start : start + step].reshape(-1, channels).astype(np.int64)
-        sums += block.sum(0)
-        squares += (block**2).sum(0)
+        block = pixels[start : start + step]
+        square = block.astype(np.uint16)
+        square *= square
+        # Over images first, in narrow integers: many times quicker than over all pixels of a channel in wide ones.
+        sums += block.sum(0, dtype=np.uint32).reshape(-1, channels).sum(0, dtype=np.int64)
+        squares += square.sum(0, dtype=np.uint32).reshape(-1, channels).sum(0, dtype=np.int64)
     count = pixels.size // channels
     pairs = list(zip(sums.tolist(), squares.tolist(), strict=True))
     mean = tuple(total / (255 * count) for total, _ in pairs)
