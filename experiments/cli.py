@@ -67,6 +67,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_bool("debug", False, "Show where in the code an error was raised.", flag_values=values)
     define(values)
     extra = values(["job", *argv])[1:]
+    _check_lines(values)
     if extra:
         raise ValueError(_positional(extra[0], values))
     return values
@@ -81,6 +82,15 @@ def fail(message: str) -> int:
 def resume_command(module: str, flagfile: str) -> str:
     """The command that continues a run, ready to paste."""
     return f"python -m {module} --flagfile={shlex.quote(flagfile)} --resume"
+
+
+def _check_lines(values: flags.FlagValues) -> None:
+    """Refuse a value with a line break: in the flagfile that a run writes, what follows would be another flag."""
+    for name in values:
+        value = values[name].value
+        for text in map(str, value if isinstance(value, list) else [value]):
+            if "\n" in text or "\r" in text:
+                raise ValueError(f"--{name}={text}: holds a line break; write it on one line")
 
 
 def _positional(word: str, values: flags.FlagValues) -> str:

@@ -6,6 +6,9 @@ from html import escape
 
 from nagjax.names import shown, shown_lines
 
+LONGEST = 80
+"""Characters of a label in a plot."""
+
 
 def html(text: str) -> str:
     r"""Text between the tags of a page or in an attribute; line feeds stay.
@@ -19,9 +22,14 @@ def html(text: str) -> str:
 def plot_text(text: str) -> str:
     r"""Text of a figure: a dollar is a dollar and begins no formula; an underscore in front hides no label.
 
+    What is longer than ``LONGEST`` characters is cut in its middle, since the axes would have no room beside it.
+
     >>> print(plot_text("a $x$"), plot_text("_x"))
     a \$x\$  _x
     """
-    escaped = shown(text).replace("$", r"\$")
+    seen = shown(text)
+    if len(seen) > LONGEST:
+        seen = f"{seen[: LONGEST - 20]} ... {seen[-15:]}"
+    escaped = seen.replace("$", r"\$")
     # matplotlib leaves labels that begin with an underscore out of legends.
     return f" {escaped}" if escaped.startswith("_") else escaped

@@ -155,3 +155,11 @@ def test_any_text_can_be_drawn_and_stands_in_html(text):
     assert not set("<>\"'") & set(escaped)
     assert not obeyed(escaped)
     ET.fromstring(f"<a>{escaped}</a>")
+
+
+def test_a_long_label_leaves_room_for_the_axes():
+    text = plot_text("a" * 500 + "$" * 500)
+    assert len(text.replace("\\$", "$")) == 80
+    assert text.startswith("aaa")
+    assert text.endswith("\\$" * 15)
+    assert plot_text("a" * 80) == "a" * 80

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.progress import MofNCompleteColumn
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from experiments import cli, console, embedded
 from experiments.compare_results import Results
+from experiments.run_folder import flagfile
 from nagjax.names import HIDDEN, LONGEST, safe_name, shown, shown_lines
 
 ROOT = Path(__file__).parent.parent
@@ -194,3 +196,28 @@ def test_embedded_data_is_a_folder_of_the_package_alone(tmp_path):
     (tmp_path / "other").mkdir()
     with pytest.raises(ValueError, match=r"there is no '\.\./other'"):
         embedded.find("../other", tmp_path / "data")
+
+
+@pytest.mark.parametrize("given", ["--x=a\n--steps=5", "--x=a\r--steps=5", "--many=b\n--steps=5"])
+def test_a_value_that_would_be_another_flag_of_a_flagfile_is_refused(given):
+    def define(values):
+        flags.DEFINE_string("x", "", "X.", flag_values=values)
+        flags.DEFINE_multi_string("many", [], "Many.", flag_values=values)
+
+    with pytest.raises(ValueError, match="holds a line break"):
+        cli.parse(define, [given])
+
+
+@pytest.mark.parametrize(
+    "value", ["a\u2028--steps=5", "a\x0b--steps=5", "a\x85--steps=5", "--steps=5", "$x #", "\x1b[2J"]
+)
+def test_a_flagfile_that_is_written_is_read_as_it_was(tmp_path, value):
+    def define(values):
+        flags.DEFINE_string("x", "", "X.", flag_values=values)
+        flags.DEFINE_list("several", [], "Several.", flag_values=values)
+        flags.DEFINE_integer("steps", 1, "Steps.", flag_values=values)
+
+    values = cli.parse(define, [f"--x={value}", f"--several={value},b"])
+    (tmp_path / "flags.txt").write_text(flagfile(values), encoding="utf-8")
+    again = cli.parse(define, [f"--flagfile={tmp_path / 'flags.txt'}"])
+    assert (again.x, again.several, again.steps) == (value, [value, "b"], 1)
