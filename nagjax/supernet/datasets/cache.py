@@ -12,39 +12,61 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from nagjax.supernet.datasets.images import blocks, image_sums
 from nagjax.supernet.datasets.memory import gib
 
 Blocks = Callable[[int], Iterable[np.ndarray]]
 """Images uint8 ``[n, H, W, 3]`` one block after the other, from the image of a number on."""
 
 
-def cached(path: Path, shape: tuple[int, int, int, int], blocks: Blocks) -> np.ndarray:
+def cached(path: Path, shape: tuple[int, int, int, int], read: Blocks) -> np.ndarray:
     """The array in a file, mapped and read-only; made first where it is not there.
 
     Args:
       path: the file, in a folder that is made where it is missing.
       shape: of the whole array.
-      blocks: gives what is missing.
+      read: gives what is missing.
 
     Raises:
       ValueError: if the folder cannot be written or has too little space, another process is filling the file, or the
-        file is not such an array; and what ``blocks`` raises.
+        file is not such an array; and what ``read`` raises.
     """
     if not path.exists():
         with _writing(path):
             _make_folder(path.parent)
-            _fill(path, shape, blocks)
+            _fill(path, shape, read)
+    return _load(path, shape, np.uint8)
+
+
+def cached_sums(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """``image_sums`` of the array in ``path``, int64 ``[N, 2, 3]``, from a file beside it; made where it is not there.
+
+    Raises:
+      ValueError: if the file cannot be written or is damaged.
+    """
+    beside, shape = path.with_name(f"{path.stem}.sums.npy"), (len(pixels), 2, pixels.shape[3])
+    if not beside.exists():
+        found = np.concatenate([image_sums(block) for block in blocks(pixels)])
+        with _writing(beside):
+            partial = beside.with_name(f"{beside.name}.{os.getpid()}.part")
+            with partial.open("wb") as file:
+                np.save(file, found)
+            partial.replace(beside)
+    return np.asarray(_load(beside, shape, np.int64))
+
+
+def _load(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: is not a whole .npy file ({error}); remove it to decode the images again") from None
-    if array.shape != shape or array.dtype != np.uint8:
+        raise ValueError(f"{path}: is not a whole .npy file ({error}); remove it to have it made again") from None
+    if array.shape != shape or array.dtype != dtype:
         raise ValueError(
-            f"{path}: holds {array.dtype} {array.shape}, not uint8 {shape}; remove it to decode the images again"
+            f"{path}: holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}; remove it to have it made again"
         )
     return array
 
@@ -55,7 +77,7 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _fill(path: Path, shape: tuple[int, int, int, int], blocks: Blocks) -> None:
+def _fill(path: Path, shape: tuple[int, int, int, int], read: Blocks) -> None:
     partial = path.with_name(path.name + ".part")
     head, each = _head(shape), int(np.prod(shape[1:]))
     with partial.open("a+b") as file:
@@ -65,7 +87,7 @@ def _fill(path: Path, shape: tuple[int, int, int, int], blocks: Blocks) -> None:
         done = _whole(file, head, each)
         _check_space(path.parent, (shape[0] - done) * each)
         try:
-            for block in blocks(done):
+            for block in read(done):
                 file.write(np.ascontiguousarray(block, np.uint8).tobytes())
                 file.flush()
                 os.fsync(file.fileno())

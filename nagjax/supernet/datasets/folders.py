@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nagjax.supernet.datasets import memory
-from nagjax.supernet.datasets.cache import cached
+from nagjax.supernet.datasets.cache import cached, cached_sums
 from nagjax.supernet.datasets.images import Images, Stored
 from nagjax.supernet.datasets.picture import BACKGROUNDS, check_pillow, read_picture
 
@@ -80,8 +80,9 @@ def read_folders(
     stored = cached(
         file, (len(every), size, size, 3), lambda start: _blocks(every, size, background, start, progress)
     )  # fmt: skip
-    rows = np.arange(len(every))
-    return Images(Stored(stored, rows[:count]), labels), Images(Stored(stored, rows[count:]), test_labels), classes
+    rows, sums = np.arange(len(every)), cached_sums(file, stored)
+    train_pixels, test_pixels = (Stored(stored, part, sums) for part in (rows[:count], rows[count:]))
+    return Images(train_pixels, labels), Images(test_pixels, test_labels), classes
 
 
 def _test_folder(root: Path) -> Path:

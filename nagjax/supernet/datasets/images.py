@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 _BLOCK_BYTES = 2**23
 """Pixels that are squared at a time, so that sums over large data sets take little memory."""
 
-_BLOCK_IMAGES = 2**16
-"""Squares of so many bytes do not overflow 32 bits."""
+_ROWS = 2**16
+"""The sum of the squares of so many bytes does not overflow 32 bits."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,10 +23,12 @@ class Stored:
     Attributes:
       base: uint8 ``[M, H, W, C]``.
       rows: integer ``[N]``, indices into ``base``.
+      sums: int64 ``[M, 2, C]``, ``image_sums`` of the base, so that nobody has to read all of it for them.
     """
 
     base: np.ndarray
     rows: np.ndarray
+    sums: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,7 +97,8 @@ class Images:
     def subset(self, indices: np.ndarray) -> Images:
         """As ``take``; pixels that are stored elsewhere stay there."""
         if isinstance(self.pixels, Stored):
-            return Images(Stored(self.pixels.base, self.pixels.rows[indices]), self.labels[indices])
+            rows = dataclasses.replace(self.pixels, rows=self.pixels.rows[indices])
+            return Images(rows, self.labels[indices])
         return self.take(indices)
 
 
@@ -163,19 +167,40 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     ((0.5,), (0.5,))
     """
     channels = pixels.shape[-1]
-    sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    step = min(max(1, _BLOCK_BYTES * len(pixels) // pixels.size), _BLOCK_IMAGES)
-    for start in range(0, len(pixels), step):
-        block = pixels[start : start + step]
-        square = block.astype(np.uint16)
-        square *= square
-        # Over images first, in narrow integers: many times quicker than over all pixels of a channel in wide ones.
-        sums += block.sum(0, dtype=np.uint32).reshape(-1, channels).sum(0, dtype=np.int64)
-        squares += square.sum(0, dtype=np.uint32).reshape(-1, channels).sum(0, dtype=np.int64)
+    if isinstance(pixels, Stored):
+        sums, squares = pixels.sums[pixels.rows].sum(0)
+    else:
+        sums, squares = np.sum([image_sums(block).sum(0) for block in blocks(pixels)], axis=0)
     count = pixels.size // channels
     pairs = list(zip(sums.tolist(), squares.tolist(), strict=True))
     mean = tuple(total / (255 * count) for total, _ in pairs)
     return mean, tuple(math.sqrt(count * square - total**2) / (255 * count) for total, square in pairs)
+
+
+def blocks(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Parts of ``pixels``, in order, whose squares take little memory."""
+    step = max(1, _BLOCK_BYTES * len(pixels) // pixels.size)
+    for start in range(0, len(pixels), step):
+        yield pixels[start : start + step]
+
+
+def image_sums(pixels: np.ndarray) -> np.ndarray:
+    """Sum and sum of squares of each channel of each image, int64 ``[N, 2, C]``.
+
+    Args:
+      pixels: uint8 ``[N, H, W, C]``.
+
+    >>> image_sums(np.array([3, 4], np.uint8).reshape(1, 1, 2, 1)).tolist()
+    [[[7], [25]]]
+    """
+    count, height, width, channels = pixels.shape
+    lines = pixels.reshape(count, height, width * channels)
+    squares = lines.astype(np.uint16)
+    squares *= squares
+    # Over rows first, in narrow integers: many times quicker than over all pixels of a channel in wide ones.
+    narrow = np.uint32 if height <= _ROWS else np.int64
+    both = np.stack([lines.sum(1, dtype=narrow), squares.sum(1, dtype=narrow)], 1)
+    return both.reshape(count, 2, width, channels).sum(2, dtype=np.int64)
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:

@@ -12,6 +12,13 @@ import numpy as np
 BACKGROUNDS: Mapping[str, tuple[int, int, int]] = {"white": (255, 255, 255), "black": (0, 0, 0)}
 """What shows through where an image is transparent."""
 
+ORIENTATION = 0x0112
+TURNS: Mapping[Any, str] = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
+    8: "ROTATE_90",
+}  # fmt: skip
+"""What brings a picture of each orientation upright, by pillow's names."""
+
 _DEEP = ("I", "F")
 """Modes of pillow (and their beginnings) with more than 8 bits, which it would cut off, not scale."""
 
@@ -25,7 +32,7 @@ def check_pillow() -> None:
       ValueError: if pillow is not installed.
     """
     try:
-        import PIL.ImageOps  # noqa: F401
+        import PIL  # noqa: F401
     except ImportError as error:
         raise ValueError(f"folder: pillow reads images and cannot be imported ({error}); pip install pillow") from None
 
@@ -50,6 +57,8 @@ def read_picture(path: Path, size: int, background: str = "white") -> np.ndarray
             whole = image.format == "PNG"
         if whole and not odd:
             _check_sums(Image, path)
+    except MemoryError:
+        raise
     except Exception as error:  # what a decoder raises at a broken file depends on where it is broken
         raise ValueError(f"{path}: cannot be read as PNG or JPEG ({error}); replace or remove it") from None
     if square is None:
@@ -67,14 +76,21 @@ def _odd(image: Any) -> str:
 
 
 def _square(pillow: ModuleType, image: Any, size: int, background: tuple[int, int, int]) -> np.ndarray:
-    from PIL import ImageOps
-
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(pillow, image)
     if upright.mode in _TRANSPARENT or "transparency" in upright.info:
         below = pillow.new("RGBA", upright.size, (*background, 255))
         below.alpha_composite(upright.convert("RGBA"))
         upright = below
     return np.asarray(upright.convert("RGB").resize((size, size), pillow.Resampling.BILINEAR), np.uint8)
+
+
+def _upright(pillow: ModuleType, image: Any) -> Any:
+    """The picture as EXIF 2.3, 4.6.4, says that it is to be seen.
+
+    Not by pillow's ``exif_transpose``: that writes the whole EXIF block again, which fails for blocks of some cameras.
+    """
+    turn = TURNS.get(image.getexif().get(ORIENTATION))
+    return image if turn is None else image.transpose(pillow.Transpose[turn])
 
 
 def _check_sums(pillow: ModuleType, path: Path) -> None:
