@@ -4,6 +4,7 @@ import os
 import re
 import struct
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from PIL import Image, ImageOps
 
 from experiments import cli, console, setup, supernet_setup
 from nagjax.supernet.datasets import cache, folders, memory
-from nagjax.supernet.datasets.images import Images, Stored, channel_statistics, image_sums
+from nagjax.supernet.datasets.draw import draw_images
+from nagjax.supernet.datasets.images import Images, Stored, channel_statistics, image_sums, make_splits
 from nagjax.supernet.datasets.load import load
 from nagjax.supernet.datasets.picture import read_picture
+from nagjax.supernet.evaluation import Assessor, _parts
 from nagjax.supernet.inputs import Augmentation, Batches
+from nagjax.supernet.labelling import label_images
 
 RED, GREEN, BLUE, GREY = (250, 0, 0), (0, 250, 0), (0, 0, 250), (90, 90, 90)
 
@@ -171,6 +175,32 @@ def test_stored_rows_are_what_numpy_gives(rows, seed):
     images = Images(stored, np.zeros(len(rows), np.int32))
     assert isinstance(images.subset(np.array([0])).pixels, Stored)
     assert isinstance(images.take(np.array([0])).pixels, np.ndarray)
+
+
+class Counting(np.ndarray):
+    """Remembers how many images were asked for at a time."""
+
+    asked: ClassVar[list[int]] = []
+
+    def __getitem__(self, key):
+        found = np.asarray(self)[key]
+        self.asked.append(len(found))
+        return found
+
+
+def test_nobody_reads_all_of_a_large_data_set_at_once():
+    """Splits, batches, calibration and the images of a label take what they need and no more."""
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 2, 2, 3), np.uint8)
+    sums, labels = image_sums(pixels), (np.arange(400) % 2).astype(np.int32)
+    Counting.asked.clear()
+    given = Images(Stored(pixels.view(Counting), np.arange(400), sums), labels)
+    train, drawn = draw_images(given, 100, 0)
+    splits = make_splits("large", 2, train, drawn, drawn)
+    Assessor(lambda *arguments: None, lambda tokens: 2, splits, calibration=30)
+    Batches(train, 8, 0, Augmentation(1)).at(0)
+    parts = _parts(label_images(splits, 50), 20)
+    assert [len(labels) for _, labels, _ in parts] == [20, 20, 20]
+    assert Counting.asked == [30, 8, 20, 20, 20]
 
 
 # Folders

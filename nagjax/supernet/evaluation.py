@@ -59,10 +59,10 @@ class Assessor:
         batch: int = 250,
     ) -> None:  # fmt: skip
         self._resolution, self._splits, self._batch = resolution, splits, batch
-        self._calibration = splits.train.pixels[:]
-        if 2 * calibration <= len(splits.train):  # a smaller training split is taken whole
+        chosen = np.arange(len(splits.train))  # a training split without twice as many is taken whole
+        if 2 * calibration <= len(splits.train):
             chosen = draw_indices(splits.train.labels, calibration, CALIBRATION_SEED, "calibration")
-            self._calibration = splits.train.pixels[chosen]
+        self._calibration = splits.train.pixels[chosen]
 
         def calibrate(resolution: int, parameters: Any, pixels: Any, tokens: Any) -> Any:
             return apply(parameters, standardise(pixels, splits, resolution), tokens, None)[1]
