@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from absl import flags
+
+from experiments import console
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -37,17 +40,17 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
         values = parse(define, sys.argv[1:] if argv is None else argv)
         debug = values.debug
         if values.help:
-            print(f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):")
-            print(values.get_help())
+            head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
+            console.say(*f"{head}\n{values.get_help()}".splitlines())
         return 0 if values.help else job(values)
     except KeyboardInterrupt:
-        print("interrupted: nothing more was written", file=sys.stderr)
+        console.complain("interrupted: nothing more was written")
         return EXIT_INTERRUPTED
     except flags.Error as error:
         return fail(_flag_message(error))
     except (ValueError, OSError, ImportError) as error:
         if debug:
-            raise
+            console.complain(traceback.format_exc())
         return fail(str(error))
 
 
@@ -64,6 +67,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_bool("debug", False, "Show where in the code an error was raised.", flag_values=values)
     define(values)
     extra = values(["job", *argv])[1:]
+    _check_lines(values)
     if extra:
         raise ValueError(_positional(extra[0], values))
     return values
@@ -71,13 +75,22 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
 
 def fail(message: str) -> int:
     """Print one error message on stderr; returns the exit status."""
-    print(f"error: {message}", file=sys.stderr)
+    console.complain(f"error: {message}")
     return EXIT_ERROR
 
 
 def resume_command(module: str, flagfile: str) -> str:
     """The command that continues a run, ready to paste."""
     return f"python -m {module} --flagfile={shlex.quote(flagfile)} --resume"
+
+
+def _check_lines(values: flags.FlagValues) -> None:
+    """Refuse a value with a line break: in the flagfile that a run writes, what follows would be another flag."""
+    for name in values:
+        value = values[name].value
+        for text in map(str, value if isinstance(value, list) else [value]):
+            if "\n" in text or "\r" in text:
+                raise ValueError(f"--{name}={text}: holds a line break; write it on one line")
 
 
 def _positional(word: str, values: flags.FlagValues) -> str:

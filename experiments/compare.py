@@ -15,7 +15,16 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, compare_parquet, compare_problems, compare_report, compare_study, runtime, settings
+from experiments import (
+    cli,
+    compare_parquet,
+    compare_problems,
+    compare_report,
+    compare_study,
+    console,
+    runtime,
+    settings,
+)
 from experiments.compare_answers import DECODES
 from experiments.compare_case import Case
 from experiments.compare_results import RESULTS, Results
@@ -100,14 +109,14 @@ def job(values: flags.FlagValues) -> int:
     try:
         compare_study.run_missing(tasks, cases, Trainer(options), results)
     except KeyboardInterrupt:
-        print(f"interrupted; to go on: {cli.resume_command('experiments.compare', str(results.folder / FLAGS))}")
+        console.say(f"interrupted; to go on: {cli.resume_command('experiments.compare', str(results.folder / FLAGS))}")
         return cli.EXIT_INTERRUPTED
     if parquet:
         compare_parquet.write(results.folder / compare_parquet.PARQUET, results.rows)
     shown = [cases(problem, seeds[0]) for problem in values.problems]
     tables = compare_report.write(results, shown, base, flagfile(values))
-    print("\n".join(compare_report.lines(tables)))
-    print(f"page: {results.folder / compare_report.PAGE}")
+    console.say(*compare_report.lines(tables))
+    console.say(f"page: {results.folder / compare_report.PAGE}")
     return 0
 
 

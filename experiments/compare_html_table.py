@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from experiments.compare_rows import NO_LIMIT
 from experiments.compare_table import SMALLER, Line, Section, Side, Spread
+from experiments.escapes import html
 
 COLUMNS = (
     ("regret", "mean regret, points", 4), ("regret_worst", "worst regret, points", 3),
@@ -43,12 +43,12 @@ def html_table(table: Section) -> str:
     rows = "".join(_row(line, table, first, others) for line in table.lines)
     which = "less" if SMALLER[table.metric] else "more"
     return (
-        f"<h3>{escape(table.problem)}, limit {escape(limit_text(table.limit))}</h3><div class='wide'><table>"
+        f"<h3>{html(table.problem)}, limit {html(limit_text(table.limit))}</h3><div class='wide'><table>"
         f"<thead><tr><th>controller, answers</th><th class='number'>seeds</th><th class='number'>{first[1]}</th>"
         f"<th class='number'>difference</th><th class='number'>better in</th>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
         f"<p class='note'>Mean ± standard deviation over seeds. The {table.metric} decides: {which} is better. "
-        f"Differences are to {escape(side_text(table.base))}.{_overruns(table)}</p>"
+        f"Differences are to {html(side_text(table.base))}.{_overruns(table)}</p>"
     )
 
 
@@ -69,7 +69,7 @@ def _row(line: Line, table: Section, first: tuple[str, str, int], others: Sequen
     seeds = max(one.count for one in line.spreads.values())
     mark = " class='base'" if line.side == table.base else ""
     return (
-        f"<tr{mark}><td>{escape(side_text(line.side))}</td><td class='number'>{seeds}</td>{cell(first)}"
+        f"<tr{mark}><td>{html(side_text(line.side))}</td><td class='number'>{seeds}</td>{cell(first)}"
         f"<td class='number'>{_versus(line)}</td><td class='number'>{_wins(line)}</td>{''.join(map(cell, others))}</tr>"
     )
 
@@ -106,4 +106,4 @@ def _overruns(table: Section) -> str:
         for line in table.lines
         if line.limit != NO_LIMIT and line.spreads[unit].mean > OVERRUN * value and line.side[1] != "best"
     ]
-    return f" Over the limit, as updates are not cut: {escape('; '.join(over))}." if over else ""
+    return f" Over the limit, as updates are not cut: {html('; '.join(over))}." if over else ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from html import escape
 
 from experiments.compare_answers import DECODES
 from experiments.compare_html_table import html_table, limit_text
 from experiments.compare_rows import NO_LIMIT
 from experiments.compare_table import Section
+from experiments.escapes import html
 from experiments.report_html import CSS
 
 OWN_CSS = (
@@ -80,35 +80,33 @@ def page(
       made: name and value of how it was made.
       flags: all flags, one a line.
     """
-    cells = "".join(
-        f"<div class='tile'><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles
-    )
+    cells = "".join(f"<div class='tile'><b>{html(value)}</b><span>{html(name)}</span></div>" for name, value in tiles)
     used = {name for chapter in chapters for table in chapter.tables for line in table.lines for name in [line.side[1]]}
     ways = [(name, text) for name, text in DECODES.items() if name in used]
     parts = [
-        f"<h1>{escape(title)}</h1><p class='soft'>One row a controller and way of answering; best first.</p>",
+        f"<h1>{html(title)}</h1><p class='soft'>One row a controller and way of answering; best first.</p>",
         f"<div class='tiles'>{cells}</div>",
         *(_chapter(chapter) for chapter in chapters),
         "<h2>What the figures mean</h2>" + facts_table([*FIGURES, *ways]),
         "<h2>How it was made</h2>" + facts_table(made),
-        f"<details><summary>All flags</summary><pre>{escape(flags)}</pre></details>" if flags else "",
+        f"<details><summary>All flags</summary><pre>{html(flags)}</pre></details>" if flags else "",
     ]
     head = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(title)}</title><style>{CSS}{OWN_CSS}</style></head>"
+        f"<title>{html(title)}</title><style>{CSS}{OWN_CSS}</style></head>"
     )
     return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
 
 
 def facts_table(facts: Sequence[tuple[str, str]]) -> str:
     """Names and values as a table."""
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts)
+    rows = "".join(f"<tr><td>{html(name)}</td><td>{html(value)}</td></tr>" for name, value in facts)
     return f"<table class='facts'>{rows}</table>"
 
 
 def _chapter(chapter: Chapter) -> str:
-    where = escape(limit_text(chapter.limit))
+    where = html(limit_text(chapter.limit))
     tables = "".join(html_table(table) for table in chapter.tables)
     bands = "; band: their range" if chapter.bands else ""
     rivals = any(line.limit == NO_LIMIT for table in chapter.tables for line in table.lines)
@@ -117,7 +115,7 @@ def _chapter(chapter: Chapter) -> str:
     known = any(table.metric == "regret" for table in chapter.tables)
     share = " Right: share of all answers, of all seeds, that lose at most so much to the oracle." if known else ""
     return (
-        f"<h2>{escape(chapter.problem)}</h2>{facts_table(chapter.facts)}{tables}"
+        f"<h2>{html(chapter.problem)}</h2>{facts_table(chapter.facts)}{tables}"
         f"<figure>{chapter.progress_svg}<figcaption>Runs under the limit of {where}, looked at on the way, best "
         f"first. Line: mean over seeds{bands}.{grey}</figcaption></figure>"
         f"<figure>{chapter.quality_svg}<figcaption>Answers to every budget at the end of the same runs, mean "

@@ -16,6 +16,7 @@ from experiments.compare_looks import BANDS, log_ticks, looks, side_legend, syml
 from experiments.compare_metrics import POINTS
 from experiments.compare_rows import NO_LIMIT, Row
 from experiments.compare_table import SMALLER, Side, deciding, primary
+from experiments.escapes import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def quality_figure(
     """
     figure, panels = plot.new_figure(1 if oracle is None else 2, 12.0, 4.6)
     _qualities(panels[0], rows, budgets, [side for side in shown(rows, base) if answered.get(side)], answered)
-    panels[0].set_xlabel(f"budget, {unit}")
+    panels[0].set_xlabel(plot_text(f"budget, {unit}"))
     panels[0].set_ylabel("quality, %")
     if oracle is not None:
         panels[0].plot(budgets, POINTS * oracle, ":", color=plot.INK, label="oracle", drawstyle="steps-post")
@@ -174,4 +175,4 @@ def _is_rival(rows: Sequence[Row], contender: str) -> bool:
 
 
 def _name(side: Side) -> str:
-    return side[0] if side[1] in ("archive", "reference") else f"{side[0]}, {side[1]}"
+    return plot_text(side[0] if side[1] in ("archive", "reference") else f"{side[0]}, {side[1]}")

@@ -6,7 +6,6 @@ row is there is never computed again; what a crash left of another one is not co
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.compare_rows import COLUMNS, Key, Row, complete, field_text, read_rows
+from nagjax import csv_cells
+from nagjax.names import safe_name
 
 RESULTS, ANSWERS = "results.csv", "answers"
 
@@ -65,10 +66,8 @@ class Results:
         _cut_torn_line(path)
         fresh = not path.exists() or path.stat().st_size == 0
         with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if fresh:
-                writer.writerow(COLUMNS)
-            writer.writerows([field_text(getattr(row, name)) for name in COLUMNS] for row in rows)
+            csv_cells.write_rows(file, [COLUMNS] if fresh else [])
+            csv_cells.write_rows(file, ([field_text(getattr(row, name)) for name in COLUMNS] for row in rows))
             file.flush()
             os.fsync(file.fileno())
         self.rows = [*self.rows, *rows]
@@ -86,13 +85,16 @@ class Results:
     def answers(self, key: Key, decode: str) -> tuple[np.ndarray, np.ndarray] | None:
         """What ``save_answers`` kept; None where it is not there (results may travel without answers)."""
         path = self._answers(key, decode)
+        older = "__".join(map(str, (*key, decode))).replace(" ", "_") + ".npy"
+        if not path.is_file() and Path(older).name == older:
+            path = path.with_name(older)  # as results of earlier versions have it
         if not path.is_file():
             return None
         cost, quality = np.load(path, allow_pickle=False)
         return cost, quality
 
     def _answers(self, key: Key, decode: str) -> Path:
-        return self.folder / ANSWERS / ("__".join(map(str, key)).replace(" ", "_") + f"__{decode}.npy")
+        return self.folder / ANSWERS / f"{safe_name(*map(str, key), decode)}.npy"
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from nagjax import csv_cells
 
 NO_LIMIT = "none"
 """Limit of a rival, which nothing was spent on."""
@@ -83,7 +84,7 @@ def read_rows(path: Path) -> list[Row]:
     """
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
-    lines = list(csv.reader(whole.splitlines()))
+    lines = csv_cells.read_rows(whole)
     if not lines:
         return []
     if tuple(lines[0]) != COLUMNS:

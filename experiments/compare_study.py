@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import runtime
+from experiments import console, runtime
 from experiments.compare_case import Case, serve, truth
 from experiments.compare_metrics import measure
 from experiments.compare_results import Results
@@ -23,7 +23,7 @@ RIVAL, RIVAL_SETTINGS = "reference", "{}"
 
 
 def run_missing(
-    tasks: Sequence[Task], cases: Cases, runner: Runner, results: Results, say: Callable[[str], None] = print
+    tasks: Sequence[Task], cases: Cases, runner: Runner, results: Results, say: Callable[[str], None] = console.say
 ) -> int:
     """Run every task that the results do not hold.
 

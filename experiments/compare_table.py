@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.compare_rows import NO_LIMIT, Row
+from nagjax import csv_cells
 
 RESAMPLES, LEVEL = 10_000, 0.95
 METRICS = (
@@ -142,8 +142,7 @@ def write_csv(path: Path, tables: Sequence[Section]) -> None:
     head = ["problem", "limit", "contender", "decode", "seeds", *(f"{m}_{s}" for m in METRICS for s in ("mean", "std"))]
     compared = ["metric", "base", "difference", "difference_low", "difference_high", "better_seeds", "paired_seeds"]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*head, *compared])
+        rows = [[*head, *compared]]
         for table in tables:
             base = " ".join(table.base or ())
             for line in table.lines:
@@ -151,8 +150,9 @@ def write_csv(path: Path, tables: Sequence[Section]) -> None:
                 seeds = max((one.count for one in line.spreads.values()), default=0)
                 pairs = [_figures(line.spreads.get(metric)) for metric in METRICS]
                 figures = [value for pair in pairs for value in pair]
-                versus = [table.metric, base, *dataclasses.astuple(found)] if found else [table.metric, base]
-                writer.writerow([table.problem, line.limit, *line.side, seeds, *figures, *versus])
+                versus = [table.metric, base, *map(str, dataclasses.astuple(found) if found else ())]
+                rows.append([table.problem, line.limit, *line.side, str(seeds), *figures, *versus])
+        csv_cells.write_rows(file, rows)
 
 
 def _section(problem: str, limit: str, rows: Sequence[Row], base: str) -> Section:

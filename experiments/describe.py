@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import cli, costs, run, runtime, settings, setup
+from experiments import cli, console, costs, run, runtime, settings, setup
 from experiments.description import (
     Facts,
     checkpoint_facts,
@@ -106,18 +106,16 @@ def _problem(problem: Problem, description: Description, budgets: Sequence[float
 
 
 def _show(title: str, facts: Facts) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts:
-        table.add_row(Text(name), Text(value))
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(table)
-    console.print()
+        table.add_row(name, value)
+    out = console.console(width=140)
+    out.print(table)
+    out.print()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

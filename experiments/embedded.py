@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, settings
+from experiments import cli, console, settings
 
 FLAGFILE = "default.flags"
 TABLE = "table.json"
@@ -32,8 +32,8 @@ def find(name: str = "default", root: Path | None = None) -> Path:
     """
     root = Path(str(files("nagjax"))) / "data" if root is None else root
     folder = root / name
-    if not folder.is_dir():
-        known = [path.name for path in root.iterdir() if (path / FLAGFILE).is_file()] if root.is_dir() else []
+    known = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    if name not in known:
         raise ValueError(f"embedded data: there is no {name!r}{settings.nearest(name, known)}")
     missing = [file for file in (FLAGFILE, TABLE) if not (folder / file).is_file()]
     if not any((folder / file).is_file() for file in QUALITY):
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         flags.DEFINE_string("name", "default", "Name of the data set.", flag_values=values)
 
     def job(values: flags.FlagValues) -> int:
-        print(find(values.name))
+        console.say(find(values.name))
         return 0
 
     return cli.execute(__doc__, define, job, argv)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, runtime, setup
+from experiments import cli, console, runtime, setup
 from experiments.quality import define_quality_flags, load_quality
 from nagjax.predictors.storage import save_predictor
 
@@ -39,7 +39,7 @@ def job(values: flags.FlagValues) -> int:
     save_predictor(fitted, space, Path(values.out).expanduser())
     shown = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                       for name, value in fitted.report.items())  # fmt: skip
-    print(f"{values.out}: {shown}")
+    console.say(f"{values.out}: {shown}")
     return 0
 
 

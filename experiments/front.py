@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import settings
+from nagjax import csv_cells
 
 POINTS = 100.0
 """Percentage points in a quality of 1."""
@@ -82,7 +83,8 @@ def read_reference(path: Path, cost_column: str, quality_column: str, quality_un
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        header = list(reader.fieldnames or ())
+        header = csv_cells.read_row(reader.fieldnames or ())
+        reader.fieldnames = header
         for flag, name in (("reference_cost_column", cost_column), ("reference_quality_column", quality_column)):
             if name not in header:
                 raise ValueError(f"{path}: no column {name!r} (--{flag}){settings.nearest(name, header)}")
@@ -170,13 +172,13 @@ def write_front_csv(path: Path, points: Sequence[Point]) -> None:
     names = list(points[0].costs) if points else []
     raw = list(points[0].raw_costs) if points else []
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
         head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
-        writer.writerow([*head, *(f"raw_{name}" for name in raw)])
+        rows = [[*head, *(f"raw_{name}" for name in raw)]]
         for p in points:
             figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
             sums = (repr(p.raw_costs[name]) for name in raw)
-            writer.writerow([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
+            rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
+        csv_cells.write_rows(file, rows)
 
 
 def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:

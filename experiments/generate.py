@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import cli, runtime, settings
+from experiments import cli, console, runtime, settings
 
 if TYPE_CHECKING:
     from nagjax.inference import Answer, Generator
@@ -80,7 +80,7 @@ def job(values: flags.FlagValues) -> int:
     _write(values, generator, kept)
     _show(kept, generator.description)
     for remark in remarks:
-        print(f"remark: {remark.message}", file=sys.stderr)
+        console.complain(f"remark: {remark.message}")
     return _missed(answers, kept)
 
 
@@ -92,13 +92,11 @@ def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
     for answer in over[:SHOWN]:
         asked = ", ".join(f"{name}={exactly(value)}" for name, value in answer.budget.items())
         costs = ", ".join(f"{name}={rounded_up(value)}" for name, value in answer.costs.items())
-        print(f"over a limit: {asked}: the nearest found is {answer.text} with {costs}", file=sys.stderr)
+        console.complain(f"over a limit: {asked}: the nearest found is {answer.text} with {costs}")
     if len(kept) == len(answers):
         return 0
-    print(
-        f"{len(over)} of {len(answers)} answers are over a limit and are left out; --allow_unguaranteed shows them",
-        file=sys.stderr,
-    )
+    left_out = f"{len(over)} of {len(answers)} answers are over a limit and are left out"
+    console.complain(f"{left_out}; --allow_unguaranteed shows them")
     return EXIT_OVER
 
 
@@ -120,20 +118,16 @@ def _check_target(flag: str, name: str | None) -> None:
 
 
 def _show(answers: Sequence[Answer], description: Description) -> None:
-    from rich.console import Console
-
     from experiments import report_data
     from experiments.answers import to_table
     from experiments.benchmark import quality_is
 
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(to_table(answers, description))
+    out = console.console(width=200)
+    out.print(to_table(answers, description))
     for warning in report_data.warnings(description):
-        console.print(warning, highlight=False, markup=False)
+        out.print(warning)
     report = description.quality_report
-    console.print(
-        f"{quality_is(report).capitalize()} quality; its error: {report_data.error_text(report)}.", highlight=False
-    )
+    out.print(f"{quality_is(report).capitalize()} quality; its error: {report_data.error_text(report)}.")
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, runtime, settings, supernet_setup
+from experiments import cli, console, runtime, settings, supernet_setup
 from nagjax import operators as ops
 from nagjax import plugins
 from nagjax.spaces.space import Space
@@ -34,6 +34,7 @@ def define_flags(values: flags.FlagValues) -> None:
     runtime.define_flags(values)
     flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
+    supernet_setup.define_cache_flag(values)
     flags.DEFINE_multi_string(
         "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
     )
@@ -52,7 +53,7 @@ def job(values: flags.FlagValues) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     weights = storage.read_weights(Path(values.supernet).expanduser())
     space = load_space(weights.config["space"])
-    splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space)
+    splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space, values.image_cache)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
     out = Path(values.out).expanduser()
@@ -67,9 +68,9 @@ def job(values: flags.FlagValues) -> int:
                 file.add(space.format(row), {"quality": scores.accuracy, "loss": scores.loss})
             done = len(file.labelled)
     except KeyboardInterrupt:
-        print(f"interrupted; the labels so far are in {out}; to go on, the same command with --resume")
+        console.say(f"interrupted; the labels so far are in {out}; to go on, the same command with --resume")
         return cli.EXIT_INTERRUPTED
-    print(f"{out}: {done} labelled architectures of {space.identity}, {len(left)} of them new")
+    console.say(f"{out}: {done} labelled architectures of {space.identity}, {len(left)} of them new")
     return 0
 
 
@@ -124,11 +125,10 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
             raise ValueError(f"--out={out}: was labelled with {name} {recorded.get(name)}, now it is {value}")
 
 
-def progress(rows: Sequence[np.ndarray], total: int) -> Any:
+def progress(rows: Sequence[np.ndarray], total: int) -> Iterator[np.ndarray]:
     """The rows one by one under a progress bar."""
-    from rich.progress import track
-
-    return track(rows, description=f"labelling {len(rows)} of {total}")
+    with console.bars() as shown:
+        yield from shown.track(rows, description=f"labelling {len(rows)} of {total}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

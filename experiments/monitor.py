@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments import console
+from nagjax import csv_cells
 from nagjax.controllers import Moment
 
 METRICS = "metrics.csv"
@@ -25,10 +26,7 @@ class Monitor:
     """
 
     def __init__(self, folder: Path, save: Callable[[Moment], None], save_every: float, quiet: bool = False) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left"))
-        self._progress = Progress(*columns, TimeRemainingColumn(), disable=quiet)
+        self._progress = console.bars(quiet=quiet)
         self._task = self._progress.add_task("compiling", total=1.0)
         self._save, self._save_every, self._saved = save, save_every, time.monotonic()
         self._metrics = folder / METRICS
@@ -79,10 +77,8 @@ class Monitor:
     def _append(self, row: Mapping[str, float]) -> None:
         new = not self._metrics.exists()
         with self._metrics.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+            rows = [[str(value) for value in row.values()]]
+            csv_cells.write_rows(file, [list(row), *rows] if new else rows)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -98,6 +94,8 @@ def read_metrics(folder: Path) -> dict[str, list[float]]:
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        rows = {int(row["step"]): row for row in csv.DictReader(file) if row.get("step")}
+        head, *lines = csv_cells.read_rows(file.read()) or [[]]
+    named = [dict(zip(head, line, strict=False)) for line in lines]
+    rows = {int(row["step"]): row for row in named if row.get("step")}
     ordered = [rows[step] for step in sorted(rows)]
     return {name: [float(row[name]) for row in ordered] for name in (ordered[0] if ordered else {})}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.escapes import plot_text
 from experiments.front import POINTS, Point, Reference
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ def front_figure(
     """Quality against budget: what the generator answers, greedily and at best; the reference front at its costs."""
     figure, (axes,) = new_figure(1, 8.4, 4.8)
     if reference is not None:
-        axes.plot(reference.cost, POINTS * reference.quality, ".", color=REFERENCE, markersize=5, label=reference.name)
+        axes.plot(
+            reference.cost,
+            POINTS * reference.quality,
+            ".",
+            color=REFERENCE,
+            markersize=5,
+            label=plot_text(reference.name),
+        )
     _steps(axes, greedy, GREEDY, "greedy (one pass of the policy)", 1.2)
     _steps(axes, best, BEST, "best (default)", 1.8)
     axes.set_xscale("log")
     _plain_ticks(axes)
-    axes.set_xlabel(budget_label)
-    axes.set_ylabel(quality_label)
+    axes.set_xlabel(plot_text(budget_label))
+    axes.set_ylabel(plot_text(quality_label))
     axes.legend(frameon=False, loc="lower right")
     return figure
 
@@ -40,8 +48,8 @@ def curves_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     figure, panels = new_figure(len(curves), 3.4 * max(len(curves), 1), 2.6)
     for axes, (name, (x, y)) in zip(panels, curves.items(), strict=True):
         axes.plot(x, y, color=BEST, linewidth=1.2)
-        axes.set_title(name, fontsize=10, loc="left")
-        axes.set_xlabel(x_label)
+        axes.set_title(plot_text(name), fontsize=10, loc="left")
+        axes.set_xlabel(plot_text(x_label))
     return figure
 
 
@@ -51,8 +59,8 @@ def scatter_figure(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], y_label:
     for panel, (x_label, (x, y)) in zip(axes, panels.items(), strict=True):
         panel.vlines(x, y.min(1), y.max(1), color=REFERENCE, linewidth=1.0)
         panel.plot(x, y.mean(1), "o", color=BEST, markersize=5)
-        panel.set_xlabel(x_label)
-    axes[0].set_ylabel(y_label)
+        panel.set_xlabel(plot_text(x_label))
+    axes[0].set_ylabel(plot_text(y_label))
     return figure
 
 

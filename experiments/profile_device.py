@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, profile_machine, runtime, settings, setup
+from experiments import cli, console, profile_machine, runtime, settings, setup
 from experiments.profile_summary import summary_lines
 from nagjax.devices.json_table import write_json
 from nagjax.profile.journal import Journal
@@ -55,7 +55,7 @@ def job(values: flags.FlagValues) -> int:
     edges = space.where(where)
     runtime.use_compilation_cache(values.compilation_cache)
     for warning in profile_machine.busy_warnings():
-        print(warning)
+        console.say(warning)
     about = About(
         values.device or profile_machine.device_name(), profile_machine.runtime_name(), values.batch, values.dtype,
         profile_machine.how_measured(values),
@@ -68,11 +68,13 @@ def job(values: flags.FlagValues) -> int:
         with Journal(journal_path(out), header, values.resume) as journal, profile_machine.Progress() as progress:
             table, outliers = profile(space, edges, plan, about, prepare, journal, progress.stage)
     except KeyboardInterrupt:
-        print(f"interrupted; all measurements are in {journal_path(out)}; to go on, the same command with --resume")
+        console.say(
+            f"interrupted; all measurements are in {journal_path(out)}; to go on, the same command with --resume"
+        )
         return cli.EXIT_INTERRUPTED
     write_json(table, out, overwrite=values.resume)
     for line in summary_lines(table, outliers, space, out):
-        print(line)
+        console.say(line)
     return 0
 
 

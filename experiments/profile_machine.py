@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from experiments import console
+
 if TYPE_CHECKING:
     from nagjax.profile.subjects import Subject
 
@@ -79,11 +81,9 @@ class Progress:
     """A progress bar a stage; a context manager."""
 
     def __init__(self, quiet: bool = False) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
+        from rich.progress import MofNCompleteColumn
 
-        columns = (BarColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Bars(*columns, TextColumn("left"), TimeRemainingColumn(), disable=quiet)
+        self._bars = console.bars(MofNCompleteColumn(), quiet=quiet)
 
     def __enter__(self) -> Progress:
         self._bars.start()

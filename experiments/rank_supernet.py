@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, rank_report, runtime, settings, setup, supernet_setup
+from experiments import cli, console, rank_report, runtime, settings, setup, supernet_setup
 from experiments.label import load_space
 from experiments.train_supernet import RECORD, claim
 from nagjax import operators as ops
@@ -65,13 +65,13 @@ def job(values: flags.FlagValues) -> int:
     try:
         train_missing(folder, space, splits, networks, seeds, values)
     except KeyboardInterrupt:
-        print(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
+        console.say(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
         return cli.EXIT_INTERRUPTED
     if values.supernet:
         supernet = Path(values.supernet).expanduser()
         figures = compare(folder, space, splits, networks, supernet, values)
         rank_report.write(folder, figures)
-        print("\n".join(rank_report.lines(figures)))
+        console.say(*rank_report.lines(figures))
     return 0
 
 
@@ -103,10 +103,7 @@ def train_missing(
         text = space.format(tokens)
         run = {"architecture": text, "seed": seed, "accuracy": scores.accuracy, "loss": scores.loss, "seconds": seconds}
         append(folder / RUNS, run)
-        print(
-            f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.accuracy:.2f} % in {seconds:.0f} s",
-            flush=True,
-        )
+        console.say(f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.accuracy:.2f} % in {seconds:.0f} s")
 
 
 def compare(

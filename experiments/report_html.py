@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
+from experiments.escapes import html
 from experiments.front import POINTS, Comparison, Point
 from experiments.report_data import Report
 from nagjax.costs import rounded_up
@@ -44,34 +44,32 @@ def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
       curves_svg: training curves, if there are any.
     """
     parts = [
-        f"<h1>{escape(report.title)}</h1><p class='soft'>{escape(report.subtitle)}</p>",
+        f"<h1>{html(report.title)}</h1><p class='soft'>{html(report.subtitle)}</p>",
         _tiles(report.tiles),
-        f"<figure>{front_svg}<figcaption>{escape(report.plot_note)}</figcaption></figure>",
+        f"<figure>{front_svg}<figcaption>{html(report.plot_note)}</figcaption></figure>",
         "<h2>Architectures by budget</h2>" + _budgets(report),
         "<h2>What was asked</h2>" + _facts(report.asked),
         _comparison(report),
         "<h2>How far to trust the figures</h2>" + _facts(report.trust),
         f"<h2>Training</h2><figure>{curves_svg}</figure>" if curves_svg else "",
         "<h2>How it was made</h2>" + _facts(report.made),
-        f"<details><summary>All flags</summary><pre>{escape(report.flags)}</pre></details>" if report.flags else "",
+        f"<details><summary>All flags</summary><pre>{html(report.flags)}</pre></details>" if report.flags else "",
     ]
     head = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(report.title)}</title><style>{CSS}</style></head>"
+        f"<title>{html(report.title)}</title><style>{CSS}</style></head>"
     )
     return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
 
 
 def _tiles(tiles: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(
-        f"<div class='tile'><b>{escape(figure)}</b><span>{escape(what)}</span></div>" for what, figure in tiles
-    )
+    cells = "".join(f"<div class='tile'><b>{html(figure)}</b><span>{html(what)}</span></div>" for what, figure in tiles)
     return f"<div class='tiles'>{cells}</div>"
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts)
+    rows = "".join(f"<tr><td>{html(name)}</td><td>{html(value)}</td></tr>" for name, value in facts)
     return f"<table class='facts'>{rows}</table>"
 
 
@@ -85,12 +83,12 @@ def _budgets(report: Report) -> str:
         *others,
         f"{report.quality_is} {report.quality_name}, %",
     ]
-    titles = "".join(f"<th class='number'>{escape(name)}</th>" for name in head)
+    titles = "".join(f"<th class='number'>{html(name)}</th>" for name in head)
     rows = "".join(_budget_row(point, report) for point in report.table)
     return (
         f"<div class='wide'><table><thead><tr>{titles}<th>architecture</th><th>found by</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
-        f"<p class='note'>{escape(report.error_note)} {escape(report.guarantee_note)}</p>"
+        f"<p class='note'>{html(report.error_note)} {html(report.guarantee_note)}</p>"
     )
 
 
@@ -103,16 +101,16 @@ def _budget_row(point: Point, report: Report) -> str:
         f"<td class='number'>{figure}</td>" for figure in [*figures, f"{POINTS * point.quality:.2f}{error}"]
     )
     architecture = (
-        f"<details><summary><code>{escape(point.text)}</code></summary><pre>{escape(point.description)}</pre></details>"
+        f"<details><summary><code>{html(point.text)}</code></summary><pre>{html(point.description)}</pre></details>"
     )
     mark = "" if point.guaranteed else ", budget not guaranteed"
-    return f"<tr>{cells}<td>{architecture}</td><td>{escape(point.source + mark)}</td></tr>"
+    return f"<tr>{cells}<td>{architecture}</td><td>{html(point.source + mark)}</td></tr>"
 
 
 def _comparison(report: Report) -> str:
     if report.reference is None:
         return ""
-    title = f"<h2>Against {escape(report.reference.name)}</h2>"
+    title = f"<h2>Against {html(report.reference.name)}</h2>"
     if not report.comparisons:
         return title + "<p>None of its costs is within our range: nothing to compare.</p>"
     heads = ("", "mean gap, points", "wins", "worst, points", "best, points", "hypervolume")
@@ -121,11 +119,11 @@ def _comparison(report: Report) -> str:
     blank = "<td class='number'>&ndash;</td>" * 4
     if report.reference.name in report.volumes:
         volume = report.volumes[report.reference.name]
-        rows += f"<tr><td>{escape(report.reference.name)}</td>{blank}<td class='number'>{volume:.1f}</td></tr>"
-    return f"{title}<table><tr>{columns}</tr>{rows}</table><p class='note'>{escape(report.comparison_note)}</p>"
+        rows += f"<tr><td>{html(report.reference.name)}</td>{blank}<td class='number'>{volume:.1f}</td></tr>"
+    return f"{title}<table><tr>{columns}</tr>{rows}</table><p class='note'>{html(report.comparison_note)}</p>"
 
 
 def _comparison_row(name: str, c: Comparison, volumes: Mapping[str, float]) -> str:
     volume = f"{volumes[name]:.1f}" if name in volumes else "&ndash;"
     figures = (f"{c.mean:+.3f}", f"{c.wins} of {c.compared}", f"{c.worst:+.3f}", f"{c.best:+.3f}", volume)
-    return f"<tr><td>{escape(name)}</td>" + "".join(f"<td class='number'>{figure}</td>" for figure in figures) + "</tr>"
+    return f"<tr><td>{html(name)}</td>" + "".join(f"<td class='number'>{figure}</td>" for figure in figures) + "</tr>"

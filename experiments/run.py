@@ -15,6 +15,7 @@ from absl import flags
 from experiments import (
     benchmark,
     cli,
+    console,
     costs,
     evaluator,
     report_data,
@@ -49,20 +50,23 @@ def job(values: flags.FlagValues) -> int:
     folder = run_folder.claim(values, built)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
-    print(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
+    console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
     for line in [*benchmark.benchmark_lines(built.description), *report_data.warnings(built.description)]:
-        print(line)
+        console.say(line)
     try:
         trainer.run(folder)
     except KeyboardInterrupt:
-        print(f"interrupted; to go on: {cli.resume_command('experiments.run', str(folder / run_folder.FLAGS))}")
+        console.say(f"interrupted; to go on: {cli.resume_command('experiments.run', str(folder / run_folder.FLAGS))}")
         return cli.EXIT_INTERRUPTED
     report = run_report.write(folder, request)
     for name, figures in report.comparisons.items():
-        print(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
+        console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == costs.LATENCY else f"--budgets={info.name}"
-    print(f"report: {folder / 'report.html'}\nask it: python -m experiments.generate --checkpoint={folder} "
-          f"{asked}={settings.example_budgets(float(low), float(high))}")  # fmt: skip
+    example = settings.example_budgets(float(low), float(high))
+    console.say(
+        f"report: {folder / 'report.html'}",
+        f"ask it: python -m experiments.generate --checkpoint={folder} {asked}={example}",
+    )
     return 0
 
 

@@ -101,7 +101,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 def flagfile(values: flags.FlagValues) -> str:
     """All flags as a flagfile that repeats the run, one a line."""
     passing = ("--help", "--nohelp", "--debug", "--nodebug", "--resume", "--noresume", "--flagfile")
-    lines = [line for line in values.flags_into_string().splitlines() if line and not line.startswith(passing)]
+    lines = [line for line in values.flags_into_string().split("\n") if line and not line.startswith(passing)]
     return "\n".join(lines) + "\n"
 
 

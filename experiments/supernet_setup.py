@@ -8,10 +8,11 @@ from typing import Any
 
 from absl import flags
 
-from experiments import runtime, settings
+from experiments import console, runtime, settings
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.images import Splits
-from nagjax.supernet.datasets.load import load
+from nagjax.supernet.datasets.load import DEFAULT_BACKGROUND, load
+from nagjax.supernet.datasets.picture import BACKGROUNDS
 from nagjax.supernet.inputs import Augmentation
 from nagjax.supernet.strategies import STRATEGIES
 from nagjax.supernet.training import Recipe, checked_plan
@@ -35,8 +36,23 @@ def define_data_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("data", "fashion_mnist", "Data set: digits, fashion_mnist, cifar10 ...", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
     flags.DEFINE_integer("image_size", None, "Side of the images of --data=folder, pixels.", flag_values=values)
+    flags.DEFINE_enum(
+        "image_background", None, list(BACKGROUNDS),
+        "What shows where an image of --data=folder is transparent; default white.", flag_values=values,
+    )  # fmt: skip
+    define_cache_flag(values)
     flags.DEFINE_integer("validation_images", None, "Images kept from training to label with.", flag_values=values)
     flags.DEFINE_integer("data_seed", 0, "Seed of the split.", lower_bound=0, flag_values=values)
+
+
+def define_cache_flag(values: flags.FlagValues) -> None:
+    """Add the flag that says where images are read from that are more than memory holds."""
+    flags.DEFINE_string(
+        "image_cache",
+        None,
+        "Folder in which the images of --data=folder are kept decoded, and read from instead of memory.",
+        flag_values=values,
+    )
 
 
 def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
@@ -68,17 +84,26 @@ def load_splits(values: flags.FlagValues, space: Space) -> Splits:
     Raises:
       ValueError: if files are missing or wrong, or channels or classes are not those of the space.
     """
-    given = {name: values[name].value for name in DATA}
-    return splits_of(given, values.data_dir, space)
+    return splits_of(_data(values), values.data_dir, space, values.image_cache)
 
 
-def splits_of(data: Mapping[str, Any], data_dir: str | None, space: Space) -> Splits:
+def splits_of(data: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Splits:
     """The data set that a record of ``identity`` describes, from the user's own folder.
+
+    Args:
+      data: of the record.
+      data_dir: folder of its files.
+      space: what is to be trained or labelled on it.
+      image_cache: see ``nagjax.supernet.datasets.load.load``.
 
     Raises:
       ValueError: as ``load_splits``.
     """
-    splits = load(data["data"], data_dir, data["validation_images"], data["data_seed"], data["image_size"])
+    name, size, background = data["data"], data["image_size"], data.get("image_background")
+    with console.counted("reading images" if name == "folder" else None) as progress:
+        splits = load(
+            name, data_dir, data["validation_images"], data["data_seed"], size, background, image_cache, progress
+        )  # fmt: skip
     plan = checked_plan(space)
     found = {"image_channels": splits.train.pixels.shape[3], "classes": splits.classes}
     for name, value in found.items():
@@ -106,7 +131,7 @@ def recipe(values: flags.FlagValues) -> Recipe:
 
 def identity(values: flags.FlagValues, space: Space, splits: Splits) -> dict[str, Any]:
     """What decides the weights, as JSON values: space, data and recipe; a run is continued only under the same."""
-    data = {name: values[name].value for name in DATA}
+    data = _data(values)
     strategy = {"strategy": values.strategy} if "strategy" in values else {}
     return {
         "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
@@ -114,6 +139,15 @@ def identity(values: flags.FlagValues, space: Space, splits: Splits) -> dict[str
         "data": {**data, "images": [len(splits.train), len(splits.validation), len(splits.test)]},
         "recipe": {**dataclasses.asdict(recipe(values)), "dtype": values.dtype, **strategy},
     }
+
+
+def _data(values: flags.FlagValues) -> dict[str, Any]:
+    """Values of the flags that decide the images; the background counts for folders alone."""
+    data = {name: values[name].value for name in DATA}
+    background = values.image_background
+    if values.data == "folder":
+        return {**data, "image_background": background or DEFAULT_BACKGROUND}
+    return data if background is None else {**data, "image_background": background}
 
 
 def surroundings() -> dict[str, Any]:

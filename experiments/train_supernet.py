@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, runtime, settings, setup, supernet_setup
+from experiments import cli, console, runtime, settings, setup, supernet_setup
 from experiments.monitor import Monitor
 from nagjax.controllers import Limits, Moment
 from nagjax.supernet import storage, strategies, training
@@ -57,7 +57,7 @@ def job(values: flags.FlagValues) -> int:
     try:
         state = run(folder, learner, splits, recipe, config, values)
     except KeyboardInterrupt:
-        print(f"interrupted; the weights so far are in {folder}; to go on, the same command with --resume")
+        console.say(f"interrupted; the weights so far are in {folder}; to go on, the same command with --resume")
         return cli.EXIT_INTERRUPTED
     assessor = supernet_assessor(space, splits, jnp.dtype(values.dtype))
     for name, tokens in (
@@ -65,8 +65,8 @@ def job(values: flags.FlagValues) -> int:
         ("smallest", strategies.smallest(space, valid)),
     ):
         scores = assessor.scores(state.parameters, tokens, splits.validation)
-        print(f"{name}: {100 * scores.accuracy:.2f} % of the validation images ({space.format(tokens)})")
-    print(f"weights: {folder}; to label: python -m experiments.label --supernet={folder} --out=records.csv")
+        console.say(f"{name}: {100 * scores.accuracy:.2f} % of the validation images ({space.format(tokens)})")
+    console.say(f"weights: {folder}; to label: python -m experiments.label --supernet={folder} --out=records.csv")
     return 0
 
 

@@ -1,8 +1,79 @@
-"""The known name that a mistyped one most likely stands for, for errors that suggest it."""
+"""Names from files, flags and checkpoints are data: shown escaped, made safe before they are paths, and corrected.
+
+A name may hold anything: a terminal's commands, marks that turn the direction of text, ``../``. ``shown`` is for all
+that a person reads, ``safe_name`` for all that becomes part of a path, ``nearest`` for errors that suggest a name.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import unicodedata
 from collections.abc import Iterable
+
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories of characters that nobody sees and a terminal may obey: controls, formats (marks of direction
+among them), halves of surrogate pairs (bytes of a path that are no text), breaks of lines and paragraphs."""
+
+LONGEST = 100
+"""Characters of a safe name, at most; file systems take 255 bytes, and endings follow."""
+
+_PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+_HASHED = re.compile(r"-[0-9a-f]{16}$")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
+_BETWEEN = "__"
+
+
+def shown(text: str) -> str:
+    r"""A name on one line as a person may see it: characters that are hidden or obeyed stand as their escapes.
+
+    Letters of all scripts stay as they are. What is shown already is not changed.
+
+    >>> print(shown("Pixel 3"), shown("\x1b[2Jx"), shown("a\nb"), shown("a\u202eb"))
+    Pixel 3 \x1b[2Jx a\nb a\u202eb
+    """
+    return text if text.isascii() and text.isprintable() else "".join(map(_shown_character, text))
+
+
+def shown_lines(text: str) -> str:
+    r"""``shown`` for text of several lines, such as a message: line feeds stay.
+
+    >>> print(shown_lines("a\n\x1bb"))
+    a
+    \x1bb
+    """
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def safe_name(*parts: str) -> str:
+    """A name of one file or folder, made of names that may hold anything.
+
+    Plain parts (small ASCII letters, digits and ``. _ -``) stay as they are, joined by ``__``. Where anything had to
+    be changed, a hash of the parts follows, so that two names never meet in one file: not on a file system that takes
+    capitals for small letters either, nor where a name is reserved (``con``), hidden (``.x``) or too long.
+
+    >>> safe_name("note10", "nag", "0"), safe_name("../../x"), safe_name("NAG")
+    ('note10__nag__0', 'x-b2ecd05322dbaaf5', 'nag-e52f1901caeaca9c')
+    """
+    joined = _BETWEEN.join(parts)
+    if len(joined) <= LONGEST and all(map(_is_plain, parts)) and not _RESERVED.match(joined):
+        return joined
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    readable = re.sub(r"[^a-z0-9]+", "_", joined.lower())[: LONGEST - 17].strip("_")
+    readable = f"_{readable}" if _RESERVED.match(readable) else readable
+    return f"{readable or 'name'}-{digest}"
+
+
+def _is_plain(part: str) -> bool:
+    """Whether a part can stand in a file's name as it is, and cannot be taken for another one or two."""
+    return bool(_PLAIN.fullmatch(part)) and not (_BETWEEN in part or _HASHED.search(part))
+
+
+def _shown_character(character: str) -> str:
+    if unicodedata.category(character) not in HIDDEN:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:

@@ -20,6 +20,7 @@ from nagjax.supernet.datasets import idx
 from nagjax.supernet.datasets.draw import draw_images, draw_indices
 from nagjax.supernet.datasets.images import Images, Splits, channel_statistics, make_splits
 from nagjax.supernet.datasets.load import VALIDATION, load
+from nagjax.supernet.datasets.picture import read_picture
 
 IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR10 = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
@@ -79,6 +80,15 @@ def test_statistics_over_several_blocks_are_those_of_numpy():
     mean, std = channel_statistics(pixels)
     np.testing.assert_allclose(mean, (pixels / 255).mean((0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(std, (pixels / 255).std((0, 1, 2)), rtol=1e-12)
+
+
+def test_statistics_of_many_tiny_bright_images_do_not_overflow():
+    pixels = np.full((140_000, 1, 1, 1), 255, np.uint8)
+    pixels[0] = 0
+    (mean,), (std,) = channel_statistics(pixels)
+    # One of n is 0: mean 1 - 1/n, variance (1/n) (1 - 1/n).
+    assert mean == pytest.approx(1 - 1 / 140_000, rel=1e-12)
+    assert std == pytest.approx((1 / 140_000 * (1 - 1 / 140_000)) ** 0.5, rel=1e-9)
 
 
 def test_splits_take_their_statistics_from_train_alone():
@@ -511,7 +521,8 @@ def test_jpeg_grey_palette_and_transparent_images_become_rgb(tmp_path):
         tmp_path / "test" / "cat" / "3.png"
     )
     pixels = load("folder", tmp_path, 2, image_size=3).test.pixels[1:4, 1, 1]
-    assert pixels.tolist() == [[77, 77, 77], [1, 2, 3], [9, 8, 7]]
+    # What is transparent shows the background, white unless told.
+    assert pixels.tolist() == [[77, 77, 77], [255, 255, 255], [9, 8, 7]]
 
 
 def test_hidden_files_and_files_beside_the_classes_are_passed_over(tmp_path):
@@ -573,8 +584,6 @@ def test_an_image_too_large_for_pillow_is_refused_by_name(tmp_path, monkeypatch)
 @given(data=st.data(), suffix=st.sampled_from(["png", "jpg"]))
 def test_a_damaged_image_is_read_or_refused_by_name(tmp_path_factory, data, suffix):
     """Whatever the decoder raises at some byte, it becomes a ValueError that names the file."""
-    from nagjax.supernet.datasets.folders import _pillow, _read_image
-
     path = tmp_path_factory.getbasetemp() / f"damaged.{suffix}"
     Image.fromarray(np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(10, 10, 3)).save(path)
     content = bytearray(path.read_bytes())
@@ -582,7 +591,7 @@ def test_a_damaged_image_is_read_or_refused_by_name(tmp_path_factory, data, suff
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
-        assert _read_image(_pillow(), path, 4).shape == (4, 4, 3)
+        assert read_picture(path, 4).shape == (4, 4, 3)
     except ValueError as error:
         assert str(path) in str(error)  # noqa: PT017
 

@@ -5,13 +5,13 @@ One row is one architecture: its text in the space's form, its quality, and perh
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from nagjax import csv_cells
 from nagjax.predictors.labels import UNITS, Labels, read_labels
 from nagjax.predictors.tables import Table, read_table
 from nagjax.spaces.space import Space
@@ -80,11 +80,10 @@ def read_records(
 def write_records(records: Records, space: Space, path: str | Path) -> None:
     """Write CSV columns architecture, quality (fraction) and the costs; ``read_records`` reads the same values back."""
     with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["architecture", "quality", *records.costs])
         values = np.stack([records.quality, *records.costs.values()], 1).tolist()
-        for tokens, row in zip(records.tokens, values, strict=True):
-            writer.writerow([space.format(tokens), *map(repr, row)])
+        csv_cells.write_rows(file, [["architecture", "quality", *records.costs]])
+        rows = zip(records.tokens, values, strict=True)
+        csv_cells.write_rows(file, ([space.format(tokens), *map(repr, row)] for tokens, row in rows))
 
 
 def _tokens(table: Table, name: str, space: Space) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nagjax import csv_cells
 from nagjax.names import nearest
 
 
@@ -52,7 +53,7 @@ def _csv(path: Path) -> Table:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
-            lines = [(reader.line_num, row) for row in reader if row]
+            lines = [(reader.line_num, csv_cells.read_row(row)) for row in reader if row]
         except (UnicodeDecodeError, csv.Error) as error:
             raise ValueError(f"{path}: near row {reader.line_num + 1}: {error}; save it as CSV in UTF-8") from None
     if not lines:

@@ -7,7 +7,7 @@ evaluated (once-for-all; BigNAS). Without that the ranking is noise.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -59,10 +59,10 @@ class Assessor:
         batch: int = 250,
     ) -> None:  # fmt: skip
         self._resolution, self._splits, self._batch = resolution, splits, batch
-        self._calibration = splits.train.pixels
-        if 2 * calibration <= len(splits.train):  # a smaller training split is taken whole
+        chosen = np.arange(len(splits.train))  # a training split without twice as many is taken whole
+        if 2 * calibration <= len(splits.train):
             chosen = draw_indices(splits.train.labels, calibration, CALIBRATION_SEED, "calibration")
-            self._calibration = splits.train.pixels[chosen]
+        self._calibration = splits.train.pixels[chosen]
 
         def calibrate(resolution: int, parameters: Any, pixels: Any, tokens: Any) -> Any:
             return apply(parameters, standardise(pixels, splits, resolution), tokens, None)[1]
@@ -112,12 +112,10 @@ def alone_assessor(space: Space, tokens: Sequence[int], splits: Splits, dtype: A
     return Assessor(apply, lambda tokens: int(plan.resolutions[tokens[0]]), splits)
 
 
-def _parts(images: Images, batch: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Images in batches of one shape; the last is filled up with images of weight 0."""
-    out = []
+def _parts(images: Images, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images in batches of one shape, one in memory at a time; the last is filled up with images of weight 0."""
     for first in range(0, len(images), batch):
         at = np.arange(first, first + batch)
         weight = (at < len(images)).astype(np.float32)
         at = np.minimum(at, len(images) - 1)
-        out.append((images.pixels[at], images.labels[at], weight))
-    return out
+        yield images.pixels[at], images.labels[at], weight

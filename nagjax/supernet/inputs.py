@@ -46,10 +46,10 @@ class Batches:
                 epoch,
                 np.random.default_rng([self._seed, 1, epoch]).permutation(len(self._images)),
             )
-        chosen = self._images.take(np.sort(self._order[place * self._batch : (place + 1) * self._batch]))
-        return Images(
-            augment(np.random.default_rng([self._seed, 2, step]), chosen.pixels, self._augmentation), chosen.labels
-        )
+        chosen = np.sort(self._order[place * self._batch : (place + 1) * self._batch])
+        rng = np.random.default_rng([self._seed, 2, step])
+        pixels = augment(rng, self._images.pixels[chosen], self._augmentation)
+        return Images(pixels, self._images.labels[chosen])
 
 
 def augment(rng: np.random.Generator, pixels: np.ndarray, how: Augmentation) -> np.ndarray:

@@ -6,8 +6,6 @@ a crash cut short is removed when labelling goes on, and no architecture is labe
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
+from nagjax import csv_cells
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.draw import draw_indices
@@ -90,7 +89,7 @@ def label_images(splits: Splits, count: int | None) -> Images:
     """
     if count is None:
         return splits.validation
-    return splits.validation.take(draw_indices(splits.validation.labels, count, LABEL_SEED, "label"))
+    return splits.validation.subset(draw_indices(splits.validation.labels, count, LABEL_SEED, "label"))
 
 
 class LabelFile:
@@ -107,15 +106,16 @@ class LabelFile:
           ValueError: if it is another kind of file.
         """
         self._path = path
-        lines = _whole_lines(path) if path.exists() else []
-        if lines and lines[0] != ",".join(COLUMNS):
+        text = _whole_lines(path) if path.exists() else ""
+        rows = csv_cells.read_rows(text)
+        if rows and tuple(rows[0]) != COLUMNS:
             raise ValueError(
-                f"{path}: begins with {lines[0][:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
+                f"{path}: begins with {','.join(rows[0])[:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
                 "give another --out"
             )
-        self.labelled = {row[0] for row in csv.reader(lines[1:])}
+        self.labelled = {row[0] for row in rows[1:] if row}
         self._file = path.open("a", encoding="utf-8", newline="")
-        if not lines:
+        if not rows:
             self._write(COLUMNS)
 
     def __enter__(self) -> LabelFile:
@@ -134,18 +134,16 @@ class LabelFile:
         self.labelled.add(text)
 
     def _write(self, row: Sequence[str]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(row)
-        self._file.write(line.getvalue())
+        csv_cells.write_rows(self._file, [row])
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """Lines of the file; a last one without its end is cut off on the disk too."""
+def _whole_lines(path: Path) -> str:
+    """Text of the file; a last one without its end is cut off on the disk too."""
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return whole.decode("utf-8", "replace").splitlines()
+    return whole.decode("utf-8", "replace")

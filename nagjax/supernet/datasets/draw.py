@@ -22,7 +22,7 @@ def draw_images(images: Images, count: int, seed: int, what: str = "validation")
     drawn = draw_indices(images.labels, count, seed, what)
     stays = np.ones(len(images), bool)
     stays[drawn] = False
-    return images.take(np.flatnonzero(stays)), images.take(drawn)
+    return images.subset(np.flatnonzero(stays)), images.subset(drawn)
 
 
 def draw_indices(labels: np.ndarray, count: int, seed: int, what: str = "validation") -> np.ndarray:

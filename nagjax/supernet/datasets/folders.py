@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
-from nagjax.supernet.datasets.images import Images
+from nagjax.supernet.datasets import memory
+from nagjax.supernet.datasets.cache import cached, cached_sums
+from nagjax.supernet.datasets.images import Images, Stored
+from nagjax.supernet.datasets.picture import BACKGROUNDS, check_pillow, read_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-_DEEP = ("I", "F")
-"""Modes of pillow (and their beginnings) with more than 8 bits, which it would cut off, not scale."""
+DECODING = 1
+"""Version of what ``read_picture`` makes of a file; another one makes other files of a cache."""
+BLOCK_BYTES = 2**24
+"""Pixels that are decoded before they are written and counted."""
+WORKERS = 4
+"""Images that are decoded at a time; pillow does most of it outside Python's lock."""
+SHOWN = 8
+"""Files that cannot be read and are named."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many images are read, and of how many."""
 
 
-def read_folders(root: str | Path | None, size: int | None) -> tuple[Images, Images, tuple[str, ...]]:
+def read_folders(
+    root: str | Path | None,
+    size: int | None,
+    background: str = "white",
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Images, Images, tuple[str, ...]]:
     """Training and test images ``[N, size, size, 3]``, and the names of the classes.
 
-    Images become RGB and are resized to a square, bilinearly and without keeping their sides' ratio. Classes are the
-    folders in ``train``, in alphabetical order; names that begin with a dot are passed over.
+    Images are read by ``read_picture``. Classes are the folders in ``train``, in alphabetical order; names that begin
+    with a dot are passed over.
 
     Args:
       root: the folder with ``train``, and with ``test`` or else ``val``.
       size: the side of the square, pixels.
+      background: what shows where an image is transparent, one of ``BACKGROUNDS``.
+      cache: a folder for decoded images, which then stay in a file there and are not read into memory.
+      progress: told how far reading is.
 
     Raises:
       ValueError: if pillow is not installed, a folder is missing, empty or not expected, both ``test`` and ``val`` are
-        there, a file is no PNG or JPEG or is broken, or a class of ``test`` is not in ``train``.
+        there, files cannot be read (all are named, up to ``SHOWN``), a class of ``test`` is not in ``train``, or the
+        images would take more than ``memory.SHARE`` of the free memory and there is no cache.
     """
+    if background not in BACKGROUNDS:
+        raise ValueError(f"--image_background={background}: is not one of {', '.join(BACKGROUNDS)}")
     if root is None:
         raise ValueError("folder: no folder is given; --data_dir=FOLDER says which one holds train and test")
     if size is None or size < 1:
@@ -41,7 +69,20 @@ def read_folders(root: str | Path | None, size: int | None) -> tuple[Images, Ima
             f"{unknown[0]}: {train} has no class of this name; its {len(classes)} classes are "
             f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}"
         )
-    return _read_split(train, classes, size), _read_split(test, classes, size), classes
+    (paths, labels), (test_paths, test_labels) = _list_split(train, classes), _list_split(test, classes)
+    every, count = [*paths, *test_paths], len(paths)
+    check_pillow()
+    if cache is None:
+        _check_memory(place, len(every), size)
+        pixels = _in_memory(_blocks(every, size, background, 0, progress), len(every), size)
+        return Images(pixels[:count], labels), Images(pixels[count:], test_labels), classes
+    file = Path(cache).expanduser() / f"images-{_key(place, every, size, background)}.npy"
+    stored = cached(
+        file, (len(every), size, size, 3), lambda start: _blocks(every, size, background, start, progress)
+    )  # fmt: skip
+    rows, sums = np.arange(len(every)), cached_sums(file, stored)
+    train_pixels, test_pixels = (Stored(stored, part, sums) for part in (rows[:count], rows[count:]))
+    return Images(train_pixels, labels), Images(test_pixels, test_labels), classes
 
 
 def _test_folder(root: Path) -> Path:
@@ -69,7 +110,8 @@ def _class_folders(split: Path) -> list[Path]:
     return folders
 
 
-def _read_split(split: Path, classes: tuple[str, ...], size: int) -> Images:
+def _list_split(split: Path, classes: tuple[str, ...]) -> tuple[list[Path], np.ndarray]:
+    """Files of a split, and the class int32 ``[N]`` of each."""
     paths, labels = [], []
     for folder in _class_folders(split):
         files = _visible(folder)
@@ -79,31 +121,61 @@ def _read_split(split: Path, classes: tuple[str, ...], size: int) -> Images:
             raise ValueError(f"{what}; a class folder holds {', '.join(SUFFIXES)} files alone: convert, add or remove")
         paths += files
         labels += [classes.index(folder.name)] * len(files)
-    pixels = np.empty((len(paths), size, size, 3), np.uint8)
-    pillow = _pillow()
-    for index, path in enumerate(paths):
-        pixels[index] = _read_image(pillow, path, size)
-    return Images(pixels, np.array(labels, np.int32))
+    return paths, np.array(labels, np.int32)
 
 
-def _pillow() -> ModuleType:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ValueError(f"folder: pillow reads images and cannot be imported ({error}); pip install pillow") from None
-    return Image
+def _in_memory(blocks: Iterable[np.ndarray], count: int, size: int) -> np.ndarray:
+    pixels, done = np.empty((count, size, size, 3), np.uint8), 0
+    for block in blocks:
+        pixels[done : done + len(block)] = block
+        done += len(block)
+    return pixels
 
 
-def _read_image(pillow: ModuleType, path: Path, size: int) -> np.ndarray:
-    """Pixels uint8 ``[size, size, 3]`` of a file."""
-    # What a decoder raises at a broken file depends on where it is broken.
-    broken = (OSError, SyntaxError, ValueError, pillow.DecompressionBombError)
-    try:
-        with pillow.open(path, formats=("PNG", "JPEG")) as image:
-            mode = image.mode
-            square = image.convert("RGB").resize((size, size), pillow.Resampling.BILINEAR)
-    except broken as error:
-        raise ValueError(f"{path}: cannot be read as PNG or JPEG ({error}); replace or remove it") from None
-    if mode.startswith(_DEEP):
-        raise ValueError(f"{path}: has more than 8 bits a channel (mode {mode}); convert it to 8 bits")
-    return np.asarray(square, np.uint8)
+def _check_memory(root: Path, count: int, size: int) -> None:
+    needed, free = count * size * size * 3, memory.available_bytes()
+    if free is not None and needed > memory.SHARE * free:
+        raise ValueError(
+            f"{root}: {count:,} images of {size} x {size} need {memory.gib(needed)} of memory, {memory.gib(free)} are "
+            f"free and at most {100 * memory.SHARE:g} % of these are taken; give --image_cache=FOLDER, where they are "
+            "decoded once and read from, or a smaller --image_size"
+        )
+
+
+def _key(root: Path, paths: Sequence[Path], size: int, background: str) -> str:
+    """What the pixels of a listing depend on: names, lengths and times of all files, and how they are decoded."""
+    whole = hashlib.sha256(json.dumps([DECODING, size, background]).encode())
+    for path in paths:
+        about = path.stat()
+        whole.update(os.fsencode(path.relative_to(root)) + f"\0{about.st_size}\0{about.st_mtime_ns}\0".encode())
+    return whole.hexdigest()[:24]
+
+
+def _blocks(
+    paths: Sequence[Path], size: int, background: str, start: int, progress: Progress | None
+) -> Iterator[np.ndarray]:
+    """Pixels uint8 ``[n, size, size, 3]`` of images from ``start`` on, several decoded at a time.
+
+    Raises:
+      ValueError: at the end, naming all that cannot be read; nothing follows the first of them.
+    """
+
+    def read(path: Path) -> np.ndarray | ValueError:
+        try:
+            return read_picture(path, size, background)
+        except ValueError as error:
+            return error
+
+    wrong: list[ValueError] = []
+    block = max(1, BLOCK_BYTES // (size * size * 3))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for first in range(start, len(paths), block):
+            found = list(pool.map(read, paths[first : first + block]))
+            wrong += [one for one in found if isinstance(one, ValueError)]
+            if not wrong:
+                yield np.stack([one for one in found if not isinstance(one, ValueError)])
+            if progress is not None:
+                progress(first + len(found), len(paths))
+    if wrong:
+        more = f"\nand {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise ValueError("\n".join(map(str, wrong[:SHOWN])) + more)

@@ -4,11 +4,60 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-_BLOCK = 2048
-"""Images that are widened to int64 at a time, so that sums over large data sets take little memory."""
+_BLOCK_BYTES = 2**23
+"""Pixels that are squared at a time, so that sums over large data sets take little memory."""
+
+_ROWS = 2**16
+"""The sum of the squares of so many bytes does not overflow 32 bits."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stored:
+    """Some rows of an array that stays where it is, such as in a file; what is indexed is copied into memory.
+
+    Attributes:
+      base: uint8 ``[M, H, W, C]``.
+      rows: integer ``[N]``, indices into ``base``.
+      sums: int64 ``[M, 2, C]``, ``image_sums`` of the base, so that nobody has to read all of it for them.
+    """
+
+    base: np.ndarray
+    rows: np.ndarray
+    sums: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, H, W, C)``."""
+        return len(self.rows), *self.base.shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.base.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the base."""
+        return self.base.dtype
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.array(self.base[self.rows[key]])
+
+
+Pixels = np.ndarray | Stored
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,11 +65,11 @@ class Images:
     """Images and their labels.
 
     Attributes:
-      pixels: uint8 ``[N, H, W, C]``, 0 to 255.
+      pixels: uint8 ``[N, H, W, C]``, 0 to 255; in memory, or ``Stored`` elsewhere.
       labels: int32 ``[N]``, classes from 0.
     """
 
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray
 
     def __post_init__(self) -> None:
@@ -44,6 +93,13 @@ class Images:
     def take(self, indices: np.ndarray) -> Images:
         """The images at some indices, an integer ``[M]``, in that order; a copy."""
         return Images(self.pixels[indices], self.labels[indices])
+
+    def subset(self, indices: np.ndarray) -> Images:
+        """As ``take``; pixels that are stored elsewhere stay there."""
+        if isinstance(self.pixels, Stored):
+            rows = dataclasses.replace(self.pixels, rows=self.pixels.rows[indices])
+            return Images(rows, self.labels[indices])
+        return self.take(indices)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,7 +155,7 @@ def make_splits(name: str, classes: int, train: Images, validation: Images, test
     return Splits(name, classes, mean, std, train, validation, test)
 
 
-def channel_statistics(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, in units of pixel / 255.
 
     The sums are integers, so the result depends neither on the order of images nor on the machine.
@@ -111,15 +167,40 @@ def channel_statistics(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     ((0.5,), (0.5,))
     """
     channels = pixels.shape[-1]
-    sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    for start in range(0, len(pixels), _BLOCK):
-        block = pixels[start : start + _BLOCK].reshape(-1, channels).astype(np.int64)
-        sums += block.sum(0)
-        squares += (block**2).sum(0)
+    if isinstance(pixels, Stored):
+        sums, squares = pixels.sums[pixels.rows].sum(0)
+    else:
+        sums, squares = np.sum([image_sums(block).sum(0) for block in blocks(pixels)], axis=0)
     count = pixels.size // channels
     pairs = list(zip(sums.tolist(), squares.tolist(), strict=True))
     mean = tuple(total / (255 * count) for total, _ in pairs)
     return mean, tuple(math.sqrt(count * square - total**2) / (255 * count) for total, square in pairs)
+
+
+def blocks(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Parts of ``pixels``, in order, whose squares take little memory."""
+    step = max(1, _BLOCK_BYTES * len(pixels) // pixels.size)
+    for start in range(0, len(pixels), step):
+        yield pixels[start : start + step]
+
+
+def image_sums(pixels: np.ndarray) -> np.ndarray:
+    """Sum and sum of squares of each channel of each image, int64 ``[N, 2, C]``.
+
+    Args:
+      pixels: uint8 ``[N, H, W, C]``.
+
+    >>> image_sums(np.array([3, 4], np.uint8).reshape(1, 1, 2, 1)).tolist()
+    [[[7], [25]]]
+    """
+    count, height, width, channels = pixels.shape
+    lines = pixels.reshape(count, height, width * channels)
+    squares = lines.astype(np.uint16)
+    squares *= squares
+    # Over rows first, in narrow integers: many times quicker than over all pixels of a channel in wide ones.
+    narrow = np.uint32 if height <= _ROWS else np.int64
+    both = np.stack([lines.sum(1, dtype=narrow), squares.sum(1, dtype=narrow)], 1)
+    return both.reshape(count, 2, width, channels).sum(2, dtype=np.int64)
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:

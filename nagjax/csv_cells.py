@@ -1,0 +1,60 @@
+"""Cells of the CSV files that are written here, so that no spreadsheet takes a name for a formula; and back.
+
+A spreadsheet computes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return. Text that does is
+written with a single quote before it, which spreadsheets take as the mark of text; numbers stay numbers. Reading takes
+the quote away again, so that every text comes back as it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How text begins that is written with one quote more; the signs of full width are computed too where they are used."""
+
+_SPECIAL = re.compile(r"[,\"\r\n]")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan)", re.ASCII)
+
+
+def write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
+    """Write rows to an open file (opened with ``newline=""``), commas between cells, each row ended by a line feed."""
+    for row in rows:
+        # A row of one empty cell would be read as no row.
+        file.write((",".join(_quoted(written(cell)) for cell in row) or '""') + "\n")
+
+
+def read_rows(text: str) -> list[list[str]]:
+    r"""Rows of CSV text as they were before ``write_rows``.
+
+    >>> read_rows("a,'=b\n-1,'c\n")
+    [['a', '=b'], ['-1', "'c"]]
+    """
+    return [read_row(row) for row in csv.reader(io.StringIO(text, newline=""))]
+
+
+def read_row(row: Iterable[str]) -> list[str]:
+    """Cells of a row that another reader has split."""
+    return [read(cell) for cell in row]
+
+
+def written(cell: str) -> str:
+    """A cell as it stands in the file.
+
+    >>> [written(cell) for cell in ("=1+1", "-w=3", "-3.5", "relu", "'=x")]
+    ["'=1+1", "'-w=3", '-3.5', 'relu', "''=x"]
+    """
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def read(cell: str) -> str:
+    """A cell as it was before ``written``."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _quoted(cell: str) -> str:
+    # Not left to csv, which in older versions of Python does not quote a lone carriage return, and then reads two rows.
+    return '"' + cell.replace('"', '""') + '"' if _SPECIAL.search(cell) else cell
