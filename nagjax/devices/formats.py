@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nagjax.devices import json_table
-from nagjax.devices.files import read_text
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.table import DeviceTable
+from nagjax.files import read_text
 from nagjax.names import nearest
 from nagjax.operators import Operator
 

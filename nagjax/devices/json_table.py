@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nagjax.devices.files import read_text
 from nagjax.devices.json_fields import check_fields, list_field, load, read_correction, read_validation
 from nagjax.devices.table import DeviceTable, Row, foreign_table, ms_per_unit
+from nagjax.files import read_text
 from nagjax.operators import Operator, parse_key
 
 FORMAT, VERSION = "nagjax-device-table", 2

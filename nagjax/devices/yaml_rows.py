@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from nagjax.devices.files import read_text
+from nagjax.files import read_text
 
 _FIELDS = ("mean", "std", "var", "count")
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

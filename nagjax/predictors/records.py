@@ -56,7 +56,7 @@ def read_records(
     """Read labelled architectures from a .csv or .parquet file.
 
     Args:
-      path: the file; CSV is UTF-8 with a header, separated by commas.
+      path: the file; CSV has a header, is UTF-8 (or marked UTF-16), separated by commas, semicolons, tabs or bars.
       space: what the architectures are of.
       text_column: column of the architecture's text.
       quality_column: column of the quality.
@@ -71,7 +71,7 @@ def read_records(
       ValueError: for anything wrong in the file; it names file, row (a CSV's header is 1), column, value and remedy.
     """
     labels = Labels(quality_column, quality_unit, tuple(cost_columns), duplicate_tolerance)
-    table = read_table(Path(path))
+    table = read_table(Path(path), [text_column, quality_column, *cost_columns])
     table.column(text_column)
     quality, costs = read_labels(table, labels)
     return merge(table, _tokens(table, text_column, space), quality, costs, labels)
