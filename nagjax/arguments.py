@@ -9,6 +9,9 @@ from typing import TypeGuard
 LARGEST_SEED = 2**32 - 1
 """What is above would be cut to its last 32 bits by the generators of random numbers, without a word."""
 
+LARGEST_COUNT = 2**31 - 1
+"""What arrays count with."""
+
 
 def seed(value: object, name: str = "seed") -> int:
     """``value`` as a seed.
@@ -27,16 +30,22 @@ def seed(value: object, name: str = "seed") -> int:
 def count(value: object, name: str, least: int = 1) -> int:
     """``value`` as a number of things.
 
+    >>> count(3, "steps")
+    3
+
     Raises:
-      ValueError: unless it is an integer of at least ``least`` (a float is none, even a whole one).
+      ValueError: unless it is an integer from ``least`` to 2^31 - 1 (a float is none, even a whole one).
     """
-    if not _is_integer(value) or value < least:
-        raise ValueError(f"{name}={value!r}: must be an integer, at least {least}")
+    if not _is_integer(value) or not least <= value <= LARGEST_COUNT:
+        raise ValueError(f"{name}={value!r}: must be an integer, at least {least} and at most {LARGEST_COUNT}")
     return int(value)
 
 
 def finite(value: object, name: str, least: float | None = None, above: float | None = None) -> float:
     """``value`` as a float.
+
+    >>> finite(3, "pessimism", least=0)
+    3.0
 
     Raises:
       ValueError: unless it is a finite number of at least ``least``, or above ``above``.

@@ -57,7 +57,7 @@ def check_file(path: Path, what: str = "the file") -> None:
         kind = "a pipe" if stat.S_ISFIFO(found.st_mode) else "a device or a socket"
         raise ValueError(f"{path}: is {kind}, not a file; write what it gives into a file, and give that")
     if not found.st_size:
-        raise ValueError(f"{path}: the file is empty; write or export {what} again")
+        raise ValueError(f"{path}: the file is empty (has 0 bytes); write or export {what} again")
 
 
 def read_bytes(path: Path, what: str = "the file") -> bytes:

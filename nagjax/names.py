@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+NEAR = 0.5
+"""Least share of the longer of two names that is as it should be; below it a suggestion misleads."""
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name with the fewest edits to ``name``, for its length; None where none is near.
 
     An edit is a character inserted, removed or replaced, or two neighbours swapped: the slip of the finger that makes
@@ -14,14 +17,15 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     Args:
       name: as a user wrote it; case does not count.
       known: the names there are.
-      cutoff: least share of the longer name that is as it should be, 0..1; 0 takes the nearest whatever it is.
 
+    >>> nearest("quality", ["arch", "top1"]) is None
+    True
     >>> nearest("nga", ["nag", "nsga2"]), nearest("latency", ["params", "latency_ms"]), nearest("x", ["nag"])
     ('nag', 'latency_ms', None)
     """
     shares = {other: 1 - edits(name.lower(), other.lower()) / max(len(name), len(other), 1) for other in sorted(known)}
     best = max(shares, key=lambda other: shares[other], default=None)
-    return best if best is not None and shares[best] >= cutoff else None
+    return best if best is not None and shares[best] >= NEAR else None
 
 
 def edits(one: str, other: str) -> int:

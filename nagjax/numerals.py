@@ -75,6 +75,24 @@ def plain(text: str) -> int | float | None:
     return None
 
 
+def scaled(value: float, factor: float, name: str) -> float:
+    """``value * factor``, as units are converted.
+
+    >>> scaled(2.5, 1000.0, "mean")
+    2500.0
+
+    Raises:
+      ValueError: if a finite number becomes infinite, or one that is not 0 becomes 0; ``name`` says of what.
+    """
+    out = value * factor
+    if math.isfinite(out) == math.isfinite(value) and bool(out) == bool(value):
+        return out
+    raise ValueError(
+        f"{name} is {out!r} once its unit is converted ({value!r} times {factor:g}); it must stay a finite number "
+        "and not become 0: correct it, or the unit"
+    )
+
+
 def has_decimal_commas(texts: Sequence[str], commas_are_free: bool) -> bool:
     """Whether a column is written with decimal commas and nothing else can be meant.
 

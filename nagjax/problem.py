@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import arguments
 from nagjax.devices.pricing import Prices, edge_ticks
 from nagjax.predictors.predictor import Predictor, predict
 from nagjax.spaces import trellis as tl
@@ -230,8 +231,9 @@ def make_problem(
       evaluator: a learned dominance evaluator.
 
     Raises:
-      ValueError: if no architecture is left.
+      ValueError: if no architecture is left, or the pessimism is not finite.
     """
+    pessimism = arguments.finite(pessimism, "pessimism")
     allowed = space.where(where or {})
     for column in prices:
         allowed &= column.open_edges

@@ -42,10 +42,13 @@ def read_json(path: str | os.PathLike[str]) -> DeviceTable:
       ValueError: for anything that is not exactly the format: the message names file, row, value, what is allowed.
     """
     where = str(path)
-    document = load(read_text(Path(path)), where)
+    document = load(read_text(Path(path), "the device table"), where)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         given = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise ValueError(f"{where}: format is {given!r}, not {FORMAT!r}; the form is in docs/device_tables.md")
+        raise ValueError(
+            f"{where}: format is {given!r}, not {FORMAT!r}: convert it to the form in docs/device_tables.md, or write "
+            "a reader of it (docs/plugins.md, device_formats)"
+        )
     version = document.get("version")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise ValueError(
