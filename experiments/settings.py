@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from nagjax import arguments, names, numerals
-from nagjax.files import MissingFileError, check_file
+from nagjax.files import MissingFileError, check_file, is_folder
 
 
 def parse_value(text: str) -> Any:
@@ -113,10 +113,9 @@ def input_path(values: flags.FlagValues, flag: str) -> Path:
       ValueError: if there is no such path, or it is a pipe, a device or an empty file.
     """
     path = Path(values.data_dir).expanduser() / Path(str(values[flag].value)).expanduser()
-    if path.is_dir():
-        return path
     try:
-        check_file(path, f"--{flag}")
+        if not is_folder(path):
+            check_file(path, f"--{flag}")
     except MissingFileError:
         hint = "" if values.data_dir else " (relative paths start from --data_dir)"
         raise ValueError(f"--{flag}: {path}: no such file or folder; check the path{hint}") from None

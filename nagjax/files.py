@@ -32,6 +32,14 @@ class MissingFileError(FileNotFoundError, ValueError):
     """There is no such file."""
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; one that cannot be looked at is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def check_file(path: Path, what: str = "the file") -> None:
     """Refuse a path that is not a file with something in it.
 

@@ -105,7 +105,7 @@ def has_decimal_commas(texts: Sequence[str], commas_are_free: bool) -> bool:
     >>> has_decimal_commas(["1,234"], True)
     True
     """
-    commas = [text for text in texts if _COMMA.fullmatch(text)]
+    commas = [text for text in texts if "," in text and _COMMA.fullmatch(text)]
     if not commas or any("." in text for text in texts):
         return False
     return commas_are_free or not any(_TWO_READINGS.fullmatch(text) for text in commas)

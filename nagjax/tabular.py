@@ -128,8 +128,10 @@ def unit_of(name: str) -> str:
     ('ms', 'M')
 
     Raises:
-      ValueError: if the name does not end in a unit.
+      ValueError: if the name does not end in a unit, or cannot be shown in one line.
     """
+    if not name.isprintable():
+        raise ValueError(f"cost {name!r}: its name has characters that cannot be shown; choose another")
     for end, unit in COST_UNITS.items():
         if name.endswith(end):
             return unit

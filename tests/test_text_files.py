@@ -67,6 +67,7 @@ def refusal(read, *given, **named):
         ("sep=;\n" + table_text(";", ","), "utf-8"),
         ('"sep=\t"\r\n' + table_text("\t", end="\r\n"), "utf-8-sig"),
         ("sep=:\n" + table_text(":"), "utf-8"),
+        (table_text(", ", quote='"'), "utf-8"),
         ("note;" + table_text(";").replace("\n", "\na;").removesuffix("a;"), "utf-8"),
     ],
 )
@@ -165,6 +166,20 @@ def test_a_column_is_named_with_the_separator_and_only_near_names_are_suggested(
     assert names.nearest("quality", ["arch", "latency"]) is None
 
 
+def test_parquet_is_read_as_strictly(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({" n ": ["1.5", "2"], "t": [True, False], "u": ["1_0", "2"]}), path)
+    table = read_table(path)
+    assert numbers(table, "n").tolist() == [1.5, 2.0]
+    assert "row 1, column 't': True is not a number" in refusal(numbers, table, "t")
+    assert "underscores" in refusal(numbers, table, "u")
+    parquet.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["n", "n "]), path)
+    assert "column 'n' stands there twice" in refusal(read_table, path)
+    make_pipe(tmp_path / "b.parquet")
+    assert "is a pipe" in refusal(read_table, tmp_path / "b.parquet")
+
+
 def make_pipe(path):
     os.mkfifo(path)
 
@@ -205,6 +220,16 @@ def test_a_folder_and_nothing_are_refused(tmp_path, reader):
     assert "is a folder" in refusal(READERS[reader], tmp_path)
     assert "no such file" in refusal(READERS[reader], tmp_path / "absent.json")
     assert "no such file" in refusal(READERS[reader], write(tmp_path / "file", "x") / "inside.json")
+
+
+def test_paths_that_cannot_be_looked_at_are_refused(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "cannot be read" in refusal(files.check_file, tmp_path / "loop")
+    assert "cannot be read" in refusal(files.check_file, tmp_path / ("x" * 5000))
+    assert "is no path" in refusal(files.check_file, files.Path("a\0b"))
+    assert not files.is_folder(files.Path("x" * 5000))
+    values = cli.parse(run.define_flags, [f"--records={'x' * 5000}"])
+    assert "--records" in refusal(settings.input_path, values, "records")
 
 
 def test_a_device_is_no_file():

@@ -9,7 +9,7 @@ from pathlib import Path
 from nagjax.devices import json_table
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.table import DeviceTable
-from nagjax.files import check_file, read_text
+from nagjax.files import check_file, is_folder, read_text
 from nagjax.names import nearest
 from nagjax.operators import Operator
 
@@ -54,7 +54,7 @@ def detect(path: Path) -> str:
     """
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; check the path to the device table")
-    if not path.is_dir():
+    if not is_folder(path):
         check_file(path, "the device table")
     if path.is_dir() or NOTE10_FILE.fullmatch(path.name):
         return "ofa_note10"

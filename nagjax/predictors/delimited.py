@@ -83,7 +83,7 @@ def _header(text: str, separator: str) -> list[str]:
 
 
 def _reader(text: str, separator: str) -> Any:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
 
 
 def _check(path: Path, header: Sequence[str], lines: Sequence[tuple[int, list[str]]], separator: str) -> None:

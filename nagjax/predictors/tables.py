@@ -80,10 +80,15 @@ def _parquet(path: Path) -> Table:
         raise ImportError(f"{path}: Parquet needs pyarrow; pip install 'nagjax[parquet]', or give a CSV file") from None
     check_file(path, "the labelled architectures")
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file ({error}); write it again") from None
-    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    header = [name.strip() for name in table.column_names]
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path}: column {twice[0]!r} stands there twice; rename one")
+    columns = {name: table.column(index).to_pylist() for index, name in enumerate(header)}
     return Table(path, columns, range(1, table.num_rows + 1))
 
 
@@ -129,9 +134,11 @@ def _number(value: object, commas: bool) -> float:
 
 def _refuse_two_readings(table: Table, name: str) -> None:
     """In a file of semicolons a mark is plain, unless another column has the other mark before its decimals."""
+    if not table.semicolons:
+        return
     texts = _texts(table, name)
     marked = [index for index, text in enumerate(texts) if "." in text or "," in text]
-    if not table.semicolons or not marked or not all(numerals.has_two_readings(texts[index]) for index in marked):
+    if not marked or not all(numerals.has_two_readings(texts[index]) for index in marked):
         return
     text = texts[marked[0]]
     rival = "," if "." in text else "."

@@ -58,6 +58,8 @@ class Recipe:
         arguments.seed(self.seed)
         if self.steps < 1 or not self.learning_rate > 0:
             raise ValueError(f"steps is {self.steps}, learning_rate {self.learning_rate}; both must be above 0")
+        for name in ("steps", "batch"):
+            arguments.count(getattr(self, name), name)
 
 
 class TrainState(NamedTuple):
