@@ -72,6 +72,7 @@ def load_benchmark(values: flags.FlagValues, space: Space | None) -> Tabular:
         values.quality_column,
         values.quality_unit,
         values.duplicate_tolerance,
+        values.units_are_right,
     )
 
 

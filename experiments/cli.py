@@ -6,15 +6,17 @@ call too, and no two of them meet.
 
 from __future__ import annotations
 
-import re
+import math
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 
-from experiments import console
+from experiments import console, flagfile
+from nagjax import numerals
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -35,9 +37,10 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
     Returns:
       The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C.
     """
+    given = sys.argv[1:] if argv is None else argv
     debug = False
     try:
-        values = parse(define, sys.argv[1:] if argv is None else argv)
+        values = parse(define, given)
         debug = values.debug
         if values.help:
             head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
@@ -47,26 +50,27 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
         console.complain("interrupted: nothing more was written")
         return EXIT_INTERRUPTED
     except flags.Error as error:
-        return fail(_flag_message(error))
+        return fail(_with_remark(_flag_message(error), given))
     except (ValueError, OSError, ImportError) as error:
         if debug:
             console.complain(traceback.format_exc())
-        return fail(str(error))
+        return fail(_with_remark(str(error), given))
 
 
 def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
     """Flags from arguments; what follows ``--flagfile`` overrides it.
 
     Raises:
-      flags.Error: for an unknown flag, a value out of range or a flagfile that cannot be read.
-      ValueError: for an argument that is no flag.
+      flags.Error: for an unknown flag, or a value out of range or not plainly a number.
+      ValueError: for an argument that is no flag, or a flagfile that cannot be read.
     """
     make: Callable[[], flags.FlagValues] = flags.FlagValues
     values = make()
     flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
     flags.DEFINE_bool("debug", False, "Show where in the code an error was raised.", flag_values=values)
     define(values)
-    extra = values(["job", *argv])[1:]
+    _read_numbers_strictly(values)
+    extra = values(["job", *(argument.text for argument in flagfile.expand(argv))])[1:]
     _check_lines(values)
     if extra:
         raise ValueError(_positional(extra[0], values))
@@ -100,11 +104,42 @@ def _positional(word: str, values: flags.FlagValues) -> str:
     return f"{word!r} is not a flag, and no other arguments are taken: write --name=value (--help lists the flags)"
 
 
+class _Integer(flags.IntegerParser):
+    """Absl's own reads 1_000, 0x10 and digits of other scripts."""
+
+    def convert(self, argument: int | str) -> int:
+        return numerals.integer(argument) if isinstance(argument, str) else super().convert(argument)
+
+
+class _Float(flags.FloatParser):
+    """Absl's own reads 1_000, digits of other scripts, NaN and infinity."""
+
+    def convert(self, argument: float | str) -> float:
+        value = numerals.number(argument) if isinstance(argument, str) else super().convert(argument)
+        if not math.isfinite(value):
+            raise ValueError(f"{argument} is not a finite number")
+        return value
+
+
+def _read_numbers_strictly(values: flags.FlagValues) -> None:
+    strict: dict[type, Any] = {flags.IntegerParser: _Integer, flags.FloatParser: _Float}
+    for name in values:
+        parser: Any = values[name].parser
+        if type(parser) in strict:
+            values[name].parser = strict[type(parser)](parser.lower_bound, parser.upper_bound)
+
+
+def _with_remark(message: str, argv: Sequence[str]) -> str:
+    """The message, and what is odd about how a flag that it speaks of was written."""
+    try:
+        found = flagfile.remarks(flagfile.expand(argv), message)
+    except ValueError:  # the message is of a flagfile that cannot be read
+        found = []
+    return "\n".join([message, *found])
+
+
 def _flag_message(error: flags.Error) -> str:
     text = str(error)
-    if isinstance(error, flags.CantOpenFlagFileError):
-        found = re.search(r"'(.*)'", text)
-        return f"--flagfile={found.group(1) if found else text}: no such file, or it cannot be read; check the path"
     if isinstance(error, flags.UnrecognizedFlagError):
         return f"{text.rstrip('.')} (--help lists the flags)"
     return text

@@ -89,7 +89,7 @@ def job(values: flags.FlagValues) -> int:
     """Check all flags, run what is missing, write the report."""
     limits = parse_limits(values.evaluations, values.max_seconds)
     contenders = parse_contenders(values.controllers, values.controller_static, values.controller_params, limits)
-    seeds = list(dict.fromkeys(settings.parse_integers(values.seeds, "seeds")))
+    seeds = list(dict.fromkeys(settings.parse_seeds(values.seeds, "seeds")))
     compare_problems.check_names(values.problems)
     options = _options(values)
     base = _base(values, contenders)

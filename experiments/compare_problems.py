@@ -45,7 +45,7 @@ def check_names(entries: Sequence[str]) -> None:
                 raise ValueError(f"--problems={entry}: {label!r} must be a new name of letters, digits, _ . -")
             if not Path(path).expanduser().is_file():
                 raise ValueError(f"--problems={entry}: {path}: no such flagfile; check the path")
-        elif entry not in NAMES and not re.fullmatch(r"macro_[1-9]\d*", entry):
+        elif entry not in NAMES and not re.fullmatch(r"macro_[1-9][0-9]*", entry):
             near = settings.nearest(entry, NAMES)
             raise ValueError(f"--problems: {entry!r} is not a problem{near}; or write name=FLAGFILE")
     labels = [entry.partition("=")[0] for entry in entries]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from experiments import settings
 from nagjax import csv_cells
+from nagjax.predictors.tables import numbers, read_table
 
 POINTS = 100.0
 """Percentage points in a quality of 1."""
@@ -76,29 +75,24 @@ class Comparison:
 
 
 def read_reference(path: Path, cost_column: str, quality_column: str, quality_unit: str) -> Reference:
-    """Read a front from a CSV file with a header.
+    """Read a front from a CSV or Parquet file, see ``nagjax.predictors.tables``.
 
     Raises:
       ValueError: if a column or number is wrong; the message names file, row, column and remedy.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        header = csv_cells.read_row(reader.fieldnames or ())
-        reader.fieldnames = header
-        for flag, name in (("reference_cost_column", cost_column), ("reference_quality_column", quality_column)):
-            if name not in header:
-                raise ValueError(f"{path}: no column {name!r} (--{flag}){settings.nearest(name, header)}")
-        rows = [(reader.line_num, row) for row in reader]
-    if not rows:
+    table = read_table(path, [cost_column, quality_column])
+    for flag, name in (("reference_cost_column", cost_column), ("reference_quality_column", quality_column)):
+        if name not in table.columns:
+            raise ValueError(f"{path}: no column {name!r} (--{flag}){settings.nearest(name, table.columns)}")
+    if not table.rows:
         raise ValueError(f"{path}: no rows below the header; a reference front has one row a point")
-    cost = np.array([_number(path, line, row, cost_column) for line, row in rows])
-    raw = np.array([_number(path, line, row, quality_column) for line, row in rows])
+    cost, raw = numbers(table, cost_column), numbers(table, quality_column)
     scale = UNITS[quality_unit]
     quality = raw * scale + (1.0 if scale < 0 else 0.0)
-    for index in np.flatnonzero((quality < 0) | (quality > 1) | (cost <= 0)):
+    for index in np.flatnonzero((quality < 0) | (quality > 1) | (cost <= 0)).tolist():
         raise ValueError(
-            f"{path}: row {rows[index][0]}: cost {cost[index]:g}, {quality_column} {raw[index]:g}: cost is above 0 and "
-            f"quality a {quality_unit}; set --reference_quality_unit, one of {', '.join(UNITS)}, or correct the row"
+            f"{path}: row {table.rows[index]}: cost {cost[index]:g}, {quality_column} {raw[index]:g}: cost is above 0 "
+            f"and quality a {quality_unit}; set --reference_quality_unit, one of {', '.join(UNITS)}, or correct the row"
         )
     order = np.argsort(cost, kind="stable")
     return Reference(path.name, cost[order], quality[order])
@@ -179,13 +173,3 @@ def write_front_csv(path: Path, points: Sequence[Point]) -> None:
             sums = (repr(p.raw_costs[name]) for name in raw)
             rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
         csv_cells.write_rows(file, rows)
-
-
-def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
-    try:
-        value = float(row[column])
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{path}: row {line}, column {column!r}: {row[column]!r} is not a number; correct the row")
-    return value

@@ -37,7 +37,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "where", [], "A condition, such as resolution=224 or kernel=3,5; may be repeated.", flag_values=values
     )
-    flags.DEFINE_integer("seed", 0, "Seed of sampling.", flag_values=values)
+    settings.define_seed("seed", "Seed of sampling.", values)
     flags.DEFINE_enum(
         "on_infeasible",
         "raise",

@@ -41,7 +41,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("num", 1500, "Architectures to label.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("images", None, "Validation images of a label; none: all.", 1, flag_values=values)
     flags.DEFINE_enum("draw", "stratified", DRAWS, "By multiply-adds, or uniform over all.", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of the draw.", lower_bound=0, flag_values=values)
+    settings.define_seed("seed", "Seed of the draw.", values)
     flags.DEFINE_string("out", None, "The file to append to; how it was made goes beside it.", flag_values=values)
     flags.DEFINE_bool("resume", False, "Go on with --out.", flag_values=values)
 

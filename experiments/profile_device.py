@@ -44,7 +44,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "validate_fit", 30, "Further networks that the correction is fitted to.", lower_bound=0, flag_values=values
     )
-    flags.DEFINE_integer("seed", 0, "Seed of orders and of the draw of networks.", flag_values=values)
+    settings.define_seed("seed", "Seed of orders and of the draw of networks.", values)
 
 
 def job(values: flags.FlagValues) -> int:

@@ -36,7 +36,13 @@ def define_quality_flags(values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=values,
     )
-    flags.DEFINE_integer("fit_seed", 0, "Seed of fitting a predictor to --records.", flag_values=values)
+    flags.DEFINE_bool(
+        "units_are_right",
+        False,
+        "Percentages below 1 among larger ones are right; without it they are taken for fractions, and refused.",
+        flag_values=values,
+    )
+    settings.define_seed("fit_seed", "Seed of fitting a predictor to --records.", values)
 
 
 def load_quality(values: flags.FlagValues, space: Space) -> FittedPredictor:
@@ -70,6 +76,7 @@ def _records(values: flags.FlagValues, space: Space) -> Records:
         values.quality_column,
         values.quality_unit,
         duplicate_tolerance=values.duplicate_tolerance,
+        units_are_right=values.units_are_right,
     )
 
 

@@ -54,7 +54,7 @@ def job(values: flags.FlagValues) -> int:
     if not values.out:
         raise ValueError("--out is not given: name the folder of the study, such as --out=runs/ranking")
     runtime.use_compilation_cache(values.compilation_cache)
-    seeds = settings.parse_integers(values.seeds, "seeds")
+    seeds = settings.parse_seeds(values.seeds, "seeds")
     space = setup.load_space(values)
     valid = space.where(settings.parse_pairs(values.where, "where", many=True))
     splits = supernet_setup.load_splits(values, space)

@@ -8,22 +8,21 @@ from typing import Any
 
 from absl import flags
 
-from nagjax import names
+from nagjax import arguments, names, numerals
+from nagjax.files import MissingFileError, check_file, is_folder
 
 
 def parse_value(text: str) -> Any:
     """A flag's text as an integer, a float, a truth value or text, whichever it is first.
 
-    >>> [parse_value(text) for text in ("3", "1.5", "true", "relu")]
-    [3, 1.5, True, 'relu']
+    What has no finite value, or is not plainly a number (``1_000``), is text.
+
+    >>> [parse_value(text) for text in ("3", "1.5", "true", "relu", "1_000")]
+    [3, 1.5, True, 'relu', '1_000']
     """
     text = text.strip()
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
+    number = numerals.plain(text)
+    return {"true": True, "false": False}.get(text.lower(), text) if number is None else number
 
 
 def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[str, Any]:
@@ -62,10 +61,13 @@ def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
     """
     out = []
     for entry in entries:
-        value = parse_value(entry)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        try:
+            value = numerals.number(entry)
+        except ValueError as error:
+            raise ValueError(f"--{flag}: {error}; write positive numbers, --{flag}=15,20,30") from None
+        if not 0 < value < float("inf"):
             raise ValueError(f"--{flag}: {entry!r} is not a positive number; write --{flag}=15,20,30")
-        out.append(float(value))
+        out.append(value)
     return out
 
 
@@ -75,9 +77,23 @@ def parse_integers(entries: Sequence[str], flag: str) -> list[int]:
     Raises:
       ValueError: if one is not, or there is none.
     """
-    if not entries or not all(entry.strip().isdecimal() for entry in entries):
+    if not entries or not all(entry.strip().isdecimal() and entry.isascii() for entry in entries):
         raise ValueError(f"--{flag}={','.join(entries)}: write integers of 0 or above, such as --{flag}=0,1")
-    return [int(entry) for entry in entries]
+    return [numerals.integer(entry) for entry in entries]
+
+
+def parse_seeds(entries: Sequence[str], flag: str) -> list[int]:
+    """Seeds of a list flag.
+
+    Raises:
+      ValueError: if one is not an integer from 0 to 2^32 - 1, or there is none.
+    """
+    return [arguments.seed(value, f"--{flag}") for value in parse_integers(entries, flag)]
+
+
+def define_seed(name: str, what: str, values: flags.FlagValues) -> None:
+    """Add the flag of a seed, 0 to 2^32 - 1."""
+    flags.DEFINE_integer(name, 0, what, lower_bound=0, upper_bound=arguments.LARGEST_SEED, flag_values=values)
 
 
 def example_budgets(low: float, high: float) -> str:
@@ -91,15 +107,20 @@ def example_budgets(low: float, high: float) -> str:
 
 
 def input_path(values: flags.FlagValues, flag: str) -> Path:
-    """Path of the input file that a flag names: a relative one starts from --data_dir.
+    """Path of the input file, or folder, that a flag names: a relative one starts from --data_dir.
 
     Raises:
-      ValueError: if there is no such path.
+      ValueError: if there is no such path, or it is a pipe, a device or an empty file.
     """
     path = Path(values.data_dir).expanduser() / Path(str(values[flag].value)).expanduser()
-    if not path.exists():
+    try:
+        if not is_folder(path):
+            check_file(path, f"--{flag}")
+    except MissingFileError:
         hint = "" if values.data_dir else " (relative paths start from --data_dir)"
-        raise ValueError(f"--{flag}: {path}: no such file or folder; check the path{hint}")
+        raise ValueError(f"--{flag}: {path}: no such file or folder; check the path{hint}") from None
+    except ValueError as error:
+        raise ValueError(f"--{flag}: {error}") from None
     return path
 
 

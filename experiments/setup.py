@@ -163,11 +163,20 @@ def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any
     for key in given:
         if key not in names and not free:
             raise ValueError(f"{what} has no setting {key!r}{settings.nearest(key, names)}")
+    _check_numbers(what, given, {p.name: p.annotation for p in parameters})
     try:
         return make(*arguments, **given)
     except TypeError as error:
         shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
         raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
+
+
+def _check_numbers(what: str, given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
+    """A float where the signature has an integer, or text where it has a number, is refused by name."""
+    for key, value in given.items():
+        wanted = {"int": (int,), int: (int,), "float": (int, float), float: (int, float)}.get(annotations.get(key))
+        if wanted and (isinstance(value, bool) or not isinstance(value, wanted)):
+            raise ValueError(f"{what}: {key}={value!r}: must be {'an integer' if wanted == (int,) else 'a number'}")
 
 
 def input_files(values: flags.FlagValues) -> list[Path]:

@@ -42,7 +42,7 @@ def define_data_flags(values: flags.FlagValues) -> None:
     )  # fmt: skip
     define_cache_flag(values)
     flags.DEFINE_integer("validation_images", None, "Images kept from training to label with.", flag_values=values)
-    flags.DEFINE_integer("data_seed", 0, "Seed of the split.", lower_bound=0, flag_values=values)
+    settings.define_seed("data_seed", "Seed of the split.", values)
 
 
 def define_cache_flag(values: flags.FlagValues) -> None:
@@ -69,7 +69,7 @@ def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
         "shift", Augmentation.shift, "Augmentation: most pixels an image moves.", lower_bound=0, flag_values=values
     )
     flags.DEFINE_bool("flip", Augmentation.flip, "Augmentation: mirror half of the images.", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of training.", lower_bound=0, flag_values=values)
+    settings.define_seed("seed", "Seed of training.", values)
     flags.DEFINE_enum("dtype", "float32", DTYPES, "Type of the computation.", flag_values=values)
 
 

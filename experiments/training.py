@@ -28,7 +28,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("steps", 2000, "Updates.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("max_seconds", None, "End after this time, compilation not counted.", flag_values=values)
     flags.DEFINE_integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of training.", flag_values=values)
+    settings.define_seed("seed", "Seed of training.", values)
     flags.DEFINE_string("init_from", None, "Run whose last checkpoint training starts from.", flag_values=values)
     flags.DEFINE_float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
 

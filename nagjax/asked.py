@@ -18,8 +18,6 @@ SHOWN = 20
 FAR = 100
 """A budget this many times the costliest architecture is remarked upon: it may be in another unit."""
 
-SEEDS = 2**32
-
 
 def read_budgets(
     description: Description, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None
@@ -63,18 +61,6 @@ def _numbers(values: Any, name: str) -> np.ndarray:
     if wrong.any():
         raise ValueError(f"budget {name}=nan is not a number (budget {int(np.argmax(wrong)) + 1} of {found.size})")
     return np.atleast_1d(found.astype(np.float64))
-
-
-def check_count(value: Any, name: str, least: int = 1, below: int = 2**31) -> int:
-    """A count as an int.
-
-    Raises:
-      ValueError: if it is not a whole number in ``least`` to ``below - 1``.
-    """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= int(value) < below:
-        raise ValueError(f"{name}={value!r}: must be a whole number, at least {least} and below {below}")
-    return int(value)
 
 
 def possible(description: Description, asked: Mapping[str, np.ndarray]) -> np.ndarray:

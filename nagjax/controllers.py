@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import arguments
 from nagjax.generator.policy import Policy
 from nagjax.names import nearest
 from nagjax.pareto import Archive
@@ -77,7 +78,7 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
     """The controller's defaults with ``given`` values in their place, as float32 arrays.
 
     Raises:
-      ValueError: if a name is not one of the controller's parameters, with the nearest one.
+      ValueError: if a name is not one of the controller's parameters, with the nearest one, or a value is not finite.
     """
     params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
     for key, value in (given or {}).items():
@@ -87,8 +88,18 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
             raise ValueError(
                 f"controller {controller.name!r} has no parameter {key!r}{hint} It has: {', '.join(params)}"
             )
-        params[key] = jnp.asarray(value, jnp.float32)
+        params[key] = _parameter(controller, key, value)
     return params
+
+
+def _parameter(controller: Controller, key: str, value: Any) -> jax.Array:
+    """A swept value, float32; one that is being traced is taken as it is."""
+    if isinstance(value, jax.core.Tracer):
+        return jnp.asarray(value, jnp.float32)
+    given = np.asarray(value)
+    if given.dtype.kind not in "iuf" or not (np.abs(given) <= np.finfo(np.float32).max).all():
+        raise ValueError(f"controller {controller.name!r}: parameter {key}={value!r}: must be a finite number")
+    return jnp.asarray(given, jnp.float32)
 
 
 def run_chunk(
@@ -141,10 +152,13 @@ def _jit_artefact(controller: Controller, state: State, problem: Problem) -> Art
 
 
 def init(controller: Controller, problem: Problem, seed: int, params: Params | None = None) -> State:
-    """A fresh state; the same seed gives equal arrays."""
-    return _jit_init(
-        controller, jax.random.fold_in(jax.random.key(seed), 2**31), problem, params or resolve_params(controller)
-    )
+    """A fresh state; the same seed gives equal arrays.
+
+    Raises:
+      ValueError: if the seed is no integer from 0 to 2^32 - 1.
+    """
+    key = jax.random.fold_in(jax.random.key(arguments.seed(seed)), 2**31)
+    return _jit_init(controller, key, problem, params or resolve_params(controller))
 
 
 def rebase(controller: Controller, state: State, problem: Problem) -> State:
@@ -167,10 +181,10 @@ class Limits:
     chunk: int = 25
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.chunk < 1:
-            raise ValueError(f"steps={self.steps} and chunk={self.chunk}: both must be at least 1")
-        if self.max_seconds is not None and self.max_seconds <= 0:
-            raise ValueError(f"max_seconds={self.max_seconds} must be above 0")
+        arguments.count(self.steps, "steps")
+        arguments.count(self.chunk, "chunk")
+        if self.max_seconds is not None:
+            arguments.finite(self.max_seconds, "max_seconds", above=0)
 
     @property
     def length(self) -> int:
@@ -234,9 +248,12 @@ def train(
 
     Returns:
       the last moment.
+
+    Raises:
+      ValueError: if the seed is no integer from 0 to 2^32 - 1.
     """
+    key = jax.random.key(arguments.seed(seed))
     params = params or resolve_params(controller)
-    key = jax.random.key(seed)
     moment = Moment(state, step, seconds, {}, limits)
     if moment.done:
         return moment

@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import checkpoint
+from nagjax import arguments, checkpoint
 from nagjax.answering import DECODES, SOURCES, jit_candidates, jit_quality
-from nagjax.asked import SEEDS, Numbers, check_count, possible, read_budgets, refusal, remarks
+from nagjax.asked import Numbers, possible, read_budgets, refusal, remarks
 from nagjax.controllers import Artefact
 from nagjax.costs import exactly
 from nagjax.distinct import distinct_architectures, enumerate_within
@@ -175,7 +175,7 @@ class Generator:
           ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
             ``num_samples`` exist, or an argument is unknown.
         """
-        check_count(num_samples, "num_samples")
+        arguments.count(num_samples, "num_samples")
         if decode == "greedy" and num_samples > 1:
             raise ValueError(f"num_samples={num_samples}: greedy has exactly one; use sample, beam or best")
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
@@ -210,7 +210,7 @@ class Generator:
     def front(self, where: Mapping[str, Any] | None = None, seed: int = 0) -> AnswerArrays:
         """All that ``best`` ever answers under conditions, cheapest first, as arrays; ``index`` counts them."""
         scope = self._under(where)
-        front = scope.front(check_count(seed, "seed", 0, SEEDS))
+        front = scope.front(arguments.seed(seed))
         return _arrays(scope, front.costs, np.arange(len(front.tokens)), front.tokens, front.source)
 
     def _ask(
@@ -222,7 +222,7 @@ class Generator:
             raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
         if on_infeasible not in SKIP:
             raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
-        check_count(seed, "seed", 0, SEEDS)
+        arguments.seed(seed)
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
         fine = possible(scope.description, asked)

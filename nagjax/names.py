@@ -19,6 +19,9 @@ among them), halves of surrogate pairs (bytes of a path that are no text), break
 LONGEST = 100
 """Characters of a safe name, at most; file systems take 255 bytes, and endings follow."""
 
+NEAR = 0.5
+"""Least share of the longer of two names that is as it should be; below it a suggestion misleads."""
+
 _PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _HASHED = re.compile(r"-[0-9a-f]{16}$")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
@@ -76,7 +79,7 @@ def _shown_character(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+def nearest(name: str, known: Iterable[str], least: float = NEAR) -> str | None:
     """The known name with the fewest edits to ``name``, for its length; None where none is near.
 
     An edit is a character inserted, removed or replaced, or two neighbours swapped: the slip of the finger that makes
@@ -85,14 +88,16 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     Args:
       name: as a user wrote it; case does not count.
       known: the names there are.
-      cutoff: least share of the longer name that is as it should be, 0..1; 0 takes the nearest whatever it is.
+      least: share of the longer name that is as it should be.
 
+    >>> nearest("quality", ["arch", "top1"]) is None
+    True
     >>> nearest("nga", ["nag", "nsga2"]), nearest("latency", ["params", "latency_ms"]), nearest("x", ["nag"])
     ('nag', 'latency_ms', None)
     """
     shares = {other: 1 - edits(name.lower(), other.lower()) / max(len(name), len(other), 1) for other in sorted(known)}
     best = max(shares, key=lambda other: shares[other], default=None)
-    return best if best is not None and shares[best] >= cutoff else None
+    return best if best is not None and shares[best] >= least else None
 
 
 def edits(one: str, other: str) -> int:

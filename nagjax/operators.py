@@ -86,7 +86,8 @@ class Operator:
 
 _KEY = re.compile(
     r"(?P<kind>[a-z]+)-(?P<in>\d+)x(?P=in)x(?P<ic>\d+)-(?P<out>\d+)x(?P=out)x(?P<oc>\d+)-k(?P<k>\d+)-s(?P<s>\d+)"
-    r"(?:-m(?P<m>\d+))?(?P<se>-se)?(?:-(?P<act>relu6|relu|h_swish))?(?P<skip>-skip)?(?P<bn>-bn)?"
+    r"(?:-m(?P<m>\d+))?(?P<se>-se)?(?:-(?P<act>relu6|relu|h_swish))?(?P<skip>-skip)?(?P<bn>-bn)?",
+    re.ASCII,
 )
 
 

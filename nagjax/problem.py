@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import arguments
 from nagjax.costs import CostInfo, ExactCosts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.ticks import edge_ticks
@@ -196,8 +197,9 @@ def make_problem(
       evaluator: a learned dominance evaluator.
 
     Raises:
-      ValueError: if no architecture is left.
+      ValueError: if no architecture is left, or the pessimism is not finite.
     """
+    pessimism = arguments.finite(pessimism, "pessimism")
     allowed = space.where(where or {})
     for column in prices:
         allowed &= column.open_edges

@@ -58,6 +58,7 @@ def read_tabular(
     quality_column: str = "quality",
     quality_unit: str = "fraction",
     duplicate_tolerance: float = 0.0,
+    units_are_right: bool = False,
 ) -> Tabular:
     """Read a tabular benchmark from a .csv or .parquet file.
 
@@ -70,6 +71,7 @@ def read_tabular(
       quality_column: column of the quality.
       quality_unit: ``"fraction"`` (0..1) or ``"percent"``.
       duplicate_tolerance: see ``nagjax.predictors.records.read_records``.
+      units_are_right: see there.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -82,10 +84,12 @@ def read_tabular(
         unit_of(name)
     columns = tuple(cost_columns.values())
     if space is None:
-        labels = Labels(quality_column, quality_unit, columns, duplicate_tolerance)
+        labels = Labels(quality_column, quality_unit, columns, duplicate_tolerance, units_are_right)
         space, records = read_columns(path, decision_columns, labels)
     else:
-        records = read_records(path, space, text_column, quality_column, quality_unit, columns, duplicate_tolerance)
+        records = read_records(
+            path, space, text_column, quality_column, quality_unit, columns, duplicate_tolerance, units_are_right
+        )
     named = {name: records.costs[column] for name, column in cost_columns.items()}
     content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return from_records(space, dataclasses.replace(records, costs=named), content)
@@ -132,8 +136,10 @@ def unit_of(name: str) -> str:
     ('ms', 'M')
 
     Raises:
-      ValueError: if the name does not end in a unit.
+      ValueError: if the name does not end in a unit, or cannot be shown in one line.
     """
+    if not name.isprintable():
+        raise ValueError(f"cost {name!r}: its name has characters that cannot be shown; choose another")
     for end, unit in COST_UNITS.items():
         if name.endswith(end):
             return unit

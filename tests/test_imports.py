@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names",),
+    ("names", "numerals", "files", "arguments", "csv_cells"),
     ("operators",),
     ("spaces",),
     ("costs",),
@@ -34,8 +34,20 @@ SPINE = (
 BRANCHES = {
     "depthwise": set(),
     "blocks": {"operators", "depthwise"},
-    "supernet": {"operators", "spaces", "devices", "predictors", "problem", "blocks", "depthwise", "checkpoint"},
-    "profile": {"operators", "spaces", "devices", "blocks"},
+    "supernet": {
+        "files",
+        "arguments",
+        "csv_cells",
+        "operators",
+        "spaces",
+        "devices",
+        "predictors",
+        "problem",
+        "blocks",
+        "depthwise",
+        "checkpoint",
+    },
+    "profile": {"arguments", "operators", "spaces", "devices", "blocks"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 

@@ -239,7 +239,7 @@ def test_import_refuses_broken_files_and_never_loads_a_pickle(tmp_path):
     flipped[len(whole) // 2] ^= 0xFF
     pickled = pickle.dumps(Boom())
     for content, expected in (
-        (b"", "not a whole .npz"),
+        (b"", "is empty"),
         (whole[: len(whole) // 2], "not a whole .npz"),
         (bytes(flipped), "cannot be read"),
         (pickled, "not a whole .npz"),

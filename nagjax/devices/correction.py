@@ -48,4 +48,9 @@ class Correction:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number (a truth value is none)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False

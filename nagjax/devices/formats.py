@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nagjax.devices import json_table
-from nagjax.devices.files import read_text
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.table import DeviceTable
+from nagjax.files import check_file, is_folder, read_text
 from nagjax.names import nearest
 from nagjax.operators import Operator
 
@@ -54,15 +54,21 @@ def detect(path: Path) -> str:
     """
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; check the path to the device table")
+    if not is_folder(path):
+        check_file(path, "the device table")
     if path.is_dir() or NOTE10_FILE.fullmatch(path.name):
         return "ofa_note10"
     if path.suffix == ".json":
         return "json"
     if path.suffix in (".yaml", ".yml") and _first_key(path).startswith(("MBConv-", "first_conv-", "classifier-")):
         return "ofa_i7"
-    raise ValueError(f"{path}: the format cannot be told from name and first line; name it: {', '.join(BUILT_IN)}")
+    raise ValueError(
+        f"{path}: the format cannot be told from name and first line. If it is one of {', '.join(BUILT_IN)}, name it "
+        "(--device_format); else convert it to our JSON (docs/device_tables.md), or write a reader of it "
+        "(docs/plugins.md, device_formats)"
+    )
 
 
 def _first_key(path: Path) -> str:
-    lines = (line.strip().strip("'\"") for line in read_text(path).splitlines())
+    lines = (line.strip().strip("'\"") for line in read_text(path, "the device table").splitlines())
     return next((line for line in lines if line and not line.startswith(("#", "---", "%"))), "")

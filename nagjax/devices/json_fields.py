@@ -7,25 +7,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from nagjax import numerals
 from nagjax.devices.correction import Correction
 from nagjax.devices.validation import MeasuredNetwork
 
 
 def load(text: str, where: str) -> Any:
-    """JSON text of the file ``where``; a field that stands twice in an object is refused."""
+    """JSON text of the file ``where``; a field that stands twice is refused, and so are 1e999 and 1e-999."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for name, value in items:
             if name in out:
-                raise ValueError(f"{where}: the field {name!r} stands twice in one object; remove one of them")
+                raise ValueError(f"the field {name!r} stands twice in one object; remove one of them")
             out[name] = value
         return out
 
     try:
-        return json.loads(text, object_pairs_hook=pairs)
+        return json.loads(text, object_pairs_hook=pairs, parse_float=numerals.number, parse_int=numerals.integer)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}:{error.lineno}: is not JSON ({error.msg}, column {error.colno})") from None
+    except RecursionError:
+        raise ValueError(f"{where}: is nested too deeply for a table; the form is in docs/device_tables.md") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def check_fields(given: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...], where: str) -> None:
@@ -52,7 +57,7 @@ def read_correction(entry: Any, factor: float, where: str) -> Correction:
     check_fields(entry, ("scale", "offset"), ("networks", "space"), f"{where}: correction")
     try:
         fitted = Correction(**entry)
-        return dataclasses.replace(fitted, offset=fitted.offset * factor)
+        return dataclasses.replace(fitted, offset=numerals.scaled(fitted.offset, factor, "correction: offset"))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -67,7 +72,8 @@ def read_validation(entries: list[Any], factor: float, where: str) -> tuple[Meas
         check_fields(entry, ("architecture", "raw", "measured"), (), place)
         try:
             one = MeasuredNetwork(**entry)
-            one = dataclasses.replace(one, raw=one.raw * factor, measured=one.measured * factor)
+            raw, measured = (numerals.scaled(getattr(one, name), factor, name) for name in ("raw", "measured"))
+            one = dataclasses.replace(one, raw=raw, measured=measured)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
         if one.architecture in networks:

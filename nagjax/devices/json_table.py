@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nagjax.devices.files import read_text
 from nagjax.devices.json_fields import check_fields, list_field, load, read_correction, read_validation
 from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row, foreign_table, ms_per_unit
+from nagjax.files import read_text
 from nagjax.operators import Operator, parse_key
 
 FORMAT, VERSION = "nagjax-device-table", 2
@@ -43,10 +43,13 @@ def read_json(path: str | os.PathLike[str]) -> DeviceTable:
       ValueError: for anything that is not exactly the format: the message names file, row, value, what is allowed.
     """
     where = str(path)
-    document = load(read_text(Path(path)), where)
+    document = load(read_text(Path(path), "the device table"), where)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         given = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise ValueError(f"{where}: format is {given!r}, not {FORMAT!r}; the form is in docs/device_tables.md")
+        raise ValueError(
+            f"{where}: format is {given!r}, not {FORMAT!r}: convert it to the form in docs/device_tables.md, or write "
+            "a reader of it (docs/plugins.md, device_formats)"
+        )
     version = document.get("version")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise ValueError(

@@ -19,7 +19,7 @@ from nagjax.devices.table import DeviceTable, Row, checked_time, foreign_table
 from nagjax.devices.yaml_rows import read_rows
 from nagjax.operators import Operator
 
-NOTE10_FILE = re.compile(r"([1-9]\d*)_lookup_table\.ya?ml")
+NOTE10_FILE = re.compile(r"([1-9]\d*)_lookup_table\.ya?ml", re.ASCII)
 _Rows = Mapping[str, tuple[int, dict[str, Any]]]
 
 

@@ -12,6 +12,7 @@ import math
 import numbers
 from collections.abc import Iterable, Mapping
 
+from nagjax import numerals
 from nagjax.devices.correction import Correction
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.operators import KINDS, Operator
@@ -51,8 +52,18 @@ class Row:
         object.__setattr__(self, "count", int(count))
 
     def scaled(self, factor: float) -> Row:
-        """The same row with times multiplied by ``factor`` (another unit)."""
-        return self if factor == 1 else dataclasses.replace(self, mean=self.mean * factor, std=self.std * factor)
+        """The same row with times multiplied by ``factor`` (another unit).
+
+        Raises:
+          ValueError: if a time would become 0 or infinite.
+        """
+        if factor == 1:
+            return self
+        try:
+            mean, std = numerals.scaled(self.mean, factor, "mean"), numerals.scaled(self.std, factor, "std")
+        except ValueError as error:
+            raise ValueError(f"{self.source or 'device table row'}: {error}") from None
+        return dataclasses.replace(self, mean=mean, std=std)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +145,7 @@ def checked_time(value: object, field: str, where: str, above: bool = False) -> 
     """
     place = f"{where}: {field} is {value!r}; it must be"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ValueError(f"{place} a number: no quotes, no unit, a decimal point before an exponent")
+        raise ValueError(f"{place} a number: no quotes, no unit, a decimal point and no comma")
     try:
         number = float(value)
     except OverflowError:

@@ -5,14 +5,19 @@ PyYAML keeps the last of two equal keys without a word, so the node tree is walk
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from nagjax.devices.files import read_text
+from nagjax import numerals
 from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows
+from nagjax.files import read_text
 
+_QUOTES = ("'", '"', "|", ">")
+_DIGIT = re.compile(r"[+-]?\.?\d")
+_OCTAL = re.compile(r"[+-]?0[0-9]+")
 _FIELDS = ("mean", "std", "var", "count")
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -23,18 +28,23 @@ def read_rows(path: Path) -> dict[str, tuple[int, dict[str, Any]]]:
     Raises:
       ValueError: if the file is not YAML, not a mapping of keys to mappings with a mean, or a key stands twice.
     """
-    loader = _SafeLoader(read_text(path))
+    loader = _SafeLoader(read_text(path, "the device table"))
     try:
         root = loader.get_single_node()
         rows = {}
         for key, (line, node) in _mapping(root, path).items():
-            fields = {name: _scalar(loader, value) for name, (_, value) in _mapping(node, path).items()}
+            fields = {
+                name: _scalar(loader, value, f"{path}:{at}: row {key!r}, {name}")
+                for name, (at, value) in _mapping(node, path).items()
+            }
             unknown = [name for name in fields if name not in _FIELDS]
             if "mean" not in fields or unknown:
                 what = f"has the unknown field {unknown[0]!r}" if unknown else "lacks mean"
                 raise ValueError(f"{path}:{line}: row {key!r} {what}; fields are mean and, optional, std or var, count")
             rows[key] = line, fields
         return rows
+    except RecursionError:
+        raise ValueError(f"{path}: is nested too deeply for a table; a row is a key, then mean and std") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -64,6 +74,24 @@ def _mapping(node: Any, path: Path) -> dict[str, tuple[int, Any]]:
     return out
 
 
-def _scalar(loader: Any, node: Any) -> Any:
-    """The value as YAML reads it; what is no scalar becomes None, which no row accepts."""
-    return loader.construct_object(node) if isinstance(node, yaml.ScalarNode) else None
+def _scalar(loader: Any, node: Any, place: str) -> Any:
+    """The value of a scalar; what is none becomes None, which no row accepts."""
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    try:
+        begins_as_number = node.style not in _QUOTES and _DIGIT.match(node.value)
+        return _number(node.value) if begins_as_number else loader.construct_object(node)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _number(text: str) -> int | float:
+    """A number without quotes.
+
+    YAML 1.1 reads 1:30 in base 60, 017 in base 8, 0x1f in base 16 and 1_000 without its underscore, YAML 1.2 reads them
+    otherwise: what is not plainly one number is refused.
+    """
+    if _OCTAL.fullmatch(text):
+        raise ValueError(f"{text!r} begins with 0, which makes it octal to some; write it without the 0")
+    value = numerals.plain(text)
+    return numerals.number(text) if value is None else value

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from nagjax import numerals
 from nagjax.predictors.labels import Labels, read_labels
 from nagjax.predictors.records import Records, merge
-from nagjax.predictors.tables import Table, read_table
+from nagjax.predictors.tables import Table, has_commas, read_table
 from nagjax.spaces import tabular
 from nagjax.spaces.space import Space
 
@@ -22,7 +22,7 @@ def read_columns(path: str | Path, decision_columns: Sequence[str], labels: Labe
     all their combinations, whether or not a row stands for each.
 
     Args:
-      path: the file; CSV is UTF-8 with a header, separated by commas.
+      path: the file; CSV has a header, is UTF-8 (or marked UTF-16), separated by commas, semicolons, tabs or bars.
       decision_columns: names of the columns, in the order in which they are decided.
       labels: which columns are the quality and the costs.
 
@@ -34,15 +34,16 @@ def read_columns(path: str | Path, decision_columns: Sequence[str], labels: Labe
     for name in decision_columns:
         if name in (labels.quality_column, *labels.cost_columns) or list(decision_columns).count(name) > 1:
             raise ValueError(f"column {name!r} cannot be a decision and something else: name each column once")
-    table = read_table(Path(path))
-    columns = [_choices(table, name) for name in decision_columns]
+    table = read_table(Path(path), [*decision_columns, labels.quality_column, *labels.cost_columns])
     quality, costs = read_labels(table, labels)
+    commas = table.semicolons or any(has_commas(table, name) for name in (labels.quality_column, *labels.cost_columns))
+    columns = [_choices(table, name, commas) for name in decision_columns]
     space = tabular.make([(name, choices) for name, (choices, _) in zip(decision_columns, columns, strict=True)])
     tokens = np.stack([tokens for _, tokens in columns], 1)
     return space, merge(table, tokens, quality, costs, labels)
 
 
-def _choices(table: Table, name: str) -> tuple[list[tabular.Choice], np.ndarray]:
+def _choices(table: Table, name: str, decimal_commas: bool) -> tuple[list[tabular.Choice], np.ndarray]:
     """The different values of a column, in order, and the index int32 ``[N]`` of each row's."""
     texts = ["" if value is None else str(value).strip() for value in table.column(name)]
     if "" in texts:
@@ -50,19 +51,16 @@ def _choices(table: Table, name: str) -> tuple[list[tabular.Choice], np.ndarray]
         raise ValueError(f"{place}: is empty; write the choice (any word for none), or remove the row")
     distinct = dict.fromkeys(texts)
     truths = {text.lower() for text in distinct} <= {"true", "false"}
-    values = {text: text.lower() == "true" if truths else _value(text) for text in distinct}
+    # A comma in a choice may part a list: only a file that has decimal commas elsewhere says that it is a number.
+    commas = decimal_commas and numerals.has_decimal_commas(list(distinct), table.semicolons)
+    values = {text: text.lower() == "true" if truths else _value(text, commas) for text in distinct}
     choices = sorted(dict.fromkeys(values.values()), key=lambda value: (isinstance(value, str), value))
     index = {value: i for i, value in enumerate(choices)}
     row = {text: index[value] for text, value in values.items()}
     return choices, np.array([row[text] for text in texts], np.int32)
 
 
-def _value(text: str) -> int | float | str:
+def _value(text: str, commas: bool) -> int | float | str:
     """A number where the text is a finite one: what ``--where`` makes of it too."""
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        return value if math.isfinite(value) else text
-    return text
+    value = numerals.plain(text.replace(",", ".") if commas else text)
+    return text if value is None else value

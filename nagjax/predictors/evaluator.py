@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from nagjax import arguments
 from nagjax.predictors import batches
 from nagjax.predictors.dominance import dominance_key, kendall_tau
 
@@ -130,6 +131,7 @@ def fit_evaluator(
     """
     config = config or EvaluatorConfig()
     _check_config(config)
+    seed = arguments.seed(seed)
     _check_data(features, cost, quality, anchors)
     order = np.random.default_rng(seed).permutation(len(cost))
     held = round(config.validation_share * len(order))
@@ -158,6 +160,10 @@ def _check_config(config: EvaluatorConfig) -> None:
     for name in ("learning_rate", "steps", "batch_size"):
         if getattr(config, name) <= 0:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
+    for size in (config.steps, config.batch_size, *config.hidden):
+        arguments.count(size, "steps, batch_size and hidden")
+    arguments.finite(config.learning_rate, "learning_rate", above=0)
+    arguments.finite(config.weight_decay, "weight_decay", least=0)
     if not 0 <= config.validation_share < 1:
         raise ValueError(f"validation_share is {config.validation_share}; it lies in 0 <= share < 1")
 

@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from scipy import stats
 
+from nagjax import arguments
 from nagjax.predictors import batches
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
 from nagjax.predictors.records import Records
@@ -70,6 +71,7 @@ def fit(
     """
     config = config or FitConfig()
     _check(config, records)
+    seed = arguments.seed(seed)
     rng = np.random.default_rng(seed)
     features = space.features(records.tokens)
     order = rng.permutation(len(records.quality))
@@ -113,6 +115,12 @@ def _check(config: FitConfig, records: Records) -> None:
     for name in ("members", "steps", "batch_size", "learning_rate"):
         if getattr(config, name) <= 0:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
+    for name in ("members", "steps", "batch_size"):
+        arguments.count(getattr(config, name), name)
+    for size in config.hidden:
+        arguments.count(size, "hidden")
+    arguments.finite(config.learning_rate, "learning_rate", above=0)
+    arguments.finite(config.weight_decay, "weight_decay", least=0)
     if not ((records.quality >= 0) & (records.quality <= 1)).all():
         row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
         raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")

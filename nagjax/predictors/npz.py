@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nagjax.files import check_file
+
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Every array of a .npz file.
@@ -16,8 +18,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
       ValueError: if it is not a .npz file, is truncated, or holds anything but plain arrays.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; a predictor is a .npz file")
+    check_file(path, "the predictor (a .npz file)")
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:

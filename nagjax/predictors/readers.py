@@ -35,9 +35,11 @@ def read_predictor(
     known = {**FORMATS, **(formats or {})}
     name = _detect(path) if predictor_format == "auto" else predictor_format
     if name not in known:
-        near = nearest(name, known, 0.0)
+        near = nearest(name, known)
+        hint = f"did you mean {near!r}? " if near else ""
         raise ValueError(
-            f"{path}: predictor format {name!r} is not known; did you mean {near!r}? formats: auto, {', '.join(known)}"
+            f"{path}: predictor format {name!r} is not known; {hint}formats: auto, {', '.join(known)}, and those of "
+            "plugins (docs/plugins.md, predictors)"
         )
     return known[name](path, space)
 
@@ -51,5 +53,6 @@ def _detect(path: str | Path) -> str:
         return "ofa_npz"
     raise ValueError(
         f"{path}: cannot tell the predictor's format from its keys {', '.join(sorted(keys)[:8])}; "
-        f"name it with predictor_format: {', '.join(FORMATS)} or that of a plugin"
+        f"if it is one of {', '.join(FORMATS)}, name it (--predictor_format); else write a reader of it "
+        "(docs/plugins.md, predictors), or fit a predictor to labelled architectures (--records)"
     )

@@ -52,11 +52,12 @@ def read_records(
     quality_unit: str = "fraction",
     cost_columns: Sequence[str] = (),
     duplicate_tolerance: float = 0.0,
+    units_are_right: bool = False,
 ) -> Records:
     """Read labelled architectures from a .csv or .parquet file.
 
     Args:
-      path: the file; CSV is UTF-8 with a header, separated by commas.
+      path: the file; CSV has a header, is UTF-8 (or marked UTF-16), separated by commas, semicolons, tabs or bars.
       space: what the architectures are of.
       text_column: column of the architecture's text.
       quality_column: column of the quality.
@@ -64,14 +65,15 @@ def read_records(
       cost_columns: columns of measured costs, kept under their names.
       duplicate_tolerance: one architecture may stand in several rows when their qualities (as fractions) differ by at
         most this, and their costs by at most this share of the larger; they are averaged.
+      units_are_right: percentages below 1 among larger ones, which may be fractions, are right.
 
     Raises:
       FileNotFoundError: if there is no such file.
       ImportError: for Parquet without pyarrow.
       ValueError: for anything wrong in the file; it names file, row (a CSV's header is 1), column, value and remedy.
     """
-    labels = Labels(quality_column, quality_unit, tuple(cost_columns), duplicate_tolerance)
-    table = read_table(Path(path))
+    labels = Labels(quality_column, quality_unit, tuple(cost_columns), duplicate_tolerance, units_are_right)
+    table = read_table(Path(path), [text_column, quality_column, *cost_columns])
     table.column(text_column)
     quality, costs = read_labels(table, labels)
     return merge(table, _tokens(table, text_column, space), quality, costs, labels)

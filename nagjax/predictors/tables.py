@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -11,64 +10,64 @@ from typing import Any
 
 import numpy as np
 
-from nagjax import csv_cells
+from nagjax import numerals
+from nagjax.files import check_file
 from nagjax.names import nearest
+from nagjax.predictors.delimited import read_delimited, separated_by
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Columns of a file as they stand there, and the number of each row as an editor shows it."""
+    """Columns of a file as they stand there, the number of each row as an editor shows it, and what separates columns.
+
+    The separator is "" where the file is not text.
+    """
 
     path: Path
     columns: Mapping[str, Sequence[Any]]
     rows: Sequence[int]
+    separator: str = ""
 
     def column(self, name: str) -> Sequence[Any]:
-        """Values of a column; ValueError with the nearest name if there is none."""
+        """Values of a column.
+
+        Raises:
+          ValueError: if there is none of that name, with the nearest.
+        """
         if name in self.columns:
             return self.columns[name]
-        near = nearest(name, self.columns, 0.0)
+        near = nearest(name, self.columns)
         hint = f"did you mean {near!r}? " if near else ""
-        raise ValueError(f"{self.path}: no column {name!r}; {hint}columns: {', '.join(self.columns)}")
+        by = f" (separated by {separated_by(self.separator)})" if self.separator else ""
+        raise ValueError(f"{self.path}: no column {name!r}; {hint}columns{by}: {', '.join(self.columns)}")
+
+    @property
+    def semicolons(self) -> bool:
+        """Whether semicolons stand between columns, so that a comma in a number is its decimal mark."""
+        return self.separator == ";"
 
     def place(self, index: int, name: str) -> str:
         """File, row and column of a value, to begin an error with."""
         return f"{self.path}: row {self.rows[index]}, column {name!r}"
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, wanted: Sequence[str] = ()) -> Table:
     """Read a .parquet or .pq file (rows counted from 1), or else CSV (rows counted from 1, the header is row 1).
+
+    Args:
+      path: the file.
+      wanted: columns that are looked for; they tell the separator of a CSV file, see ``delimited``.
 
     Raises:
       FileNotFoundError: if there is no such file.
       ImportError: for Parquet without pyarrow.
       ValueError: if the file cannot be read, is empty, or its rows do not fit its header.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; labelled architectures are a .csv or .parquet file")
-    return _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
-
-
-def _csv(path: Path) -> Table:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        try:
-            lines = [(reader.line_num, csv_cells.read_row(row)) for row in reader if row]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{path}: near row {reader.line_num + 1}: {error}; save it as CSV in UTF-8") from None
-    if not lines:
-        raise ValueError(f"{path}: the file is empty; its first row names the columns")
-    header = [name.strip() for name in lines[0][1]]
-    twice = [name for name in header if header.count(name) > 1]
-    if twice:
-        raise ValueError(f"{path}: row 1: column {twice[0]!r} stands there twice; rename one")
-    for number, row in lines[1:]:
-        if len(row) != len(header):
-            raise ValueError(
-                f"{path}: row {number} has {len(row)} fields, the header {len(header)}; quote text that holds commas"
-            )
-    columns = {name: [row[i] for _, row in lines[1:]] for i, name in enumerate(header)}
-    return Table(path, columns, [number for number, _ in lines[1:]])
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _parquet(path)
+    found = read_delimited(path, wanted)
+    columns = {name: [row[i] for _, row in found.lines] for i, name in enumerate(found.header)}
+    return Table(path, columns, [number for number, _ in found.lines], found.separator)
 
 
 def _parquet(path: Path) -> Table:
@@ -77,25 +76,79 @@ def _parquet(path: Path) -> Table:
         from pyarrow import parquet
     except ImportError:
         raise ImportError(f"{path}: Parquet needs pyarrow; pip install 'nagjax[parquet]', or give a CSV file") from None
+    check_file(path, "the labelled architectures")
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file ({error}); write it again") from None
-    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    header = [name.strip() for name in table.column_names]
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path}: column {twice[0]!r} stands there twice; rename one")
+    columns = {name: table.column(index).to_pylist() for index, name in enumerate(header)}
     return Table(path, columns, range(1, table.num_rows + 1))
 
 
 def numbers(table: Table, name: str) -> np.ndarray:
-    """A column as finite float64 ``[N]``; ValueError with the place of what is not a finite number."""
+    """A column as finite float64 ``[N]``; decimal commas are read where nothing else can be meant.
+
+    Raises:
+      ValueError: with the place of what is not a finite number, or not plainly one.
+    """
+    values, commas = table.column(name), has_commas(table, name)
+    _refuse_two_readings(table, name)
     out = []
-    for index, value in enumerate(table.column(name)):
+    for index, value in enumerate(values):
         try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{table.place(index, name)}: {value!r} is not a number; correct it or remove the row"
-            ) from None
+            number = _number(value, commas)
+        except ValueError as error:
+            raise ValueError(f"{table.place(index, name)}: {error}; correct it or remove the row") from None
         if not math.isfinite(number):
             raise ValueError(f"{table.place(index, name)}: {value!r} is not finite; remove rows that have no label")
         out.append(number)
     return np.array(out, np.float64)
+
+
+def has_commas(table: Table, name: str) -> bool:
+    """Whether the numbers of a column are written with decimal commas."""
+    return numerals.has_decimal_commas(_texts(table, name), table.semicolons)
+
+
+def _texts(table: Table, name: str) -> list[str]:
+    return [value.strip() if isinstance(value, str) else "" for value in table.column(name)]
+
+
+def _number(value: object, commas: bool) -> float:
+    if isinstance(value, str):
+        return numerals.number(value.replace(",", ".") if commas else value)
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return float(value)  # type: ignore[arg-type]  # what is no number is refused below
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{value!r} is not a number") from None
+
+
+def _refuse_two_readings(table: Table, name: str) -> None:
+    """In a file of semicolons a mark is plain, unless another column has the other mark before its decimals."""
+    if not table.semicolons:
+        return
+    texts = _texts(table, name)
+    marked = [index for index, text in enumerate(texts) if "." in text or "," in text]
+    if not marked or not all(numerals.has_two_readings(texts[index]) for index in marked):
+        return
+    text = texts[marked[0]]
+    rival = "," if "." in text else "."
+    for other in table.columns:
+        if other != name and _decimal_mark(_texts(table, other)) == rival:
+            raise ValueError(
+                f"{table.place(marked[0], name)}: {text!r} may be {numerals.readings(text)}, since column {other!r} "
+                f"has {rival!r} before its decimals; write all numbers with a decimal point and no other mark"
+            )
+
+
+def _decimal_mark(texts: Sequence[str]) -> str:
+    if numerals.has_decimal_commas(texts, True):
+        return ","
+    return "." if any("." in text and numerals.plain(text) is not None for text in texts) else ""

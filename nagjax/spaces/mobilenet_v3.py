@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, cast
 
+from nagjax import numerals
 from nagjax.operators import Operator, make_divisible
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -201,7 +202,7 @@ def _parse(plan: Plan, text: str) -> list[int]:
 
 def _numbers(text: str, field: str) -> list[int]:
     try:
-        return [int(number) for number in field.split(",")]
+        return [numerals.integer(number) for number in field.split(",")]
     except ValueError:
         raise ValueError(f"architecture {text!r}: {field!r} is not a list of integers separated by commas") from None
 

@@ -54,9 +54,10 @@ def _parse(text: str) -> list[int]:
     tokens = []
     for name, operation in zip(NAMES, operations, strict=True):
         if operation not in OPERATIONS:
-            near = nearest(operation, OPERATIONS, 0.0)
+            near = nearest(operation, OPERATIONS)
+            hint = f"did you mean {near!r}? " if near else ""
             raise ValueError(
-                f"architecture {text!r}: {name} is {operation!r}, which is no operation; did you mean {near!r}? "
+                f"architecture {text!r}: {name} is {operation!r}, which is no operation; {hint}"
                 f"operations: {', '.join(OPERATIONS)}"
             )
         tokens.append(OPERATIONS.index(operation))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nagjax import blocks
+from nagjax import arguments, blocks
 from nagjax.spaces import mobilenet_v3
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -55,8 +55,11 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        arguments.seed(self.seed)
         if self.steps < 1 or not self.learning_rate > 0:
             raise ValueError(f"steps is {self.steps}, learning_rate {self.learning_rate}; both must be above 0")
+        for name in ("steps", "batch"):
+            arguments.count(getattr(self, name), name)
 
 
 class TrainState(NamedTuple):

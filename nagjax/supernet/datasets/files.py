@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from nagjax import files
+
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file.
+    """All of a file of a data set.
 
     Raises:
-      ValueError: if it cannot be read.
+      ValueError: if it cannot be read, is no file, or is empty.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); check path and permissions") from None
+    return files.read_bytes(path, "the data set's file")
 
 
 def folder_of(data_dir: str | Path, subfolders: Sequence[str], names: Sequence[str]) -> Path:
