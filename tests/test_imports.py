@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names",),
+    ("names", "csv_cells"),
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),
@@ -32,9 +32,11 @@ SPINE = (
 BRANCHES = {
     "depthwise": set(),
     "blocks": {"operators", "depthwise"},
-    "supernet": {"operators", "spaces", "devices", "predictors", "problem", "blocks", "depthwise", "checkpoint"},
+    "supernet": {
+        "csv_cells", "operators", "spaces", "devices", "predictors", "problem", "blocks", "depthwise", "checkpoint",
+    },
     "profile": {"operators", "spaces", "devices", "blocks"},
-}
+}  # fmt: skip
 """Parts beside the spine and what they may know; the spine knows none of them."""
 
 LATE = ("evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX")
