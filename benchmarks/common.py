@@ -74,8 +74,8 @@ def note10(data_dir: Path) -> tuple[Space, Problem, Description]:
 
 
 def front_budgets(description: Description, front: Front) -> np.ndarray:
-    """Latencies of the front as budgets, ticks int32 ``[N, 1]``."""
-    return description.costs[0].to_ticks(front.latency_ms).astype(np.int32)[:, None]
+    """Latencies of the front as budgets that offer all that is within them, ticks int32 ``[N, 1]``."""
+    return description.exact[0].offers(front.latency_ms).astype(np.int32)[:, None]
 
 
 def gap_summary(gaps: np.ndarray, prefix: str) -> dict[str, float]:

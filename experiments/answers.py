@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.benchmark import quality_is
 from experiments.front import POINTS, Point
+from nagjax.costs import exactly, rounded_up
 from nagjax.problem import Description
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
     table.add_column("architecture", overflow="fold")
     for answer in answers:
         table.add_row(
-            *(f"{answer.budget[name]:g}" for name in budgets),
-            *(f"{answer.costs[name]:.3f}" for name in units),
-            *(f"{answer.raw_costs[name]:.3f}" for name in corrected),
+            *(exactly(answer.budget[name]) for name in budgets),
+            *(rounded_up(answer.costs[name]) for name in units),
+            *(rounded_up(answer.raw_costs[name]) for name in corrected),
             f"{POINTS * answer.quality:.2f}" + _error(description.quality_report),
             answer.source + ("" if answer.guaranteed else " (budget not guaranteed)"),
             answer.text,

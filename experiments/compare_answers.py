@@ -11,6 +11,7 @@ import numpy as np
 from experiments.compare_case import Case
 from nagjax.answering import BEAMS, DRAWS, jit_candidates
 from nagjax.controllers import Artefact
+from nagjax.fronts import make_front
 from nagjax.inference import Generator
 from nagjax.pareto import Archive, best_within
 
@@ -54,6 +55,10 @@ def _archive(archive: Archive, case: Case) -> Answers:
 def _best(found: Artefact, case: Case, seed: int) -> Answers:
     infos = case.description.costs
     budgets = {info.name: info.to_unit(case.budgets[:, k]) for k, info in enumerate(infos)}
-    given = Generator(found, case.problem, case.description, {}).generate(budgets=budgets, decode="best", seed=seed)
+    if len(infos) == 1:
+        front = make_front(found, case.problem, case.description, seed)
+        row = np.maximum(front.best(np.stack(list(budgets.values()), -1)), 0)
+        return Answers(front.tokens[row], front.looks)
+    generator = Generator(found, case.problem, case.description, {})
     looks = (1 + DRAWS + BEAMS) if found.policy is not None else 1
-    return Answers(np.stack([answer.tokens for answer in given]), looks * len(case.budgets))
+    return Answers(generator.generate_arrays(budgets=budgets, seed=seed).tokens, looks * len(case.budgets))

@@ -71,7 +71,12 @@ def _do(task: Task, case: Case, runner: Runner, results: Results) -> list[Row]:
 def _judged(case: Case, reading: Reading) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """True cost (first column) and quality ``[B]`` of answers, and whether each keeps its budget."""
     quality, costs = truth(case.judge, reading.answers.tokens)
-    return costs[:, 0].astype(np.float64), quality, np.all(costs <= case.budgets, axis=-1)
+    exact, infos = case.description.costs_of(reading.answers.tokens), case.description.costs
+    within = [
+        column.within(exact[:, k], infos[k].to_unit(case.budgets[:, k]))
+        for k, column in enumerate(case.description.exact)
+    ]
+    return costs[:, 0].astype(np.float64), quality, np.all(within, axis=0)
 
 
 def _row(task: Task, case: Case, reading: Reading, figures: Mapping[str, Any], made: tuple[str, str, str]) -> Row:

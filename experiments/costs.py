@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from absl import flags
 
 from experiments import settings
@@ -16,9 +17,13 @@ LATENCY = "latency_ms"
 
 
 def load_prices(
-    costs: Sequence[str], table: DeviceTable | None, space: Space, quantile: float | None = None
+    costs: Sequence[str],
+    table: DeviceTable | None,
+    space: Space,
+    quantile: float | None = None,
+    allowed: np.ndarray | None = None,
 ) -> list[Prices]:
-    """Cost columns by name; the first is the one that reports plot.
+    """Cost columns by name; the first is the one that reports plot. Only edges of ``allowed`` have to be priced.
 
     Raises:
       ValueError: if a name is not known, stands twice, or needs a table that is not given; or if there is nothing that
@@ -39,7 +44,8 @@ def load_prices(
     if quantile is not None and LATENCY not in names:
         raise ValueError(f"--cost_quantile={quantile:g} is of measured latencies: add {LATENCY} to --costs")
     return [
-        price(table, space, LATENCY, quantile) if name == LATENCY and table else analytic(space, name) for name in names
+        price(table, space, LATENCY, quantile, allowed) if name == LATENCY and table else analytic(space, name)
+        for name in names
     ]
 
 
@@ -54,7 +60,8 @@ def benchmark_prices(values: flags.FlagValues, found: Tabular, table: DeviceTabl
         raise ValueError(f"--cost_quantile={values.cost_quantile:g} is of latencies priced by a --table; none is given")
     # --costs asks for latencies by default: where costs are measured, that is meant only if there is a table.
     others = [name for name in values.costs if name != LATENCY or table is not None or not measured]
-    priced = load_prices(others, table, found.space, values.cost_quantile) if others else []
+    asked = found.space.where(settings.parse_pairs(values.where, "where", many=True))
+    priced = load_prices(others, table, found.space, values.cost_quantile, asked) if others else []
     for column in priced:
         if column.name in measured:
             raise ValueError(f"{column.name} is measured (--cost_columns) and priced (--table, --costs): leave one out")

@@ -2,6 +2,7 @@
 
 ``python -m experiments.describe --space=ofa_mobilenet_v3 --table=FILE --predictor=FILE`` or ``--checkpoint=FOLDER``.
 It takes the flagfile of a run; ``--budgets_ms`` says which share of the architectures fits each budget.
+``--write_template=FILE`` writes the keys that a device table needs for the space and ``--where``, to be filled in.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     run.define_flags(values)  # so that a run's flagfile can be described before it is run
     flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
+    flags.DEFINE_string(
+        "write_template", None, "File to write: a device table of the space and --where without times.",
+        flag_values=values,
+    )  # fmt: skip
 
 
 def job(values: flags.FlagValues) -> int:
@@ -44,7 +49,7 @@ def job(values: flags.FlagValues) -> int:
 
 
 def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
-    if values.space or values.table or values.benchmark:
+    if values.space or values.table or values.benchmark or values.write_template:
         raise ValueError("--checkpoint holds its own space and table: give it alone, or --space and --table without it")
     from nagjax.inference import load
 
@@ -55,6 +60,8 @@ def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list
 
 
 def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
+    if values.write_template:
+        return [("template", _template(values))]
     if values.benchmark:
         built = setup.build_problem(values)
         facts = predictor_facts(built.description.quality_report)
@@ -66,7 +73,7 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
         values["costs"].value = [name for name in values.costs if name != costs.LATENCY] or ["madds", "params"]
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
-        facts, complete = table_facts(table, space)
+        facts, complete = table_facts(table, space, space.where(setup.conditions(values)))
         sections.append(("device table", facts))
         if not complete:
             return sections
@@ -76,6 +83,19 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
         return sections + _problem(built.problem, built.description, budgets)
     problem, description = setup.without_quality(values, space, table)
     return sections + _problem(problem, description, budgets)
+
+
+def _template(values: flags.FlagValues) -> Facts:
+    from nagjax.devices.template import write_template
+
+    space = setup.load_space(values)
+    num = write_template(space, space.where(setup.conditions(values)), values.write_template)
+    return [
+        ("written", values.write_template),
+        ("rows", f"{num}, one an operator of {space.identity}"),
+        ("conditions", ", ".join(values.where) or "none"),
+        ("to do", "put a time above 0 for each null, and say device, unit and batch; it is refused until then"),
+    ]
 
 
 def _problem(problem: Problem, description: Description, budgets: Sequence[float]) -> list[tuple[str, Facts]]:

@@ -10,8 +10,11 @@ import numpy as np
 
 from experiments.benchmark import measured_text
 from experiments.report_data import compact, correction_facts, error_text
+from nagjax.costs import exactly, rounded_up
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.table_doubts import unused_rows
+from nagjax.devices.template import needed_operators
 from nagjax.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -44,10 +47,11 @@ def space_facts(space: Space) -> Facts:
     return facts + [(f"decision: {kind}", _decision(group)) for kind, group in kinds.items()]
 
 
-def table_facts(table: DeviceTable, space: Space) -> tuple[Facts, bool]:
-    """What a table is and what it lacks for a space; and whether the space can be priced by it."""
-    free = {*space.free, *table.unmeasured}
-    lacking = [op for op in space.operators if op.kind not in free and table.lookup(op) is None]
+def table_facts(table: DeviceTable, space: Space, allowed: np.ndarray) -> tuple[Facts, bool]:
+    """What a table is and what it lacks for a space's edges ``allowed``; and whether they can be priced by it."""
+    needed = needed_operators(space, allowed)
+    lacking = [op for op in needed if op.kind not in table.unmeasured and table.lookup(op) is None]
+    unused = len(unused_rows(table, space))
     facts = [
         ("device", f"{table.device}, {table.runtime}, batch {table.batch}, {table.dtype}"),
         ("measured", table.measured),
@@ -55,10 +59,11 @@ def table_facts(table: DeviceTable, space: Space) -> tuple[Facts, bool]:
         ("content hash", table.content_hash),
         ("rows", f"{len(table.rows)}; mean {_spread([row.mean for row in table.rows.values()])} {table.unit}"),
         ("never measured, priced 0", ", ".join(table.unmeasured) or "nothing"),
-        ("operators of the space without a row", str(len(lacking))),
+        ("rows that no operator of the space uses", str(unused)),
+        ("operators without a row", f"{len(lacking)} of {len(needed)} that space and conditions need"),
     ]
     try:
-        prices = price(table, space)
+        prices = price(table, space, allowed=allowed)
     except ValueError as error:
         keys = list(dict.fromkeys(op.key for op in lacking))
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
@@ -83,7 +88,7 @@ def problem_facts(problem: Problem, description: Description) -> Facts:
     where = ", ".join(f"{key} = {value}" for key, value in description.where.items())
     facts = [("conditions", where or "none"), ("architectures left", number(left))]
     for info, (low, high) in zip(description.costs, description.ranges, strict=True):
-        facts.append((info.name, f"{low:.6g} to {high:.6g} {info.unit}; tick {2.0**-info.exponent:.3g} {info.unit}"))
+        facts.append((info.name, f"{info.span(low, high)}; tick {info.tick:.3g} {info.unit}"))
         facts += correction_facts(info)
     return facts + open_choices(problem, description.space)
 
@@ -104,18 +109,16 @@ def fitting_facts(problem: Problem, description: Description, budgets: Sequence[
     """The share of architectures within each budget of the first cost column, from uniform samples."""
     target, allowed = np.asarray(problem.target), np.asarray(problem.allowed)
     tokens = tl.sample_uniform(target, allowed, np.random.default_rng(0), SAMPLES)
-    costs = description.space.path_values(tokens, np.asarray(problem.cost[0])).sum(-1)
-    info = description.costs[0]
-    if info.reduce == "max":
-        costs = description.space.path_values(tokens, np.asarray(problem.cost[0])).max(-1)
+    costs, column = description.costs_of(tokens)[:, 0], description.exact[0]
+    info, low = column.info, description.ranges[0, 0]
     facts = []
     for budget in budgets:
-        fit = int((costs <= info.to_ticks(budget)).sum())
-        if budget < description.ranges[0, 0]:
-            share = f"none: the cheapest costs {description.ranges[0, 0]:.6g} {info.unit} on {info.device}"
+        fit = int(column.within(costs, budget).sum())
+        if not column.within(low, budget):
+            share = f"none: the cheapest costs {rounded_up(low)} {info.unit} on {info.device}"
         else:
             share = f"about {100 * fit / SAMPLES:.3g} %" if fit else f"some, fewer than 1 in {SAMPLES:,}"
-        facts.append((f"within {budget:g} {info.unit}", share))
+        facts.append((f"within {exactly(budget)} {info.unit}", share))
     return facts
 
 

@@ -33,8 +33,8 @@ def with_evaluator(built: Setup, values: flags.FlagValues) -> Setup:
     allowed = np.asarray(built.problem.allowed)
     rng = np.random.default_rng(values.seed)
     tokens = trellis.sample_uniform(graph.target, allowed, rng, values.evaluator_labels)
-    quality, costs = jax.jit(evaluate)(built.problem, jnp.asarray(tokens))
-    cost = built.description.costs[0].to_unit(np.asarray(costs)[:, 0])
+    quality, _ = jax.jit(evaluate)(built.problem, jnp.asarray(tokens))
+    cost = built.description.costs_of(tokens)[:, 0]
     low, high = built.description.ranges[0].tolist()
     anchors = np.linspace(low, high, values.evaluator_anchors)
     fitted = fit_evaluator(

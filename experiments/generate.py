@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from nagjax.inference import Answer, Generator
     from nagjax.problem import Description
 
+EXIT_OVER = 3
+"""Exit status where an answer is over a limit."""
+
+SHOWN = 20
 DECODES = ("best", "greedy", "sample", "beam")
 
 
@@ -33,6 +38,19 @@ def define_flags(values: flags.FlagValues) -> None:
         "where", [], "A condition, such as resolution=224 or kernel=3,5; may be repeated.", flag_values=values
     )
     flags.DEFINE_integer("seed", 0, "Seed of sampling.", flag_values=values)
+    flags.DEFINE_enum(
+        "on_infeasible",
+        "raise",
+        ("raise", "skip"),
+        "Budgets that nothing meets are refused, all of them at once, or skipped.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "allow_unguaranteed",
+        False,
+        "Show answers over one of several limits as answers, and end with status 0.",
+        flag_values=values,
+    )
     flags.DEFINE_string("json", None, "Also write the answers to this JSON file.", flag_values=values)
     flags.DEFINE_string("csv", None, "Also write the answers to this CSV file.", flag_values=values)
 
@@ -48,16 +66,38 @@ def job(values: flags.FlagValues) -> int:
     from nagjax.inference import load
 
     generator = load(values.checkpoint)
-    answers = generator.generate(
-        **asked,
-        num_samples=values.num_samples,
-        decode=values.decode,
-        where=settings.parse_pairs(values.where, "where", many=True) or None,
-        seed=values.seed,
-    )
-    _show(answers, generator.description)
-    _write(values, generator, answers)
-    return 0
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", UserWarning)
+        answers = generator.generate(
+            **asked,
+            num_samples=values.num_samples,
+            decode=values.decode,
+            where=settings.parse_pairs(values.where, "where", many=True) or None,
+            seed=values.seed,
+            on_infeasible=values.on_infeasible,
+        )
+    kept = [answer for answer in answers if answer.guaranteed or values.allow_unguaranteed]
+    _write(values, generator, kept)
+    _show(kept, generator.description)
+    for remark in remarks:
+        console.complain(f"remark: {remark.message}")
+    return _missed(answers, kept)
+
+
+def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
+    """Say which budgets only something over a limit was found for; the exit status."""
+    from nagjax.costs import exactly, rounded_up
+
+    over = [answer for answer in answers if not answer.guaranteed]
+    for answer in over[:SHOWN]:
+        asked = ", ".join(f"{name}={exactly(value)}" for name, value in answer.budget.items())
+        costs = ", ".join(f"{name}={rounded_up(value)}" for name, value in answer.costs.items())
+        console.complain(f"over a limit: {asked}: the nearest found is {answer.text} with {costs}")
+    if len(kept) == len(answers):
+        return 0
+    left_out = f"{len(over)} of {len(answers)} answers are over a limit and are left out"
+    console.complain(f"{left_out}; --allow_unguaranteed shows them")
+    return EXIT_OVER
 
 
 def _budgets(values: flags.FlagValues) -> dict[str, Any]:
@@ -78,16 +118,16 @@ def _check_target(flag: str, name: str | None) -> None:
 
 
 def _show(answers: Sequence[Answer], description: Description) -> None:
+    from experiments import report_data
     from experiments.answers import to_table
     from experiments.benchmark import quality_is
-    from experiments.report_data import error_text, warnings
 
     out = console.console(width=200)
     out.print(to_table(answers, description))
-    for warning in warnings(description):
+    for warning in report_data.warnings(description):
         out.print(warning)
     report = description.quality_report
-    out.print(f"{quality_is(report).capitalize()} quality; its error: {error_text(report)}.")
+    out.print(f"{quality_is(report).capitalize()} quality; its error: {report_data.error_text(report)}.")
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:
@@ -98,7 +138,7 @@ def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Ans
         text = json.dumps(to_json(generator, answers), indent=2, default=float) + "\n"
         Path(values.json).expanduser().write_text(text, encoding="utf-8")
     if values.csv:
-        name = next(iter(answers[0].budget))
+        name = next(iter(answers[0].budget)) if answers else ""
         write_front_csv(Path(values.csv).expanduser(), to_points(generator, answers, name))
 
 

@@ -83,7 +83,7 @@ def collect(generator: Generator, options: Options) -> Report:
     curve = log_spaced(low, high, CURVE_BUDGETS)
     table = sorted({*log_spaced(low, high, TABLE_BUDGETS), *options.budgets})
     reference = options.reference
-    asked = [] if reference is None else [float(cost) for cost in reference.cost if cost >= low]
+    asked = [] if reference is None else reference.cost[description.exact[0].within(low, reference.cost)].tolist()
     best = _ask(generator, [*curve, *table, *asked], "best")
     # A controller may end in an archive alone: then there is nothing to decode greedily.
     greedy = _ask(generator, [*curve, *asked], "greedy") if generator.artefact.policy is not None else []
@@ -91,7 +91,7 @@ def collect(generator: Generator, options: Options) -> Report:
     error = description.quality_report.get("rmse_points")
     return Report(
         title=f"{description.space.name} on {info.device}",
-        subtitle=f"One generator, any {cost_label(info.name)} budget from {low:.4g} to {high:.4g} {info.unit}.",
+        subtitle=f"One generator, any {cost_label(info.name)} budget from {info.span(low, high)}.",
         cost_name=info.name,
         unit=info.unit,
         other_costs=tuple(other.name for other in description.costs[1:]),
@@ -116,13 +116,8 @@ def collect(generator: Generator, options: Options) -> Report:
 
 def _ask(generator: Generator, budgets: Sequence[float], decode: str) -> list[Point]:
     """Answers at budgets of the first cost column; the other columns do not bind."""
-    from nagjax.inference import CHUNKS
-
     first = generator.description.costs[0].name
-    # Filled up to whole chunks, so that one shape is compiled rather than three.
-    filled = [*budgets, *[budgets[-1]] * (-len(budgets) % max(CHUNKS))]
-    answers = generator.generate(budgets={first: filled}, decode=decode)
-    return to_points(generator, answers[: len(budgets)], first)
+    return to_points(generator, generator.generate(budgets={first: budgets}, decode=decode), first)
 
 
 def _compare(

@@ -8,7 +8,8 @@ from typing import Any
 
 from experiments.benchmark import measured_text
 from experiments.front import POINTS, Comparison, Point, Reference
-from nagjax.problem import CostInfo, Description
+from nagjax.costs import CostInfo
+from nagjax.problem import Description
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Report:
         """What keeping a budget means."""
         if all(point.guaranteed for point in self.table):
             source = "as measured" if self.quality_is == "measured" else "by the device table"
-            return f"Every cost is within its budget {source}, rounded up." + self.raw_note
+            return f"Every cost is within its budget {source}; figures are rounded up." + self.raw_note
         return "A cost that is not guaranteed is itself predicted."
 
     @property
@@ -118,7 +119,7 @@ def asked_facts(description: Description) -> list[tuple[str, str]]:
     """The problem in words: space, cost columns and their ranges, conditions."""
     facts = [("search space", description.space.identity)]
     for info, (low, high) in zip(description.costs, description.ranges, strict=True):
-        facts.append((info.name, f"{low:.4g} to {high:.4g} {info.unit}, {info.device} ({info.source})"))
+        facts.append((info.name, f"{info.span(low, high)}, {info.device} ({info.source})"))
     where = ", ".join(f"{key} = {value}" for key, value in description.where.items())
     return [*facts, ("conditions", where or "none")]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from experiments.escapes import html
 from experiments.front import POINTS, Comparison, Point
 from experiments.report_data import Report
+from nagjax.costs import rounded_up
 
 CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }
@@ -93,9 +94,9 @@ def _budgets(report: Report) -> str:
 
 def _budget_row(point: Point, report: Report) -> str:
     error = f" ± {report.error_points:.2f}" if report.error_points is not None else ""
-    sums = [f"{point.raw_costs[report.cost_name]:.3f}"] if report.shows_raw else []
-    others = [f"{point.costs[name]:.4g}" for name in report.other_costs]
-    figures = [f"{point.budget:.4g}", f"{point.cost:.3f}", *sums, *others]
+    sums = [rounded_up(point.raw_costs[report.cost_name])] if report.shows_raw else []
+    others = [rounded_up(point.costs[name]) for name in report.other_costs]
+    figures = [rounded_up(point.budget), rounded_up(point.cost), *sums, *others]
     cells = "".join(
         f"<td class='number'>{figure}</td>" for figure in [*figures, f"{POINTS * point.quality:.2f}{error}"]
     )

@@ -50,9 +50,7 @@ def job(values: flags.FlagValues) -> int:
     folder = run_folder.claim(values, built)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
-    console.say(
-        f"{built.space.identity} on {info.device}: {info.name} {low:.4g} to {high:.4g} {info.unit}; writing {folder}"
-    )
+    console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
     for line in [*benchmark.benchmark_lines(built.description), *report_data.warnings(built.description)]:
         console.say(line)
     try:

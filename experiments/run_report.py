@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from experiments import run_folder, settings
@@ -15,6 +16,7 @@ from experiments.front import UNITS, Reference, read_reference
 from experiments.monitor import read_metrics
 from experiments.report import Options, write_report
 from experiments.report_data import Report
+from nagjax.asked import possible, refusal
 from nagjax.problem import Description
 
 NOT_DRAWN = ("step", "seconds", "evaluations", "infeasible", "nonfinite")
@@ -64,13 +66,9 @@ def check_request(request: Request, description: Description) -> None:
     Raises:
       ValueError: naming the device and its range.
     """
-    info, (low, high) = description.costs[0], description.ranges[0]
-    for budget in request.budgets:
-        if budget < low:
-            raise ValueError(
-                f"--budgets_ms: {budget:g} is below the cheapest architecture on {info.device}: "
-                f"possible are {info.span(low, high)}"
-            )
+    asked = {description.costs[0].name: np.array(request.budgets, np.float64)}
+    if not possible(description, asked).all():
+        raise ValueError(f"--budgets_ms: {refusal(description, asked)}")
 
 
 def write(folder: Path, request: Request) -> Report:

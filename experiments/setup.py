@@ -88,10 +88,10 @@ def build_problem(values: flags.FlagValues) -> Setup:
     if values.benchmark:
         return _from_benchmark(values)
     space = load_space(values)
-    where = settings.parse_pairs(values.where, "where", many=True)
-    space.where(where)  # a condition that cannot hold is refused before large files are read
+    where = conditions(values)
+    allowed = space.where(where)  # a condition that cannot hold is refused before large files are read
     table = load_table(values, space) if values.table else None
-    prices = load_prices(values.costs, table, space, values.cost_quantile)
+    prices = load_prices(values.costs, table, space, values.cost_quantile, allowed)
     quality = load_quality(values, space)
     problem, description = make_problem(
         space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
@@ -106,7 +106,7 @@ def _from_benchmark(values: flags.FlagValues) -> Setup:
       ValueError: as ``build_problem``, and if one cost would come from two sources.
     """
     found = load_benchmark(values, load_space(values) if values.space else None)
-    where = settings.parse_pairs(values.where, "where", many=True)
+    where = conditions(values)
     table = load_table(values, found.space) if values.table else None
     prices = benchmark_prices(values, found, table)
     problem, description = make_problem(found.space, prices, found.quality, where, values.pessimism, found.report)
@@ -116,9 +116,14 @@ def _from_benchmark(values: flags.FlagValues) -> Setup:
 def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable | None) -> tuple[Problem, Description]:
     """A problem in which all architectures are equally good, to be described and not trained on."""
     blank = TabularQuality(jnp.zeros_like(space.trellis.target), jnp.asarray(space.trellis.target), jnp.zeros(1))
-    where = settings.parse_pairs(values.where, "where", many=True)
-    prices = load_prices(values.costs, table, space, values.cost_quantile)
+    where = conditions(values)
+    prices = load_prices(values.costs, table, space, values.cost_quantile, space.where(where))
     return make_problem(space, prices, blank, where)
+
+
+def conditions(values: flags.FlagValues) -> dict[str, Any]:
+    """What --where asks, as ``Space.where`` takes it."""
+    return settings.parse_pairs(values.where, "where", many=True)
 
 
 def load_space(values: flags.FlagValues) -> Space:

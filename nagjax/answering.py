@@ -15,7 +15,7 @@ from nagjax.pareto import Archive, best_within
 from nagjax.problem import Problem, evaluate, path_features
 
 DECODES = ("best", "greedy", "sample", "beam")
-SOURCES = ("greedy", "sample", "beam", "archive", "random")
+SOURCES = ("greedy", "sample", "beam", "archive", "random", "listed")
 DRAWS, BEAMS = 16, 4
 """Samples and beams that ``best`` looks at for each budget."""
 
@@ -38,7 +38,13 @@ class Candidates:
 
 
 def candidates(
-    artefact: Artefact, problem: Problem, budgets: jax.Array, key: jax.Array, how: str = "best", draws: int = DRAWS
+    artefact: Artefact,
+    problem: Problem,
+    budgets: jax.Array,
+    key: jax.Array,
+    how: str = "best",
+    draws: int = DRAWS,
+    turn: jax.Array | None = None,
 ) -> Candidates:
     """Architectures for each budget, pure and jittable.
 
@@ -46,10 +52,13 @@ def candidates(
       artefact: policy, archive or both.
       problem: the problem, perhaps restricted.
       budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      key: random key of the samples.
+      key: random key of the samples; what a row draws depends on it, the row's budget and its turn alone.
       how: static, one of ``DECODES``; without a policy only ``best`` has an answer.
       draws: static, samples (``sample``, ``best``) or beams (``beam``) a budget.
+      turn: int32 ``[B]``, how often the row's budget stood before; 0 where None.
     """
+    turn = jnp.zeros(budgets.shape[0], jnp.int32) if turn is None else turn
+    keys = jax.vmap(functools.partial(_row_key, key))(budgets, turn)
     parts, sources = [], []
     if artefact.policy is None:
         if how != "best" or artefact.archive is None:
@@ -65,7 +74,7 @@ def candidates(
         for name in ("greedy", "sample", "beam"):
             if how in (name, "best"):
                 count = {"greedy": 1, "sample": draws, "beam": draws if how == "beam" else BEAMS}[name]
-                parts.append(_decode(artefact.policy, problem, budgets, key, name, count))
+                parts.append(_decode(artefact.policy, problem, budgets, keys, name, count))
                 sources += [SOURCES.index(name)] * count
     if artefact.archive is not None and how == "best":
         parts.append(_from_archive(artefact.archive, budgets))
@@ -74,15 +83,23 @@ def candidates(
     return Candidates(tokens, costs, objective, jnp.array(sources, jnp.int32))
 
 
+def _row_key(key: jax.Array, budget: jax.Array, turn: jax.Array) -> jax.Array:
+    for number in (*budget, turn):
+        key = jax.random.fold_in(key, number)
+    return key
+
+
 def _decode(
-    policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array, name: str, count: int
+    policy: Policy, problem: Problem, budgets: jax.Array, keys: jax.Array, name: str, count: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     num = budgets.shape[0]
     real = jnp.ones((num, count), bool)
     if name == "greedy":
         tokens, costs = decode.greedy(policy, problem, budgets)
     elif name == "sample":
-        tokens, costs = decode.sample(policy, problem, jnp.repeat(budgets, count, 0), key)
+        noise = jax.vmap(lambda key: jax.random.uniform(key, (count, problem.spec.num_layers)))(keys)
+        noise = noise.reshape(num * count, -1).T
+        tokens, costs = decode.sample_by(policy, problem, jnp.repeat(budgets, count, 0), noise)
     else:
         tokens, costs, log_prob = decode.beam(policy, problem, budgets, count)
         real = log_prob > -jnp.inf
@@ -103,10 +120,22 @@ def _from_archive(archive: Archive, budgets: jax.Array) -> tuple[jax.Array, jax.
 
 @functools.partial(jax.jit, static_argnames=("how", "draws"))
 def jit_candidates(
-    artefact: Artefact, problem: Problem, budgets: jax.Array, key: jax.Array, how: str, draws: int
+    artefact: Artefact,
+    problem: Problem,
+    budgets: jax.Array,
+    key: jax.Array,
+    how: str,
+    draws: int,
+    turn: jax.Array | None = None,
 ) -> Candidates:
     """``candidates`` compiled; one compilation a shape, whatever the device table."""
-    return candidates(artefact, problem, budgets, key, how, draws)
+    return candidates(artefact, problem, budgets, key, how, draws, turn)
+
+
+@jax.jit
+def jit_evaluate(problem: Problem, tokens: jax.Array) -> jax.Array:
+    """Objective float32 ``[B]`` of tokens ``[B, T]``, -inf where quality is not finite."""
+    return evaluate(problem, tokens)[0]
 
 
 @jax.jit

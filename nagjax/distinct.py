@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.answering import BEAMS, SOURCES, jit_candidates
+from nagjax.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.controllers import Artefact
 from nagjax.generator import vary
-from nagjax.problem import Problem, evaluate
+from nagjax.problem import Problem
 
 ROUNDS = 8
 LEAST_DRAWS = 64
 
-Row = tuple[np.ndarray, np.ndarray, float, str]
+Row: TypeAlias = tuple[np.ndarray, float, str]
+Fits: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> np.ndarray:
@@ -41,16 +45,25 @@ def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> np.nda
 
 
 def distinct_architectures(
-    artefact: Artefact, problem: Problem, budget: np.ndarray, num: int, how: str, key: jax.Array
+    artefact: Artefact, problem: Problem, budget: np.ndarray, num: int, how: str, key: jax.Array, fits: Fits
 ) -> list[Row]:
-    """``num`` distinct architectures within a budget int32 ``[K]``: tokens, costs, objective and source of each.
+    """``num`` distinct architectures within a budget: tokens, objective and source of each.
 
     The policy is asked first; where it repeats itself, random architectures within the budget fill up.
+
+    Args:
+      artefact: policy, archive or both.
+      problem: the problem.
+      budget: int32 ``[K]`` ticks that leave open whatever is within the budget.
+      num: how many.
+      how: one of ``DECODES``.
+      key: random key.
+      fits: whether tokens int32 ``[N, T]`` are within the budget by their exact costs, bool ``[N]``.
 
     Raises:
       ValueError: if fewer exist, with their number.
     """
-    exist = enumerate_within(problem, budget, num)
+    exist = _exist(problem, budget, num, fits)
     if len(exist) < num:
         raise ValueError(
             f"num_samples={num}: only {len(exist)} architectures fit the budget; ask for at most that many"
@@ -62,35 +75,44 @@ def distinct_architectures(
         key, draw_key = jax.random.split(key)
         width = min(num, 256) if how == "beam" else draws
         one = jit_candidates(artefact, problem, row, draw_key, how, max(width, BEAMS))
-        _collect(found, np.asarray(one.tokens)[0], np.asarray(one.costs)[0], np.asarray(one.objective)[0],
-                 [SOURCES[s] for s in np.asarray(one.source)])  # fmt: skip
+        _collect(found, np.asarray(one.tokens)[0], np.asarray(one.objective)[0],
+                 [SOURCES[s] for s in np.asarray(one.source)], fits)  # fmt: skip
         if len(found) >= num and (how != "best" or attempt > 0):
             break
     if len(found) < num:
-        _fill(found, problem, row, num, exist, key)
+        _fill(found, problem, row, num, exist, key, fits)
     rows = list(found.values())
     if how == "best":
-        rows.sort(key=lambda r: -r[2])
+        rows.sort(key=lambda r: -r[1])
     return rows[:num]
 
 
+def _exist(problem: Problem, budget: np.ndarray, num: int, fits: Fits) -> np.ndarray:
+    """Architectures within the budget, tokens ``[N, T]``; all of them where there are fewer than ``num``."""
+    limit = num
+    while True:
+        found = enumerate_within(problem, budget, limit)
+        within = found[fits(found)]
+        if len(within) >= num or len(found) < limit:
+            return within
+        limit *= 4
+
+
 def _collect(
-    found: dict[bytes, Row], tokens: np.ndarray, costs: np.ndarray, objective: np.ndarray, sources: list[str]
+    found: dict[bytes, Row], tokens: np.ndarray, objective: np.ndarray, sources: list[str], fits: Fits
 ) -> None:
-    for t, c, q, s in zip(tokens, costs, objective, sources, strict=True):
-        if q > -np.inf:
-            found.setdefault(t.tobytes(), (t, c, float(q), s))
+    for t, q, s, fine in zip(tokens, objective, sources, fits(tokens), strict=True):
+        if q > -np.inf and fine:
+            found.setdefault(t.tobytes(), (t, float(q), s))
 
 
 def _fill(
-    found: dict[bytes, Row], problem: Problem, row: jax.Array, num: int, exist: np.ndarray, key: jax.Array
+    found: dict[bytes, Row], problem: Problem, row: jax.Array, num: int, exist: np.ndarray, key: jax.Array, fits: Fits
 ) -> None:
     size = max(LEAST_DRAWS, 4 * num)
     tokens, _ = jax.jit(vary.random_architectures)(problem, jnp.repeat(row, size, 0), key)
     for batch in (np.asarray(tokens), exist):
-        objective, costs = jax.jit(evaluate)(problem, jnp.asarray(batch))
-        fits = (np.asarray(costs) <= np.asarray(row)).all(1)
-        objective = np.where(fits, np.asarray(objective), -np.inf)
-        _collect(found, batch.astype(np.int32), np.asarray(costs), objective, ["random"] * len(batch))
+        objective = np.asarray(jit_evaluate(problem, jnp.asarray(batch)))
+        _collect(found, batch.astype(np.int32), objective, ["random"] * len(batch), fits)
         if len(found) >= num:
             return

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
+from nagjax.costs import CostInfo, ExactCosts
+from nagjax.devices.ticks import exact_costs
 from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.pareto import Archive
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problem import CostInfo, Description, PredictedQuality, Problem, Spec, TabularQuality
+from nagjax.problem import Description, PredictedQuality, Problem, Spec, TabularQuality
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import refine
 
@@ -21,12 +23,17 @@ LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick
 """Fields of a problem that are arrays and travel as they are."""
 
 
-def pack(artefact: Artefact, problem: Problem, space: Space) -> dict[str, Any]:
+def pack(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
     """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind."""
     tree: dict[str, Any] = {"problem": {name: getattr(problem, name) for name in LEAVES}}
-    if space.refinement:
+    tree["exact"] = {
+        f"{k}": {f"{t:04d}": values for t, values in column.edges.items()}
+        for k, column in enumerate(description.exact)
+        if column.edges
+    }
+    if description.space.refinement:
         # Name and settings do not make this graph; its targets are the problem's.
-        tree["graph"] = {"valid": space.trellis.valid}
+        tree["graph"] = {"valid": description.space.trellis.valid}
     if isinstance(problem.quality, PredictedQuality):
         predictor = problem.quality.predictor
         tree["quality"] = {"params": predictor.params, "known": predictor.known}
@@ -80,8 +87,24 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     archive = Archive(**_arrays(tree["archive"])) if "archive" in tree else None
     costs = tuple(CostInfo(**_tuples(info)) for info in config["costs"])
     ranges = np.asarray(config["ranges"], np.float64)
-    description = Description(space, costs, ranges, config["where"], config["quality_report"])
+    exact = _exact(costs, tree, problem, space)
+    description = Description(space, costs, ranges, config["where"], config["quality_report"], exact)
     return Artefact(policy, archive), problem, description
+
+
+def _exact(
+    costs: Sequence[CostInfo], tree: Mapping[str, Any], problem: Problem, space: Space
+) -> tuple[ExactCosts, ...]:
+    allowed = np.asarray(problem.allowed)
+    out = []
+    for k, info in enumerate(costs):
+        ticks = np.asarray(problem.cost[k])
+        if "exact" in tree:
+            layers = {int(t): np.asarray(values) for t, values in tree["exact"].get(f"{k}", {}).items()}
+        else:  # format 1 kept ticks alone: they are what it priced by
+            layers = dict(enumerate(info.to_unit(ticks)))
+        out.append(exact_costs(info, space.trellis, layers, ticks, allowed, int(problem.high[k])))
+    return tuple(out)
 
 
 def _quality(config: Mapping[str, Any], tree: Mapping[str, Any]) -> PredictedQuality | TabularQuality:

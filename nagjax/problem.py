@@ -8,7 +8,6 @@ names, units, sources, and the exact conversion of budgets.
 from __future__ import annotations
 
 import dataclasses
-import decimal
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -18,7 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.devices.pricing import Prices, edge_ticks
+from nagjax.costs import CostInfo, ExactCosts
+from nagjax.devices.pricing import Prices
+from nagjax.devices.ticks import edge_ticks
 from nagjax.predictors.predictor import Predictor, predict
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -113,7 +114,7 @@ class Problem:
       cost: int32 ``[K, T, S, C]``, edge costs in ticks.
       need: int32 ``[K, T, S, C]``, least cost of an edge and all that follows; ``INFINITE`` where it leads nowhere.
       togo: int32 ``[K, T + 1, S]``, cheapest way to finish from a node, ticks.
-      tick: float32 ``[K]``, units in a tick (a power of two).
+      tick: float32 ``[K]``, units in a tick.
       low, high: int32 ``[K]``, the range of budgets, ticks.
       quality: see ``Quality``.
       pessimism: float32, the objective is mean - pessimism * std.
@@ -137,48 +138,6 @@ class Problem:
     spec: Spec = flax.struct.field(pytree_node=False)
 
 
-@dataclasses.dataclass(frozen=True)
-class CostInfo:
-    """What a cost column is: its name, unit, tick and source, and what its prices were made of (see ``Prices``)."""
-
-    name: str
-    unit: str
-    reduce: str
-    exponent: int
-    device: str
-    source: str
-    content_hash: str
-    free: tuple[str, ...] = ()
-    closed: tuple[str, ...] = ()
-    offset: float = 0.0
-    scale: float = 1.0
-    quantile: float | None = None
-    validation: str = ""
-    doubts: tuple[str, ...] = ()
-
-    @property
-    def corrected(self) -> bool:
-        """Whether costs are something other than the sum of the table's rows."""
-        return self.offset != 0 or self.scale != 1
-
-    def to_raw(self, cost: float) -> float:
-        """The sum of the table's rows behind a reported cost in ``unit``, to within a tick an operator."""
-        return (cost - self.offset) / self.scale
-
-    def span(self, low: float, high: float) -> str:
-        """A range of budgets to be read; ``low`` is rounded up, so that what is read can be asked for."""
-        least = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING).create_decimal(float(low))
-        return f"{least:f} to {high:.6g} {self.unit}"
-
-    def to_ticks(self, value: np.ndarray | float) -> np.ndarray:
-        """Budgets in ``unit`` to ticks int64, by floor, in float64."""
-        return np.floor(np.ldexp(np.asarray(value, np.float64), self.exponent)).astype(np.int64)
-
-    def to_unit(self, ticks: np.ndarray | int) -> np.ndarray:
-        """Ticks to ``unit``, exact in float64."""
-        return np.ldexp(np.asarray(ticks, np.float64), -self.exponent)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Description:
     """A problem's companion on the host.
@@ -189,6 +148,7 @@ class Description:
       ranges: float64 ``[K, 2]``, cheapest and dearest architecture in units.
       where: the conditions that were set.
       quality_report: what is known of the predictor's error.
+      exact: what architectures cost in float64 and what budgets are in ticks, one entry a cost column.
     """
 
     space: Space
@@ -196,6 +156,12 @@ class Description:
     ranges: np.ndarray
     where: Mapping[str, Any]
     quality_report: Mapping[str, Any]
+    exact: tuple[ExactCosts, ...]
+
+    def costs_of(self, tokens: np.ndarray) -> np.ndarray:
+        """Costs float64 ``[B, K]`` in units of tokens int ``[B, T]``, as the user would add them up."""
+        nodes, _ = tl.walk(self.space.trellis.target, self.space.trellis.valid, tokens)
+        return np.stack([column.of(nodes, np.asarray(tokens)) for column in self.exact], -1)
 
 
 def make_spec(space: Space, reduces: Sequence[str] = ("sum",)) -> Spec:
@@ -239,22 +205,15 @@ def make_problem(
         allowed &= _known_edges(space, np.asarray(quality.predictor.known))
     if not tl.count(space.trellis.target, allowed)[0][0]:
         raise ValueError(_nothing_left(space, prices, quality, where or {}))
-    ticks, infos = [], []
-    for column in prices:
-        cost, exponent = edge_ticks(column, space, allowed)
-        ticks.append(cost)
-        infos.append(
-            CostInfo(
-                column.name, column.unit, column.reduce, exponent, column.device, column.source, column.content_hash,
-                column.free, column.closed, column.offset, column.scale, column.quantile, column.validation,
-                column.doubts,
-            )
-        )  # fmt: skip
+    priced = [edge_ticks(column, space, allowed) for column in prices]
+    exact = tuple(companion for _, companion in priced)
     spec = make_spec(space, [column.reduce for column in prices])
-    problem = _assemble(space, spec, allowed, np.stack(ticks), infos, quality, pessimism, evaluator)
-    low, high = np.asarray(problem.low), np.asarray(problem.high)
-    ranges = np.stack([[float(i.to_unit(a)), float(i.to_unit(b))] for i, a, b in zip(infos, low, high, strict=True)])
-    return problem, Description(space, tuple(infos), ranges, dict(where or {}), dict(quality_report or {}))
+    problem = _assemble(
+        space, spec, allowed, np.stack([cost for cost, _ in priced]), exact, quality, pessimism, evaluator
+    )
+    ranges = np.array([companion.span(space.trellis.target, allowed) for companion in exact])
+    infos = tuple(companion.info for companion in exact)
+    return problem, Description(space, infos, ranges, dict(where or {}), dict(quality_report or {}), exact)
 
 
 def _known_edges(space: Space, known: np.ndarray) -> np.ndarray:
@@ -284,12 +243,11 @@ def _nothing_left(space: Space, prices: Sequence[Prices], quality: Quality, wher
 
 
 def _assemble(
-    space: Space, spec: Spec, allowed: np.ndarray, cost: np.ndarray, infos: Sequence[CostInfo], quality: Quality,
+    space: Space, spec: Spec, allowed: np.ndarray, cost: np.ndarray, exact: Sequence[ExactCosts], quality: Quality,
     pessimism: float, evaluator: Any,
 ) -> Problem:  # fmt: skip
     graph = space.trellis
-    high = [tl.dearest(graph.target, allowed, c.astype(np.int64), i.reduce) for c, i in zip(cost, infos, strict=True)]
-    num_costs, layers, nodes = len(infos), graph.shape[0], graph.shape[1]
+    num_costs, layers, nodes = len(exact), graph.shape[0], graph.shape[1]
     blank = Problem(
         target=jnp.asarray(graph.target),
         open=jnp.asarray(graph.open),
@@ -298,9 +256,9 @@ def _assemble(
         cost=jnp.asarray(cost),
         need=jnp.asarray(cost),
         togo=jnp.zeros((num_costs, layers + 1, nodes), jnp.int32),
-        tick=jnp.asarray([2.0**-info.exponent for info in infos], jnp.float32),
+        tick=jnp.asarray([column.info.tick for column in exact], jnp.float32),
         low=jnp.zeros(num_costs, jnp.int32),
-        high=jnp.asarray(high, jnp.int32),
+        high=jnp.asarray([column.top for column in exact], jnp.int32),
         quality=quality,
         pessimism=jnp.asarray(pessimism, jnp.float32),
         evaluator=evaluator,

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.labels import Labels
@@ -103,6 +104,7 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
         Prices(
             name, unit_of(name), no_operators, narrowed.trellis.valid, device=device, source=records.source,
             content_hash=content_hash, edges=trie.last_edges(narrowed, records.tokens, cost),
+            doubts=cost_doubts(cost, unit_of(name), lambda i: _place(space, records, i)),
         )
         for name, cost in records.costs.items()
     ]  # fmt: skip
@@ -115,6 +117,12 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
     }
     quality = tabular_quality(narrowed, records.tokens, records.quality)
     return Tabular(narrowed, tuple(prices), quality, records, report)
+
+
+def _place(space: Space, records: Records, index: int) -> str:
+    """Where a record stands: its row where that is known, else its text."""
+    rows = getattr(records, "rows", None)
+    return space.format(records.tokens[index]) if rows is None else f"row {rows[index]}"
 
 
 def unit_of(name: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import (
     common,
     crash,
+    exact_budgets,
     golden,
     guarantee,
     profile_validation,
@@ -19,6 +20,7 @@ from benchmarks import (
     supernet_ranking,
 )
 from experiments import embedded
+from nagjax.costs import ExactCosts
 from nagjax.devices.json_table import read_json
 from nagjax.problem import evaluate, make_problem, make_spec
 from nagjax.spaces import nas_bench_macro
@@ -215,3 +217,18 @@ def test_what_a_contender_has_at_the_latencies_of_a_front():
     assert published_latencies.bands(kept, (10.0, 20.0, 30.0)) == pytest.approx([70.0, 80.0])
     with pytest.raises(ValueError, match=r"mine: no answer within 9\.5 ms"):
         published_latencies.gap(kept, dataclasses.replace(front, latency_ms=np.array([9.5, 20.0])))
+
+
+def test_every_cost_works_as_a_budget():
+    with jax.numpy_rank_promotion("allow"):
+        result = exact_budgets.exact_budgets(cases=1)
+    assert result.pop("cases") > 1000
+    assert result == {"refused": 0, "worse": 0, "over": 0}
+
+
+def test_budgets_that_are_rounded_down_show_in_the_benchmark(monkeypatch):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(ExactCosts, "tolerance", property(lambda self: -1e-9))
+    with jax.numpy_rank_promotion("allow"):
+        found = exact_budgets.count(next(exact_budgets.listed_tables(rng)), "best", rng, 10_000)
+    assert found["worse"] > 0

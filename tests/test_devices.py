@@ -379,6 +379,48 @@ def test_json_refuses(tmp_path, content, parts):
         read_json(path)
 
 
+def test_all_that_is_wrong_with_rows_is_said_at_once(tmp_path):
+    key = BLOCK.key
+    rows = [
+        {"operator": STEM.key, "mean": 1.5},
+        {"operator": HEAD.key, "mean": -0.5},
+        {"operator": STEM.key, "mean": 1.5},
+        {"operator": POOL.key, "mean": 0},
+        {"operator": key, "mean": None},
+        {"operator": "warp", "mean": 1},
+        7,
+        {"operator": MIX.key, "mean": "1"},
+    ]
+    path = write(tmp_path / "a.json", document(rows=rows))
+    with refused(
+        "a.json: of 8 rows 2 have a time of 0 or below, 1 are a repetition, 1 have no time yet, 3 are malformed. ",
+        f"row 2 ({HEAD.key}): mean is -0.5",
+        f"row 3: operator {STEM.key!r}, resolution None stands twice (first in row 1)",
+        f"row 4 ({POOL.key}): mean is 0",
+        f"row 5 ({key}): mean is null; put the operator's time there",
+        "row 6: operator 'warp'",
+        "and 2 more",
+        "Fill in the times",
+        "The least time is -0.5: was a base (an empty call, a loop) subtracted",
+    ):
+        read_json(path)
+
+
+def test_zero_times_alone_are_no_subtracted_base(tmp_path):
+    rows = [{"operator": op.key, "mean": 0} for op in (STEM, HEAD)]
+    with pytest.raises(ValueError, match="of 2 rows 2 have a time of 0 or below") as caught:
+        read_json(write(tmp_path / "a.json", document(rows=rows)))
+    assert "subtracted" not in str(caught.value)
+
+
+def test_a_kind_declared_unmeasured_has_no_rows(tmp_path):
+    rows = [{"operator": op.key, "mean": 1} for op in (STEM, POOL)]
+    path = write(tmp_path / "a.json", document(rows=rows, unmeasured=["pool", "mbconv"]))
+    with refused("a.json", "unmeasured names 'pool'", "1 rows", "row 2", POOL.key, "take it out, or remove"):
+        read_json(path)
+    assert read_json(write(path, document(unmeasured=["pool"]))).unmeasured == ("pool",)
+
+
 def test_one_operator_may_stand_once_a_resolution(tmp_path):
     rows = [{"operator": HEAD.key, "mean": 1, "resolution": size} for size in (32, 64)]
     assert len(read_json(write(tmp_path / "a.json", document(rows=rows))).rows) == 2
@@ -508,6 +550,18 @@ def test_yaml_refuses(tmp_path, content, parts):
     path = write(tmp_path / "i7.yaml", content)
     with refused(path, *parts):
         read_i7(path, OPERATORS)
+
+
+def test_yaml_rows_are_refused_together(tmp_path):
+    wrong = I7.replace("mean: 0.75", "mean: -0.75").replace("mean: 0.5", "mean: -2")
+    with refused("i7.yaml: of 2 rows 2 have a time of 0 or below", ":4", ":1", "least time is -2", "subtracted"):
+        read_i7(write(tmp_path / "i7.yaml", wrong), OPERATORS)
+    with refused("i7.yaml: of 4 rows 2 are a repetition", ":7", "(first in line 1)", ":10", "(first in line 4)"):
+        read_i7(write(tmp_path / "i7.yaml", I7 + I7), OPERATORS)
+    broken = NOTE10.replace("mean: 0.5", "mean: 0").replace("mean: 2.0", "mean: 0")
+    path = write(tmp_path / "32_lookup_table.yaml", broken)
+    with refused(tmp_path, "of 2 rows 2 have a time of 0", "32_lookup_table.yaml:1", "32_lookup_table.yaml:5"):
+        read_note10(path, OPERATORS)
 
 
 def test_note10_refuses_by_the_same_rules(tmp_path):

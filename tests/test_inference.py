@@ -1,5 +1,6 @@
 """What ``generate`` answers, against the list of all 3,969 architectures of a space priced in float64."""
 
+import dataclasses
 import functools
 
 import jax
@@ -7,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nagjax import fronts
 from nagjax.answering import DECODES, SOURCES, candidates, jit_candidates
-from nagjax.inference import CHUNKS
+from nagjax.controllers import Artefact
+from nagjax.costs import exactly, rounded_up
+from nagjax.inference import CHUNK, Generator
 from nagjax.spaces import trellis as tl
 from tests.generators import DEVICE, make_generator
 
@@ -27,9 +31,8 @@ def check(known, answer):
     assert answer.quality == pytest.approx(known.quality[row])
     assert answer.quality_std == 0
     for k, info in enumerate(known.generator.description.costs):
-        raw, cost = known.raw[row, k], answer.costs[info.name]
-        assert raw * (1 - 1e-14) <= cost <= raw + len(space.operators) * 2.0**-info.exponent
-    fits = all(answer.costs[name] <= budget for name, budget in answer.budget.items())
+        assert answer.costs[info.name] == pytest.approx(known.raw[row, k], rel=1e-14)
+    fits = all(answer.costs[name] <= budget * (1 + 1e-13) for name, budget in answer.budget.items())
     assert answer.guaranteed == fits
 
 
@@ -44,6 +47,19 @@ def test_every_answer_is_within_its_budget_and_costs_what_it_says(decode):
         assert answer.source == decode or decode == "best"
 
 
+def by_ladder(known=ONE):
+    """The same generator, not asked before."""
+    return Generator(known.generator.artefact, known.generator.problem, known.generator.description, {})
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """No space is small enough to be listed."""
+    monkeypatch.setattr(fronts, "LISTED", 0)
+    monkeypatch.setattr(fronts, "LOOKED_UP", 0)
+    monkeypatch.setattr(fronts, "LADDER", 64)
+
+
 def test_greedy_beam_and_best_do_not_depend_on_the_seed_of_samples():
     for decode in ("greedy", "beam"):
         one, two = (GENERATOR.generate([MIDDLE, HIGH], decode=decode, seed=seed) for seed in (0, 1))
@@ -56,30 +72,74 @@ def test_the_seed_decides_what_is_sampled():
     assert len(set(texts[0])) > 1
 
 
-@pytest.mark.parametrize("budget", [LOW * 0.99, np.nextafter(LOW, 0), 0.0, -1.0])
+@pytest.mark.parametrize("budget", [LOW * 0.99, LOW * (1 - 1e-9), 0.0, -1.0])
 def test_a_budget_below_the_range_is_refused_with_device_and_range(budget):
     with pytest.raises(ValueError, match=rf"below the cheapest architecture on {DEVICE}: possible are .* ms") as caught:
         GENERATOR.generate([HIGH, budget])
-    assert f"{LOW:.6g} to {HIGH:.6g} ms" in str(caught.value)
-    assert f"latency_ms={budget:g}" in str(caught.value)
+    assert f"{rounded_up(LOW)} to {rounded_up(HIGH)} ms" in str(caught.value)
+    assert f"latency_ms={exactly(budget)} is" in str(caught.value)
+    assert float(rounded_up(LOW)) >= LOW
 
 
 @pytest.mark.parametrize(
     ("low", "read"), [(2.0131000001, "2.01311"), (0.5, "0.5"), (123456.7, "123457"), (1234567.0, "1234570")]
 )
 def test_the_least_budget_that_a_refusal_names_can_be_asked_for(low, read):
-    """Costs are rounded up to ticks: 2.0131 in a table is a little more, and six digits would hide that."""
-    assert GENERATOR.description.costs[0].span(low, 5e6) == f"{read} to 5e+06 ms"
+    """Six digits of a number would be a little less than the number."""
+    assert GENERATOR.description.costs[0].span(low, 5e6) == f"{read} to 5000000 ms"
     assert float(read) >= low
 
 
-@pytest.mark.parametrize("budget", [HIGH * 1.001, 1e9, 1e300])
+@pytest.mark.parametrize("budget", [HIGH * 1.001, HIGH * 99, np.inf])
 def test_a_budget_above_the_range_is_served_as_the_dearest(budget):
     for decode in ("greedy", "best"):
         (above,), (dearest,) = (GENERATOR.generate([b], decode=decode) for b in (budget, HIGH))
         assert above.text == dearest.text
         assert above.budget["latency_ms"] == budget
         assert above.guaranteed
+
+
+@pytest.mark.parametrize("budget", [HIGH * 1000, 1e300])
+def test_a_budget_far_above_the_range_is_remarked_upon(budget):
+    with pytest.warns(UserWarning, match=r"latency_ms=.* times or more what the costliest .* is it in another unit\?"):
+        (above,) = GENERATOR.generate([budget])
+    assert above.guaranteed
+
+
+def test_impossible_budgets_are_named_all_at_once_or_skipped():
+    budgets = [HIGH, LOW / 2, MIDDLE, LOW / 3]
+    with pytest.raises(ValueError, match=f"latency_ms={exactly(LOW / 2)}, {exactly(LOW / 3)} is below"):
+        GENERATOR.generate(budgets)
+    for decode in DECODES:
+        answers = GENERATOR.generate(budgets, decode=decode, on_infeasible="skip")
+        assert [answer.budget["latency_ms"] for answer in answers] == [HIGH, MIDDLE]
+    assert GENERATOR.generate([0.0], on_infeasible="skip") == []
+    assert GENERATOR.generate_arrays(budgets, on_infeasible="skip").index.tolist() == [0, 2]
+    with pytest.raises(ValueError, match="on_infeasible='ignore' is not one of raise, skip"):
+        GENERATOR.generate(budgets, on_infeasible="ignore")
+
+
+def test_arrays_say_what_the_answers_say():
+    budgets = np.linspace(LOW, HIGH, 9)
+    for decode in DECODES:
+        arrays, steps = GENERATOR.generate_arrays(budgets, decode=decode), []
+        answers = GENERATOR.generate(budgets, decode=decode)
+        assert arrays.tokens.tolist() == [answer.tokens.tolist() for answer in answers]
+        assert arrays.costs[:, 0].tolist() == [answer.costs["latency_ms"] for answer in answers]
+        assert arrays.quality.tolist() == pytest.approx([answer.quality for answer in answers])
+        assert [SOURCES[number] for number in arrays.source] == [answer.source for answer in answers]
+        assert arrays.guaranteed.all()
+        GENERATOR.generate_arrays(budgets, decode=decode, on_progress=lambda *step: steps.append(step))  # noqa: B023
+        assert steps == ([] if decode == "best" else [(9, 9)])
+
+
+def test_the_front_is_what_best_answers_to_its_own_costs(large):
+    for generator in (GENERATOR, by_ladder()):
+        front = generator.front()
+        assert (np.diff(front.costs[:, 0]) > 0).all()
+        assert (np.diff(front.quality) > 0).all()
+        again = generator.generate_arrays(front.costs[:, 0])
+        assert again.tokens.tolist() == front.tokens.tolist()
 
 
 def test_a_budget_equal_to_a_reported_cost_admits_that_architecture():
@@ -90,7 +150,7 @@ def test_a_budget_equal_to_a_reported_cost_admits_that_architecture():
         assert again.text == answer.text
         assert again.costs["latency_ms"] == cost
         with pytest.raises(ValueError, match="below the cheapest architecture"):
-            GENERATOR.generate([np.nextafter(cost, 0)], where=only, decode="greedy")
+            GENERATOR.generate([cost * (1 - 1e-9)], where=only, decode="greedy")
 
 
 def _operation(layer, token):
@@ -144,25 +204,53 @@ def _choices():
     return GENERATOR.description.space.decisions[0].choices
 
 
-def test_best_is_monotone_within_a_call_and_no_worse_than_its_parts():
+def archived(budgets):
+    """Quality of the best that the archive holds within each budget."""
+    archive = GENERATOR.artefact.archive
+    rows = np.flatnonzero(np.isfinite(np.asarray(archive.quality)))
+    costs = np.array([ONE.raw[ONE.row(tokens), 0] for tokens in np.asarray(archive.tokens)[rows]])
+    quality = np.asarray(archive.quality)[rows]
+    return np.array([quality[costs <= budget].max(initial=-np.inf) for budget in budgets])
+
+
+def test_best_of_what_can_be_listed_is_the_best_there_is():
     budgets = np.random.default_rng(0).permutation(np.linspace(LOW, HIGH, 32))
-    answers = GENERATOR.generate(budgets)
-    quality = np.array([answer.quality for answer in answers])[np.argsort(budgets)]
-    assert (np.diff(quality) >= 0).all()
+    for budget, answer in zip(budgets, GENERATOR.generate(budgets), strict=True):
+        check(ONE, answer)
+        assert answer.quality == ONE.quality[ONE.raw[:, 0] <= budget].max()
+        assert answer.source == "listed"
+
+
+def test_best_is_monotone_and_no_worse_than_the_archive(large):
+    generator = by_ladder()
+    budgets = np.random.default_rng(0).permutation(np.linspace(LOW, HIGH, 32))
+    answers = generator.generate(budgets)
+    quality = np.array([answer.quality for answer in answers])
+    assert (np.diff(quality[np.argsort(budgets)]) >= 0).all()
     assert {answer.source for answer in answers} <= {*SOURCES}
     for answer in answers:
         check(ONE, answer)
-    greedy = np.array([answer.quality for answer in GENERATOR.generate(budgets, decode="greedy")])
-    assert (np.array([answer.quality for answer in answers]) >= greedy).all()
-    archive = GENERATOR.artefact.archive
-    costs = np.asarray(archive.costs)[:, 0] * 2.0 ** -GENERATOR.description.costs[0].exponent
-    held = [np.where(costs <= budget, np.asarray(archive.quality), -np.inf).max() for budget in budgets]
-    assert (np.array([answer.quality for answer in answers]) >= np.array(held)).all()
+        (again,) = generator.generate([answer.costs["latency_ms"]])
+        assert again.quality >= answer.quality
+    assert (quality >= archived(budgets)).all()
+    greedy = generator.generate([HIGH], decode="greedy")[0].quality
+    assert generator.generate([HIGH])[0].quality >= greedy, "the ladder ends at the top of the range"
+
+
+@pytest.mark.parametrize("decode", DECODES)
+def test_an_answer_does_not_depend_on_what_else_is_asked(decode, large):
+    generator = by_ladder()
+    budgets = np.random.default_rng(1).uniform(LOW, HIGH, CHUNK + 40)
+    together = generator.generate_arrays(budgets, decode=decode).tokens
+    for row in (0, 7, CHUNK - 1, CHUNK, CHUNK + 39):
+        assert generator.generate_arrays(budgets[row], decode=decode).tokens.tolist() == [together[row].tolist()]
+    reverse = generator.generate_arrays(budgets[::-1], decode=decode).tokens
+    assert reverse.tolist() == together[::-1].tolist()
 
 
 def test_any_number_of_budgets_gives_the_answers_of_one_by_one():
     budgets = np.linspace(LOW, HIGH, 700)
-    assert CHUNKS[-1] < 700
+    assert CHUNK < 700
     every = [answer.text for answer in GENERATOR.generate(budgets, decode="greedy")]
     assert len(every) == 700
     assert len(set(every)) > 5
@@ -187,8 +275,23 @@ def test_no_budgets_give_no_answers():
         ({"budgets": {}}, "costs are latency_ms"),
         ({"budgets_ms": [[20.0, 21.0]]}, "list of the same length"),
         ({"budgets_ms": [float("nan")]}, "latency_ms=nan is not a number"),
-        ({"budgets_ms": [float("inf")]}, "latency_ms=inf is not a number"),
-        ({"budgets_ms": [MIDDLE], "num_samples": 0}, "num_samples=0: at least 1"),
+        ({"budgets_ms": [-float("inf")]}, "latency_ms=-inf is below"),
+        ({"budgets_ms": "20"}, "a str is not a list of numbers"),
+        ({"budgets_ms": True}, "a bool is not a list of numbers"),
+        ({"budgets_ms": {20.0, 30.0}}, "a set is not a list of numbers"),
+        ({"budgets_ms": {"a": 20.0}}, "a dict is not a list of numbers"),
+        ({"budgets_ms": (b for b in [20.0])}, "a generator is not a list of numbers"),
+        ({"budgets_ms": ["20"]}, "holds something that is not a number"),
+        ({"budgets_ms": [20.0, None]}, "holds something that is not a number"),
+        ({"budgets_ms": [True, False]}, "holds something that is not a number"),
+        ({"budgets_ms": [20.0, [21.0]]}, "not a list of numbers of equal depth"),
+        ({"budgets": [20.0]}, "budgets is a list; give a dict"),
+        ({"budgets_ms": [MIDDLE], "num_samples": 2.0}, "num_samples=2.0: must be a whole number"),
+        ({"budgets_ms": [MIDDLE], "num_samples": True}, "num_samples=True: must be a whole number"),
+        ({"budgets_ms": [MIDDLE], "seed": 2**32}, "seed=4294967296: must be a whole number, at least 0 and below"),
+        ({"budgets_ms": [MIDDLE], "seed": -1}, "seed=-1: must be"),
+        ({"budgets_ms": [MIDDLE], "seed": 0.5}, "seed=0.5: must be"),
+        ({"budgets_ms": [MIDDLE], "num_samples": 0}, "num_samples=0: must be a whole number, at least 1"),
         ({"budgets_ms": [MIDDLE], "num_samples": 2, "decode": "greedy"}, "greedy has exactly one"),
         ({"budgets_ms": [MIDDLE], "where": {"kernel": 3}}, "'kernel' is not a decision"),
         ({"budgets_ms": [MIDDLE], "where": {"layer1": "conv"}}, r"\['conv'\] is not a choice"),
@@ -199,25 +302,34 @@ def test_wrong_arguments_are_refused(arguments, text):
         GENERATOR.generate(**arguments)
 
 
-def test_without_a_policy_the_archive_answers_and_the_rest_is_refused():
+def test_without_a_policy_the_archive_answers_and_the_rest_is_refused(large):
     known = make_generator(policy=False)
-    for answer in known.generator.generate([MIDDLE, HIGH]):
+    generator = by_ladder(known)
+    for answer in generator.generate([MIDDLE, HIGH]):
         check(known, answer)
         assert answer.guaranteed
-    assert known.generator.generate([HIGH])[0].source == "archive"
+        assert answer.source in ("archive", "random")
     for decode in ("greedy", "sample", "beam"):
         with pytest.raises(ValueError, match=f"decode='{decode}' needs a policy"):
-            known.generator.generate([MIDDLE], decode=decode)
+            generator.generate([MIDDLE], decode=decode)
 
 
-def test_an_archive_that_holds_nothing_within_the_budget_still_answers_within_it():
+def test_an_archive_that_holds_nothing_within_the_budget_still_answers_within_it(large):
     known = make_generator(policy=False)
     costs = np.asarray(known.generator.artefact.archive.costs)[:, 0]
     assert costs.min() > np.asarray(known.generator.problem.low)[0]
-    (answer,) = known.generator.generate([LOW])
+    (answer,) = by_ladder(known).generate([LOW])
     check(known, answer)
     assert answer.guaranteed
-    assert answer.source == "random"
+
+
+def test_costs_that_an_archive_claims_are_not_believed(large):
+    artefact = GENERATOR.artefact
+    free = dataclasses.replace(artefact.archive, costs=jnp.ones_like(artefact.archive.costs))
+    lying = Generator(Artefact(artefact.policy, free), GENERATOR.problem, GENERATOR.description, {})
+    for answer in lying.generate(np.linspace(LOW, HIGH, 9)):
+        check(ONE, answer)
+        assert answer.guaranteed
 
 
 def test_two_cost_columns_bind_together_or_alone():
@@ -245,8 +357,34 @@ def test_two_cost_columns_bind_together_or_alone():
         generator.generate(budgets={"madds_m": [ranges[1, 0] * 0.9]})
 
 
-def test_a_pair_of_budgets_that_nothing_meets_is_not_called_guaranteed():
+def test_a_pair_of_budgets_that_nothing_meets_is_refused_with_what_is_possible():
     known = make_generator(num_costs=2)
+    generator = known.generator
+    rng, ranges = np.random.default_rng(0), generator.budget_range
+    pairs = rng.uniform(ranges[:, 0], ranges[:, 1], (200, 2))
+    fits = (known.raw[None] <= pairs[:, None]).all(2)
+    met = fits.any(1)
+    assert 0 < met.sum() < len(met)
+    asked = {"latency_ms": pairs[:, 0], "madds_m": pairs[:, 1]}
+    answers = generator.generate(budgets=asked, on_infeasible="skip")
+    assert len(answers) == met.sum()
+    for answer, row in zip(answers, fits[met], strict=True):
+        check(known, answer)
+        assert answer.guaranteed
+        assert answer.quality == known.quality[row].max()
+    one = {name: values[~met][:1] for name, values in asked.items()}
+    with pytest.raises(
+        ValueError, match=r"nothing is within latency_ms=.*, madds_m=.* together; possible are"
+    ) as caught:
+        generator.generate(budgets=one)
+    text = str(caught.value).split("possible are ")[1].split(" or ")[0].split(";")[0]
+    offered = {part.split("=")[0]: [float(part.split("=")[1])] for part in text.split(", ")}
+    assert generator.generate(budgets=offered)[0].guaranteed
+
+
+def test_a_pair_of_budgets_that_nothing_meets_is_not_called_guaranteed(large):
+    known = make_generator(num_costs=2)
+    known = known._replace(generator=by_ladder(known))
     cheapest = [row for row in range(len(known.tokens)) if known.raw[row, 0] == known.raw[:, 0].min()]
     low = known.generator.budget_range[:, 0]
     if (known.raw[cheapest, 1] <= low[1]).any():

@@ -184,7 +184,8 @@ def three_arms():
     )
     space = Space(
         name="arms", version=1, settings={}, decisions=(decision,), trellis=graph, operators=operators,
-        feature_names=("0", "1", "2"), parse_text=lambda text: [int(text)], format_tokens=str, describe_tokens=str,
+        feature_names=("0", "1", "2"), parse_text=lambda text: [int(text)],
+        format_tokens=lambda tokens: str(tokens[0]), describe_tokens=str,
     )  # fmt: skip
     prices = Prices("latency_ms", "ms", np.array([1.0, 2.0, 3.0]), graph.valid, device="made up")
     return make_problem(space, [prices], tabular_quality(space, np.arange(3)[:, None], np.array([0.2, 0.5, 0.6])))[0]

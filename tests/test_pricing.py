@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nagjax.costs import CostInfo
 from nagjax.devices.correction import Correction
-from nagjax.devices.pricing import MAX_EXPONENT, analytic, edge_ticks, price
+from nagjax.devices.pricing import analytic, price
 from nagjax.devices.table import DeviceTable, Row
+from nagjax.devices.ticks import MAX_EXPONENT, edge_ticks
 from nagjax.devices.validation import MeasuredNetwork
-from nagjax.problem import CostInfo, make_problem
+from nagjax.problem import make_problem
 from nagjax.problem import path_costs as problem_costs
 from nagjax.spaces import trellis as tl
 from tests import tiny
@@ -37,11 +39,17 @@ def info(exponent):
     return CostInfo("latency_ms", "ms", "sum", exponent, "", "", "")
 
 
+def ticks_of(prices, allowed=SPACE.trellis.valid):
+    """Ticks of the edges, and the exponent of the tick."""
+    cost, exact = edge_ticks(prices, SPACE, allowed)
+    return cost, exact.info.exponent
+
+
 @some
 @given(st.integers(0, 10**6), st.sampled_from(["sum", "max"]), st.floats(-25, 25))
 def test_ticks_are_exact_and_as_fine_as_they_can_be(seed, reduce, scale):
     prices = tiny.make_prices(SPACE, seed, reduce, 2.0**scale)
-    cost, exponent = edge_ticks(prices, SPACE, SPACE.trellis.valid)
+    cost, exponent = ticks_of(prices)
     assert cost.dtype == np.int32
     per_edge = SPACE.path_values(TOKENS, cost.astype(np.int64))
     found = per_edge.sum(-1) if reduce == "sum" else per_edge.max(-1)
@@ -54,7 +62,7 @@ def test_ticks_are_exact_and_as_fine_as_they_can_be(seed, reduce, scale):
 @given(st.integers(0, 10**6))
 def test_reported_costs_lie_above_the_raw_sum_by_less_than_a_tick_an_operator(seed):
     prices = tiny.make_prices(SPACE, seed)
-    cost, exponent = edge_ticks(prices, SPACE, SPACE.trellis.valid)
+    cost, exponent = ticks_of(prices)
     ticks = SPACE.path_values(TOKENS, cost).sum(-1)
     for row, reported, raw in zip(TOKENS.tolist(), info(exponent).to_unit(ticks), tiny.raw_costs(SPACE, TOKENS, prices),
                                   strict=True):  # fmt: skip
@@ -73,16 +81,16 @@ def test_a_budget_equal_to_a_reported_cost_admits_it(ticks, exponent):
 def test_closed_edges_neither_cost_nor_decide_the_tick():
     prices = tiny.make_prices(SPACE, 0)
     dear = np.array([op == tiny.block(16, 1, 5) for op in SPACE.operators])
-    prices = dataclasses.replace(prices, values=np.where(dear, 1e6, prices.values))
+    prices = dataclasses.replace(prices, values=np.where(dear, 300.0, prices.values))
     allowed = SPACE.where({"size": 8})
-    cost, exponent = edge_ticks(prices, SPACE, allowed)
+    cost, exponent = ticks_of(prices, allowed)
     assert not cost[~allowed].any()
-    assert exponent > edge_ticks(prices, SPACE, SPACE.trellis.valid)[1] + 10
+    assert exponent > ticks_of(prices)[1] + 5
 
 
 def test_costs_of_nothing_are_nothing():
     prices = dataclasses.replace(tiny.make_prices(SPACE, 0), values=np.zeros(len(SPACE.operators)))
-    cost, exponent = edge_ticks(prices, SPACE, SPACE.trellis.valid)
+    cost, exponent = ticks_of(prices)
     assert not cost.any()
     assert exponent == MAX_EXPONENT
 

@@ -39,7 +39,10 @@ def test_costs_and_range_of_a_sum_and_a_maximum(seed):
     np.testing.assert_array_equal(problem.high, costs.max(0))
     np.testing.assert_array_equal(pb.cheapest(problem), costs.min(0))
     exponents = np.array([info.exponent for info in description.costs])
-    assert description.ranges.T.tolist() == np.ldexp(np.stack([costs.min(0), costs.max(0)]), -exponents).tolist()
+    columns = [tiny.make_prices(SPACE, seed + 100 * k, reduce) for k, reduce in enumerate(BOTH)]
+    exact = np.array([[float(cost) for cost in tiny.raw_costs(SPACE, TOKENS, column)] for column in columns]).T
+    np.testing.assert_allclose(description.costs_of(TOKENS), exact, rtol=1e-15)
+    np.testing.assert_allclose(description.ranges.T, [exact.min(0), exact.max(0)], rtol=1e-15)
     np.testing.assert_array_equal(problem.tick, np.ldexp(1.0, -exponents))
 
 

@@ -44,7 +44,8 @@ def two_arms():
     )
     space = Space(
         name="two arms", version=1, settings={}, decisions=(decision,), trellis=graph, operators=operators,
-        feature_names=("arm=0", "arm=1"), parse_text=lambda text: [int(text)], format_tokens=str, describe_tokens=str,
+        feature_names=("arm=0", "arm=1"), parse_text=lambda text: [int(text)],
+        format_tokens=lambda tokens: str(tokens[0]), describe_tokens=str,
     )  # fmt: skip
     prices = Prices("latency_ms", "ms", np.array([1.0, 2.0]), graph.valid, device="made up")
     quality = tabular_quality(space, np.array([[0], [1]]), np.array([0.25, 0.75]))

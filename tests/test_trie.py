@@ -81,7 +81,8 @@ def test_measured_costs_are_exact_and_the_mask_leaves_what_fits(seed):
     reported = info.to_unit(np.asarray(ticks)[:, 0])
     assert (reported >= cost).all()
     assert (reported < cost + 2.0**-info.exponent).all(), "less than one tick above what was measured"
-    assert description.ranges[0].tolist() == [reported.min(), reported.max()]
+    assert description.ranges[0].tolist() == [cost.min(), cost.max()]
+    assert description.costs_of(tokens)[:, 0].tolist() == cost.tolist()
     rng = np.random.default_rng(seed)
     for budget in [cost.min(), *rng.uniform(cost.min(), cost.max(), 4), cost.max() + 1]:
         fits = reported <= budget

@@ -13,6 +13,7 @@ from typing import Any
 
 from nagjax.devices.files import read_text
 from nagjax.devices.json_fields import check_fields, list_field, load, read_correction, read_validation
+from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row, foreign_table, ms_per_unit
 from nagjax.operators import Operator, parse_key
 
@@ -93,17 +94,33 @@ def write_json(table: DeviceTable, path: str | os.PathLike[str], overwrite: bool
 
 def _rows(entries: list[Any], factor: float, where: str) -> dict[tuple[str, int | None], Row]:
     rows: dict[tuple[str, int | None], Row] = {}
+    first: dict[tuple[str, int | None], int] = {}
+    faults = []
     for number, entry in enumerate(entries, 1):
         place = f"{where}: row {number}"
-        if not isinstance(entry, dict):
-            raise ValueError(f"{place} is {entry!r}; it must be an object with operator and mean")
-        check_fields(entry, ("operator", "mean"), ("resolution", "std", "count"), place)
-        key = _identity(entry, place)
+        try:
+            key, row = _row(entry, factor, place)
+        except ValueError as error:
+            faults.append(time_fault(entry.get("mean", 1.0) if isinstance(entry, dict) else entry, str(error)))
+            continue
         if key in rows:
-            raise ValueError(f"{place}: operator {key[0]!r}, resolution {key[1]} stands twice; remove one of the rows")
-        source = f"{place} ({key[0]})"
-        rows[key] = Row(entry["mean"], entry.get("std", 0.0), entry.get("count", 0), source).scaled(factor)
+            text = f"{place}: operator {key[0]!r}, resolution {key[1]} stands twice (first in row {first[key]})"
+            faults.append(RowFault(REPEATED, f"{text}; remove one of the rows"))
+        rows.setdefault(key, row)
+        first.setdefault(key, number)
+    refuse_rows(where, len(entries), faults)
     return rows
+
+
+def _row(entry: Any, factor: float, place: str) -> tuple[tuple[str, int | None], Row]:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{place} is {entry!r}; it must be an object with operator and mean")
+    check_fields(entry, ("operator", "mean"), ("resolution", "std", "count"), place)
+    key = _identity(entry, place)
+    source = f"{place} ({key[0]})"
+    if entry["mean"] is None:
+        raise ValueError(f"{source}: mean is null; put the operator's time there")
+    return key, Row(entry["mean"], entry.get("std", 0.0), entry.get("count", 0), source).scaled(factor)
 
 
 def _identity(entry: Mapping[str, Any], place: str) -> tuple[str, int | None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nagjax.devices.row_faults import RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row, checked_time, foreign_table
 from nagjax.devices.yaml_rows import read_rows
 from nagjax.operators import Operator
@@ -68,13 +69,14 @@ def read_note10(path: str | os.PathLike[str], operators: Sequence[Operator]) -> 
     files = _note10_files(Path(path))
     rows: dict[tuple[str, int | None], Row] = {}
     seen: list[str] = []
+    faults: list[RowFault] = []
     for resolution, file in files:
         content = read_rows(file)
         seen += content
         here = [op for op in operators if op.resolution == resolution or (len(files) == 1 and not op.resolution)]
-        for op in here:
-            if found := content.get(note10_key(op)):
-                rows[op.key, op.resolution or None] = _row(note10_key(op), *found, file)
+        found = _rows({(op.key, op.resolution or None): note10_key(op) for op in here}, content, file, faults)
+        rows.update(found)
+    refuse_rows(str(path), len(seen), faults)
     _refuse_none(rows, str(path), operators, note10_key, seen)
     return DeviceTable(
         device="Samsung Note10",
@@ -100,10 +102,9 @@ def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> Devi
     """
     file = Path(path)
     content = read_rows(file)
-    rows: dict[tuple[str, int | None], Row] = {}
-    for op in operators:
-        if found := content.get(i7_key(op)):
-            rows[op.key, None] = _row(i7_key(op), *found, file)
+    faults: list[RowFault] = []
+    rows = _rows({(op.key, None): i7_key(op) for op in operators}, content, file, faults)
+    refuse_rows(str(path), len(content), faults)
     _refuse_none(rows, str(path), operators, i7_key, content)
     return DeviceTable(
         device="Intel i7-8700K",
@@ -131,6 +132,20 @@ def _note10_files(path: Path) -> list[tuple[int, Path]]:
         twice = max(sizes, key=sizes.count)
         raise ValueError(f"{path}: resolution {twice} has two files, .yaml and .yml; remove one of them")
     return sorted(files)
+
+
+def _rows(
+    names: Mapping[tuple[str, int | None], str], content: _Rows, file: Path, faults: list[RowFault]
+) -> dict[tuple[str, int | None], Row]:
+    """The rows that are there, by our key; ``names`` are the dialect's. What is wrong with one is added to faults."""
+    rows = {}
+    for key, name in names.items():
+        if found := content.get(name):
+            try:
+                rows[key] = _row(name, *found, file)
+            except ValueError as error:
+                faults.append(time_fault(found[1]["mean"], str(error)))
+    return rows
 
 
 def _row(key: str, line: int, fields: Mapping[str, Any], file: Path) -> Row:

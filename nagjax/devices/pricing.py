@@ -1,8 +1,4 @@
-"""Pricing: from a device table to one value an operator, and from those to integer edge costs.
-
-Costs inside the library are ticks, ``tick = 2**-exponent`` of the unit. Each operator, and what an edge costs of its
-own, is rounded up to ticks, and edges add integers. So a reported cost is at least the sum of the values, and above it
-by less than a tick an operator.
+"""Pricing: from a device table to one value an operator; ``nagjax.devices.ticks`` makes integers of them.
 
 A table's correction is applied here and nowhere else: its scale (with headroom, where that is asked for) multiplies
 every operator, its offset lies on the edges of the first decision, of which every path takes one. So masks, archives
@@ -12,7 +8,6 @@ and guarantees hold for corrected costs.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -20,15 +15,14 @@ import numpy as np
 
 from nagjax import operators as ops
 from nagjax.devices.correction import Correction
-from nagjax.devices.coverage import cover
+from nagjax.devices.coverage import cover, reachable
+from nagjax.devices.table_doubts import table_doubts, unused_sentence
 from nagjax.devices.validation import doubts, headroom, judge
-from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
-MAX_EXPONENT = 60
 ANALYTIC: Mapping[str, tuple[Callable[[ops.Operator], int], str]] = {
     "madds": (ops.madds, "M"),
     "params": (ops.params, "M"),
@@ -75,14 +69,21 @@ class Prices:
     edges: np.ndarray | None = None
 
 
-def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: float | None = None) -> Prices:
+def price(
+    table: DeviceTable,
+    space: Space,
+    name: str = "latency_ms",
+    quantile: float | None = None,
+    allowed: np.ndarray | None = None,
+) -> Prices:
     """Price a space's operators by a device table, corrected as the table says.
 
     With ``quantile`` prices have headroom: of networks drawn as those of the table's validation, at least this share
     takes no longer than its price.
 
     A choice of an optional decision (a resolution) that the table does not know at all is closed. Any other operator
-    without a row is an error.
+    without a row is an error, unless only architectures outside ``allowed``, bool ``[T, S, C]``, use it: the edges that
+    ``Space.where`` leaves of the space.
 
     Raises:
       ValueError: if operators are missing, with their keys, the file and the remedy, or the table has too few measured
@@ -94,12 +95,16 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: 
     # A row that prices several resolutions does not show that the table covers any one of them.
     sources = [None if row is None else row.source or op.key for row, op in zip(rows, space.operators, strict=True)]
     open_edges, closed = cover(space, known | is_free, known & ~is_free, sources)
+    if allowed is not None:
+        open_edges = reachable(space, open_edges & allowed)
     needed = np.zeros(len(space.operators) + 1, bool)
     needed[space.trellis.operators[open_edges]] = True
     missing = [
         op for op, used, fine in zip(space.operators, needed, known | is_free, strict=False) if used and not fine
     ]
-    if missing or not needed[:-1].any():
+    # Conditions that leave nothing of what is priced are the problem's to refuse: it knows all that narrows.
+    nothing = not needed[:-1].any() and (allowed is None or open_edges.any())
+    if missing or nothing:
         _refuse(table, space, missing)
     values = np.array([0.0 if row is None or free else row.mean for row, free in zip(rows, is_free, strict=True)])
     free_keys = dict.fromkeys(
@@ -122,7 +127,7 @@ def price(table: DeviceTable, space: Space, name: str = "latency_ms", quantile: 
         correction.scale * factor,
         quantile,
         str(judge(table.correction, table.validation)) if len(table.validation) > 1 else "",
-        doubts(table, space.identity),
+        doubts(table, space.identity) + table_doubts(table, space, open_edges),
     )
 
 
@@ -152,42 +157,6 @@ def _refuse(table: DeviceTable, space: Space, missing: list[ops.Operator]) -> No
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     raise ValueError(
         f"{where}: {len(missing)} operators of {space.identity} have no row: {shown}{more}. "
-        "Measure and add them, or leave out what needs them (--where)"
+        "Measure and add them, or leave out what needs them (--where); describe --write_template lists what is needed"
+        + (f". {unused}" if (unused := unused_sentence(table, space)) else "")
     )
-
-
-def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, int]:
-    """Integer edge costs and the exponent of their tick.
-
-    Args:
-      prices: one cost column.
-      space: the space it prices.
-      allowed: bool ``[T, S, C]``, edges that can be taken.
-
-    Returns:
-      int32 ``[T, S, C]`` ticks of ``2**-exponent`` units, and the largest exponent for which the dearest path is below
-      2**30.
-
-    Raises:
-      ValueError: if the column has an offset and reduces by ``"max"``.
-    """
-    if prices.offset and prices.reduce != "sum":
-        raise ValueError(f"cost {prices.name} has an offset of {prices.offset:g}, which means nothing for a maximum")
-    index = space.trellis.operators
-    fine = np.where(np.isfinite(prices.values), prices.values, 0.0)
-    combine, join = (np.sum, np.add) if prices.reduce == "sum" else (np.max, np.maximum)
-    own = np.float64(0) if prices.edges is None else prices.edges
-    rough = join(combine(np.append(fine, 0.0)[index], -1), own)
-    rough[0] += prices.offset
-    top = tl.dearest(space.trellis.target, allowed, rough, prices.reduce)
-    exponent = MAX_EXPONENT if top <= 0 else min(MAX_EXPONENT, math.floor(math.log2(tl.INFINITE / top)) + 1)
-    while True:
-        # Scaling by a power of two is exact, so the ceiling is the exact one.
-        per_operator = np.append(np.ceil(np.ldexp(fine, exponent)), 0.0)
-        cost = join(combine(per_operator[index], -1), np.ceil(np.ldexp(own, exponent)))
-        cost[0] += np.ceil(np.ldexp(prices.offset, exponent))
-        cost = np.where(allowed, cost, 0.0)
-        if tl.dearest(space.trellis.target, allowed, cost, prices.reduce) < tl.INFINITE:
-            # Only an edge that no path takes can cost more: it must not overflow.
-            return np.minimum(cost, tl.INFINITE).astype(np.int32), exponent
-        exponent -= 1

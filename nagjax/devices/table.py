@@ -101,6 +101,13 @@ class DeviceTable:
         for kind in self.unmeasured:
             if kind not in KINDS:
                 raise ValueError(f"{where}: unmeasured names {kind!r}; operator kinds are {', '.join(KINDS)}")
+        measured = [(key, row) for (key, _), row in self.rows.items() if key.partition("-")[0] in self.unmeasured]
+        if measured:
+            key, row = measured[0]
+            raise ValueError(
+                f"{where}: unmeasured names {key.partition('-')[0]!r}, so it is priced 0, but {len(measured)} rows "
+                f"are of unmeasured kinds, for example {row.source or key}; take it out, or remove the rows"
+            )
 
     def lookup(self, operator: Operator) -> Row | None:
         """The operator's row: at its network resolution where the table distinguishes it; None if missing."""

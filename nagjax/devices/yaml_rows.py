@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from nagjax.devices.files import read_text
+from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows
 
 _FIELDS = ("mean", "std", "var", "count")
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,13 +51,16 @@ def _mapping(node: Any, path: Path) -> dict[str, tuple[int, Any]]:
         found = repr(value) if isinstance(value, str) else "a list" if value else "nothing"
         raise ValueError(f"{path}:{line}: {found} where a mapping must stand; a row is a key, then mean and std")
     out: dict[str, tuple[int, Any]] = {}
+    twice = []
     for key, value in node.value:
         line, name = key.start_mark.line + 1, key.value
         if not isinstance(name, str):
             raise ValueError(f"{path}:{line}: a list or mapping stands as a key; a key names an operator")
         if name in out:
-            raise ValueError(f"{path}:{line}: {name!r} stands twice (first in line {out[name][0]}); remove one of them")
-        out[name] = line, value
+            text = f"{path}:{line}: {name!r} stands twice (first in line {out[name][0]}); remove one of them"
+            twice.append(RowFault(REPEATED, text))
+        out.setdefault(name, (line, value))
+    refuse_rows(str(path), len(node.value), twice)
     return out
 
 

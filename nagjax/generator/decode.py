@@ -38,7 +38,11 @@ def sample(policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array)
     Returns:
       tokens int32 ``[B, T]`` and costs int32 ``[B, K]`` in ticks.
     """
-    noise = jax.random.uniform(key, (problem.spec.num_layers, budgets.shape[0]))
+    return sample_by(policy, problem, budgets, jax.random.uniform(key, (problem.spec.num_layers, budgets.shape[0])))
+
+
+def sample_by(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``sample`` by given uniform numbers float32 ``[T, B]`` in 0..1, one a decision."""
 
     def pick(logits: jax.Array, mask: jax.Array, uniform: jax.Array) -> jax.Array:
         # Inverse of the cumulative distribution: one random number a decision. A closed choice adds nothing to the sum,

@@ -12,6 +12,7 @@ import numpy as np
 from nagjax.names import nearest
 from nagjax.operators import Operator
 from nagjax.spaces import trellis as tl
+from nagjax.spaces.soundness import check_space
 
 LONGEST = 40
 """Characters of a setting that stand in a space's identity as they are."""
@@ -52,6 +53,9 @@ class Space:
       parse_text: text to the choice of every decision (closed ones too); raises ValueError.
       format_tokens: canonical tokens to text; ``parse`` reads it back.
       describe_tokens: canonical tokens to a description that a person can read.
+
+    Raises:
+      ValueError: if these contradict each other, see ``nagjax.spaces.soundness``; it names decision and choice.
     """
 
     name: str
@@ -67,6 +71,9 @@ class Space:
     free: tuple[str, ...] = ("identity",)
     plan: Any = None
     refinement: str = ""
+
+    def __post_init__(self) -> None:
+        check_space(self)
 
     @property
     def identity(self) -> str:

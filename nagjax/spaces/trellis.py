@@ -287,3 +287,13 @@ def dearest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: s
         fine = allowed[t] & alive[target[t]]
         ahead, alive = np.where(fine, total, 0).max(-1), fine.any(-1)
     return ahead[0].item()
+
+
+def cheapest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: str = "sum") -> float:
+    """Cost of the cheapest path, on the host, of ``cost`` float64 ``[T, S, C]``; infinite where no path is left."""
+    ahead = np.zeros(target.shape[1])
+    for t in reversed(range(target.shape[0])):
+        onward = ahead[target[t]]
+        total = cost[t] + onward if reduce == "sum" else np.maximum(cost[t], onward)
+        ahead = np.where(allowed[t], total, np.inf).min(-1)
+    return float(ahead[0])

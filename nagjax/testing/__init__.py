@@ -1,4 +1,4 @@
-"""The conformance suite: what a controller has to keep, for the authors of plugins.
+"""The conformance suites: what a controller and what a search space have to keep, for the authors of plugins.
 
 In one call::
 
@@ -15,6 +15,9 @@ or one test a check::
 
 Keyword arguments are static settings of the factory; small ones make the suite fast. A check that fails raises
 ``AssertionError``, whose text begins with the name of the check. ``tiny_problem`` gives the exact problems it runs on.
+
+A factory of spaces is checked in the same way: ``testing.check_space(my_package.make, width=1.2)``, or one test a check
+of ``testing.SPACE_CHECKS``.
 """
 
 from nagjax.testing.checks import (
@@ -32,9 +35,22 @@ from nagjax.testing.checks import (
     check_seeds,
 )
 from nagjax.testing.problems import VARIANTS, Oracle, Tiny, tiny_problem, tiny_space
+from nagjax.testing.spaces import (
+    SPACE_CHECKS,
+    check_space,
+    check_space_conditions,
+    check_space_count,
+    check_space_description,
+    check_space_features,
+    check_space_operators,
+    check_space_settings,
+    check_space_soundness,
+    check_space_text,
+)
 
 __all__ = [
     "CHECKS",
+    "SPACE_CHECKS",
     "VARIANTS",
     "Oracle",
     "Tiny",
@@ -49,6 +65,15 @@ __all__ = [
     "check_recompilation",
     "check_resume",
     "check_seeds",
+    "check_space",
+    "check_space_conditions",
+    "check_space_count",
+    "check_space_description",
+    "check_space_features",
+    "check_space_operators",
+    "check_space_settings",
+    "check_space_soundness",
+    "check_space_text",
     "tiny_problem",
     "tiny_space",
 ]

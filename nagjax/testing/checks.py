@@ -205,7 +205,7 @@ def check_artefact(make: Make, **static: Any) -> None:
     controller = make(tiny.problem.spec, **static)
     found = controllers.artefact(controller, train(controller, tiny.problem).state, tiny.problem)
     config = json.loads(json.dumps(describe(found, tiny.problem, tiny.description)))
-    tree = jax.tree.map(np.asarray, pack(found, tiny.problem, tiny.space))
+    tree = jax.tree.map(np.asarray, pack(found, tiny.problem, tiny.description))
     again, problem, _ = unpack(config, tree, tiny.space)
     claim("artefact", same(again, found), "the artefact is another one after it was written and read")
     claim("artefact", same(problem, tiny.problem), "the problem is another one after it was written and read")

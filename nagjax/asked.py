@@ -1,0 +1,126 @@
+"""What a user asks for: budgets as arrays, and what is said where they cannot be met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nagjax.costs import exactly
+from nagjax.problem import Description
+
+Numbers: TypeAlias = Sequence[float] | np.ndarray | float
+
+SHOWN = 20
+"""Impossible budgets that a refusal lists one by one."""
+
+FAR = 100
+"""A budget this many times the costliest architecture is remarked upon: it may be in another unit."""
+
+SEEDS = 2**32
+
+
+def read_budgets(
+    description: Description, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None
+) -> dict[str, np.ndarray]:
+    """Budgets float64 ``[B]`` by cost column; infinity is no limit.
+
+    Raises:
+      ValueError: if both or neither are given, a column is unknown, lengths differ, or a value is not a number.
+    """
+    if (budgets_ms is None) == (budgets is None):
+        raise ValueError("give either budgets_ms or budgets")
+    if budgets is not None and not isinstance(budgets, Mapping):
+        raise ValueError(f"budgets is a {type(budgets).__name__}; give a dict such as {{'latency_ms': [15, 20]}}")
+    given = {"latency_ms": budgets_ms} if budgets is None else dict(budgets)
+    names = [info.name for info in description.costs]
+    unknown = [name for name in given if name not in names]
+    if unknown or not given:
+        raise ValueError(f"budgets: {unknown or 'none'} given; this checkpoint's costs are {', '.join(names)}")
+    columns = {name: _numbers(values, name) for name, values in given.items()}
+    lengths = {name: values.shape for name, values in columns.items()}
+    if len(set(lengths.values())) > 1 or any(values.ndim != 1 for values in columns.values()):
+        raise ValueError(f"budgets: every column is a list of the same length, not {lengths}")
+    return columns
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    what = f"budgets of {name}: a {type(values).__name__} is not a list of numbers"
+    if isinstance(values, str | bytes | bool | Mapping | set | frozenset) or (
+        isinstance(values, Iterable) and not hasattr(values, "__len__") and not hasattr(values, "__array__")
+    ):
+        raise ValueError(f"{what}; give a number, a list or an array")
+    try:
+        found = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{what} of equal depth: {error}") from None
+    if not found.size:
+        return np.zeros(found.shape if found.ndim else 0)
+    if found.dtype.kind not in "iuf":
+        raise ValueError(f"budgets of {name}: {values!r:.60} holds something that is not a number")
+    wrong = np.isnan(found.astype(np.float64))
+    if wrong.any():
+        raise ValueError(f"budget {name}=nan is not a number (budget {int(np.argmax(wrong)) + 1} of {found.size})")
+    return np.atleast_1d(found.astype(np.float64))
+
+
+def check_count(value: Any, name: str, least: int = 1, below: int = 2**31) -> int:
+    """A count as an int.
+
+    Raises:
+      ValueError: if it is not a whole number in ``least`` to ``below - 1``.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= int(value) < below:
+        raise ValueError(f"{name}={value!r}: must be a whole number, at least {least} and below {below}")
+    return int(value)
+
+
+def possible(description: Description, asked: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Whether each budget admits the cheapest architecture of its column, bool ``[B]``; columns one by one."""
+    fine = np.ones(len(next(iter(asked.values()))), bool)
+    for column, (low, _) in zip(description.exact, description.ranges, strict=True):
+        if column.info.name in asked:
+            fine &= column.within(low, asked[column.info.name])
+    return fine
+
+
+def refusal(description: Description, asked: Mapping[str, np.ndarray]) -> str:
+    """Why the budgets that ``possible`` rejects are impossible, all of them, and what could be asked instead."""
+    where = f" where {dict(description.where)}" if description.where else ""
+    parts = []
+    for column, (low, high) in zip(description.exact, description.ranges, strict=True):
+        info = column.info
+        values = asked.get(info.name, np.zeros(0))
+        short = values[~column.within(low, values)]
+        if len(short):
+            parts.append(
+                f"budget {listed(info.name, short)} is below the cheapest architecture on "
+                f"{info.device or info.source}: possible are {info.span(low, high)}{where}"
+            )
+    return "; ".join(parts) + "; on_infeasible='skip' answers the others"
+
+
+def listed(name: str, values: np.ndarray) -> str:
+    """Values of a column to be read.
+
+    >>> listed("latency_ms", np.array([1.5, 2.0]))
+    'latency_ms=1.5, 2'
+    """
+    shown = ", ".join(exactly(value) for value in values[:SHOWN].tolist())
+    return f"{name}={shown}" + (f" and {len(values) - SHOWN:,} more" if len(values) > SHOWN else "")
+
+
+def remarks(description: Description, asked: Mapping[str, np.ndarray]) -> list[str]:
+    """What is strange about budgets that can be met: far above the costliest architecture, so perhaps another unit."""
+    out = []
+    for info, (_, high) in zip(description.costs, description.ranges, strict=True):
+        values = asked.get(info.name, np.zeros(0))
+        far = values[np.isfinite(values) & (values >= FAR * high)]
+        if len(far) and high > 0:
+            out.append(
+                f"budget {listed(info.name, far)} is {far.min() / high:.0f} times or more what the costliest "
+                f"architecture costs ({high:.6g} {info.unit}): is it in another unit?"
+            )
+    return out

@@ -1,0 +1,194 @@
+"""A cost column on the host: what it is, exact costs of architectures, and budgets in ticks.
+
+Inside jit a cost is an integer number of ticks; outside it is the number that the user's file holds, or the float64 sum
+of such numbers. The two meet here. ``ExactCosts.offers`` turns a budget into ticks that leave every architecture open
+whose exact cost is within it, ``ExactCosts.strict`` into ticks that leave only such, and ``ExactCosts.within`` says
+which of the two an architecture is. Where every sum of the column is a whole number of ticks the first two are equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from nagjax.spaces import trellis as tl
+
+ROUNDING = 2.0**-52
+"""What one term of a float64 sum can be off by, as a share of the sum, whatever the order (and one multiplication)."""
+
+MOST_DECIMALS = 15
+
+
+@dataclasses.dataclass(frozen=True)
+class CostInfo:
+    """What a cost column is: its name, unit, tick and source, and what its prices were made of (see ``Prices``).
+
+    Attributes:
+      name, unit, reduce, device, source, content_hash, free, closed, offset, scale, quantile, validation, doubts: as in
+        ``nagjax.devices.pricing.Prices``.
+      exponent, decimals: a tick is ``2**-exponent * 10**-decimals`` units.
+      slack: ticks by which a path's cost may stand above its exact cost; 0 where none does.
+      ranked: every distinct cost has ticks of its own, in order (a file with the cost of every architecture).
+      filler: edges that cost as much or more are no measurements (1e9 for "not supported"); None where there are none.
+    """
+
+    name: str
+    unit: str
+    reduce: str
+    exponent: int
+    device: str
+    source: str
+    content_hash: str
+    free: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    offset: float = 0.0
+    scale: float = 1.0
+    quantile: float | None = None
+    validation: str = ""
+    doubts: tuple[str, ...] = ()
+    decimals: int = 0
+    slack: int = 0
+    ranked: bool = False
+    filler: float | None = None
+
+    @property
+    def corrected(self) -> bool:
+        """Whether costs are something other than the sum of the table's rows."""
+        return self.offset != 0 or self.scale != 1
+
+    @property
+    def tick(self) -> float:
+        """A tick in ``unit``."""
+        return float(math.ldexp(1.0, -self.exponent) / 10**self.decimals)
+
+    def to_raw(self, cost: float) -> float:
+        """The sum of the table's rows behind a reported cost in ``unit``, to within float64 rounding."""
+        return (cost - self.offset) / self.scale
+
+    def span(self, low: float, high: float) -> str:
+        """A range of budgets to be read; both ends are rounded up, so that what is read can be asked for."""
+        return f"{rounded_up(low)} to {rounded_up(high)} {self.unit}"
+
+    def to_ticks(self, value: np.ndarray | float) -> np.ndarray:
+        """Values in ``unit`` to ticks int64, by floor, in float64."""
+        scaled = np.asarray(value, np.float64) * 10.0**self.decimals
+        return np.floor(np.ldexp(scaled, self.exponent)).astype(np.int64)
+
+    def to_unit(self, ticks: np.ndarray | int) -> np.ndarray:
+        """Ticks to ``unit``, float64: exact, or the nearest float to a decimal."""
+        return np.ldexp(np.asarray(ticks, np.float64), -self.exponent) / 10.0**self.decimals
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExactCosts:
+    """Costs of architectures by one column in float64, as the user would add them up.
+
+    Attributes:
+      info: the column.
+      edges: float64 ``[S, C]`` in the column's unit for each layer whose edges cost anything.
+      terms: numbers that a path adds up at most.
+      top: ticks of the costliest plausible architecture; budgets above it are no larger, up to a filler.
+      steps: distinct costs float64 ``[D]``, increasing, and their ticks int64 ``[D]``; None unless ``info.ranked``.
+    """
+
+    info: CostInfo
+    edges: Mapping[int, np.ndarray]
+    terms: int
+    top: int
+    steps: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def tolerance(self) -> float:
+        """Share by which a float64 sum, added in any order, may be below the exact one."""
+        return (self.terms + 2) * ROUNDING
+
+    def of(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Costs float64 ``[B]`` in ``unit`` of tokens int ``[B, T]`` taken at nodes ``[B, T]``."""
+        columns = [values[nodes[:, t], tokens[:, t]] for t, values in self.edges.items()]
+        if not columns:
+            return np.zeros(len(tokens))
+        if self.info.reduce == "max":
+            return np.max(columns, 0)
+        if self.info.decimals:
+            # Each number is a whole multiple of 10**-decimals: add those, and round once.
+            scale = 10.0**self.info.decimals
+            return np.sum([np.rint(column * scale) for column in columns], 0) / scale
+        return np.sum(columns, 0)
+
+    def within(self, costs: np.ndarray | float, budgets: np.ndarray | float) -> np.ndarray:
+        """Whether costs are within budgets (both float64, broadcast), float64 sums in any order being equal."""
+        return np.asarray(costs) <= np.asarray(budgets) * (1 + self.tolerance)
+
+    def offers(self, budgets: np.ndarray) -> np.ndarray:
+        """Ticks int64 ``[B]`` under which all is open that costs no more than budgets float64 ``[B]`` in ``unit``."""
+        allowed = np.asarray(budgets, np.float64) * (1 + self.tolerance)
+        if self.steps is not None:
+            costs, ticks = self.steps
+            last = np.searchsorted(costs, allowed, side="right") - 1
+            return np.where(last < 0, -1, ticks[np.maximum(last, 0)])
+        ticks = np.minimum(self._floor(allowed) + self.info.slack, self.top)
+        unlimited = np.inf if self.info.filler is None else self.info.filler
+        return np.where((allowed >= unlimited) & (unlimited < np.inf), tl.INFINITE - 1, ticks)
+
+    def strict(self, budgets: np.ndarray) -> np.ndarray:
+        """Ticks int64 ``[B]`` under which only that is open which costs no more than budgets float64 ``[B]``."""
+        if self.steps is not None:
+            return self.offers(budgets)
+        return np.minimum(self._floor(np.asarray(budgets, np.float64) * (1 + self.tolerance)), self.top)
+
+    def _floor(self, values: np.ndarray) -> np.ndarray:
+        largest = float(self.info.to_unit(tl.INFINITE))
+        return self.info.to_ticks(np.clip(values, -largest, largest))
+
+    def span(self, target: np.ndarray, allowed: np.ndarray) -> tuple[float, float]:
+        """Cheapest and costliest plausible architecture of the ``allowed`` edges bool ``[T, S, C]`` of a graph."""
+        values = np.zeros(allowed.shape)
+        for t, layer in self.edges.items():
+            values[t] = layer
+        if self.info.filler is not None:
+            plausible = allowed & (values < self.info.filler)
+            allowed = plausible if tl.count(target, plausible)[0][0] else allowed
+        low = tl.cheapest(target, allowed, values, self.info.reduce)
+        high = tl.dearest(target, allowed, values, self.info.reduce)
+        if not self.info.decimals:
+            return low, high
+        return round(low, self.info.decimals), round(high, self.info.decimals)
+
+
+def rounded_up(value: float, digits: int = 6) -> str:
+    """A number to be read, with as many significant digits; never below the number itself.
+
+    >>> rounded_up(2.0131000001), rounded_up(5.3), rounded_up(1234567.0)
+    ('2.01311', '5.3', '1234570')
+    """
+    context = decimal.Context(prec=digits, rounding=decimal.ROUND_CEILING)
+    return f"{context.create_decimal(repr(float(value))).normalize():f}"
+
+
+def exactly(value: float) -> str:
+    """A number to be read that is the number itself, as short as that can be.
+
+    >>> exactly(20.0), exactly(5.3), exactly(0.1 + 0.2)
+    ('20', '5.3', '0.30000000000000004')
+    """
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def decimal_places(values: np.ndarray) -> int | None:
+    """Decimals that all numbers float64 ``[N]`` have at most, as they are written; None above ``MOST_DECIMALS``.
+
+    >>> decimal_places(np.array([2.5, 3.125])), decimal_places(np.array([0.1 + 0.2]))
+    (3, None)
+    """
+    most = 0
+    for value in np.unique(values).tolist():
+        exponent = decimal.Decimal(repr(value)).normalize().as_tuple().exponent
+        most = max(most, -int(exponent))
+        if most > MOST_DECIMALS:
+            return None
+    return most
