@@ -115,5 +115,5 @@ def test_all_csv_files_are_written_by_one_writer():
     for path in [path for name in ("nagjax", "experiments", "plugins") for path in (root / name).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter"):
-                found.append(str(path.relative_to(root)))
+                found += [str(path.relative_to(root))]
     assert found == [str(Path("nagjax/spaces/tabular.py"))]
