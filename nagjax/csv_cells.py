@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TextIO
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -20,11 +20,19 @@ _SPECIAL = re.compile(r"[,\"\r\n]")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan)", re.ASCII)
 
 
-def write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
-    """Write rows to an open file (opened with ``newline=""``), commas between cells, each row ended by a line feed."""
-    for row in rows:
-        # A row of one empty cell would be read as no row.
-        file.write((",".join(_quoted(written(cell)) for cell in row) or '""') + "\n")
+def write_rows(file: TextIO, rows: Iterable[Iterable[str]]) -> None:
+    """Write rows to an open file (opened with ``newline=""``), see ``line``."""
+    file.writelines(map(line, rows))
+
+
+def line(row: Iterable[str]) -> str:
+    r"""A row as it stands in the file: commas between cells, a line feed at the end.
+
+    >>> line(["-w=1", "-1", "a,b"])
+    '\'-w=1,-1,"a,b"\n'
+    """
+    # A row of one empty cell would be read as no row.
+    return (",".join(_quoted(written(cell)) for cell in row) or '""') + "\n"
 
 
 def read_rows(text: str) -> list[list[str]]:

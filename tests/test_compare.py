@@ -19,6 +19,7 @@ from experiments import (
     compare_metrics,
     compare_parquet,
     compare_plot,
+    compare_report,
     compare_study,
     compare_table,
     compare_tasks,
@@ -361,6 +362,26 @@ def test_rivals_stand_beside_the_runs_once(tmp_path, tiny):
     assert [(row.contender, row.decode, row.evaluations) for row in found] == [("labels", "reference", 0)]
     assert found[0].gap == 0.0
     assert found[0].regret >= 0.0
+
+
+def test_a_rival_of_any_name_stays_in_the_folder_and_is_shown_escaped(tmp_path, tiny):
+    """A reference named ../../x wrote a file outside; names stand in page and plots as they are."""
+    name = "../../x <script> $y_ \x1b[2J"
+    quality, costs = truth(tiny.problem, tiny.oracle.tokens[:50])
+    device = dataclasses.replace(tiny.description.costs[0], device=name, doubts=(name,))
+    description = dataclasses.replace(tiny.description, costs=(device, *tiny.description.costs[1:]))
+    rival = make_case("tiny", tiny.problem, description, 20, rivals={name: (costs[:, 0], quality)})
+    results = Results(tmp_path / "deep" / "study")
+    compare_study.run_missing(tasks_of(["a"], [0]), lambda e, s: rival, FakeRunner(), results, lambda text: None)
+    tables = compare_report.write(results, [rival], "a", f"--reference_name={name}")
+    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} == {"study", "answers"}
+    assert results.answers(("tiny", name, 0, NO_LIMIT), "reference") is not None
+    page = (results.folder / compare_report.PAGE).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "\x1b" not in page
+    # In table, facts and flags, and in the legend of the plots, where > is no less text.
+    assert page.count("../../x &lt;script&gt; $y_ \\x1b[2J") > 4
+    assert any(name in text for text in compare_report.lines(tables))
 
 
 # --- the table

@@ -1,7 +1,9 @@
 """Text in CSV files is no formula to a spreadsheet, and comes back as it was."""
 
+import ast
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +106,14 @@ def test_rows_of_a_comparison_and_metrics_read_back(tmp_path):
     assert ",-0.25," in text
     (tmp_path / "metrics.csv").write_text("step,'=loss\n1,-0.5\n")
     assert read_metrics(tmp_path) == {"step": [1.0], "=loss": [-0.5]}
+
+
+def test_all_csv_files_are_written_by_one_writer():
+    """The text of a tabular architecture is one line of CSV too, but no file."""
+    root = Path(__file__).parent.parent
+    found = []
+    for path in [path for name in ("nagjax", "experiments", "plugins") for path in (root / name).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter"):
+                found += [str(path.relative_to(root))]
+    assert found == [str(Path("nagjax/spaces/tabular.py"))]

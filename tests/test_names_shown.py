@@ -122,7 +122,7 @@ def test_text_of_progress_bars_is_data(monkeypatch):
 def test_jobs_and_the_library_print_through_the_console_alone():
     """No module but one calls print or makes a console, a bar or markup of its own."""
     calls = {"print", "Console", "TextColumn", "track"}
-    imports = {*calls, "Progress"}
+    imports = {*calls, "Progress", "Text"}
     found = []
     for path in [p for name in ("nagjax", "experiments", "plugins") for p in (ROOT / name).rglob("*.py")]:
         if path == ROOT / "experiments" / "console.py":

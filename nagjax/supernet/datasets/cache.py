@@ -19,6 +19,9 @@ import numpy as np
 from nagjax.supernet.datasets.images import blocks, image_sums
 from nagjax.supernet.datasets.memory import gib
 
+Progress = Callable[[int, int], None]
+"""Called with how many images are done, and of how many."""
+
 Blocks = Callable[[int], Iterable[np.ndarray]]
 """Images uint8 ``[n, H, W, 3]`` one block after the other, from the image of a number on."""
 
@@ -42,7 +45,7 @@ def cached(path: Path, shape: tuple[int, int, int, int], read: Blocks) -> np.nda
     return _load(path, shape, np.uint8)
 
 
-def cached_sums(path: Path, pixels: np.ndarray) -> np.ndarray:
+def cached_sums(path: Path, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
     """``image_sums`` of the array in ``path``, int64 ``[N, 2, 3]``, from a file beside it; made where it is not there.
 
     Raises:
@@ -50,7 +53,13 @@ def cached_sums(path: Path, pixels: np.ndarray) -> np.ndarray:
     """
     beside, shape = path.with_name(f"{path.stem}.sums.npy"), (len(pixels), 2, pixels.shape[3])
     if not beside.exists():
-        found = np.concatenate([image_sums(block) for block in blocks(pixels)])
+        found = np.zeros(shape, np.int64)
+        done = 0
+        for block in blocks(pixels):
+            found[done : done + len(block)] = image_sums(block)
+            done += len(block)
+            if progress is not None:
+                progress(done, len(pixels))
         with _writing(beside):
             partial = beside.with_name(f"{beside.name}.{os.getpid()}.part")
             with partial.open("wb") as file:
@@ -83,6 +92,7 @@ def _fill(path: Path, shape: tuple[int, int, int, int], read: Blocks) -> None:
     with partial.open("a+b") as file:
         _lock(file, partial)
         if path.exists():  # whoever held the lock before has done it all
+            partial.unlink(missing_ok=True)
             return
         done = _whole(file, head, each)
         _check_space(path.parent, (shape[0] - done) * each)

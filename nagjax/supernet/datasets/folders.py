@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from nagjax.supernet.datasets import memory
-from nagjax.supernet.datasets.cache import cached, cached_sums
+from nagjax.supernet.datasets.cache import Progress, cached, cached_sums
 from nagjax.supernet.datasets.images import Images, Stored
 from nagjax.supernet.datasets.picture import BACKGROUNDS, check_pillow, read_picture
 
@@ -25,9 +25,6 @@ WORKERS = 4
 """Images that are decoded at a time; pillow does most of it outside Python's lock."""
 SHOWN = 8
 """Files that cannot be read and are named."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many images are read, and of how many."""
 
 
 def read_folders(
@@ -80,7 +77,7 @@ def read_folders(
     stored = cached(
         file, (len(every), size, size, 3), lambda start: _blocks(every, size, background, start, progress)
     )  # fmt: skip
-    rows, sums = np.arange(len(every)), cached_sums(file, stored)
+    rows, sums = np.arange(len(every)), cached_sums(file, stored, progress)
     train_pixels, test_pixels = (Stored(stored, part, sums) for part in (rows[:count], rows[count:]))
     return Images(train_pixels, labels), Images(test_pixels, test_labels), classes
 

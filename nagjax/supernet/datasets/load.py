@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from nagjax.supernet.datasets import cifar, digits, folders, idx
+from nagjax.supernet.datasets.cache import Progress
 from nagjax.supernet.datasets.draw import draw_images
 from nagjax.supernet.datasets.images import Images, Splits, make_splits
 
@@ -25,7 +26,7 @@ def load(
     image_size: int | None = None,
     image_background: str | None = None,
     image_cache: str | Path | None = None,
-    progress: folders.Progress | None = None,
+    progress: Progress | None = None,
 ) -> Splits:
     """Read a data set and draw its validation images from its training images, every class by its share.
 
