@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from nagjax.predictors.label_faults import tally
 from nagjax.predictors.tables import Table, numbers
 
 SHOWN = 8
@@ -54,8 +55,11 @@ def read_labels(table: Table, labels: Labels) -> tuple[np.ndarray, dict[str, np.
     """
     if not len(table.rows):
         raise ValueError(f"{table.path}: no rows below the header; write one row for each labelled architecture")
-    quality = _quality(table, labels)
-    return quality, {name: _costs(table, name) for name in labels.cost_columns}
+    try:
+        quality = _quality(table, labels)
+        return quality, {name: _costs(table, name) for name in labels.cost_columns}
+    except ValueError as error:
+        raise ValueError(f"{error}{tally(table, labels.quality_column, labels.cost_columns)}") from None
 
 
 def _quality(table: Table, labels: Labels) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nagjax import csv_cells
+from nagjax.predictors.label_faults import spread_summary
 from nagjax.predictors.labels import UNITS, Labels, read_labels
 from nagjax.predictors.tables import Table, read_table
 from nagjax.spaces.space import Space
@@ -122,11 +123,11 @@ def merge(
     Raises:
       ValueError: if rows of one architecture differ by more than the tolerance; both are named.
     """
+    _refuse_spreads(table, tokens, quality, costs, labels)
     group, first = _groups(tokens)
     counts = np.bincount(group)
     means = {}
     for name, column in {labels.quality_column: quality, **costs}.items():
-        _refuse_spread(table, group, name, column, labels)
         # A value that stands alone is kept to the last bit.
         means[name] = np.where(counts == 1, column[first], np.bincount(group, column) / counts)
     order = np.argsort(first)
@@ -146,6 +147,18 @@ def _groups(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     group = np.empty(len(tokens), np.int64)
     group[order] = np.cumsum(new) - 1
     return group, order[new]
+
+
+def _refuse_spreads(
+    table: Table, tokens: np.ndarray, quality: np.ndarray, costs: Mapping[str, np.ndarray], labels: Labels
+) -> None:
+    group, _ = _groups(tokens)
+    try:
+        for name, column in {labels.quality_column: quality, **costs}.items():
+            _refuse_spread(table, group, name, column, labels)
+    except ValueError as error:
+        summary = spread_summary(tokens, quality, costs, labels.duplicate_tolerance)
+        raise ValueError(f"{error}{summary}") from None
 
 
 def _refuse_spread(table: Table, group: np.ndarray, name: str, column: np.ndarray, labels: Labels) -> None:
