@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ from nagjax.spaces.space import Space
 
 COST_UNITS: Mapping[str, str] = {"_ms": "ms", "_m": "M", "_mj": "mJ", "_kib": "KiB"}
 """Unit of a cost column by the end of its name."""
+
+FILLER = 1000.0
+"""Costs that are this many times the next smaller one are not of the same kind."""
+
+SHORTEST = 0.01
+"""Milliseconds below which no network of a benchmark is believed to be the costliest."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,6 +113,7 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
         Prices(
             name, unit_of(name), no_operators, narrowed.trellis.valid, device=device, source=records.source,
             content_hash=content_hash, edges=trie.last_edges(narrowed, records.tokens, cost),
+            doubts=cost_doubts(name, cost, lambda row: space.format(records.tokens[row])),
         )
         for name, cost in records.costs.items()
     ]  # fmt: skip
@@ -119,6 +126,36 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
     }
     quality = tabular_quality(narrowed, records.tokens, records.quality)
     return Tabular(narrowed, tuple(prices), quality, records, report)
+
+
+def cost_doubts(name: str, cost: np.ndarray, text: Callable[[int], str]) -> tuple[str, ...]:
+    """Why measured costs may not be what they are called, as sentences; empty where there is no reason.
+
+    Args:
+      name: of the cost, which ends in its unit.
+      cost: float64 ``[N]``.
+      text: the architecture of a row, for the one that is named.
+
+    >>> cost_doubts("latency_ms", np.array([2.0, 3.0, 1e9]), "row {}".format)
+    ('1 of 3 cost 1e+09 ms or more, the others 3 ms or less: a filler for "not supported"? (first: row 2)',)
+    >>> cost_doubts("latency_ms", np.array([0.002, 0.003]), str)
+    ('the costliest takes 3 microseconds: is the column in seconds? then multiply it by 1000',)
+    """
+    unit = unit_of(name)
+    ordered = np.sort(cost)
+    out = []
+    jumps = np.flatnonzero(ordered[1:] > FILLER * ordered[:-1])
+    if jumps.size and 2 * (few := len(cost) - 1 - int(jumps[-1])) < len(cost):
+        least, most = ordered[-few], ordered[-few - 1]
+        first = text(int(np.argmax(cost >= least)))
+        out.append(
+            f"{few:,} of {len(cost):,} cost {least:g} {unit} or more, the others {most:g} {unit} or less: a filler for "
+            f'"not supported"? (first: {first})'
+        )
+    if unit == "ms" and ordered[-1] < SHORTEST:
+        micro = f"{1000 * ordered[-1]:g} microseconds"
+        out.append(f"the costliest takes {micro}: is the column in seconds? then multiply it by 1000")
+    return tuple(out)
 
 
 def unit_of(name: str) -> str:
