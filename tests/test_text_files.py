@@ -26,6 +26,7 @@ from nagjax.predictors.records import Records, read_records
 from nagjax.predictors.tables import numbers, read_table
 from nagjax.problem import TabularQuality, make_problem
 from nagjax.spaces import nas_bench_macro
+from nagjax.tabular import read_tabular
 
 ROWS = (("3", "0.5", "62.0", "2.0"), ("3", "1.0", "67.25", "2.75"), ("5", "0.5", "66.0", "2.5"))
 HEADER = ("kernel", "width", "top1", "latency_ms")
@@ -355,6 +356,21 @@ def test_a_format_that_cannot_be_told_names_the_ways(tmp_path):
     message = refusal(read_predictor, tmp_path / "a.npz", nas_bench_macro.make())
     assert "docs/plugins.md" in message
     assert "--records" in message
+
+
+def test_implausible_costs_of_a_benchmark_are_said_and_not_refused(tmp_path):
+    def doubts(costs):
+        rows = [f"{index},50,{cost}" for index, cost in enumerate(costs)]
+        path = write(tmp_path / "a.csv", "\n".join(["a,q,latency_ms", *rows]))
+        found = read_tabular(
+            path, {"latency_ms": "latency_ms"}, decision_columns=["a"], quality_column="q", quality_unit="percent"
+        )
+        return found.prices[0].doubts
+
+    assert doubts(["1.5", "2.5", "100"]) == ()
+    assert "1 of 3 cost 1e+09 ms or more, the others 2.5 ms or less" in doubts(["1.5", "1e9", "2.5"])[0]
+    assert "(first: a=1)" in doubts(["1.5", "1e9", "2.5"])[0]
+    assert "takes 2.5 microseconds: is the column in seconds?" in doubts(["0.0015", "0.0025"])[0]
 
 
 PERCENT = "architecture,quality\n11111111,78.3\n22222222,0.8\n00000000,0.75\n11112222,71.5\n"
