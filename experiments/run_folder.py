@@ -100,7 +100,8 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def flagfile(values: flags.FlagValues) -> str:
     """All flags as a flagfile that repeats the run, one a line."""
-    passing = ("--help", "--nohelp", "--debug", "--nodebug", "--resume", "--noresume", "--flagfile")
+    names = ("help", "debug", "resume", "ignore_hash")
+    passing = ("--flagfile", *(f"--{negated}{name}" for name in names for negated in ("", "no")))
     lines = [line for line in values.flags_into_string().splitlines() if line and not line.startswith(passing)]
     return "\n".join(lines) + "\n"
 

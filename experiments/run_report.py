@@ -73,11 +73,11 @@ def check_request(request: Request, description: Description) -> None:
             )
 
 
-def write(folder: Path, request: Request) -> Report:
-    """Write the report of the run in ``folder`` from its last checkpoint."""
+def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
+    """Write the report of the run in ``folder`` from its last checkpoint; ``ignore_hash`` is that of ``load``."""
     from nagjax.inference import load
 
-    generator = load(folder)
+    generator = load(folder, ignore_hash=ignore_hash)
     metrics = read_metrics(folder)
     options = Options(
         request.quality_name,

@@ -18,10 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import plugins
 from nagjax.generator.policy import Policy
 from nagjax.names import nearest
 from nagjax.pareto import Archive
 from nagjax.problem import Problem, Spec
+from nagjax.verification import check_metrics
 
 State: TypeAlias = Any
 Params: TypeAlias = Mapping[str, Any]
@@ -79,7 +81,8 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
     Raises:
       ValueError: if a name is not one of the controller's parameters, with the nearest one.
     """
-    params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
+    with plugins.raised_by("controllers", controller.name, "default_params"):
+        params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
     for key, value in (given or {}).items():
         if key not in params:
             near = nearest(key, params)
@@ -142,20 +145,22 @@ def _jit_artefact(controller: Controller, state: State, problem: Problem) -> Art
 
 def init(controller: Controller, problem: Problem, seed: int, params: Params | None = None) -> State:
     """A fresh state; the same seed gives equal arrays."""
-    return _jit_init(
-        controller, jax.random.fold_in(jax.random.key(seed), 2**31), problem, params or resolve_params(controller)
-    )
+    params = params or resolve_params(controller)
+    with plugins.raised_by("controllers", controller.name, "init"):
+        return _jit_init(controller, jax.random.fold_in(jax.random.key(seed), 2**31), problem, params)
 
 
 def rebase(controller: Controller, state: State, problem: Problem) -> State:
     """The state under a changed problem."""
-    return _jit_rebase(controller, state, problem)
+    with plugins.raised_by("controllers", controller.name, "rebase"):
+        return _jit_rebase(controller, state, problem)
 
 
 def artefact(controller: Controller, state: State, problem: Problem) -> Artefact:
     """What the controller has found."""
-    found: Artefact = _jit_artefact(controller, state, problem)
-    return found
+    with plugins.raised_by("controllers", controller.name, "artefact"):
+        found: Artefact = _jit_artefact(controller, state, problem)
+    return plugins.expect("controllers", controller.name, found, Artefact)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,6 +239,9 @@ def train(
 
     Returns:
       the last moment.
+
+    Raises:
+      PluginError: naming the controller, if its code raises or its metrics cannot be true.
     """
     params = params or resolve_params(controller)
     key = jax.random.key(seed)
@@ -245,8 +253,12 @@ def train(
     while not moment.done:
         started = time.perf_counter()
         schedule = _schedule(moment, length)
-        state, metrics = _jit_chunk(controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule)
-        metrics = {name: np.asarray(value) for name, value in metrics.items()}
+        with plugins.raised_by("controllers", controller.name, "update"):
+            state, counted = _jit_chunk(
+                controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule
+            )
+            metrics = {name: np.asarray(value) for name, value in counted.items()}
+        check_metrics(controller.name, metrics, length)
         spent = time.perf_counter() - started
         moment = Moment(state, moment.step + length, moment.seconds + spent, metrics, limits)
         if on_chunk is not None:
@@ -260,8 +272,9 @@ def _warm_up(
     """Compile before the clock starts, by a chunk whose result is thrown away."""
     copied = jax.tree.map(jnp.copy, moment.state)
     schedule = _schedule(moment, length)
-    warm = _jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
-    jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
+    with plugins.raised_by("controllers", controller.name, "update"):
+        warm = _jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
+        jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
 
 
 def _schedule(moment: Moment, length: int) -> jax.Array:

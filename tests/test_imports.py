@@ -13,17 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names",),
+    ("names", "sealing"),
+    ("plugins",),
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),
     ("problem",),
     ("pareto", "generator", "tabular"),
-    ("findings", "tournaments"),
+    ("findings", "tournaments", "verification"),
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),
-    ("plugins",),
     ("checkpoint",),
     ("inference",),
 )
@@ -37,7 +37,7 @@ BRANCHES = {
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 
-LATE = ("evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX")
+LATE = ("evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX", "tensorstore")
 """Libraries that `import nagjax` must not load: they cost start-up time and are needed only in places."""
 
 
