@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.compare_rows import COLUMNS, Key, Row, complete, field_text, read_rows
+from nagjax import appended
 
 RESULTS, ANSWERS = "results.csv", "answers"
 
@@ -62,7 +63,7 @@ class Results:
         """Append the rows of a run and wait until they are on the disk."""
         path = self.folder / RESULTS
         self.folder.mkdir(parents=True, exist_ok=True)
-        _cut_torn_line(path)
+        appended.cut_torn_line(path)
         fresh = not path.exists() or path.stat().st_size == 0
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -84,23 +85,22 @@ class Results:
         partial.replace(path)
 
     def answers(self, key: Key, decode: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """What ``save_answers`` kept; None where it is not there (results may travel without answers)."""
+        """What ``save_answers`` kept; None where it is not there (results may travel without answers).
+
+        Raises:
+          ValueError: if the file is damaged.
+        """
         path = self._answers(key, decode)
         if not path.is_file():
             return None
-        cost, quality = np.load(path, allow_pickle=False)
+        try:
+            cost, quality = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise ValueError(
+                f"{path}: the answers of this run are damaged ({error}); remove the file to go on without them, or "
+                f"also the run's rows in {RESULTS} to have it run again"
+            ) from error
         return cost, quality
 
     def _answers(self, key: Key, decode: str) -> Path:
         return self.folder / ANSWERS / ("__".join(map(str, key)).replace(" ", "_") + f"__{decode}.npy")
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Remove what follows the last line break, so that a new row does not grow onto half a one."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        with path.open("r+b") as file:
-            file.truncate(end)

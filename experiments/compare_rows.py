@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nagjax import appended
+
 NO_LIMIT = "none"
 """Limit of a rival, which nothing was spent on."""
 
@@ -81,9 +83,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
       ValueError: naming file, line and column of what cannot be read.
     """
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    lines = list(csv.reader(whole.splitlines()))
+    lines = list(csv.reader(appended.whole_text(path).splitlines()))
     if not lines:
         return []
     if tuple(lines[0]) != COLUMNS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,9 @@ def made_facts(
     folder: Path, config: Mapping[str, Any], metrics: Mapping[str, Sequence[float]]
 ) -> list[tuple[str, str]]:
     """How a run was made, name and value."""
-    record = json.loads((folder / run_folder.RECORD).read_text(encoding="utf-8"))
+    record = run_folder.read(folder)
+    if record is None:
+        raise ValueError(f"{folder}: has no {run_folder.RECORD}, the record of its run; restore it from a copy")
     controller, run = config["controller"], config["run"]
     facts = [
         ("controller", controller["name"]),

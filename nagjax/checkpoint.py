@@ -149,12 +149,13 @@ def read_config(run_dir: str | Path, *, ignore_hash: bool = False) -> dict[str, 
     return _of_latest(run_dir, lambda place: _config(place, ignore_hash))
 
 
-def read(run_dir: str | Path, *, ignore_hash: bool = False) -> Saved:
+def read(run_dir: str | Path, *, ignore_hash: bool = False, space: Space | None = None) -> Saved:
     """What inference needs of the last complete step.
 
     Args:
       run_dir: folder of the run.
       ignore_hash: believe it although its hash differs, after an edit on purpose.
+      space: the space it is for, where that is not registered (one made in a notebook).
 
     Raises:
       ValueError: if there is no complete checkpoint, it is not as it was written, or its space is not the one
@@ -167,7 +168,7 @@ def read(run_dir: str | Path, *, ignore_hash: bool = False) -> Saved:
 
     place, config, arrays = _of_latest(run_dir, both)
     _refuse_nan(place, arrays)
-    space = _space(place, config)
+    space = _space(place, config, space)
     try:
         artefact, problem, description = unpack(config, arrays, space)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
@@ -339,10 +340,10 @@ def _refuse_nan(place: Path, tree: Mapping[str, Any]) -> None:
             )
 
 
-def _space(place: Path, config: Mapping[str, Any]) -> Space:
+def _space(place: Path, config: Mapping[str, Any], given: Space | None) -> Space:
     with _reading(place, "config"):
         wanted = {name: config["space"][name] for name in ("name", "version", "settings")}
-    made = plugins.load("spaces", wanted["name"])(**wanted["settings"])
+    made = given or plugins.load("spaces", wanted["name"])(**wanted["settings"])
     space = plugins.expect("spaces", wanted["name"], made, Space)
     if space.version != wanted["version"]:
         raise ValueError(

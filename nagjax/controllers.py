@@ -49,8 +49,9 @@ class Controller:
       default_params: ``() -> params``, a flat mapping of names to float arrays: what users sweep.
       init: ``(key, problem, params) -> state``, a pytree.
       update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are
-        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step); all of ours hold
-        ``nonfinite`` as well, qualities of this step that were NaN or infinite.
+        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step's evaluations, those over
+        the budget they were drawn for, or over ``problem.high`` where for none); all of ours hold ``nonfinite`` as
+        well, qualities of this step that were NaN or infinite.
       rebase: ``(state, problem) -> state``: what the state remembers, scored anew under a changed problem.
       artefact: ``(state, problem) -> Artefact``.
     """
@@ -125,7 +126,8 @@ def run_chunk(
     return jax.lax.scan(step, state, (first + jnp.arange(progress.shape[0]), progress))
 
 
-_jit_chunk = jax.jit(run_chunk, static_argnums=0, donate_argnums=1)
+jit_chunk = jax.jit(run_chunk, static_argnums=0, donate_argnums=1)
+"""``run_chunk``, compiled; the state is given away."""
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -254,9 +256,7 @@ def train(
         started = time.perf_counter()
         schedule = _schedule(moment, length)
         with plugins.raised_by("controllers", controller.name, "update"):
-            state, counted = _jit_chunk(
-                controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule
-            )
+            state, counted = jit_chunk(controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule)
             metrics = {name: np.asarray(value) for name, value in counted.items()}
         check_metrics(controller.name, metrics, length)
         spent = time.perf_counter() - started
@@ -273,7 +273,7 @@ def _warm_up(
     copied = jax.tree.map(jnp.copy, moment.state)
     schedule = _schedule(moment, length)
     with plugins.raised_by("controllers", controller.name, "update"):
-        warm = _jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
+        warm = jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
         jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "sealing"),
+    ("names", "sealing", "appended"),
     ("plugins",),
     ("operators",),
     ("spaces",),
@@ -32,8 +32,18 @@ SPINE = (
 BRANCHES = {
     "depthwise": set(),
     "blocks": {"operators", "depthwise"},
-    "supernet": {"operators", "spaces", "devices", "predictors", "problem", "blocks", "depthwise", "checkpoint"},
-    "profile": {"operators", "spaces", "devices", "blocks"},
+    "supernet": {
+        "operators",
+        "spaces",
+        "devices",
+        "predictors",
+        "problem",
+        "blocks",
+        "depthwise",
+        "checkpoint",
+        "appended",
+    },
+    "profile": {"operators", "spaces", "devices", "blocks", "appended"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 

@@ -15,6 +15,7 @@ from types import TracebackType
 
 import numpy as np
 
+from nagjax import appended
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.draw import draw_indices
@@ -104,16 +105,24 @@ class LabelFile:
         """Open a file, new or to go on with.
 
         Raises:
-          ValueError: if it is another kind of file.
+          ValueError: if it is another kind of file, or a row of it is damaged.
         """
         self._path = path
-        lines = _whole_lines(path) if path.exists() else []
+        appended.cut_torn_line(path)
+        lines = appended.whole_text(path).splitlines() if path.exists() else []
         if lines and lines[0] != ",".join(COLUMNS):
             raise ValueError(
                 f"{path}: begins with {lines[0][:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
                 "give another --out"
             )
-        self.labelled = {row[0] for row in csv.reader(lines[1:])}
+        self.labelled: set[str] = set()
+        for number, row in enumerate(csv.reader(lines[1:]), 2):
+            if len(row) != len(COLUMNS):
+                raise ValueError(
+                    f"{path}: row {number} has {len(row)} fields, not {len(COLUMNS)} ({','.join(COLUMNS)}): it is "
+                    "damaged; remove the row to have the architecture labelled again"
+                )
+            self.labelled.add(row[0])
         self._file = path.open("a", encoding="utf-8", newline="")
         if not lines:
             self._write(COLUMNS)
@@ -139,13 +148,3 @@ class LabelFile:
         self._file.write(line.getvalue())
         self._file.flush()
         os.fsync(self._file.fileno())
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """Lines of the file; a last one without its end is cut off on the disk too."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return whole.decode("utf-8", "replace").splitlines()
