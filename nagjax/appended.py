@@ -1,7 +1,7 @@
 """Text files that grow line by line: what a crash tore off at the end is dropped, and that is said.
 
-A line counts once its line break is there. Every reader and every writer that goes on with such a file asks here, so that
-no new line grows onto half an old one.
+A line counts once its line break is there. Every reader and every writer that goes on with such a file asks here, so
+that no new line grows onto half an old one.
 """
 
 from __future__ import annotations

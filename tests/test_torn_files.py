@@ -60,7 +60,7 @@ RECORDS = {
 def test_a_damaged_record_is_refused_by_name(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is not the record of a run: it .*; .*give another") as caught:
+    with pytest.raises(ValueError, match=r"is not the record of a run: it .*; .*give another") as caught:
         RECORDS[name](path)
     assert str(path) in str(caught.value)
 
@@ -131,9 +131,10 @@ def test_a_damaged_row_of_labels_is_refused_with_its_number(tmp_path, row):
 
 
 @pytest.mark.parametrize(
-    "line", ["3", "{}", "[]", '{"operator": "a"}', '{"operator": "a", "seconds": "x"}', '{"operator": "a", "seconds": NaN}',
-             '{"operator": "a", "seconds": -1}', '{"operator": [], "seconds": 1}', "not json"]
-)  # fmt: skip
+    "line",
+    ["3", "{}", "[]", '{"operator": "a"}', '{"operator": [], "seconds": 1}', "not json"]
+    + [f'{{"operator": "a", "seconds": {seconds}}}' for seconds in ('"x"', "NaN", "-1", "0", "Infinity", "null")],
+)
 def test_a_damaged_line_of_a_profile_is_refused_with_its_number(tmp_path, line):
     path = tmp_path / "profile.jsonl"
     with Journal(path, HEADER) as journal:
