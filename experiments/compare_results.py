@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.compare_rows import COLUMNS, Key, Row, complete, field_text, read_rows
-from nagjax import csv_cells
+from nagjax import appended, csv_cells
 from nagjax.names import safe_name
 
 RESULTS, ANSWERS = "results.csv", "answers"
@@ -63,7 +63,7 @@ class Results:
         """Append the rows of a run and wait until they are on the disk."""
         path = self.folder / RESULTS
         self.folder.mkdir(parents=True, exist_ok=True)
-        _cut_torn_line(path)
+        appended.cut_torn_line(path)
         fresh = not path.exists() or path.stat().st_size == 0
         with path.open("a", newline="", encoding="utf-8") as file:
             csv_cells.write_rows(file, [COLUMNS] if fresh else [])
@@ -83,26 +83,25 @@ class Results:
         partial.replace(path)
 
     def answers(self, key: Key, decode: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """What ``save_answers`` kept; None where it is not there (results may travel without answers)."""
+        """What ``save_answers`` kept; None where it is not there (results may travel without answers).
+
+        Raises:
+          ValueError: if the file is damaged.
+        """
         path = self._answers(key, decode)
         older = "__".join(map(str, (*key, decode))).replace(" ", "_") + ".npy"
         if not path.is_file() and Path(older).name == older:
             path = path.with_name(older)  # as results of earlier versions have it
         if not path.is_file():
             return None
-        cost, quality = np.load(path, allow_pickle=False)
+        try:
+            cost, quality = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise ValueError(
+                f"{path}: the answers of this run are damaged ({error}); remove the file to go on without them, or "
+                f"also the run's rows in {RESULTS} to have it run again"
+            ) from error
         return cost, quality
 
     def _answers(self, key: Key, decode: str) -> Path:
         return self.folder / ANSWERS / f"{safe_name(*map(str, key), decode)}.npy"
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Remove what follows the last line break, so that a new row does not grow onto half a one."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        with path.open("r+b") as file:
-            file.truncate(end)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nagjax import csv_cells
+from nagjax import appended, csv_cells
 
 NO_LIMIT = "none"
 """Limit of a rival, which nothing was spent on."""
@@ -82,9 +82,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
       ValueError: naming file, line and column of what cannot be read.
     """
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    lines = csv_cells.read_rows(whole)
+    lines = csv_cells.read_rows(appended.whole_text(path))
     if not lines:
         return []
     if tuple(lines[0]) != COLUMNS:

@@ -72,7 +72,8 @@ class Contender:
         """
         static = _under(self.static, limit)
         make = plugins.load("controllers", self.name)
-        controller: Controller = checked_call(make, f"controller {self.label}", static, spec)
+        made = checked_call(make, f"controller {self.label}", static, spec)
+        controller = plugins.expect("controllers", self.name, made, Controller)
         return controller, resolve_params(controller, _under(self.params, limit))
 
     def settings(self, limit: Limit) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list
         raise ValueError("--checkpoint holds its own space and table: give it alone, or --space and --table without it")
     from nagjax.inference import load
 
-    generator = load(values.checkpoint)
+    generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     description = generator.description
     sections = [("checkpoint", checkpoint_facts(generator)), ("space", space_facts(description.space))]
     return sections + _problem(generator.problem, description, budgets)

@@ -28,6 +28,10 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     runtime.define_flags(values)
     flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
+    flags.DEFINE_bool(
+        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms.", flag_values=values)
     flags.DEFINE_multi_string(
         "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
@@ -65,7 +69,7 @@ def job(values: flags.FlagValues) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     from nagjax.inference import load
 
-    generator = load(values.checkpoint)
+    generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
         answers = generator.generate(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, runtime, settings, supernet_setup
+from experiments import cli, console, record_file, runtime, settings, supernet_setup
 from nagjax import operators as ops
 from nagjax import plugins
 from nagjax.spaces.space import Space
@@ -115,11 +115,12 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
         command += f" --images={values.images}" if values.images else ""
         date = dt.datetime.now(dt.UTC).date().isoformat()
         about = {**identity, "command": command, "date": date, **supernet_setup.surroundings()}
-        record.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        record_file.write(record, about)
         return
     if not values.resume:
         raise ValueError(f"--out={out}: exists; go on with --resume, or give another file")
-    recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    remedy = "restore it from a copy, or give another --out"
+    recorded = record_file.read(record, {"supernet": dict, "draw": dict}, remedy) if record.is_file() else {}
     for name, value in json.loads(json.dumps(identity)).items():
         if recorded.get(name) != value:
             raise ValueError(f"--out={out}: was labelled with {name} {recorded.get(name)}, now it is {value}")

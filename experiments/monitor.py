@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments import console
-from nagjax import csv_cells
+from nagjax import appended, csv_cells
 from nagjax.controllers import Moment
 
 METRICS = "metrics.csv"
@@ -30,6 +30,7 @@ class Monitor:
         self._task = self._progress.add_task("compiling", total=1.0)
         self._save, self._save_every, self._saved = save, save_every, time.monotonic()
         self._metrics = folder / METRICS
+        appended.cut_torn_line(self._metrics)
         self._board: Any = None
         self._board_folder = folder / "tensorboard"
         self._interrupted = False
@@ -75,7 +76,7 @@ class Monitor:
             raise KeyboardInterrupt
 
     def _append(self, row: Mapping[str, float]) -> None:
-        new = not self._metrics.exists()
+        new = not self._metrics.exists() or not self._metrics.stat().st_size
         with self._metrics.open("a", newline="", encoding="utf-8") as file:
             rows = [[str(value) for value in row.values()]]
             csv_cells.write_rows(file, [list(row), *rows] if new else rows)
@@ -89,13 +90,23 @@ class Monitor:
 
 
 def read_metrics(folder: Path) -> dict[str, list[float]]:
-    """Metrics of a run by name, one value a chunk; of a chunk that was run again after a crash the last row holds."""
+    """Metrics of a run by name, one value a chunk; of a chunk that was run again after a crash the last row holds.
+
+    Raises:
+      ValueError: if a row cannot be read, with its number; a last one that was cut short is left out.
+    """
     path = folder / METRICS
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *lines = csv_cells.read_rows(file.read()) or [[]]
-    named = [dict(zip(head, line, strict=False)) for line in lines]
-    rows = {int(row["step"]): row for row in named if row.get("step")}
-    ordered = [rows[step] for step in sorted(rows)]
-    return {name: [float(row[name]) for row in ordered] for name in (ordered[0] if ordered else {})}
+    names, *lines = csv_cells.read_rows(appended.whole_text(path)) or [[]]
+    rows = {}
+    for number, line in enumerate(lines, 2):
+        try:
+            row = dict(zip(names, map(float, line), strict=True))
+            rows[int(row["step"])] = row
+        except (ValueError, KeyError, OverflowError):
+            raise ValueError(
+                f"{path}: row {number} does not hold a number for each of {', '.join(names)}: it is damaged; "
+                "remove the row to go on without it"
+            ) from None
+    return {name: [rows[step][name] for step in sorted(rows)] for name in (names if rows else ())}

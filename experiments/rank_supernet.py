@@ -25,7 +25,8 @@ from absl import flags
 
 from experiments import cli, console, rank_report, runtime, settings, setup, supernet_setup
 from experiments.label import load_space
-from experiments.train_supernet import RECORD, claim
+from experiments.train_supernet import RECORD, claim, recorded_config
+from nagjax import appended
 from nagjax import operators as ops
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage, strategies, training
@@ -115,12 +116,12 @@ def compare(
       ValueError: if networks are missing, or the supernet is of another space or data set.
     """
     weights = storage.read_weights(supernet)
-    recorded = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    recorded = recorded_config(folder / RECORD)
     if load_space(weights.config["space"]).identity != space.identity:
         raise ValueError(
             f"--supernet={supernet}: was trained for {weights.config['space']}, the study is of {space.identity}"
         )
-    data = recorded["config"]["data"]
+    data = recorded["data"]
     if weights.config["data"] != data:
         raise ValueError(f"--supernet={supernet}: was trained on {weights.config['data']}, the networks on {data}")
     texts = [space.format(row) for row in networks]
@@ -141,17 +142,30 @@ def compare(
 
 
 def read_runs(folder: Path) -> list[dict[str, Any]]:
-    """Networks that are trained; a line that a crash cut short does not count."""
-    path = folder / RUNS
-    content = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return [json.loads(line) for line in content.split("\n")[:-1] if line.endswith("}")]
+    """Networks that are trained; a line that a crash cut short does not count.
+
+    Raises:
+      ValueError: if a line is damaged, with its number.
+    """
+    path, runs = folder / RUNS, []
+    lines = appended.whole_text(path).split("\n") if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith("}"):
+            continue
+        try:
+            runs.append(json.loads(line))
+        except json.JSONDecodeError:
+            raise ValueError(
+                f"{path}:{number}: is damaged: {line[:60]!r}; remove the line to have that network trained again"
+            ) from None
+    return runs
 
 
 def append(path: Path, run: dict[str, Any]) -> None:
-    """Append a line, durably; after a line that was cut short a new one begins."""
-    torn = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")
+    """Append a line, durably; a line that was cut short is removed first."""
+    appended.cut_torn_line(path)
     with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if torn else "") + json.dumps(run) + "\n")
+        file.write(json.dumps(run) + "\n")
         file.flush()
         os.fsync(file.fileno())
 

@@ -58,7 +58,7 @@ def job(values: flags.FlagValues) -> int:
     except KeyboardInterrupt:
         console.say(f"interrupted; to go on: {cli.resume_command('experiments.run', str(folder / run_folder.FLAGS))}")
         return cli.EXIT_INTERRUPTED
-    report = run_report.write(folder, request)
+    report = run_report.write(folder, request, values.ignore_hash)
     for name, figures in report.comparisons.items():
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == costs.LATENCY else f"--budgets={info.name}"

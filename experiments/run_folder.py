@@ -7,17 +7,18 @@ what decides the result. Nothing is written before ``claim``.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from experiments import runtime
+from experiments import record_file, runtime
 from experiments.setup import Setup, input_files
 
 RECORD, FLAGS = "run.json", "flags.txt"
+PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}
+"""What the record holds."""
 
 DECIDING = (
     "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
@@ -78,7 +79,7 @@ def claim(values: flags.FlagValues, setup: Setup) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FLAGS).write_text(flagfile(values), encoding="utf-8")
     record = {"flags": decisive(values), "inputs": inputs, "versions": runtime.versions(), "device": runtime.devices()}
-    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    record_file.write(folder / RECORD, record)
     return folder
 
 
@@ -91,16 +92,13 @@ def read(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {"flags": record["flags"], "inputs": record["inputs"], **record}
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"{path}: is not the record of a run; give another folder") from None
+    return record_file.read(path, PARTS, "restore it from a copy, or give another folder")
 
 
 def flagfile(values: flags.FlagValues) -> str:
     """All flags as a flagfile that repeats the run, one a line."""
-    passing = ("--help", "--nohelp", "--debug", "--nodebug", "--resume", "--noresume", "--flagfile")
+    names = ("help", "debug", "resume", "ignore_hash")
+    passing = ("--flagfile", *(f"--{negated}{name}" for name in names for negated in ("", "no")))
     lines = [line for line in values.flags_into_string().split("\n") if line and not line.startswith(passing)]
     return "\n".join(lines) + "\n"
 

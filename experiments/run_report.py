@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,11 +70,11 @@ def check_request(request: Request, description: Description) -> None:
         raise ValueError(f"--budgets_ms: {refusal(description, asked)}")
 
 
-def write(folder: Path, request: Request) -> Report:
-    """Write the report of the run in ``folder`` from its last checkpoint."""
+def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
+    """Write the report of the run in ``folder`` from its last checkpoint; ``ignore_hash`` is that of ``load``."""
     from nagjax.inference import load
 
-    generator = load(folder)
+    generator = load(folder, ignore_hash=ignore_hash)
     metrics = read_metrics(folder)
     options = Options(
         request.quality_name,
@@ -93,7 +92,9 @@ def made_facts(
     folder: Path, config: Mapping[str, Any], metrics: Mapping[str, Sequence[float]]
 ) -> list[tuple[str, str]]:
     """How a run was made, name and value."""
-    record = json.loads((folder / run_folder.RECORD).read_text(encoding="utf-8"))
+    record = run_folder.read(folder)
+    if record is None:
+        raise ValueError(f"{folder}: has no {run_folder.RECORD}, the record of its run; restore it from a copy")
     controller, run = config["controller"], config["run"]
     facts = [
         ("controller", controller["name"]),

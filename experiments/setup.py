@@ -136,7 +136,7 @@ def load_space(values: flags.FlagValues) -> Space:
         raise ValueError(f"--space is not given; it is one of {', '.join(plugins.names('spaces'))}")
     make = plugins.load("spaces", values.space)
     given = settings.parse_pairs(values.space_settings, "space_settings")
-    return checked_call(make, f"space {values.space}", given)
+    return plugins.expect("spaces", values.space, checked_call(make, f"space {values.space}", given), Space)
 
 
 def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
@@ -166,7 +166,9 @@ def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any
     _check_numbers(what, given, {p.name: p.annotation for p in parameters})
     try:
         return make(*arguments, **given)
-    except TypeError as error:
+    except (TypeError, plugins.PluginError) as error:
+        if not given or not isinstance(error.__cause__ or error, TypeError):
+            raise
         shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
         raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
 

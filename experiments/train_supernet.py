@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, runtime, settings, setup, supernet_setup
+from experiments import cli, console, record_file, runtime, settings, setup, supernet_setup
 from experiments.monitor import Monitor
 from nagjax.controllers import Limits, Moment
 from nagjax.supernet import storage, strategies, training
@@ -78,7 +78,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
     """
     path = folder / RECORD
     if path.is_file():
-        recorded = _recorded(path)
+        recorded = recorded_config(path)
         differing = [name for name in config if json.loads(json.dumps(config[name])) != recorded.get(name)]
         if differing:
             shown = "; ".join(f"{name} was {recorded.get(name)}, is {config[name]}" for name in differing)
@@ -91,14 +91,17 @@ def claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"config": config, **supernet_setup.surroundings()}, indent=2) + "\n", encoding="utf-8")
+    record_file.write(path, {"config": config, **supernet_setup.surroundings()})
 
 
-def _recorded(path: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["config"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"{path}: is not the record of a run, or was cut short; give another --out") from None
+def recorded_config(path: Path) -> dict[str, Any]:
+    """The configuration in the record of a run.
+
+    Raises:
+      ValueError: if the file is damaged or of another kind.
+    """
+    record = record_file.read(path, {"config": dict}, "restore it from a copy, or give another --out")
+    config: dict[str, Any] = record["config"]
     return config
 
 

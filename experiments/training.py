@@ -30,6 +30,10 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
     settings.define_seed("seed", "Seed of training.", values)
     flags.DEFINE_string("init_from", None, "Run whose last checkpoint training starts from.", flag_values=values)
+    flags.DEFINE_bool(
+        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
 
 
@@ -45,6 +49,7 @@ class Trainer:
       save_seconds: time between two checkpoints.
       start: state of a warm start, under this problem; None for a fresh one.
       resume: continue from the folder's last checkpoint, if it has one.
+      ignore_hash: believe that checkpoint although it is not as it was written.
     """
 
     built: Setup
@@ -55,6 +60,7 @@ class Trainer:
     save_seconds: float
     start: Any
     resume: bool
+    ignore_hash: bool = False
 
     def run(self, folder: Path) -> controllers.Moment:
         """Train, saving into ``folder``.
@@ -77,7 +83,8 @@ class Trainer:
 
     def _state(self, folder: Path) -> tuple[Any, int, float]:
         if self.resume and checkpoint.latest_step(folder) is not None:
-            state, step, run = checkpoint.read_state(folder, self.controller, _template(self.controller, self.built))
+            template = _template(self.controller, self.built)
+            state, step, run = checkpoint.read_state(folder, self.controller, template, ignore_hash=self.ignore_hash)
             return state, step, float(run["seconds"])
         if self.start is not None:
             return self.start, 0, 0.0
@@ -100,21 +107,24 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
     """
     make = plugins.load("controllers", values.controller)
     static = settings.parse_pairs(values.controller_static, "controller_static")
-    controller = checked_call(make, f"controller {values.controller}", static, built.problem.spec)
+    made = checked_call(make, f"controller {values.controller}", static, built.problem.spec)
+    controller = plugins.expect("controllers", values.controller, made, controllers.Controller)
     swept = settings.parse_pairs(values.controller_params, "controller_params")
     for key, value in swept.items():
         if isinstance(value, str):
             raise ValueError(f"--controller_params={key}={value}: is not a number")
     params = controllers.resolve_params(controller, swept)
     limits = controllers.Limits(values.steps, values.max_seconds, values.chunk)
-    start = _warm_start(values.init_from, controller, built) if values.init_from else None
-    return Trainer(built, controller, params, limits, values.seed, values.save_seconds, start, values.resume)
+    start = _warm_start(values, controller, built) if values.init_from else None
+    return Trainer(
+        built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash
+    )
 
 
-def _warm_start(folder: str, controller: controllers.Controller, built: Setup) -> Any:
+def _warm_start(values: flags.FlagValues, controller: controllers.Controller, built: Setup) -> Any:
     """The state of another run's last checkpoint, re-scored under this problem."""
-    wanted = built.space
-    written = checkpoint.read_config(folder)["space"]
+    folder, ignore_hash, wanted = values.init_from, values.ignore_hash, built.space
+    written = checkpoint.read_config(folder, ignore_hash=ignore_hash)["space"]
     if (written["name"], written["version"]) != (wanted.name, wanted.version):
         raise ValueError(
             f"--init_from={folder}: was trained on {written['name']} version {written['version']}, this run is on "
@@ -125,7 +135,7 @@ def _warm_start(folder: str, controller: controllers.Controller, built: Setup) -
             f"--init_from={folder}: was trained on decisions or choices other than those of {wanted.identity}, so its "
             "tokens mean something else; start from a run with the same ones"
         )
-    state, _, _ = checkpoint.read_state(folder, controller, _template(controller, built))
+    state, _, _ = checkpoint.read_state(folder, controller, _template(controller, built), ignore_hash=ignore_hash)
     return controllers.rebase(controller, state, built.problem)
 
 

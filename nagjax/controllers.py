@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import arguments
+from nagjax import arguments, plugins
 from nagjax.generator.policy import Policy
 from nagjax.names import nearest
 from nagjax.pareto import Archive
 from nagjax.problem import Problem, Spec
+from nagjax.verification import check_metrics
 
 State: TypeAlias = Any
 Params: TypeAlias = Mapping[str, Any]
@@ -48,8 +49,9 @@ class Controller:
       default_params: ``() -> params``, a flat mapping of names to float arrays: what users sweep.
       init: ``(key, problem, params) -> state``, a pytree.
       update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are
-        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step); all of ours hold
-        ``nonfinite`` as well, qualities of this step that were NaN or infinite.
+        scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step's evaluations, those over
+        the budget they were drawn for, or over ``problem.high`` where for none); all of ours hold ``nonfinite`` as
+        well, qualities of this step that were NaN or infinite.
       rebase: ``(state, problem) -> state``: what the state remembers, scored anew under a changed problem.
       artefact: ``(state, problem) -> Artefact``.
     """
@@ -80,7 +82,8 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
     Raises:
       ValueError: if a name is not one of the controller's parameters, with the nearest one, or a value is not finite.
     """
-    params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
+    with plugins.raised_by("controllers", controller.name, "default_params"):
+        params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
     for key, value in (given or {}).items():
         if key not in params:
             near = nearest(key, params)
@@ -133,7 +136,8 @@ def run_chunk(
     return jax.lax.scan(step, state, (first + jnp.arange(progress.shape[0]), progress))
 
 
-_jit_chunk = jax.jit(run_chunk, static_argnums=0, donate_argnums=1)
+jit_chunk = jax.jit(run_chunk, static_argnums=0, donate_argnums=1)
+"""``run_chunk``, compiled; the state is given away."""
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -158,18 +162,22 @@ def init(controller: Controller, problem: Problem, seed: int, params: Params | N
       ValueError: if the seed is no integer from 0 to 2^32 - 1.
     """
     key = jax.random.fold_in(jax.random.key(arguments.seed(seed)), 2**31)
-    return _jit_init(controller, key, problem, params or resolve_params(controller))
+    params = params or resolve_params(controller)
+    with plugins.raised_by("controllers", controller.name, "init"):
+        return _jit_init(controller, key, problem, params)
 
 
 def rebase(controller: Controller, state: State, problem: Problem) -> State:
     """The state under a changed problem."""
-    return _jit_rebase(controller, state, problem)
+    with plugins.raised_by("controllers", controller.name, "rebase"):
+        return _jit_rebase(controller, state, problem)
 
 
 def artefact(controller: Controller, state: State, problem: Problem) -> Artefact:
     """What the controller has found."""
-    found: Artefact = _jit_artefact(controller, state, problem)
-    return found
+    with plugins.raised_by("controllers", controller.name, "artefact"):
+        found: Artefact = _jit_artefact(controller, state, problem)
+    return plugins.expect("controllers", controller.name, found, Artefact)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +259,7 @@ def train(
 
     Raises:
       ValueError: if the seed is no integer from 0 to 2^32 - 1.
+      PluginError: naming the controller, if its code raises or its metrics cannot be true.
     """
     key = jax.random.key(arguments.seed(seed))
     params = params or resolve_params(controller)
@@ -262,8 +271,10 @@ def train(
     while not moment.done:
         started = time.perf_counter()
         schedule = _schedule(moment, length)
-        state, metrics = _jit_chunk(controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule)
-        metrics = {name: np.asarray(value) for name, value in metrics.items()}
+        with plugins.raised_by("controllers", controller.name, "update"):
+            state, counted = jit_chunk(controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule)
+            metrics = {name: np.asarray(value) for name, value in counted.items()}
+        check_metrics(controller.name, metrics, length)
         spent = time.perf_counter() - started
         moment = Moment(state, moment.step + length, moment.seconds + spent, metrics, limits)
         if on_chunk is not None:
@@ -277,8 +288,9 @@ def _warm_up(
     """Compile before the clock starts, by a chunk whose result is thrown away."""
     copied = jax.tree.map(jnp.copy, moment.state)
     schedule = _schedule(moment, length)
-    warm = _jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
-    jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
+    with plugins.raised_by("controllers", controller.name, "update"):
+        warm = jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
+        jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
 
 
 def _schedule(moment: Moment, length: int) -> jax.Array:

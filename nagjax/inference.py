@@ -256,13 +256,18 @@ class Generator:
         return _Scope(self.artefact, problem, description)
 
 
-def load(path: str | Path) -> Generator:
+def load(path: str | Path, *, ignore_hash: bool = False) -> Generator:
     """Open the last complete checkpoint of a run, on any machine and device count; no plugin is needed.
 
+    Args:
+      path: folder of the run.
+      ignore_hash: believe the checkpoint although it is not as it was written, after an edit on purpose.
+
     Raises:
-      ValueError: if there is no complete checkpoint, or it is of another format or space version.
+      ValueError: if there is no complete checkpoint, it is not as it was written, or it is of another format or space
+        version.
     """
-    saved = checkpoint.read(path)
+    saved = checkpoint.read(path, ignore_hash=ignore_hash)
     return Generator(saved.artefact, saved.problem, saved.description, saved.config)
 
 

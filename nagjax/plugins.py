@@ -15,22 +15,27 @@ device_formats    nagjax.device_formats      a reader of a device table's file
 ================  =========================  ==========================================================
 
 Nothing is imported until it is loaded, and nothing is remembered between calls: a plugin that raises on import, or a
-name that two distributions claim, stops only those who ask for it, and ``broken`` lists it.
+name that two distributions claim, stops only those who ask for it, and ``broken`` lists it. What a plugin raises when
+it is called carries its name too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from nagjax.names import nearest
+
+T = TypeVar("T")
 
 KINDS = ("controllers", "spaces", "predictors", "device_formats")
 
 
 class PluginError(ValueError):
-    """A plugin that is not known, not unique or not loadable; the message says which and what to do."""
+    """A plugin that is not known, not unique, not loadable or at fault; the message says which and what to do."""
 
 
 def names(kind: str) -> list[str]:
@@ -52,7 +57,7 @@ def available(kind: str) -> Mapping[str, EntryPoint]:
 
 
 def load(kind: str, name: str) -> Callable[..., Any]:
-    """The callable registered under ``name``.
+    """The callable registered under ``name``; whatever it raises is raised as a ``PluginError`` that names it.
 
     Args:
       kind: one of ``KINDS``.
@@ -70,7 +75,51 @@ def load(kind: str, name: str) -> Callable[..., Any]:
         )
     if name not in found:
         raise PluginError(_unknown(f"{kind}: {name!r} is not registered", name, found))
-    return _import(kind, name, found[name])
+    plugin = _import(kind, name, found[name])
+
+    @functools.wraps(plugin, updated=())
+    def call(*args: Any, **settings: Any) -> Any:
+        with raised_by(kind, name):
+            return plugin(*args, **settings)
+
+    return call
+
+
+@contextlib.contextmanager
+def raised_by(kind: str, name: str, doing: str = "") -> Iterator[None]:
+    """A context in which a plugin's code runs: whatever it raises is raised as a ``PluginError`` that names it.
+
+    Args:
+      kind: one of ``KINDS``.
+      name: under which it is registered; one that is not (made in a notebook) is named as it is.
+      doing: what was asked of it, for the message.
+
+    Raises:
+      PluginError: with the plugin's own error as its cause.
+    """
+    try:
+        yield
+    except PluginError:
+        raise
+    except Exception as error:  # whatever a stranger's code raises is reported under the plugin's name
+        raise fault(kind, name, f"{doing}: {_first_paragraph(error)}" if doing else _first_paragraph(error)) from error
+
+
+def fault(kind: str, name: str, what: str) -> PluginError:
+    """The error that says what is wrong with a plugin, registered or not; to be raised."""
+    claims = _claims(kind).get(name, [])
+    return PluginError(f"{_place(kind, name, claims[0]) if len(claims) == 1 else f'{kind}: {name!r}'}: {what}")
+
+
+def expect(kind: str, name: str, found: Any, wanted: type[T]) -> T:
+    """What a plugin returned, if it is of the type that it should be.
+
+    Raises:
+      PluginError: if it is not.
+    """
+    if not isinstance(found, wanted):
+        raise fault(kind, name, f"returned {type(found).__name__}, not a {wanted.__name__}")
+    return found
 
 
 def broken(kind: str) -> Mapping[str, str]:
@@ -103,7 +152,7 @@ def _import(kind: str, name: str, claims: list[EntryPoint]) -> Callable[..., Any
         owners = " and ".join(sorted(f"{_owner(entry)} ({entry.value})" for entry in claims))
         raise PluginError(f"{kind}: {name!r} is registered more than once, by {owners}: uninstall or rename one")
     entry = claims[0]
-    place = f"{kind}: {name!r} of distribution {_owner(entry)} ({entry.value})"
+    place = _place(kind, name, entry)
     try:
         plugin = entry.load()
     except Exception as error:  # whatever a stranger's module raises is reported under the plugin's name
@@ -113,6 +162,16 @@ def _import(kind: str, name: str, claims: list[EntryPoint]) -> Callable[..., Any
     if not callable(plugin):
         raise PluginError(f"{place} is not callable: the entry point must name a function, as module:function")
     return plugin
+
+
+def _place(kind: str, name: str, entry: EntryPoint) -> str:
+    return f"{kind}: {name!r} of distribution {_owner(entry)} ({entry.value})"
+
+
+def _first_paragraph(error: Exception) -> str:
+    """What an error says, in one line; one that is no ValueError was hardly meant for a user, so its type says more."""
+    text = " ".join(str(error).strip().partition("\n\n")[0].split())
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def _owner(entry: EntryPoint) -> str:

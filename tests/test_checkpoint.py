@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 
 import nagjax
-from nagjax import checkpoint, plugins
+from nagjax import checkpoint, pareto, plugins
+from nagjax.controllers import Artefact
 from tests.generators import DEVICE, make_controller, make_generator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,10 +196,190 @@ def test_another_version_of_the_space_is_refused_with_both(written, monkeypatch)
         nagjax.load(written)
 
 
-def test_another_format_is_refused_with_both(written, monkeypatch):
+def test_another_format_is_refused_with_both(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
-    with pytest.raises(ValueError, match=r"format 1 was written by nagjax .* reads format 99"):
-        nagjax.load(written)
+    with pytest.raises(ValueError, match=r"format 99 was written by nagjax .* reads formats 1 and 2"):
+        nagjax.load(save(tmp_path))
+
+
+def step_of(folder, step=7):
+    return folder / "checkpoints" / str(step)
+
+
+def edit_config(folder, **changes):
+    path = step_of(folder) / "config" / "metadata"
+    config = {key: value for key, value in json.loads(path.read_text()).items() if changes.get(key, "") is not None}
+    path.write_text(json.dumps(config | {key: value for key, value in changes.items() if value is not None}))
+
+
+def answers(generator):
+    low, high = generator.budget_range[0]
+    return [(a.text, a.costs, a.quality, a.source) for a in generator.generate([low, (low + high) / 2, high])]
+
+
+def test_the_first_format_has_no_hash_and_is_read(copied):
+    edit_config(copied, format=1, sha256=None, seal=None, empty=None)
+    assert answers(nagjax.load(copied)) == answers(make_generator().generator)
+    equal(checkpoint.read_state(copied, controller_of(), STATE)[0], STATE)
+    edit_config(copied, format=2)
+    with pytest.raises(ValueError, match="'config' of this checkpoint is not what was saved"):
+        nagjax.load(copied)
+
+
+def test_an_edited_configuration_is_refused_unless_one_says_so(copied):
+    edit_config(copied, where={"layer1": "ratio3_kernel3"})
+    readers = (
+        nagjax.load,
+        checkpoint.read_config,
+        lambda *a, **k: checkpoint.read_state(*a, controller_of(), STATE, **k),
+    )
+    for read in readers:
+        with pytest.raises(ValueError, match=r"'config' .* not what was saved.*--ignore_hash") as caught:
+            read(copied)
+        assert str(step_of(copied)) in str(caught.value)
+        read(copied, ignore_hash=True)
+    assert nagjax.load(copied, ignore_hash=True).description.where == {"layer1": "ratio3_kernel3"}
+
+
+@pytest.mark.parametrize("item", ["artefact", "state"])
+def test_the_arrays_of_another_checkpoint_are_refused(copied, tmp_path, item):
+    """They are whole, and of the same shapes: only what they are of differs."""
+    known = make_generator().generator
+    moved = dataclasses.replace(known.artefact.archive, quality=known.artefact.archive.quality * 0.5)
+    other = save(
+        tmp_path / "other",
+        state={**STATE, "count": np.uint32(3)},
+        artefact=dataclasses.replace(known.artefact, archive=moved),
+    )
+    shutil.rmtree(step_of(copied) / item)
+    shutil.copytree(step_of(other) / item, step_of(copied) / item)
+    read = nagjax.load if item == "artefact" else lambda f: checkpoint.read_state(f, controller_of(), STATE)
+    with pytest.raises(ValueError, match=f"'{item}' of this checkpoint is not what was saved.*exchanged"):
+        read(copied)
+    checkpoint.read(copied, ignore_hash=True)
+
+
+def asked(folder):
+    """Answers and state as bytes, or what the checkpoint is refused with."""
+    try:
+        state = checkpoint.read_state(folder, controller_of(), STATE)[0]
+        return (answers(nagjax.load(folder)), jax.tree.map(lambda leaf: np.asarray(leaf).tobytes(), state)), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def test_no_flipped_bit_changes_an_answer_without_a_word(written):
+    """Some bits in every file of a step: equal answers and an equal state, or a refusal."""
+    rng, told, (unmoved, _) = np.random.default_rng(0), 0, asked(written)
+    for path in sorted(path for path in step_of(written).rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for _ in range(min(5, len(content))):
+            flipped = bytearray(content)
+            flipped[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(flipped)
+            found, refusal = asked(written)
+            path.write_bytes(content)
+            assert found == unmoved or (found is None and str(step_of(written)) in refusal)
+            assert found == unmoved or "remove that folder" in refusal or "use the version" in refusal
+            told += found is None
+    assert told > 20
+    assert asked(written)[0] == unmoved
+
+
+@pytest.mark.parametrize("place", ["policy", "quality"])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, place):
+    known = make_generator().generator
+    weights = jax.tree.map(np.array, known.artefact.policy.params)
+    next(iter(weights.values())).flat[3] = np.nan
+    policy = dataclasses.replace(known.artefact.policy, params=weights)
+    problem = known.problem
+    if place == "quality":
+        policy, problem = known.artefact.policy, dataclasses.replace(problem, pessimism=jnp.float32(np.nan))
+    folder = tmp_path / "run"
+    with checkpoint.Writer(folder) as writer:
+        artefact = Artefact(policy, None)
+        writer.save(7, controller_of(), {}, STATE, artefact, problem, known.description, RUN)
+    with pytest.raises(ValueError, match=r"holds 1 NaN of \d+: training has diverged.*no earlier step") as caught:
+        nagjax.load(folder)
+    assert str(step_of(folder)) in str(caught.value)
+
+
+def test_arrays_without_an_element_come_back(tmp_path):
+    """Orbax cannot write them; a population of 0 is one."""
+    state = {"none": np.zeros((0, 4), np.int32), "some": STATE["weights"], "nothing": np.zeros((2, 0), np.float32)}
+    folder = save(tmp_path / "run", state=state)
+    equal(checkpoint.read_state(folder, controller_of(), state)[0], state)
+    nothing = {"none": np.zeros(0, np.float32)}
+    folder = save(tmp_path / "empty", state=nothing)
+    equal(checkpoint.read_state(folder, controller_of(), nothing)[0], nothing)
+
+
+def test_a_state_that_is_no_array_names_the_controller(tmp_path):
+    with pytest.raises(ValueError, match="controllers: 'still': its state is not made of arrays"):
+        save(tmp_path, state={"key": jax.random.key(0)})
+
+
+def test_an_archive_with_wrong_costs_is_not_saved(tmp_path):
+    known = make_generator().generator
+    archive = known.artefact.archive
+    row = int(np.argmax(np.asarray(pareto.occupied(archive))))
+    cases = {
+        r"its archive says that .* costs .* ms, which is .* ms \(1 of \d+ rows are wrong\)": dataclasses.replace(
+            archive, costs=archive.costs.at[row].add(-1)
+        ),
+        r"row \d+ of its archive, tokens .* is no architecture": dataclasses.replace(
+            archive, tokens=archive.tokens.at[row, 2].set(99)
+        ),
+        "row .* of its archive has quality nan": dataclasses.replace(
+            archive, quality=archive.quality.at[row].set(jnp.nan)
+        ),
+    }
+    for message, wrong in cases.items():
+        with pytest.raises(ValueError, match=f"controllers: 'still': {message}"):
+            save(tmp_path, artefact=dataclasses.replace(known.artefact, archive=wrong))
+    empty = int(np.argmin(np.asarray(pareto.occupied(archive))))
+    assert not pareto.occupied(archive)[empty]
+    unused = dataclasses.replace(archive, tokens=archive.tokens.at[empty].set(99))
+    assert answers(nagjax.load(save(tmp_path, artefact=dataclasses.replace(known.artefact, archive=unused))))
+
+
+def test_loading_while_a_run_saves(tmp_path):
+    """A step is put away while it is read: the next one is read, and nobody is told to remove anything."""
+    known, controller, done = make_generator().generator, controller_of(), threading.Event()
+
+    def write():
+        with checkpoint.Writer(tmp_path) as writer:
+            for step in range(1, 10_000):
+                writer.save(
+                    step, controller, {}, STATE, known.artefact, known.problem, known.description, {"step": step}
+                )
+                if done.is_set():
+                    break
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        while checkpoint.latest_step(tmp_path) is None and thread.is_alive():
+            pass
+        seen = [checkpoint.read(tmp_path) for _ in range(40)]
+    finally:
+        done.set()
+        thread.join()
+    assert [saved.config["run"]["step"] for saved in seen] == [saved.config["step"] for saved in seen]
+    assert len({saved.config["step"] for saved in seen}) > 1
+
+
+def test_a_step_put_away_while_it_is_read_is_read_from_the_next(copied, monkeypatch):
+    restored = checkpoint._restored
+
+    def slow(folder):
+        if folder.parent.name == "7":
+            shutil.copytree(step_of(copied, 3), step_of(copied, 9))
+            shutil.rmtree(step_of(copied, 7))
+        return restored(folder)
+
+    monkeypatch.setattr(checkpoint, "_restored", slow)
+    assert nagjax.load(copied).config["step"] == 3
 
 
 def test_another_controller_or_settings_or_shape_is_refused_with_both(written):
@@ -219,7 +401,7 @@ assert jax.device_count() == 1, jax.devices()
 assert plugins.names("controllers") == []
 import nagjax
 generator = nagjax.load(sys.argv[1])
-state = checkpoint._read(sys.argv[1], "state", checkpoint._restore_item("state"))
+state = checkpoint._of_latest(sys.argv[1], lambda place: checkpoint._restored(place / "state"))
 low, high = generator.budget_range[0]
 print([answer.text for answer in generator.generate([low, (low + high) / 2, high])])
 np.savez(sys.argv[2], **state, costs=generator.artefact.archive.costs)

@@ -13,19 +13,19 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "appended"),
+    ("plugins",),
     ("operators",),
     ("spaces",),
     ("costs",),
     ("devices", "predictors"),
     ("problem",),
     ("pareto", "generator", "tabular", "asked"),
-    ("findings", "tournaments"),
+    ("findings", "tournaments", "verification"),
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),
     ("fronts",),
-    ("plugins",),
     ("checkpoint",),
     ("inference",),
 )
@@ -46,12 +46,13 @@ BRANCHES = {
         "blocks",
         "depthwise",
         "checkpoint",
+        "appended",
     },
-    "profile": {"arguments", "operators", "spaces", "devices", "blocks"},
+    "profile": {"arguments", "appended", "operators", "spaces", "devices", "blocks"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 
-LATE = ("evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX")
+LATE = ("evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX", "tensorstore")
 """Libraries that `import nagjax` must not load: they cost start-up time and are needed only in places."""
 
 

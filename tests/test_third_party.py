@@ -151,6 +151,29 @@ def silent(good):
     return update
 
 
+def spendthrift(good):
+    """Evaluates whatever it costs, and counts none of it."""
+
+    def update(state, key, problem, params, progress):
+        tokens = jnp.full((4, problem.spec.num_layers), 2, jnp.int32)
+        quality, costs = evaluate(problem, tokens)
+        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        state = dataclasses.replace(state, archive=archive, evaluations=state.evaluations + 4)
+        return state, {"evaluations": state.evaluations, "infeasible": jnp.float32(0)}
+
+    return update
+
+
+def half_honest(good):
+    """Tells how many had no quality, and not that those were over budget."""
+
+    def update(state, key, problem, params, progress):
+        state, metrics = spendthrift(good)(state, key, problem, params, progress)
+        return state, {**metrics, "nonfinite": jnp.float32(4)}
+
+    return update
+
+
 @pytest.mark.parametrize(
     ("check", "replaced", "text"),
     [
@@ -170,6 +193,8 @@ def silent(good):
         (testing.check_recompilation, {"rebase": growing}, "recompilation: .*update"),
         (testing.check_budget, {"artefact": cheaper_on_paper}, "budget: archive: .* costs"),
         (testing.check_nonfinite, {"update": unfiltered}, "nonfinite: the archive holds"),
+        (testing.check_counting, {"update": spendthrift}, "counting: 20 architectures .* counts 0"),
+        (testing.check_counting, {"update": half_honest}, "counting: 16 architectures .* counts 0"),
         (testing.check_rebase, {"rebase": remembering}, "rebase: "),
         (testing.check_improvement, {"update": lazy}, "improvement: mean regret"),
     ],
@@ -180,8 +205,9 @@ def test_the_suite_finds_what_breaks_it(installed, check, replaced, text):
 
 
 def test_a_controller_that_branches_on_a_parameter_is_found(installed):
-    with pytest.raises(jax.errors.ConcretizationTypeError):
+    with pytest.raises(plugins.PluginError, match="'static_parameter': update: ConcretizationTypeError") as caught:
         testing.check_recompilation(change(installed, update=static_parameter), **SMALL)
+    assert isinstance(caught.value.__cause__, jax.errors.ConcretizationTypeError)
 
 
 def test_the_import_works_without_the_checkout(site):

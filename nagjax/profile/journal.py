@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from nagjax import appended
+
 FORMAT, VERSION = "nagjax-profile", 1
 _Place = tuple[str, str]
 
@@ -38,7 +40,8 @@ class Journal:
         self.chosen: dict[str, Sequence[str]] = {}
         if path.exists() and not resume:
             raise ValueError(f"{path}: measurements are there already; go on with --resume, or choose another --out")
-        lines = self._whole_lines() if path.exists() else []
+        appended.cut_torn_line(path)
+        lines = appended.whole_text(path).splitlines() if path.exists() else []
         for number, line in enumerate(lines, 1):
             self._take(number, line)
         self._file = path.open("a", encoding="utf-8")
@@ -74,15 +77,6 @@ class Journal:
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
 
-    def _whole_lines(self) -> list[str]:
-        """Lines of the file; the last one is cut off if a crash left it without its end."""
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole))
-        return whole.decode("utf-8", "replace").splitlines()
-
     def _take(self, number: int, line: str) -> None:
         try:
             record = json.loads(line)
@@ -92,7 +86,10 @@ class Journal:
                 self.chosen = record["chosen"]
             else:
                 kind = "operator" if "operator" in record else "network"
-                self.seconds[kind, record[kind]].append(float(record["seconds"]))
+                seconds = record["seconds"]
+                if not 0 < seconds < float("inf"):
+                    raise TypeError("no time")
+                self.seconds[kind, record[kind]].append(float(seconds))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{self.path}:{number}: is no line of a profile: {line[:60]!r}; remove the line to go on without it"

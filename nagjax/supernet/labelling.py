@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from nagjax import csv_cells
+from nagjax import appended, csv_cells
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.draw import draw_indices
@@ -103,17 +103,24 @@ class LabelFile:
         """Open a file, new or to go on with.
 
         Raises:
-          ValueError: if it is another kind of file.
+          ValueError: if it is another kind of file, or a row of it is damaged.
         """
         self._path = path
-        text = _whole_lines(path) if path.exists() else ""
-        rows = csv_cells.read_rows(text)
+        appended.cut_torn_line(path)
+        rows = csv_cells.read_rows(appended.whole_text(path)) if path.exists() else []
         if rows and tuple(rows[0]) != COLUMNS:
             raise ValueError(
                 f"{path}: begins with {','.join(rows[0])[:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
                 "give another --out"
             )
-        self.labelled = {row[0] for row in rows[1:] if row}
+        self.labelled: set[str] = set()
+        for number, row in enumerate(rows[1:], 2):
+            if len(row) != len(COLUMNS):
+                raise ValueError(
+                    f"{path}: row {number} has {len(row)} fields, not {len(COLUMNS)} ({','.join(COLUMNS)}): it is "
+                    "damaged; remove the row to have the architecture labelled again"
+                )
+            self.labelled.add(row[0])
         self._file = path.open("a", encoding="utf-8", newline="")
         if not rows:
             self._write(COLUMNS)
@@ -137,13 +144,3 @@ class LabelFile:
         csv_cells.write_rows(self._file, [row])
         self._file.flush()
         os.fsync(self._file.fileno())
-
-
-def _whole_lines(path: Path) -> str:
-    """Text of the file; a last one without its end is cut off on the disk too."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return whole.decode("utf-8", "replace")

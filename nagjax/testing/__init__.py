@@ -34,6 +34,7 @@ from nagjax.testing.checks import (
     check_resume,
     check_seeds,
 )
+from nagjax.testing.counting import check_counting
 from nagjax.testing.problems import VARIANTS, Oracle, Tiny, tiny_problem, tiny_space
 from nagjax.testing.spaces import (
     SPACE_CHECKS,
@@ -57,6 +58,7 @@ __all__ = [
     "check_artefact",
     "check_budget",
     "check_controller",
+    "check_counting",
     "check_determinism",
     "check_improvement",
     "check_nonfinite",

@@ -17,6 +17,8 @@ from nagjax.controllers import Artefact, Controller, Moment, resolve_params
 from nagjax.generator import vary
 from nagjax.packing import describe, pack, unpack
 from nagjax.pareto import Archive
+from nagjax.plugins import PluginError
+from nagjax.testing.counting import check_counting
 from nagjax.testing.problems import Tiny, tiny_problem
 from nagjax.testing.runs import (
     CHUNK,
@@ -27,11 +29,13 @@ from nagjax.testing.runs import (
     budgets_between,
     claim,
     close,
+    first_chunk,
     held,
     raw_of,
     same,
     train,
 )
+from nagjax.verification import COUNTS, check_metrics
 
 
 def check_protocol(make: Make, **static: Any) -> None:
@@ -54,15 +58,14 @@ def check_protocol(make: Make, **static: Any) -> None:
     for key, value in controller.default_params().items():
         fine = isinstance(key, str) and np.asarray(value).dtype.kind in "fi" and np.isfinite(value).all()
         claim(name, bool(fine), f"default parameter {key!r} is {value!r}, not a finite number")
-    moment = train(controller, tiny.problem)
-    for key in ("evaluations", "infeasible"):
-        claim(name, key in moment.metrics, f"metrics {sorted(moment.metrics)} lack {key!r}")
-    for key, value in moment.metrics.items():
-        claim(name, value.shape == (CHUNK,), f"metric {key!r} of one update has shape {value.shape[1:]}, not ()")
-    counted = moment.metrics["evaluations"]
-    claim(name, counted[0] >= 0 and bool((np.diff(counted) >= 0).all()), f"evaluations fall: {counted.tolist()}")
-    found = controllers.artefact(controller, moment.state, tiny.problem)
-    claim(name, isinstance(found, Artefact), f"artefact() returned {type(found).__name__}, no Artefact")
+    state, metrics = first_chunk(controller, tiny.problem)
+    for key in COUNTS:
+        claim(name, key in metrics, f"metrics {sorted(metrics)} lack {key!r}")
+    try:
+        check_metrics(controller.name, metrics, CHUNK)
+        found = controllers.artefact(controller, state, tiny.problem)
+    except PluginError as error:
+        raise AssertionError(f"{name}: {error}") from error
     claim(name, not (found.policy is None and found.archive is None), "the artefact has neither policy nor archive")
     claim(name, found.archive is None or isinstance(found.archive, Archive), "artefact.archive is no Archive")
 
@@ -173,15 +176,16 @@ def check_seeds(make: Make, **static: Any) -> None:
 
 
 def check_resume(make: Make, **static: Any) -> None:
-    """A run that is saved half-way, read back and continued equals one that was never interrupted."""
+    """A run saved half-way is read back for inference, and continued it equals one that was never interrupted."""
     tiny = tiny_problem(variant="depth")
     controller = make(tiny.problem.spec, **static)
-    half = STEPS // 2
+    half, kept = STEPS // 2, []
     with tempfile.TemporaryDirectory() as folder:
 
         def save(moment: Moment) -> None:
             if moment.step == half:
                 found = controllers.artefact(controller, moment.state, tiny.problem)
+                kept.append(jax.tree.map(np.array, found))
                 with checkpoint.Writer(folder) as writer:
                     params = resolve_params(controller)
                     writer.save(
@@ -191,7 +195,11 @@ def check_resume(make: Make, **static: Any) -> None:
         whole = train(controller, tiny.problem, seed=2, on_chunk=save).state
         template = jax.eval_shape(lambda: controller.init(jax.random.key(0), tiny.problem, resolve_params(controller)))
         state, step, _ = checkpoint.read_state(folder, controller, template)
+        saved = checkpoint.read(folder, space=tiny.space)
     claim("resume", step == half, f"read back at step {step}, saved at {half}")
+    claim(
+        "resume", same(saved.artefact, kept[0]), "the artefact read from the checkpoint is not the one that was saved"
+    )
     kinds = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(template)]
     read = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state)]
     claim("resume", read == kinds, "a state read back has other shapes or types than a fresh one")
@@ -270,6 +278,7 @@ CHECKS: tuple[Callable[..., None], ...] = (
     check_recompilation,
     check_budget,
     check_nonfinite,
+    check_counting,
     check_seeds,
     check_resume,
     check_artefact,

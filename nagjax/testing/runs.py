@@ -43,6 +43,17 @@ def train(
     return controllers.train(controller, problem, state, seed, limits, step=first, on_chunk=on_chunk)
 
 
+def first_chunk(
+    controller: Controller, problem: Problem, seed: int = 0, updates: int = CHUNK
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """State and metrics after the first updates, as the controller gives them: nothing is checked yet."""
+    state = controllers.init(controller, problem, seed)
+    progress = jnp.arange(updates, dtype=jnp.float32) / STEPS
+    key, params = jax.random.key(seed), controllers.resolve_params(controller)
+    state, metrics = controllers.jit_chunk(controller, state, key, jnp.int32(0), problem, params, progress)
+    return state, {name: np.asarray(value) for name, value in metrics.items()}
+
+
 def budgets_between(problem: Problem, num: int) -> np.ndarray:
     """Budgets int32 ``[num, K]`` ticks over the first column's range, ends included; other columns at their highest."""
     low, high = np.asarray(problem.low, np.int64), np.asarray(problem.high, np.int64)

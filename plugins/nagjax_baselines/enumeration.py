@@ -78,18 +78,21 @@ def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Controller:
         total = counts[0, 0].astype(jnp.uint32)
         real = state.seen + jnp.arange(batch, dtype=jnp.uint32) < total
 
-        def look() -> tuple[fd.Findings, jax.Array]:
+        def look() -> tuple[fd.Findings, jax.Array, jax.Array]:
             stride = state.prime % total
             # Below 2^20 each and a batch below 2^12: no product passes 32 bits.
             first = (state.start + _times(state.seen, stride, total)) % total
             rank = (first + jnp.arange(batch, dtype=jnp.uint32) * stride) % total
             tokens = architecture_at(problem, counts, rank.astype(jnp.int32))
-            findings, quality, _ = fd.record(state.findings, problem, tokens, real)
-            return findings, (real & ~jnp.isfinite(quality)).sum()
+            findings, quality, costs = fd.record(state.findings, problem, tokens, real)
+            # No budget is asked: what fits none is over.
+            over = (real & (costs > problem.high[None]).any(-1)).sum()
+            return findings, over, (real & ~jnp.isfinite(quality)).sum()
 
-        findings, nonfinite = jax.lax.cond(real[0], look, lambda: (state.findings, jnp.int32(0)))
+        nothing = jnp.int32(0)
+        findings, over, nonfinite = jax.lax.cond(real[0], look, lambda: (state.findings, nothing, nothing))
         state = dataclasses.replace(state, findings=findings, seen=state.seen + real.sum(dtype=jnp.uint32))
-        return state, fd.metrics(findings, jnp.float32(0), nonfinite)
+        return state, fd.metrics(findings, over, nonfinite)
 
     def rebase(state: State, problem: Problem) -> State:
         return dataclasses.replace(state, findings=fd.rescore(state.findings, problem), seen=jnp.uint32(0))

@@ -43,11 +43,12 @@ def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Controller:
         del progress
         budget_key, masked_key, uniform_key, share_key = jax.random.split(key, 4)
         budgets = budget_at(problem, jax.random.uniform(budget_key, (children, spec.num_costs)))
-        masked, costs = vary.random_architectures(problem, budgets, masked_key)
+        masked, _ = vary.random_architectures(problem, budgets, masked_key)
         uniform = uniform_architectures(problem, children, uniform_key)
         within = jax.random.uniform(share_key, (children,)) < params["masked"]
-        state, quality, _ = fd.record(state, problem, jnp.where(within[:, None], masked, uniform))
-        infeasible = ((costs > budgets).any(-1) & within).sum()
+        state, quality, spent = fd.record(state, problem, jnp.where(within[:, None], masked, uniform))
+        # Those drawn for no budget are over where they fit none.
+        infeasible = (spent > jnp.where(within[:, None], budgets, problem.high[None])).any(-1).sum()
         return state, fd.metrics(state, infeasible, (~jnp.isfinite(quality)).sum())
 
     return Controller(

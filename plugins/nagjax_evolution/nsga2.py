@@ -91,7 +91,9 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Controller:
             jnp.concatenate([old.quality, quality]),
             population,
         )
-        metrics = fd.metrics(found, jnp.float32(0), (~jnp.isfinite(quality)).sum())
+        # No budget is asked: what fits none is over.
+        over = (costs > problem.high[None]).any(-1).sum()
+        metrics = fd.metrics(found, over, (~jnp.isfinite(quality)).sum())
         first = (after.rank == 0).mean(dtype=jnp.float32)
         return State(found, after), {**metrics, "first_front": first}
 
