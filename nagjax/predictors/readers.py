@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nagjax import plugins
 from nagjax.names import nearest
 from nagjax.predictors import npz, storage
 from nagjax.predictors.ofa_npz import import_ofa
@@ -39,7 +40,7 @@ def read_predictor(
         raise ValueError(
             f"{path}: predictor format {name!r} is not known; did you mean {near!r}? formats: auto, {', '.join(known)}"
         )
-    return known[name](path, space)
+    return plugins.expect("predictors", name, known[name](path, space), FittedPredictor)
 
 
 def _detect(path: str | Path) -> str:
