@@ -86,20 +86,21 @@ def load(kind: str, name: str) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def raised_by(kind: str, name: str, doing: str = "") -> Iterator[None]:
+def raised_by(kind: str, name: str, doing: str = "", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """A context in which a plugin's code runs: whatever it raises is raised as a ``PluginError`` that names it.
 
     Args:
       kind: one of ``KINDS``.
       name: under which it is registered; one that is not (made in a notebook) is named as it is.
       doing: what was asked of it, for the message.
+      passing: errors that are its way to refuse what it is given; they pass as they are.
 
     Raises:
       PluginError: with the plugin's own error as its cause.
     """
     try:
         yield
-    except PluginError:
+    except (PluginError, *passing):
         raise
     except Exception as error:  # whatever a stranger's code raises is reported under the plugin's name
         raise fault(kind, name, f"{doing}: {_first_paragraph(error)}" if doing else _first_paragraph(error)) from error

@@ -1,24 +1,34 @@
 """The registry, with distributions made on the spot: a folder with metadata and a module, put on the path."""
 
+import dataclasses
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from nagjax import plugins
+from experiments import describe
+from nagjax import controllers, plugins, testing
+from nagjax.controllers import Artefact, Controller
+from nagjax.devices.formats import read_table
+from nagjax.predictors.readers import read_predictor
+from nagjax.verification import COUNTS, check_metrics
 
 KIND = "controllers"
 GOOD = "def make(spec):\n    return 'controller for ' + spec\n"
 
 
-def write_distribution(folder: Path, name: str, entries: dict[str, str], modules: dict[str, str]) -> Path:
+def write_distribution(
+    folder: Path, name: str, entries: dict[str, str], modules: dict[str, str], kind: str = KIND
+) -> Path:
     """A minimal installed distribution: NAME-1.0.dist-info beside its modules."""
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     lines = [f"{entry} = {value}" for entry, value in entries.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[nagjax.{KIND}]", *lines]) + "\n")
+    (info / "entry_points.txt").write_text("\n".join([f"[nagjax.{kind}]", *lines]) + "\n")
     for module, source in modules.items():
         (folder / f"{module}.py").write_text(source)
     return folder
@@ -28,8 +38,8 @@ def write_distribution(folder: Path, name: str, entries: dict[str, str], modules
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Make a distribution importable for one test; a second call with the same name makes a second copy."""
 
-    def install(name: str, entries: dict[str, str], modules: dict[str, str], copy: str = "") -> Path:
-        folder = write_distribution(tmp_path / f"{name}{copy}", name, entries, modules)
+    def install(name: str, entries: dict[str, str], modules: dict[str, str], copy: str = "", kind: str = KIND) -> Path:
+        folder = write_distribution(tmp_path / f"{name}{copy}", name, entries, modules, kind)
         monkeypatch.syspath_prepend(str(folder))
         return folder
 
@@ -108,6 +118,135 @@ def test_an_unknown_kind_is_refused():
         plugins.names("controller")
     with pytest.raises(ValueError, match="known: controllers, device_formats, predictors, spaces"):
         plugins.load("engines", "x")
+
+
+RAISES = "def make(*args, **settings):\n    return {}['missing']\n"
+PLACE = r"'third' of distribution third-party \(third_raises:make\): "
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+def test_what_a_plugin_raises_when_it_is_called_carries_its_name(install, kind):
+    install("third-party", {"third": "third_raises:make"}, {"third_raises": RAISES}, kind=kind)
+    with pytest.raises(plugins.PluginError, match=f"{kind}: {PLACE}KeyError: 'missing'") as caught:
+        plugins.load(kind, "third")(1, size=2)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_refusal_keeps_its_words_and_interrupts_pass():
+    said = r"^controllers: 'mine': update: size=0 is too small$"
+    with pytest.raises(plugins.PluginError, match=said), plugins.raised_by(KIND, "mine", "update"):
+        raise ValueError("size=0 is too small")
+    with pytest.raises(ValueError, match=r"^size=0$"), plugins.raised_by(KIND, "mine", passing=(ValueError,)):
+        raise ValueError("size=0")
+    with pytest.raises(KeyboardInterrupt), plugins.raised_by(KIND, "mine"):
+        raise KeyboardInterrupt
+    with pytest.raises(plugins.PluginError, match="returned int, not a str"):
+        plugins.expect(KIND, "mine", 3, str)
+
+
+def raising(**changes: Callable[..., object]) -> Controller:
+    """A controller that works, with some of its functions replaced."""
+    good = Controller(
+        name="third",
+        spec=testing.tiny_problem().problem.spec,
+        settings={"of": "_".join(changes)},
+        default_params=lambda: {"rate": 0.5},
+        init=lambda key, problem, params: {"x": jnp.zeros(3)},
+        update=lambda state, key, problem, params, progress: (state, dict.fromkeys(COUNTS, jnp.float32(0))),
+        rebase=lambda state, problem: state,
+        artefact=lambda state, problem: Artefact(None, None),
+    )
+    return dataclasses.replace(good, **changes)
+
+
+def fails(*args: object, **kwargs: object) -> None:
+    raise RuntimeError("engine stopped")
+
+
+@pytest.mark.parametrize("part", ["default_params", "init", "update", "rebase", "artefact"])
+def test_each_function_of_a_controller_that_raises_is_named(part):
+    controller, problem = raising(**{part: fails}), testing.tiny_problem().problem
+
+    def use() -> None:
+        state = controllers.init(controller, problem, 0)
+        state = controllers.train(controller, problem, state, 0, controllers.Limits(2, chunk=2)).state
+        controllers.artefact(controller, controllers.rebase(controller, state, problem), problem)
+
+    with pytest.raises(plugins.PluginError, match=f"controllers: 'third': {part}: RuntimeError: engine stopped"):
+        use()
+
+
+def counts(**metrics: float) -> Callable[..., object]:
+    def update(state, key, problem, params, progress):
+        return state, {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
+
+    return update
+
+
+@pytest.mark.parametrize(
+    ("update", "text"),
+    [
+        (lambda state, *others: ({"x": jnp.zeros(4)}, {}), "update: TypeError: .*carry"),
+        (counts(evaluations=1), "lack 'infeasible'"),
+        (counts(), r"its metrics \(none\) lack 'evaluations'"),
+        (counts(evaluations=1, infeasible=float("nan")), "'infeasible' is nan; it is a count"),
+        (counts(evaluations=1, infeasible=-1), "'infeasible' is -1"),
+        (counts(evaluations=float("inf"), infeasible=0), "'evaluations' is inf"),
+        (counts(evaluations=[1, 2], infeasible=0), r"'evaluations' of one update has shape \[2\]; metrics are scalars"),
+        (counts(evaluations=5, infeasible=1), "'infeasible' is 1 for an update that evaluated 0"),
+    ],
+)  # fmt: skip
+def test_metrics_that_cannot_be_true_end_training(update, text):
+    name = "_".join(["third", *filter(str.isalnum, text)])
+    controller = dataclasses.replace(raising(update=update), settings={"of": name})
+    problem = testing.tiny_problem().problem
+    state = controllers.init(controller, problem, 0)
+    with pytest.raises(plugins.PluginError, match=f"controllers: 'third': .*{text}"):
+        controllers.train(controller, problem, state, 0, controllers.Limits(2, chunk=2))
+
+
+def test_counts_that_fall_are_refused_but_one_that_begins_anew_is_not():
+    zeros = np.zeros(3)
+    falling = {"evaluations": np.array([8.0, 4.0, 12.0]), "infeasible": zeros}
+    with pytest.raises(plugins.PluginError, match="'evaluations' falls"):
+        check_metrics("mine", falling, 3)
+    check_metrics("mine", {"evaluations": np.array([2.0**32 - 256, 256.0, 512.0]), "infeasible": zeros}, 3)
+    check_metrics("mine", {"evaluations": np.array([4.0, 8.0, 12.0]), "infeasible": np.array([9.0, 4.0, 4.0])}, 3)
+
+
+def test_the_functions_of_a_space_that_raise_are_named():
+    space = dataclasses.replace(testing.tiny_space(), parse_text=fails, format_tokens=fails, describe_tokens=fails)
+    tokens = testing.tiny_problem().oracle.tokens[0]
+    for use, part in (
+        (lambda: space.parse("12"), r"parse_text\('12'\)"),
+        (lambda: space.format(tokens), "format_tokens"),
+        (lambda: space.describe(tokens), "describe_tokens"),
+    ):
+        with pytest.raises(plugins.PluginError, match=f"spaces: 'tiny': {part}: RuntimeError: engine stopped"):
+            use()
+    refusing = dataclasses.replace(testing.tiny_space(), parse_text=int)
+    with pytest.raises(ValueError, match=r"^invalid literal"):
+        refusing.parse("x")
+
+
+def test_a_reader_that_returns_something_else_is_named(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(plugins.PluginError, match="device_formats: 'mine': returned dict, not a DeviceTable"):
+        read_table(path, (), "mine", {"mine": lambda path, operators: {}})
+    with pytest.raises(plugins.PluginError, match="predictors: 'mine': returned dict, not a FittedPredictor"):
+        read_predictor(path, testing.tiny_space(), "mine", {"mine": lambda path, space: {}})
+
+
+def test_a_job_shows_one_line_and_with_debug_where(install, capsys):
+    install("third-party", {"third": "third_raises:make"}, {"third_raises": RAISES}, kind="spaces")
+    assert describe.main(["--space=third"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: spaces: 'third' of distribution third-party")
+    assert shown.count("\n") == 1
+    with pytest.raises(plugins.PluginError) as caught:
+        describe.main(["--space=third", "--debug"])
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 @pytest.mark.usefixtures("nothing_installed")

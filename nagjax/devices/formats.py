@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nagjax import plugins
 from nagjax.devices import json_table
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.table import DeviceTable
@@ -43,7 +44,8 @@ def read_table(
         near = nearest(name, known)
         hint = f"did you mean {near!r}? " if near else ""
         raise ValueError(f"device format {name!r} is not known; {hint}known: auto, {', '.join(sorted(known))}")
-    return known[name](Path(path), operators)
+    table = known[name](Path(path), operators)
+    return plugins.expect("device_formats", name, table, DeviceTable)
 
 
 def detect(path: Path) -> str:

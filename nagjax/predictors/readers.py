@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nagjax import plugins
 from nagjax.names import nearest
 from nagjax.predictors import npz, storage
 from nagjax.predictors.ofa_npz import import_ofa
@@ -41,7 +42,7 @@ def read_predictor(
             f"{path}: predictor format {name!r} is not known; {hint}formats: auto, {', '.join(known)}, and those of "
             "plugins (docs/plugins.md, predictors)"
         )
-    return known[name](path, space)
+    return plugins.expect("predictors", name, known[name](path, space), FittedPredictor)
 
 
 def _detect(path: str | Path) -> str:

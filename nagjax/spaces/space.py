@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nagjax import plugins
 from nagjax.names import nearest
 from nagjax.operators import Operator
 from nagjax.spaces import trellis as tl
@@ -87,17 +88,21 @@ class Space:
         Raises:
           ValueError: if the text does not name an architecture of the space.
         """
-        return self.canonical(np.asarray(self.parse_text(text.strip()), np.int32)[None])[0]
+        with plugins.raised_by("spaces", self.name, f"parse_text({text[:LONGEST]!r})", passing=(ValueError,)):
+            choices = np.asarray(self.parse_text(text.strip()), np.int32)
+        return self.canonical(choices[None])[0]
 
     def format(self, tokens: np.ndarray) -> str:
         """Text of canonical tokens int ``[T]``; ``parse`` is its inverse."""
         self.check(np.asarray(tokens)[None])
-        return self.format_tokens([int(token) for token in tokens])
+        with plugins.raised_by("spaces", self.name, "format_tokens"):
+            return self.format_tokens([int(token) for token in tokens])
 
     def describe(self, tokens: np.ndarray) -> str:
         """Description of canonical tokens int ``[T]`` for a person."""
         self.check(np.asarray(tokens)[None])
-        return self.describe_tokens([int(token) for token in tokens])
+        with plugins.raised_by("spaces", self.name, "describe_tokens"):
+            return self.describe_tokens([int(token) for token in tokens])
 
     def canonical(self, tokens: np.ndarray) -> np.ndarray:
         """Tokens int32 ``[B, T]`` with 0 at every decision that is not open."""
