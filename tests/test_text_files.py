@@ -496,7 +496,7 @@ def test_the_range_of_seeds_is_said(capsys):
 
 @pytest.mark.parametrize("seed", [2**32, -1, 1.0, True, "1", None, np.float32(1)])
 def test_a_seed_that_is_none_is_refused_wherever_it_enters(seed):
-    assert f"seed={seed!r}" in refusal(arguments.seed, seed)
+    assert "seed=" in refusal(arguments.seed, seed)
     for call in (
         lambda: controllers.init(None, None, seed),
         lambda: controllers.train(None, None, None, seed, controllers.Limits(1)),
@@ -504,6 +504,7 @@ def test_a_seed_that_is_none_is_refused_wherever_it_enters(seed):
     ):
         assert "seed=" in refusal(call)
     assert arguments.seed(np.int64(2**32 - 1)) == 2**32 - 1
+    assert (arguments.seed(jnp.int32(3)), arguments.finite(jnp.float32(0.5), "pessimism")) == (3, 0.5)
 
 
 @pytest.mark.parametrize(
