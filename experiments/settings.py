@@ -64,7 +64,7 @@ def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
         try:
             value = numerals.number(entry)
         except ValueError as error:
-            raise ValueError(f"--{flag}: {error}; write positive numbers, --{flag}=15,20,30") from None
+            raise ValueError(f"--{flag}: not a positive number: {error}; write --{flag}=15,20,30") from None
         if not 0 < value < float("inf"):
             raise ValueError(f"--{flag}: {entry!r} is not a positive number; write --{flag}=15,20,30")
         out.append(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 LARGEST_SEED = 2**32 - 1
 """What is above would be cut to its last 32 bits by the generators of random numbers, without a word."""
@@ -22,6 +22,7 @@ def seed(value: object, name: str = "seed") -> int:
     Raises:
       ValueError: unless it is an integer, 0 to 2^32 - 1.
     """
+    value = _single(value)
     if not _is_integer(value) or not 0 <= value <= LARGEST_SEED:
         raise ValueError(f"{name}={value!r}: a seed is an integer, 0 to {LARGEST_SEED}")
     return int(value)
@@ -36,6 +37,7 @@ def count(value: object, name: str, least: int = 1) -> int:
     Raises:
       ValueError: unless it is an integer from ``least`` to 2^31 - 1 (a float is none, even a whole one).
     """
+    value = _single(value)
     if not _is_integer(value) or not least <= value <= LARGEST_COUNT:
         raise ValueError(f"{name}={value!r}: must be an integer, at least {least} and at most {LARGEST_COUNT}")
     return int(value)
@@ -50,6 +52,7 @@ def finite(value: object, name: str, least: float | None = None, above: float | 
     Raises:
       ValueError: unless it is a finite number of at least ``least``, or above ``above``.
     """
+    value = _single(value)
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError(f"{name}={value!r}: must be a finite number")
     if least is not None and value < least:
@@ -57,6 +60,11 @@ def finite(value: object, name: str, least: float | None = None, above: float | 
     if above is not None and value <= above:
         raise ValueError(f"{name}={value!r}: must be a finite number above {above:g}")
     return float(value)
+
+
+def _single(value: Any) -> Any:
+    """An array of no dimensions as the number that it holds."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _is_integer(value: object) -> TypeGuard[int]:

@@ -21,6 +21,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """Separators by what they are called; where the header does not tell, the first is meant."""
 
 _SAID = re.compile(r'"?sep=([^"\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+_SAYS_NOTHING = re.compile(r'"?sep=[^,;\t|]*(?:\r|\n)', re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,8 @@ def read_delimited(path: Path, wanted: Sequence[str] = ()) -> Delimited:
     """
     text = read_text(path, "the labelled architectures, with a first row that names the columns")
     said = _SAID.match(text)
+    if not said and _SAYS_NOTHING.match(text):
+        raise ValueError(f"{path}: row 1 says sep= and no separator; write it, as in sep=; or remove the row")
     text, skipped = (text[said.end() :], 1) if said else (text, 0)
     separator = said[1] if said else _separator(text, wanted)
     reader = _reader(text, separator)

@@ -103,7 +103,9 @@ def numbers(table: Table, name: str) -> np.ndarray:
         try:
             number = _number(value, commas)
         except ValueError as error:
-            raise ValueError(f"{table.place(index, name)}: {error}; correct it or remove the row") from None
+            points = isinstance(value, str) and "," in value and any("." in text for text in _texts(table, name))
+            others = " (others of the column have decimal points)" if points and not commas else ""
+            raise ValueError(f"{table.place(index, name)}: {error}{others}; correct it or remove the row") from None
         if not math.isfinite(number):
             raise ValueError(f"{table.place(index, name)}: {value!r} is not finite; remove rows that have no label")
         out.append(number)
