@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.table_doubts import table_doubts
 from nagjax.devices.validation import doubts, judge
 from nagjax.profile.summary import Outlier
 from nagjax.spaces.space import Space
@@ -36,4 +37,5 @@ def summary_lines(table: DeviceTable, outliers: Sequence[Outlier], space: Space,
         measured = [network.measured for network in table.validation]
         lines.append(f"networks that judge it take {min(measured):.4g} to {max(measured):.4g} ms")
         lines.append(f"judged: {judge(table.correction, table.validation)}")
-    return lines + [f"warning: {doubt}" for doubt in doubts(table, space.identity)]
+    strange = (*doubts(table, space.identity), *table_doubts(table, space, space.trellis.valid))
+    return lines + [f"warning: {doubt}" for doubt in strange]

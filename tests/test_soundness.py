@@ -129,6 +129,8 @@ def test_a_choice_may_be_missing_where_the_space_says_why():
         (changed(operators=put((1, 0, 2), -1)), ["'layer1', choice 2 (width=24)", "operators is [-1]"]),
         (changed(target=put((0, 0, 1), 7)), ["'depth', choice 1 (depth=3)", "target is 7", "0 to 1"]),
         (changed(open=put((1, 0), False)), ["'layer1': node 0 is closed", "choice 1 (width=16)"]),
+        (changed(target=lambda array: array.astype(float)), ["trellis.target is of type float64", "integers"]),
+        (changed(valid=lambda array: array.astype(int)), ["trellis.valid is of type int64", "truth values"]),
         (changed(open=lambda array: array[:, :1]), ["trellis.open has shape [4, 1]", "[4, 2, 3]"]),
         (changed(valid=put((3,), False)), ["no path leads"]),
     ],
@@ -175,8 +177,11 @@ def backwards(**names):
 
 
 def test_a_text_in_reverse_is_refused_though_it_is_read_back():
-    with refused("kind 'layer' in reverse", "'layer1' is at character 2", "'layer3' at 0", "in the order"):
+    with refused("kind 'layer' in reverse", "'layer1' is at character 2", "'layer3' at 0", "in their order"):
         make(**backwards())
+    kinds = tuple(Decision(d.name, d.name, d.choices) for d in make().decisions)
+    with refused("writes the decisions in reverse", "'depth' is at character 3", "'layer3' at 0"):
+        make(decisions=kinds, **backwards())
 
 
 def test_a_text_in_reverse_that_names_its_decisions_is_no_riddle():

@@ -41,7 +41,7 @@ def table_doubts(table: DeviceTable, space: Space, open_edges: np.ndarray) -> tu
     Args:
       table: the table.
       space: what it is to price.
-      open_edges: bool ``[T, S, C]``, edges of ``space`` whose operators are priced.
+      open_edges: bool ``[T, S, C]``, edges of the architectures that are asked for.
     """
     used = used_rows(table, space)
     operators, rows = [op for op, _ in used.values()], [row for _, row in used.values()]
@@ -173,7 +173,9 @@ def _more(items: Sequence[object]) -> str:
 def _unit_sentence(table: DeviceTable, space: Space, open_edges: np.ndarray, strange: set[str]) -> str:
     """The unit as a whole, from the networks that have no odd row."""
     found = [table.lookup(op) for op in space.operators]
-    fine = np.array([op.key not in strange for op in space.operators] + [True])
+    free = (*space.free, *table.unmeasured)
+    known = [row is not None or op.kind in free for op, row in zip(space.operators, found, strict=True)]
+    fine = np.array([ok and op.key not in strange for op, ok in zip(space.operators, known, strict=True)] + [True])
     times = np.array([0.0 if row is None else row.mean for row in found] + [0.0])
     madds = np.array([ops.madds(op) for op in space.operators] + [0], np.float64)
     index = space.trellis.operators

@@ -192,8 +192,11 @@ def _check_shapes(space: Space) -> None:
     most = max(len(decision.choices) for decision in space.decisions)
     if layers != len(space.decisions):
         raise _fault(f"the graph has {layers} layers for {len(space.decisions)} decisions; one each is needed", space)
-    for name, wanted in (("target", 3), ("open", 2), ("operators", 3), ("features", 3)):
-        shape = getattr(graph, name).shape
+    for name, wanted in (("target", 3), ("valid", 3), ("open", 2), ("operators", 3), ("features", 3)):
+        shape, kind = getattr(graph, name).shape, getattr(graph, name).dtype.kind
+        if kind not in ("b" if name in ("valid", "open") else "iu"):
+            needed = "truth values" if name in ("valid", "open") else "integers"
+            raise _fault(f"trellis.{name} is of type {getattr(graph, name).dtype}; it must hold {needed}", space)
         if shape[:wanted] != graph.valid.shape[:wanted]:
             raise _fault(
                 f"trellis.{name} has shape {list(shape)}, valid {list(graph.valid.shape)}: make them fit", space
@@ -311,26 +314,26 @@ def _canonical(space: Space, text: str, read: np.ndarray) -> np.ndarray:
 
 
 def _check_order(space: Space, tokens: np.ndarray, texts: Sequence[str]) -> None:
-    """Refuse a text that has three and more decisions of a kind in reverse and does not name them.
+    """Refuse a text that has three and more decisions, all or those of a kind, in reverse and does not name them.
 
     Such a text is read back rightly, and still everybody who writes one by the decisions' order gets another network.
     """
-    places: dict[str, dict[int, int]] = {}
+    places: dict[str, dict[int, int]] = {"": {}}
     for row, text in zip(tokens, texts, strict=True):
         changed = np.flatnonzero(row != tokens[0])
         if len(changed) == 1:
             t = int(changed[0])
             first = next((i for i, (a, b) in enumerate(zip(text, texts[0], strict=False)) if a != b), len(text))
-            places.setdefault(space.decisions[t].kind, {})[t] = first
-    for kind, by_decision in places.items():
+            places.setdefault(f" of kind {space.decisions[t].kind!r}", {})[t] = first
+            places[""][t] = first
+    for kind, by_decision in reversed(places.items()):
         found = sorted(by_decision.items())
         at = [place for _, place in found]
         named = any(space.decisions[t].name in texts[0] for t, _ in found)
         if len(at) >= 3 and not named and all(one > other for one, other in itertools.pairwise(at)):
             (t, early), (u, late) = found[0], found[-1]
             raise _fault(
-                f"{texts[0]!r} writes the decisions of kind {kind!r} in reverse: {space.decisions[t].name!r} is at "
-                f"character {early}, {space.decisions[u].name!r} at {late}; write them in the order of the decisions, "
-                "or with their names",
+                f"{texts[0]!r} writes the decisions{kind} in reverse: {space.decisions[t].name!r} is at character "
+                f"{early}, {space.decisions[u].name!r} at {late}; write them in their order, or with their names",
                 space,
             )
