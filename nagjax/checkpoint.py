@@ -97,7 +97,7 @@ class Writer:
         }
         # Training gives its buffers away at the next chunk, so what is written in the background must be a copy.
         leaves = {f"{i:04d}": np.array(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
-        arrays = jax.tree.map(np.array, pack(artefact, problem, description.space))
+        arrays = jax.tree.map(np.array, pack(artefact, problem, description.space, description.listing))
         items = {"state": ocp.args.StandardSave(leaves), "artefact": ocp.args.StandardSave(arrays)}
         self._manager.save(step, args=ocp.args.Composite(**items, config=ocp.args.JsonSave(config)))
 

@@ -15,18 +15,20 @@ from nagjax.pareto import Archive
 from nagjax.predictors.predictor import MLP, Predictor
 from nagjax.problem import CostInfo, Description, PredictedQuality, Problem, Spec, TabularQuality
 from nagjax.spaces.space import Space
-from nagjax.spaces.trie import refine
+from nagjax.spaces.trie import Listing, refine
 
 LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick", "low", "high", "pessimism")
 """Fields of a problem that are arrays and travel as they are."""
 
 
-def pack(artefact: Artefact, problem: Problem, space: Space) -> dict[str, Any]:
+def pack(artefact: Artefact, problem: Problem, space: Space, listing: Listing | None = None) -> dict[str, Any]:
     """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind."""
     tree: dict[str, Any] = {"problem": {name: getattr(problem, name) for name in LEAVES}}
     if space.refinement:
         # Name and settings do not make this graph; its targets are the problem's.
         tree["graph"] = {"valid": space.trellis.valid}
+    if listing is not None:
+        tree["listing"] = {"quality": listing.quality} | ({} if listing.rows is None else {"rows": listing.rows})
     if isinstance(problem.quality, PredictedQuality):
         predictor = problem.quality.predictor
         tree["quality"] = {"params": predictor.params, "known": predictor.known}
@@ -80,7 +82,8 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     archive = Archive(**_arrays(tree["archive"])) if "archive" in tree else None
     costs = tuple(CostInfo(**_tuples(info)) for info in config["costs"])
     ranges = np.asarray(config["ranges"], np.float64)
-    description = Description(space, costs, ranges, config["where"], config["quality_report"])
+    listing = Listing(**{k: np.asarray(v) for k, v in tree["listing"].items()}) if "listing" in tree else None
+    description = Description(space, costs, ranges, config["where"], config["quality_report"], listing)
     return Artefact(policy, archive), problem, description
 
 

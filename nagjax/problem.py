@@ -22,6 +22,7 @@ from nagjax.devices.pricing import Prices, edge_ticks
 from nagjax.predictors.predictor import Predictor, predict
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.spaces.trie import Listing
 
 
 class Quality(Protocol):
@@ -189,6 +190,7 @@ class Description:
       ranges: float64 ``[K, 2]``, cheapest and dearest architecture in units.
       where: the conditions that were set.
       quality_report: what is known of the predictor's error.
+      listing: what the file says of each architecture, where the space is the prefix trie of a file's.
     """
 
     space: Space
@@ -196,6 +198,7 @@ class Description:
     ranges: np.ndarray
     where: Mapping[str, Any]
     quality_report: Mapping[str, Any]
+    listing: Listing | None = None
 
 
 def make_spec(space: Space, reduces: Sequence[str] = ("sum",)) -> Spec:
@@ -217,6 +220,7 @@ def make_problem(
     pessimism: float = 0.0,
     quality_report: Mapping[str, Any] | None = None,
     evaluator: Any = None,
+    listing: Listing | None = None,
 ) -> tuple[Problem, Description]:
     """Build a problem and its description.
 
@@ -228,6 +232,7 @@ def make_problem(
       pessimism: weight of the predictor's standard deviation in the objective.
       quality_report: what is known of the predictor's error.
       evaluator: a learned dominance evaluator.
+      listing: what a file says of each architecture of a prefix trie.
 
     Raises:
       ValueError: if no architecture is left.
@@ -254,7 +259,7 @@ def make_problem(
     problem = _assemble(space, spec, allowed, np.stack(ticks), infos, quality, pessimism, evaluator)
     low, high = np.asarray(problem.low), np.asarray(problem.high)
     ranges = np.stack([[float(i.to_unit(a)), float(i.to_unit(b))] for i, a, b in zip(infos, low, high, strict=True)])
-    return problem, Description(space, tuple(infos), ranges, dict(where or {}), dict(quality_report or {}))
+    return problem, Description(space, tuple(infos), ranges, dict(where or {}), dict(quality_report or {}), listing)
 
 
 def _known_edges(space: Space, known: np.ndarray) -> np.ndarray:

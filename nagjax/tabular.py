@@ -4,7 +4,13 @@ The space is narrowed to the architectures of the file, on their prefix trie, an
 the mask is exact for any cost, every answer is a row of the file, and with one cost column none is over its budget::
 
     found = read_tabular("bench.csv", {"latency_ms": "pixel3"}, decision_columns=["kernel", "width"])
-    problem, description = make_problem(found.space, found.prices, found.quality, quality_report=found.report)
+    problem, description = make_problem(
+        found.space, found.prices, found.quality, quality_report=found.report, listing=found.listing
+    )
+
+Where only some rows have a quality (an empty cell is none), ``found.quality`` is None: fit a predictor to
+``found.labelled``, which are architectures of ``found.whole``. A row without one of the costs is no answer, but its
+label counts: several devices' columns share the labels.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import numpy as np
 from nagjax.devices.pricing import Prices
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.labels import Labels
-from nagjax.predictors.records import Records, read_records
+from nagjax.predictors.records import Records, read_texts, take
 from nagjax.problem import TabularQuality, tabular_quality
 from nagjax.spaces import trie
 from nagjax.spaces.space import Space
@@ -36,16 +42,22 @@ class Tabular:
     Attributes:
       space: the space on the prefix trie of the file's architectures.
       prices: the measured costs, one entry a column; exact, since each architecture has an edge of its own.
-      quality: looked up.
-      records: what the file says, one entry an architecture.
+      quality: looked up; None unless all have one.
+      records: what the file says of the architectures that have all costs, one entry each; NaN is no quality.
       report: source, and how many architectures were measured, are missing and were averaged.
+      whole: the space of all combinations.
+      labelled: the architectures that have a quality, whether or not they have costs; of ``whole``.
+      listing: what the file says of each architecture of the trie.
     """
 
     space: Space
     prices: tuple[Prices, ...]
-    quality: TabularQuality
+    quality: TabularQuality | None
     records: Records
     report: Mapping[str, Any]
+    whole: Space
+    labelled: Records
+    listing: trie.Listing
 
 
 def read_tabular(
@@ -57,6 +69,7 @@ def read_tabular(
     quality_column: str = "quality",
     quality_unit: str = "fraction",
     duplicate_tolerance: float = 0.0,
+    required: str = "columns",
 ) -> Tabular:
     """Read a tabular benchmark from a .csv or .parquet file.
 
@@ -69,6 +82,8 @@ def read_tabular(
       quality_column: column of the quality.
       quality_unit: ``"fraction"`` (0..1) or ``"percent"``.
       duplicate_tolerance: see ``nagjax.predictors.records.read_records``.
+      required: what the file must have, see ``nagjax.predictors.labels.Labels``: ``"costs"`` where quality comes from
+        elsewhere.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -79,23 +94,30 @@ def read_tabular(
         raise ValueError(f"{path}: give either decision_columns, or a space and the column of its architectures' text")
     for name in cost_columns:
         unit_of(name)
-    columns = tuple(cost_columns.values())
+    labels = Labels(quality_column, quality_unit, tuple(cost_columns.values()), duplicate_tolerance, required)
     if space is None:
-        labels = Labels(quality_column, quality_unit, columns, duplicate_tolerance)
         space, records = read_columns(path, decision_columns, labels)
     else:
-        records = read_records(path, space, text_column, quality_column, quality_unit, columns, duplicate_tolerance)
+        records = read_texts(path, space, text_column, labels)
     named = {name: records.costs[column] for name, column in cost_columns.items()}
     content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return from_records(space, dataclasses.replace(records, costs=named), content)
 
 
 def from_records(space: Space, records: Records, content_hash: str = "") -> Tabular:
-    """The tabular benchmark that labelled architectures make; names of cost columns end in their unit.
+    """The tabular benchmark that architectures make; names of cost columns end in their unit, what is NaN is not known.
 
     Raises:
-      ValueError: if there are no records, a name has no unit, or the trie is too large.
+      ValueError: if no record has all costs, a name has no unit, or the trie is too large.
     """
+    every, labelled = records, take(records, ~np.isnan(records.quality))
+    priced = np.all([np.ones(len(records.quality), bool), *(~np.isnan(cost) for cost in records.costs.values())], 0)
+    if not priced.any():
+        raise ValueError(
+            f"{records.source}: no row has all of {', '.join(records.costs)}; ask for fewer --cost_columns"
+        )
+    records = take(records, priced)
+    complete = not np.isnan(records.quality).any()
     narrowed = trie.narrow(space, records.tokens)
     device = Path(records.source).name
     no_operators = np.zeros(len(space.operators))
@@ -108,13 +130,15 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
     ]  # fmt: skip
     report = {
         "source": records.source,
-        "measured": len(records.quality),
-        "missing": space.count() - len(records.quality),
+        "measured" if complete else "priced": len(records.quality),
+        "missing": space.count() - len(every.quality),
         "averaged": records.averaged,
         "graph": narrowed.refinement,
+        **({} if priced.all() else {"unpriced": len(every.quality) - len(records.quality)}),
     }
-    quality = tabular_quality(narrowed, records.tokens, records.quality)
-    return Tabular(narrowed, tuple(prices), quality, records, report)
+    quality = tabular_quality(narrowed, records.tokens, records.quality) if complete else None
+    listing = trie.list_out(records.quality, records.rows, records.tokens)
+    return Tabular(narrowed, tuple(prices), quality, records, report, space, labelled, listing)
 
 
 def unit_of(name: str) -> str:

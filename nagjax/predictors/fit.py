@@ -4,6 +4,10 @@ Members differ by their initial parameters and the order of their batches (Laksh
 Some records are held out first, and the errors on them reported; then the same fit is repeated on all records, because
 labels are dear. The errors reported are therefore of a predictor that has seen a fifth fewer records than the one that
 is returned.
+
+Networks that failed to train (10 % on ten classes) lie far from the others and would dominate a squared error. So the
+target may be the rank among the labels instead, as its normal score (of N labels the n-th has that which a share of
+(n - 0.5) / N of a normal distribution lies below); the quality then is that of the labels at the predicted score.
 """
 
 from __future__ import annotations
@@ -19,9 +23,17 @@ import optax
 from scipy import stats
 
 from nagjax.predictors import batches
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
+from nagjax.predictors.predictor import MLP, REACH, FittedPredictor, Predictor, predict
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
+
+TARGETS = ("quality", "rank")
+
+KNOTS = 65
+"""Normal scores at which the quality of the labels is kept."""
+
+SLOPE = 1e-4
+"""Least rise of quality in one normal score, as a share of the labels' range: equal labels keep an order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +41,7 @@ class FitConfig:
     """Settings of a fit; the defaults suit 50 to 4,000 records.
 
     Attributes:
-      hidden: sizes of the hidden layers.
+      hidden: sizes of the hidden layers; empty for a linear model.
       members: E, networks in the ensemble; 1 gives no standard deviation and trains and predicts fastest.
       steps: optimiser steps, rounded up to a multiple of 10.
       batch_size: records a step and member.
@@ -37,6 +49,7 @@ class FitConfig:
       weight_decay: of AdamW.
       validation_share: part of the records held out, 0..1 (0: no errors are reported).
       refit: fit again on all records once the errors are known.
+      target: what is fitted, ``"quality"`` or ``"rank"``.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -47,6 +60,7 @@ class FitConfig:
     weight_decay: float = 0.1
     validation_share: float = 0.2
     refit: bool = True
+    target: str = "quality"
 
 
 def fit(
@@ -69,7 +83,8 @@ def fit(
       ValueError: if there are too few records or a setting is out of range.
     """
     config = config or FitConfig()
-    _check(config, records)
+    check_config(config)
+    _check_records(records)
     rng = np.random.default_rng(seed)
     features = space.features(records.tokens)
     order = rng.permutation(len(records.quality))
@@ -107,12 +122,26 @@ def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int 
     return out
 
 
-def _check(config: FitConfig, records: Records) -> None:
+def check_config(config: FitConfig) -> None:
+    """Refuse settings that are out of range.
+
+    Raises:
+      ValueError: with the setting and what is allowed.
+    """
     if not 0 <= config.validation_share < 1:
         raise ValueError(f"validation_share is {config.validation_share}; it lies in 0 <= share < 1")
     for name in ("members", "steps", "batch_size", "learning_rate"):
-        if getattr(config, name) <= 0:
+        if not 0 < getattr(config, name) < np.inf:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
+    if not 0 <= config.weight_decay < np.inf:
+        raise ValueError(f"weight_decay is {config.weight_decay}; it is 0 or more")
+    if min(config.hidden, default=1) < 1:
+        raise ValueError(f"hidden is {config.hidden}; a layer has at least 1 unit, and no layer is a linear model")
+    if config.target not in TARGETS:
+        raise ValueError(f"target is {config.target!r}; it is one of {', '.join(TARGETS)}")
+
+
+def _check_records(records: Records) -> None:
     if not ((records.quality >= 0) & (records.quality <= 1)).all():
         row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
         raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
@@ -135,10 +164,11 @@ def _fit_rows(
     features: np.ndarray, quality: np.ndarray, rows: np.ndarray, config: FitConfig, seed: int, counter: batches.Counter
 ) -> dict[str, Any]:
     """Parameters of an ensemble fitted to some rows; both fits of a call share one compilation."""
-    offset, scale = float(quality[rows].mean()), float(quality[rows].std()) or 1.0
+    figure, levels = _target(quality, rows, config)
+    offset, scale = float(figure[rows].mean()), float(figure[rows].std()) or 1.0
     # A power of two rows: records that grow from round to round seldom compile anything again. Padding is never drawn.
     padding = 2 ** (len(quality) - 1).bit_length() - len(quality)
-    targets = jnp.asarray(np.pad((quality - offset) / scale, (0, padding)), jnp.float32)
+    targets = jnp.asarray(np.pad((figure - offset) / scale, (0, padding)), jnp.float32)
     module, inputs = MLP(config.hidden), jnp.asarray(np.pad(features, ((0, padding), (0, 0))))
     keys = jax.random.split(jax.random.key(seed), config.members)
     network, state = _start(keys, inputs, module, config)
@@ -152,7 +182,31 @@ def _fit_rows(
         "network": network,
         "offset": jnp.full(members, offset, jnp.float32),
         "scale": jnp.full(members, scale, jnp.float32),
+        **({} if levels is None else {"levels": jnp.tile(jnp.asarray(levels, jnp.float32), (members, 1))}),
     }
+
+
+def _target(quality: np.ndarray, rows: np.ndarray, config: FitConfig) -> tuple[np.ndarray, np.ndarray | None]:
+    """What is fitted, float64 ``[N]``, of which only ``rows`` count; and the levels of ``at_score``, or None."""
+    if config.target == "quality":
+        return quality, None
+    score = np.zeros(len(quality))
+    score[rows] = stats.norm.ppf((stats.rankdata(quality[rows]) - 0.5) / len(rows))
+    return score, score_levels(quality[rows])
+
+
+def score_levels(quality: np.ndarray) -> np.ndarray:
+    """Quality float64 ``[KNOTS]`` at evenly spaced normal scores from -REACH to REACH, rising, of labels ``[N]``.
+
+    Between the scores of the worst and the best label these are the labels' quantiles. Beyond, quality goes on as
+    between the quartiles: the outermost labels may be failures far from all others, and their distance is no measure.
+    """
+    scores = np.linspace(-REACH, REACH, KNOTS)
+    seen = np.clip(scores, *stats.norm.ppf([0.5 / len(quality), 1 - 0.5 / len(quality)]))
+    low, high = np.quantile(quality, [0.25, 0.75])
+    slope = (high - low) / np.diff(stats.norm.ppf([0.25, 0.75]))
+    levels = np.quantile(quality, stats.norm.cdf(seen), method="hazen") + (scores - seen) * slope
+    return levels + SLOPE * np.ptp(quality) * scores
 
 
 def _optimiser(config: FitConfig) -> optax.GradientTransformation:

@@ -95,6 +95,19 @@ def numbers(table: Table, name: str) -> np.ndarray:
                 f"{table.place(index, name)}: {value!r} is not a number; correct it or remove the row"
             ) from None
         if not math.isfinite(number):
-            raise ValueError(f"{table.place(index, name)}: {value!r} is not finite; remove rows that have no label")
+            raise ValueError(
+                f"{table.place(index, name)}: {value!r} is not finite; remove rows that have no label, or in a "
+                "--benchmark leave the cell empty"
+            )
         out.append(number)
     return np.array(out, np.float64)
+
+
+def optional_numbers(table: Table, name: str) -> np.ndarray:
+    """A column as float64 ``[N]``, NaN where a cell is empty; else as ``numbers``."""
+    column = table.column(name)
+    given = [i for i, value in enumerate(column) if value is not None and str(value).strip()]
+    part = dataclasses.replace(table, columns={name: [column[i] for i in given]}, rows=[table.rows[i] for i in given])
+    out = np.full(len(table.rows), np.nan)
+    out[given] = numbers(part, name)
+    return out
