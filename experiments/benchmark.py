@@ -13,7 +13,7 @@ from nagjax import plugins
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.problem import Description
 from nagjax.spaces.space import Space
-from nagjax.tabular import Tabular, read_tabular, unit_of
+from nagjax.tabular import Tabular, check_direction, read_tabular, unit_of
 
 
 def define_benchmark_flags(values: flags.FlagValues) -> None:
@@ -116,16 +116,23 @@ def parse_costs(entries: Sequence[str]) -> dict[str, str]:
     out: dict[str, str] = {}
     for entry in entries:
         name, separator, column = (part.strip() for part in entry.partition("="))
-        try:
-            unit_of(name)
-        except ValueError as error:
-            raise ValueError(
-                f"--cost_columns={entry}: {error}, as in --cost_columns={name}_ms={column or name}"
-            ) from None
+        _check_cost(entry, name, column or name)
         if name in out or (separator and not column):
             raise ValueError(f"--cost_columns={entry}: name each cost once, as NAME or NAME=COLUMN")
         out[name] = column or name
     return out
+
+
+def _check_cost(entry: str, name: str, column: str) -> None:
+    try:
+        check_direction(column)
+        check_direction(name)
+    except ValueError as error:
+        raise ValueError(f"--cost_columns={entry}: {error}") from None
+    try:
+        unit_of(name)
+    except ValueError as error:
+        raise ValueError(f"--cost_columns={entry}: {error}, as in --cost_columns={name}_ms={column}") from None
 
 
 def benchmark_lines(description: Description) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +48,16 @@ def job(values: flags.FlagValues) -> int:
     from nagjax.inference import load
 
     generator = load(values.checkpoint)
+    where = settings.parse_pairs(values.where, "where", many=True) or None
     answers = generator.generate(
         **asked,
         num_samples=values.num_samples,
         decode=values.decode,
-        where=settings.parse_pairs(values.where, "where", many=True) or None,
+        where=where,
         seed=values.seed,
     )
     _show(answers, generator.description)
+    _judge(generator, answers, where)
     _write(values, generator, answers)
     return 0
 
@@ -90,6 +92,15 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
         console.print(warning, highlight=False, markup=False)
     report = description.quality_report
     console.print(f"{quality_is(report).capitalize()} quality; its error: {error_text(report)}.", highlight=False)
+
+
+def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:
+    from experiments import judge
+
+    budgets = {name: [answer.budget[name] for answer in answers] for name in answers[0].budget} if answers else {}
+    regret = judge.regrets(generator, budgets, judge.measured_of(generator.description, answers), where)
+    if regret is not None:
+        print(judge.regret_text(regret))
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from nagjax.devices.pricing import Prices
+from nagjax.devices.validation import spearman
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.labels import Labels
 from nagjax.predictors.records import Records, read_texts, take
@@ -33,6 +35,19 @@ from nagjax.spaces.space import Space
 
 COST_UNITS: Mapping[str, str] = {"_ms": "ms", "_m": "M", "_mj": "mJ", "_kib": "KiB"}
 """Unit of a cost column by the end of its name."""
+
+
+RATES = (
+    "throughput", "fps", "qps", "ips", "tps", "gops", "tops", "bandwidth", "speed", "speedup", "images/s", "samples/s",
+    "frames/s", "tokens/s", "img/s", "imgs/s",
+)  # fmt: skip
+"""Words in the name of a column that say: per time."""
+
+QUALITIES = ("accuracy", "top1", "top5", "auc", "bleu", "psnr", "miou")
+"""Words in the name of a column that say: how good."""
+
+ABBREVIATED = ("acc", "map", "f1")
+"""Words that say so too, unless a unit says otherwise: ``acc_ms`` may be of an accelerator."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,7 +107,8 @@ def read_tabular(
     """
     if (space is None) == (not decision_columns):
         raise ValueError(f"{path}: give either decision_columns, or a space and the column of its architectures' text")
-    for name in cost_columns:
+    for name, column in cost_columns.items():
+        check_direction(column)
         unit_of(name)
     labels = Labels(quality_column, quality_unit, tuple(cost_columns.values()), duplicate_tolerance, required)
     if space is None:
@@ -124,7 +140,7 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
     prices = [
         Prices(
             name, unit_of(name), no_operators, narrowed.trellis.valid, device=device, source=records.source,
-            content_hash=content_hash, edges=trie.last_edges(narrowed, records.tokens, cost),
+            content_hash=content_hash, doubts=_doubts(records, name), edges=trie.last_edges(narrowed, records.tokens, cost),
         )
         for name, cost in records.costs.items()
     ]  # fmt: skip
@@ -148,10 +164,73 @@ def unit_of(name: str) -> str:
     ('ms', 'M')
 
     Raises:
-      ValueError: if the name does not end in a unit.
+      ValueError: if the name does not end in a unit; of a quantity of which more is better it says that it is no cost.
     """
     for end, unit in COST_UNITS.items():
         if name.endswith(end):
             return unit
+    check_direction(name)
     known = ", ".join(f"{end} ({unit})" for end, unit in COST_UNITS.items())
     raise ValueError(f"cost {name!r} does not say its unit: end its name in one of {known}")
+
+
+LEAST_LABELS, INVERSE = 20, -0.5
+"""Labelled rows from which costs are compared with qualities, and the rank correlation that costs seldom have."""
+
+
+def _doubts(records: Records, name: str) -> tuple[str, ...]:
+    """Why a column may be no cost, by its values beside the qualities that are known.
+
+    Raises:
+      ValueError: if it is the quality itself.
+    """
+    known = ~np.isnan(records.quality)
+    quality, cost = records.quality[known], records.costs[name][known]
+    if known.sum() < LEAST_LABELS or np.ptp(quality) == 0:
+        return ()
+    if quality.min() > 0 and np.ptp(cost / quality) <= 1e-9 * (cost / quality).max():
+        raise ValueError(f"{records.source}: cost {name!r} is the quality times a constant; name a column of costs")
+    rank = spearman(cost, quality)
+    if rank > INVERSE:
+        return ()
+    return (
+        f"the more it costs the worse an architecture is (rank correlation {rank:.2f}); if more of it is better, such as "
+        "images per second, add a column of times, 1000 / (images per second) ms, and name that one",
+    )
+
+
+def check_direction(column: str) -> None:
+    """Refuse a column of which more is better by its name: a budget is an upper limit.
+
+    >>> check_direction("latency_ms")
+    >>> check_direction("energy_at_30_fps_mj")
+
+    Raises:
+      ValueError: with what to do instead.
+    """
+    words = _words(column)
+    named = any(column.endswith(end) for end in COST_UNITS)
+    # A name with a unit of a cost is one, whatever it was measured at; unless it begins with another quantity.
+    telling = words[:1] if named else words
+    rate = next((word for word in telling if word in RATES), "")
+    if rate:
+        raise ValueError(
+            f"cost {column!r} is a rate by its name ({rate}): more is better, and a budget is an upper limit; add a "
+            "column of times to the file, such as latency_ms = 1000 / (images per second) at batch 1, and name that one"
+        )
+    good = next((word for word in telling if word in QUALITIES or (word in ABBREVIATED and not named)), "")
+    if good:
+        raise ValueError(
+            f"cost {column!r} is a quality by its name ({good}): more is better, and a budget is an upper limit; give "
+            "it as --quality_column, or name a column of costs"
+        )
+
+
+def _words(column: str) -> list[str]:
+    """Words of a name, lower case; ``images per second`` and ``images_per_sec`` are one: ``images/s``.
+
+    >>> _words("GPU images_per_sec"), _words("FPS (batch 32)")
+    (['gpu', 'images/s'], ['fps', 'batch', '32'])
+    """
+    text = re.sub(r"(?<=[a-z])[ _]*(/|[ _]per[ _])[ _]*s(ec(onds?)?)?(?![a-z])", "/s", column.lower())
+    return re.findall(r"[a-z0-9/]+", text)

@@ -23,14 +23,11 @@ import optax
 from scipy import stats
 
 from nagjax.predictors import batches
-from nagjax.predictors.predictor import MLP, REACH, FittedPredictor, Predictor, predict
+from nagjax.predictors.predictor import KNOTS, MLP, REACH, FittedPredictor, Predictor, predict
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
 
 TARGETS = ("quality", "rank")
-
-KNOTS = 65
-"""Normal scores at which the quality of the labels is kept."""
 
 SLOPE = 1e-4
 """Least rise of quality in one normal score, as a share of the labels' range: equal labels keep an order."""
@@ -101,12 +98,19 @@ def fit(
     if refit:
         params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
+    if np.ptp(records.quality) == 0:
+        report["doubt"] = (
+            f"all {len(order)} labels are {records.quality[0]:g}: the predictor cannot tell architectures apart; label "
+            "others, or correct the column"
+        )
     known = _optional_only(space) <= features[seen].any(0)
     return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden)), report)
 
 
 def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int | str]:
-    """Agreement of predicted with true quality, fractions ``[N]``; rank correlations are absent where undefined.
+    """Agreement of predicted with true quality, fractions ``[N]``.
+
+    Where one of them does not vary rank correlations are undefined: they are absent, and ``tau_undefined`` says why.
 
     >>> errors(np.array([0.1, 0.3, 0.2]), np.array([0.1, 0.2, 0.4]))["mae_points"]
     10.0
@@ -116,7 +120,10 @@ def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int 
         "rmse_points": float(np.sqrt(np.mean(difference**2))),
         "mae_points": float(np.mean(np.abs(difference))),
     }
-    if np.ptp(predicted) > 0 and np.ptp(quality) > 0:
+    equal = [name for name, values in (("labels", quality), ("predictions", predicted)) if np.ptp(values) == 0]
+    if equal:
+        out["tau_undefined"] = f"all {len(quality)} {' and '.join(equal)} are equal"
+    else:
         out["kendall_tau"] = float(stats.kendalltau(predicted, quality).statistic)
         out["spearman"] = float(stats.spearmanr(predicted, quality).statistic)
     return out

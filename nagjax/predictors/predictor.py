@@ -14,8 +14,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-REACH = 4.0
-"""Largest normal score whose quality is kept; minus it is the least."""
+REACH, KNOTS = 4.0, 65
+"""Largest normal score whose quality is kept, and the number of scores from minus it to it."""
 
 
 class MLP(nn.Module):
