@@ -140,7 +140,8 @@ def from_records(space: Space, records: Records, content_hash: str = "") -> Tabu
     prices = [
         Prices(
             name, unit_of(name), no_operators, narrowed.trellis.valid, device=device, source=records.source,
-            content_hash=content_hash, doubts=_doubts(records, name), edges=trie.last_edges(narrowed, records.tokens, cost),
+            content_hash=content_hash, doubts=_doubts(records, name),
+            edges=trie.last_edges(narrowed, records.tokens, cost),
         )
         for name, cost in records.costs.items()
     ]  # fmt: skip
@@ -193,10 +194,11 @@ def _doubts(records: Records, name: str) -> tuple[str, ...]:
     rank = spearman(cost, quality)
     if rank > INVERSE:
         return ()
-    return (
-        f"the more it costs the worse an architecture is (rank correlation {rank:.2f}); if more of it is better, such as "
-        "images per second, add a column of times, 1000 / (images per second) ms, and name that one",
+    doubt = (
+        f"the more it costs the worse an architecture is (rank correlation {rank:.2f}); if more of it is better, such "
+        "as images per second, add a column of times, 1000 / (images per second) ms, and name that one"
     )
+    return (doubt,)
 
 
 def check_direction(column: str) -> None:
