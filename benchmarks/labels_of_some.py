@@ -57,7 +57,7 @@ def train(file: Path, out: Path, seed: int, labels: int, more: list[str]) -> Non
 
 
 def regrets(out: Path, known: Records, index: Mapping[str, int], decode: str) -> np.ndarray:
-    """Points float64 ``[BUDGETS]`` that the answers of a checkpoint lose; one over its budget loses all that there is."""
+    """Points float64 ``[BUDGETS]`` that the answers of a checkpoint lose; one over its budget counts as 0 %."""
     import nagjax
 
     cost, quality = known.costs[COST], known.quality

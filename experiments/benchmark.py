@@ -65,9 +65,7 @@ def check_benchmark_flags(values: flags.FlagValues) -> None:
         if values[name].value and not values.benchmark:
             raise ValueError(f"--{name} names columns of a file that is not given: give --benchmark=FILE")
     if values.num_labels and not values.benchmark:
-        raise ValueError(
-            f"--num_labels={values.num_labels} draws from the qualities of a --benchmark=FILE; none is given"
-        )
+        raise ValueError(f"--num_labels={values.num_labels} draws from a benchmark's qualities: give --benchmark=FILE")
     if values.labels_seed is not None and not values.num_labels:
         raise ValueError(f"--labels_seed={values.labels_seed} draws labels; say how many by --num_labels=200")
     if not values.benchmark:

@@ -173,7 +173,7 @@ def draw(records: Records, num: int, seed: int) -> Records:
     """
     if not 0 < num <= len(records.quality):
         raise ValueError(
-            f"{records.source}: {num} labels are asked for; it has {len(records.quality):,}: ask for fewer"
+            f"{records.source}: {num:,} labels are asked for; 1 to {len(records.quality):,} can be drawn: ask for fewer"
         )
     order = np.lexsort(records.tokens.T[::-1])
     drawn = np.sort(np.random.default_rng([seed, num]).choice(len(order), num, replace=False))
