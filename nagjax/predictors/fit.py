@@ -5,9 +5,10 @@ Some records are held out first, and the errors on them reported; then the same 
 labels are dear. The errors reported are therefore of a predictor that has seen a fifth fewer records than the one that
 is returned.
 
-Networks that failed to train (10 % on ten classes) lie far from the others and would dominate a squared error. So the
-target may be the rank among the labels instead, as its normal score (of N labels the n-th has that which a share of
-(n - 0.5) / N of a normal distribution lies below); the quality then is that of the labels at the predicted score.
+Networks that failed to train (10 % on ten classes) lie far from the others and would dominate a squared error. Where
+there are some the target is the rank among the labels instead, as its normal score (of N labels the n-th has that which
+a share of (n - 0.5) / N of a normal distribution lies below); the quality then is that of the labels at the predicted
+score.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ from nagjax.predictors.predictor import KNOTS, MLP, REACH, FittedPredictor, Pred
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
 
-TARGETS = ("quality", "rank")
+TARGETS = ("auto", "quality", "rank")
+
+FAR, SHARE, LEAST = 10.0, 0.03, 2
+"""Labels that lie below the median by more than ``FAR`` times the best tenth's distance from it are far below; where at
+least this share of the labels is, and at least so many, a squared error would be theirs."""
 
 SLOPE = 1e-4
 """Least rise of quality in one normal score, as a share of the labels' range: equal labels keep an order."""
@@ -46,7 +51,7 @@ class FitConfig:
       weight_decay: of AdamW.
       validation_share: part of the records held out, 0..1 (0: no errors are reported).
       refit: fit again on all records once the errors are known.
-      target: what is fitted, ``"quality"`` or ``"rank"``.
+      target: what is fitted, ``"quality"``, ``"rank"``, or ``"auto"``: ranks where ``far_below`` counts labels.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -57,7 +62,7 @@ class FitConfig:
     weight_decay: float = 0.1
     validation_share: float = 0.2
     refit: bool = True
-    target: str = "quality"
+    target: str = "auto"
 
 
 def fit(
@@ -82,6 +87,9 @@ def fit(
     config = config or FitConfig()
     check_config(config)
     _check_records(records)
+    failed = far_below(records.quality) if config.target == "auto" else 0
+    if config.target == "auto":
+        config = dataclasses.replace(config, target="rank" if failed else "quality")
     rng = np.random.default_rng(seed)
     features = space.features(records.tokens)
     order = rng.permutation(len(records.quality))
@@ -92,6 +100,9 @@ def fit(
     params = _fit_rows(features, records.quality, train, config, seed, counter)
     seen = train
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
+    if config.target == "rank":
+        why = f", since {failed} of {len(order)} labels lie far below the others" if failed else ""
+        report["target"] = f"rank{why}"
     if held:
         first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden))
         report |= errors(np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0]), records.quality[valid])
@@ -200,6 +211,17 @@ def _target(quality: np.ndarray, rows: np.ndarray, config: FitConfig) -> tuple[n
     score = np.zeros(len(quality))
     score[rows] = stats.norm.ppf((stats.rankdata(quality[rows]) - 0.5) / len(rows))
     return score, score_levels(quality[rows])
+
+
+def far_below(quality: np.ndarray) -> int:
+    """Labels of ``[N]`` that lie far below the others, as networks that failed to train do; 0 where they are too few.
+
+    >>> far_below(np.array([0.1, 0.1, *np.linspace(0.9, 0.92, 20)])), far_below(np.linspace(0.1, 0.9, 20))
+    (2, 0)
+    """
+    median, good = np.quantile(quality, [0.5, 0.9])
+    far = int((quality < median - FAR * (good - median)).sum()) if good > median else 0
+    return far if far >= max(LEAST, SHARE * len(quality)) else 0
 
 
 def score_levels(quality: np.ndarray) -> np.ndarray:
