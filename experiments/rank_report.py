@@ -82,12 +82,13 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         f"{count} networks trained alone; tau between two of their seeds (the ceiling): {_figure(result['ceiling'])}"
     ]
     for name, tau in result["tau"].items():
+        shown = {key: _figure(value) for key, value in tau.items()}
         out.append(
-            f"{NAMES[name]}: tau {_figure(tau['value'])} (95 %: {_figure(tau['low'])} to {_figure(tau['high'])}), against "
-            f"one seed {_figure(tau['against_one_seed'])}, among equal multiply-adds {_figure(tau['within_bins'])}"
+            f"{NAMES[name]}: tau {shown['value']} (95 %: {shown['low']} to {shown['high']}), against one seed "
+            f"{shown['against_one_seed']}, among equal multiply-adds {shown['within_bins']}"
         )
     share = result["tau"]["supernet"]["value"] / result["ceiling"]
-    out.append(f"the supernet's tau is {_figure(share)} of the ceiling")
+    out.append(f"the supernet's tau is {_figure(share, 2)} of the ceiling")
     out.append(
         f"trained alone minus with the supernet's weights, test images: smallest {result['smallest_gap_points']:+.2f} "
         f"points, largest {result['largest_gap_points']:+.2f}"
@@ -95,13 +96,13 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def _figure(tau: float) -> str:
+def _figure(tau: float, digits: int = 3) -> str:
     """A rank correlation; where one side does not vary there is none.
 
     >>> _figure(0.5), _figure(float("nan"))
     ('0.500', 'undefined')
     """
-    return "undefined" if math.isnan(tau) else f"{tau:.3f}"
+    return "undefined" if math.isnan(tau) else f"{tau:.{digits}f}"
 
 
 def write(folder: Path, result: Mapping[str, Any]) -> None:
