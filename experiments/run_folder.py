@@ -107,7 +107,11 @@ def flagfile(values: flags.FlagValues) -> str:
 
 def input_hashes(values: flags.FlagValues, setup: Setup) -> dict[str, str]:
     """SHA-256 of the input files by name; of a device table what it says, however it is laid out."""
-    out = {path.name: _hash(path) for path in input_files(values) if path.is_file()}
+    out: dict[str, str] = {}
+    for path in input_files(values):
+        if path.is_file():
+            # A benchmark and its records may have one name in two folders.
+            out[str(path) if path.name in out else path.name] = _hash(path)
     return out | ({"table": setup.table.content_hash} if setup.table is not None else {})
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nagjax
-from experiments import cli, compare_problems, generate, judge, run, setup
+from experiments import cli, compare_problems, generate, judge, run, run_folder, setup
 from experiments.compare import Cases
 from experiments.quality import define_quality_flags, fit_config
 from experiments.report_data import error_text
@@ -466,6 +467,16 @@ def test_labels_are_drawn_from_a_benchmark():
     ):
         with pytest.raises(ValueError, match=says):
             build(arguments)
+
+
+def test_two_files_of_one_name_are_two_inputs(tmp_path):
+    for folder in ("costs", "labels"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, folder, "macro.csv")
+    arguments = [f"--benchmark={tmp_path / 'costs' / 'macro.csv'}", f"--records={tmp_path / 'labels' / 'macro.csv'}"]
+    hashes = run_folder.input_hashes(cli.parse(setup.define_flags, arguments), SimpleNamespace(table=None))
+    assert len(set(hashes.values())) == 2
+    assert "macro.csv" in hashes
 
 
 def test_the_best_within_two_limits():
