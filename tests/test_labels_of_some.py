@@ -15,7 +15,7 @@ import nagjax
 from experiments import cli, compare_problems, generate, judge, run, run_folder, setup
 from experiments.compare import Cases
 from experiments.quality import define_quality_flags, fit_config
-from experiments.report_data import error_text
+from experiments.report_data import error_text, warnings
 from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
 from nagjax.predictors.labels import Labels
@@ -450,6 +450,14 @@ def test_a_comparison_draws_by_seed_and_judges_by_all(given_flags, rows, tmp_pat
     cost, quality = np.array([(float(r["board"]), float(r["top1"]) / 100) for r in rows if r["board"]]).T
     budgets = first.description.costs[0].to_unit(first.budgets[:, 0].astype(np.int64))
     np.testing.assert_allclose(first.yardstick.oracle, [quality[cost <= b].max() for b in budgets], atol=1e-6)
+
+
+def test_a_few_missing_qualities_may_be_a_slip(rows, tmp_path):
+    bench = write_rows(tmp_path / "bench.csv", [*rows[:20], {**rows[20], "top1": ""}, *rows[21:]])
+    built = build([f"--benchmark={bench}", "--decision_columns=kernel,width,skip", "--quality_column=top1",
+                   "--quality_unit=percent", "--cost_columns=latency_ms=phone", SMALL[-1]])  # fmt: skip
+    (warning,) = warnings(built.description)
+    assert "1 of 36 rows have no quality, the first is row 22, so quality is predicted, for all" in warning
 
 
 def test_without_any_label_the_way_out_is_named(rows, tmp_path):
