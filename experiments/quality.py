@@ -23,6 +23,9 @@ from nagjax.problem import PredictedQuality, Quality
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular
 
+SLIP = 0.1
+"""Share of qualities that may be missing by mistake."""
+
 ReadRecords = Callable[[], Records]
 HIDDEN = "x"
 """What separates the sizes of layers in a flag."""
@@ -118,7 +121,22 @@ def benchmark_quality(
     else:
         labelled = _labelled(values, found)
         fitted = fit(found.whole, labelled, fit_config(values), values.fit_seed)
+        if not values.num_labels:
+            fitted = dataclasses.replace(fitted, report={**_slip(found), **fitted.report})
     return PredictedQuality(fitted.predictor), predicted_report(found, fitted), fitted
+
+
+def _slip(found: Tabular) -> dict[str, str]:
+    """A doubt where so few qualities are missing that this may not be meant: all others could be looked up."""
+    lacking = np.isnan(found.records.quality)
+    if lacking.sum() > SLIP * len(lacking) or found.records.rows is None:
+        return {}
+    first = int(found.records.rows[lacking].min())
+    doubt = (
+        f"{int(lacking.sum()):,} of {len(lacking):,} rows have no quality, the first is row {first}, so quality is "
+        "predicted, for all: fill them in or remove them to have it looked up"
+    )
+    return {"doubt": doubt}
 
 
 def _labelled(values: flags.FlagValues, found: Tabular) -> Records:

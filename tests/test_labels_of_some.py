@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nagjax
+from benchmarks import labels_of_some
 from experiments import cli, compare_problems, generate, judge, run, run_folder, setup
 from experiments.compare import Cases
 from experiments.quality import define_quality_flags, fit_config
-from experiments.report_data import error_text
+from experiments.report_data import error_text, warnings
 from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
 from nagjax.predictors.labels import Labels
@@ -474,6 +475,14 @@ def test_a_comparison_draws_by_seed_and_judges_by_all(given_flags, rows, tmp_pat
     np.testing.assert_allclose(first.yardstick.oracle, [quality[cost <= b].max() for b in budgets], atol=1e-6)
 
 
+def test_a_few_missing_qualities_may_be_a_slip(rows, tmp_path):
+    bench = write_rows(tmp_path / "bench.csv", [*rows[:20], {**rows[20], "top1": ""}, *rows[21:]])
+    built = build([f"--benchmark={bench}", "--decision_columns=kernel,width,skip", "--quality_column=top1",
+                   "--quality_unit=percent", "--cost_columns=latency_ms=phone", SMALL[-1]])  # fmt: skip
+    (warning,) = warnings(built.description)
+    assert "1 of 36 rows have no quality, the first is row 22, so quality is predicted, for all" in warning
+
+
 def test_without_any_label_the_way_out_is_named(rows, tmp_path):
     bench = write_rows(tmp_path / "bench.csv", [{**row, "top1": ""} for row in rows])
     arguments = [f"--benchmark={bench}", "--decision_columns=kernel,width,skip", "--quality_column=top1",
@@ -499,6 +508,22 @@ def test_two_files_of_one_name_are_two_inputs(tmp_path):
     hashes = run_folder.input_hashes(cli.parse(setup.define_flags, arguments), SimpleNamespace(table=None))
     assert len(set(hashes.values())) == 2
     assert "macro.csv" in hashes
+
+
+def test_the_benchmark_writes_what_flags_read(tmp_path):
+    """Accuracies are made up: 50 % and half a point for each step of a layer; the best of all is 58 %."""
+    digits = [np.base_repr(number, 3).zfill(8) for number in range(3**8)]
+    published = {text: {"test_acc": [50 + sum(map(int, text)) / 2] * 3} for text in digits}
+    (tmp_path / "nas_bench_macro").mkdir()
+    (tmp_path / "nas_bench_macro" / "cifar10.json").write_text(json.dumps(published))
+    known, index = labels_of_some.benchmark_file(tmp_path, tmp_path / "macro.csv")
+    found = read_tabular(tmp_path / "macro.csv", {"madds_m": "madds_m"}, nas_bench_macro.make(), "architecture",
+                         quality_column="accuracy")  # fmt: skip
+    assert found.report["measured"] == 3969 == len(index)
+    assert found.records.costs["madds_m"].tolist() == known.costs["madds_m"].tolist()
+    assert known.quality[index["22222222"]] == pytest.approx(0.58)
+    assert labels_of_some.lookup(known, 3969, 0).max() == 0, "with all labels nothing is lost"
+    assert labels_of_some.lookup(known, 20, 0).mean() > 0
 
 
 def test_the_best_within_two_limits():
