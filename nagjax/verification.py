@@ -39,7 +39,8 @@ def check_archive(name: str, archive: Archive, problem: Problem, description: De
     """
     tokens, claimed, quality = (np.asarray(array) for array in (archive.tokens, archive.costs, archive.quality))
     full: np.ndarray = np.not_equal(quality, -np.inf)
-    within = ((tokens >= 0) & (tokens < np.array(problem.spec.choices))).all(-1)
+    inside = (tokens >= 0) & (tokens < np.array(problem.spec.choices))
+    within: np.ndarray = np.logical_and.reduce(inside, axis=-1)
     clipped = np.where(within[:, None], tokens, 0)
     strange = full & ~(within & np.asarray(_allowed(problem, clipped)))
     if strange.any():
