@@ -297,7 +297,8 @@ def _restored(folder: Path) -> dict[str, Any]:
 
     metadata = json.loads((folder / "_METADATA").read_text(encoding="utf-8"))
     store = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/"}}
-    driver, context, tree = "zarr3" if metadata["use_zarr3"] else "zarr", ts.Context(), {}
+    driver, context = "zarr3" if metadata["use_zarr3"] else "zarr", ts.Context()
+    tree: dict[str, Any] = {}
     for leaf in metadata["tree_metadata"].values():
         path = tuple(key["key"] for key in leaf["key_metadata"])
         # Without the last setting an array whose bytes are lost would be read as zeros.

@@ -22,7 +22,6 @@ from nagjax.testing.checks import (
     check_artefact,
     check_budget,
     check_controller,
-    check_counting,
     check_determinism,
     check_improvement,
     check_nonfinite,
@@ -32,6 +31,7 @@ from nagjax.testing.checks import (
     check_resume,
     check_seeds,
 )
+from nagjax.testing.counting import check_counting
 from nagjax.testing.problems import VARIANTS, Oracle, Tiny, tiny_problem, tiny_space
 
 __all__ = [
