@@ -14,7 +14,7 @@ PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
     ("names", "sealing", "appended"),
-    ("plugins",),
+    ("plugins", "steps"),
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),
@@ -40,7 +40,7 @@ BRANCHES = {
         "problem",
         "blocks",
         "depthwise",
-        "checkpoint",
+        "steps",
         "appended",
     },
     "profile": {"operators", "spaces", "devices", "blocks", "appended"},
