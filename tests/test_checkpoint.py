@@ -17,6 +17,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 import nagjax
+from experiments import describe, generate
 from nagjax import checkpoint, pareto, plugins, steps
 from nagjax.controllers import Artefact
 from tests.generators import DEVICE, make_controller, make_generator
@@ -240,6 +241,17 @@ def test_an_edited_configuration_is_refused_unless_one_says_so(copied):
         assert str(step_of(copied)) in str(caught.value)
         read(copied, ignore_hash=True)
     assert nagjax.load(copied, ignore_hash=True).description.where == {"layer1": "ratio3_kernel3"}
+
+
+def test_jobs_take_the_flag_and_say_it_in_one_line(copied, capsys):
+    edit_config(copied, where={"layer1": "ratio3_kernel3"})
+    ask = [f"--checkpoint={copied}", "--compilation_cache="]
+    for job, more in ((generate, ["--budgets_ms=20"]), (describe, [])):
+        assert job.main([*ask, *more]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {step_of(copied)}: 'config' of this checkpoint is not what was saved")
+        assert error.count("\n") == 1
+        assert job.main([*ask, *more, "--ignore_hash"]) == 0
 
 
 @pytest.mark.parametrize("item", ["artefact", "state"])
