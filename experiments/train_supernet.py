@@ -120,7 +120,7 @@ def run(
         def save(moment: Moment) -> None:
             writer.save(moment.state, moment.seconds)
 
-        with Monitor(folder, save, values.save_seconds) as monitor:
+        with Monitor(folder, save, values.save_seconds, finish=writer.finish) as monitor:
             began, losses = time.monotonic() - seconds, []
             for reached, loss in training.train(learner, splits, recipe, state):
                 state = reached

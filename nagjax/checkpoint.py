@@ -11,6 +11,7 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
@@ -20,10 +21,10 @@ from nagjax import plugins
 from nagjax.controllers import Artefact, Controller
 from nagjax.packing import describe, pack, unpack
 from nagjax.problem import Description, Problem
+from nagjax.saving import Steps
 
 FORMAT = 1
 FOLDER = "checkpoints"
-KEEP = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,24 +50,27 @@ class Writer:
     """Writes the checkpoints of one run into ``run_dir/checkpoints``; use as a context manager."""
 
     def __init__(self, run_dir: str | Path) -> None:
-        import orbax.checkpoint as ocp
-
-        # Orbax fails late, in a thread, on a relative path.
-        folder = Path(run_dir).resolve() / FOLDER
-        self._manager = ocp.CheckpointManager(
-            folder, options=ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
-        )
+        self._steps = Steps(Path(run_dir) / FOLDER)
 
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._steps.__exit__(kind, error, trace)
 
     def close(self) -> None:
         """Wait for the last save."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        self.__exit__(None, None, None)
+
+    def finish(self) -> None:
+        """Wait until the last save is on the disk.
+
+        Raises:
+          OSError, ValueError: if it could not be written; ``save`` may be called again.
+        """
+        self._steps.finish()
 
     def save(
         self,
@@ -79,7 +83,11 @@ class Writer:
         description: Description,
         run: Mapping[str, Any],
     ) -> None:
-        """Save a step; ``run`` is what else to remember (seed, seconds, flags), as JSON values."""
+        """Save a step in the background; ``run`` is what else to remember (seed, seconds, flags), as JSON values.
+
+        Raises:
+          OSError, ValueError: if this or the save before could not be written; it may be called again.
+        """
         import orbax.checkpoint as ocp
 
         config = {
@@ -99,7 +107,7 @@ class Writer:
         leaves = {f"{i:04d}": np.array(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
         arrays = jax.tree.map(np.array, pack(artefact, problem, description.space))
         items = {"state": ocp.args.StandardSave(leaves), "artefact": ocp.args.StandardSave(arrays)}
-        self._manager.save(step, args=ocp.args.Composite(**items, config=ocp.args.JsonSave(config)))
+        self._steps.save(step, ocp.args.Composite(**items, config=ocp.args.JsonSave(config)))
 
 
 def latest_step(run_dir: str | Path) -> int | None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names",),
+    ("names", "durable"),
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),
@@ -23,7 +23,7 @@ SPINE = (
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),
-    ("plugins",),
+    ("plugins", "saving"),
     ("checkpoint",),
     ("inference",),
 )
@@ -32,8 +32,19 @@ SPINE = (
 BRANCHES = {
     "depthwise": set(),
     "blocks": {"operators", "depthwise"},
-    "supernet": {"operators", "spaces", "devices", "predictors", "problem", "blocks", "depthwise", "checkpoint"},
-    "profile": {"operators", "spaces", "devices", "blocks"},
+    "supernet": {
+        "operators",
+        "spaces",
+        "devices",
+        "predictors",
+        "problem",
+        "blocks",
+        "depthwise",
+        "checkpoint",
+        "saving",
+        "durable",
+    },
+    "profile": {"operators", "spaces", "devices", "blocks", "durable"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 
