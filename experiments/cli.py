@@ -37,8 +37,8 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
       argv: arguments after the program's name; those of this process where None.
 
     Returns:
-      The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C, 143
-      for SIGTERM, which does what Ctrl-C does.
+      The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C,
+      143 for SIGTERM, which does what Ctrl-C does.
     """
     terminated: list[int] = []
     with terminal.forgiving(), _sigterm_is_ctrl_c(terminated):
@@ -107,7 +107,7 @@ def command(module: str, *arguments: str) -> str:
 
 
 def again(module: str, values: flags.FlagValues) -> str:
-    """The command of this job with ``--resume``, quoted so that it can be pasted; flags at their defaults are left out."""
+    """The command of this job with ``--resume``, quoted so that it can be pasted; without flags at their defaults."""
     given = []
     for name in values:
         flag = values[name]

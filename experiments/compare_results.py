@@ -7,13 +7,14 @@ row is there is never computed again; what a crash left of another one is not co
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from experiments.compare_rows import COLUMNS, Key, Row, complete, field_text, read_rows
+from nagjax import durable
 
 RESULTS, ANSWERS = "results.csv", "answers"
 
@@ -59,18 +60,14 @@ class Results:
                 )
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Append the rows of a run and wait until they are on the disk."""
-        path = self.folder / RESULTS
+        """Append the rows of a run and wait until they are on the disk.
+
+        Raises:
+          OSError: if they cannot be written; none of them is in the file then, and they may be added again.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        _cut_torn_line(path)
-        fresh = not path.exists() or path.stat().st_size == 0
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if fresh:
-                writer.writerow(COLUMNS)
-            writer.writerows([field_text(getattr(row, name)) for name in COLUMNS] for row in rows)
-            file.flush()
-            os.fsync(file.fileno())
+        texts = _csv([[field_text(getattr(row, name)) for name in COLUMNS] for row in rows])
+        durable.append(self.folder / RESULTS, texts, header=_csv([COLUMNS]))
         self.rows = [*self.rows, *rows]
         self._by_key |= {row.key: row for row in rows}
 
@@ -78,10 +75,8 @@ class Results:
         """Keep the answers that a run ended with: cost ``[B]`` in the column's unit and true quality ``[B]``."""
         path = self._answers(key, decode)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
+        with durable.replacing(path) as file:
             np.save(file, np.stack([cost, quality]))
-        partial.replace(path)
 
     def answers(self, key: Key, decode: str) -> tuple[np.ndarray, np.ndarray] | None:
         """What ``save_answers`` kept; None where it is not there (results may travel without answers)."""
@@ -95,12 +90,7 @@ class Results:
         return self.folder / ANSWERS / ("__".join(map(str, key)).replace(" ", "_") + f"__{decode}.npy")
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Remove what follows the last line break, so that a new row does not grow onto half a one."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        with path.open("r+b") as file:
-            file.truncate(end)
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()

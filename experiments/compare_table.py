@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from experiments.compare_rows import NO_LIMIT, Row
+from nagjax import durable
 
 RESAMPLES, LEVEL = 10_000, 0.95
 METRICS = (
@@ -141,18 +143,19 @@ def write_csv(path: Path, tables: Sequence[Section]) -> None:
     """Write all lines as CSV: mean, std and count of each figure, and the difference to the base."""
     head = ["problem", "limit", "contender", "decode", "seeds", *(f"{m}_{s}" for m in METRICS for s in ("mean", "std"))]
     compared = ["metric", "base", "difference", "difference_low", "difference_high", "better_seeds", "paired_seeds"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*head, *compared])
-        for table in tables:
-            base = " ".join(table.base or ())
-            for line in table.lines:
-                found = line.difference
-                seeds = max((one.count for one in line.spreads.values()), default=0)
-                pairs = [_figures(line.spreads.get(metric)) for metric in METRICS]
-                figures = [value for pair in pairs for value in pair]
-                versus = [table.metric, base, *dataclasses.astuple(found)] if found else [table.metric, base]
-                writer.writerow([table.problem, line.limit, *line.side, seeds, *figures, *versus])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*head, *compared])
+    for table in tables:
+        base = " ".join(table.base or ())
+        for line in table.lines:
+            found = line.difference
+            seeds = max((one.count for one in line.spreads.values()), default=0)
+            pairs = [_figures(line.spreads.get(metric)) for metric in METRICS]
+            figures = [value for pair in pairs for value in pair]
+            versus = [table.metric, base, *dataclasses.astuple(found)] if found else [table.metric, base]
+            writer.writerow([table.problem, line.limit, *line.side, seeds, *figures, *versus])
+    durable.replace(path, file.getvalue())
 
 
 def _section(problem: str, limit: str, rows: Sequence[Row], base: str) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import settings
+from nagjax import durable
 
 POINTS = 100.0
 """Percentage points in a quality of 1."""
@@ -169,14 +171,15 @@ def write_front_csv(path: Path, points: Sequence[Point]) -> None:
     """Write answers as CSV: budget, costs, predicted quality (a fraction), its deviation, text, source, raw costs."""
     names = list(points[0].costs) if points else []
     raw = list(points[0].raw_costs) if points else []
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
-        writer.writerow([*head, *(f"raw_{name}" for name in raw)])
-        for p in points:
-            figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
-            sums = (repr(p.raw_costs[name]) for name in raw)
-            writer.writerow([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
+    writer.writerow([*head, *(f"raw_{name}" for name in raw)])
+    for p in points:
+        figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
+        sums = (repr(p.raw_costs[name]) for name in raw)
+        writer.writerow([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
+    durable.replace(path, file.getvalue())
 
 
 def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:

@@ -1,4 +1,4 @@
-"""What happens when something cannot be saved for lack of space: it stays in memory and is tried until there is some."""
+"""What happens when something cannot be saved for lack of space: it stays in memory and is tried again."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, runtime, settings, supernet_setup
+from experiments import cli, full_disk, life, output, runtime, settings, supernet_setup
+from nagjax import durable, plugins
 from nagjax import operators as ops
-from nagjax import plugins
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage
 from nagjax.supernet.evaluation import supernet_assessor
@@ -49,13 +50,18 @@ def job(values: flags.FlagValues) -> int:
     """Check everything, then label what is not labelled yet."""
     if not values.supernet or not values.out:
         raise ValueError("give --supernet, the folder of a trained supernet, and --out, the file to write")
+    with output.file(values.out, "records.csv") as out:
+        return _label(values, out)
+
+
+def _label(values: flags.FlagValues, out: Path) -> int:
+    life.doing("reading weights and images, drawing architectures")
     runtime.use_compilation_cache(values.compilation_cache)
-    weights = storage.read_weights(Path(values.supernet).expanduser())
+    weights = storage.read_weights(settings.user_path(values.supernet, "supernet"))
     space = load_space(weights.config["space"])
     splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
-    out = Path(values.out).expanduser()
     claim(out, values, weights)
     images = labelling.label_images(splits, values.images)
     assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
@@ -64,10 +70,11 @@ def job(values: flags.FlagValues) -> int:
             left = [row for row in tokens if space.format(row) not in file.labelled]
             for row in progress(left, len(tokens)):
                 scores = assessor.scores(weights.parameters, row, images)
-                file.add(space.format(row), {"quality": scores.accuracy, "loss": scores.loss})
+                label = {"quality": scores.accuracy, "loss": scores.loss}
+                full_disk.persist(partial(file.add, space.format(row), label), "a label")
             done = len(file.labelled)
     except KeyboardInterrupt:
-        print(f"interrupted; the labels so far are in {out}; to go on, the same command with --resume")
+        print(f"interrupted; the labels so far are in {out}; to go on: {cli.again('experiments.label', values)}")
         return cli.EXIT_INTERRUPTED
     print(f"{out}: {done} labelled architectures of {space.identity}, {len(left)} of them new")
     return 0
@@ -110,11 +117,12 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
     if not out.exists():
         if values.resume and not record.exists():
             raise ValueError(f"--out={out}: there is nothing to resume; leave --resume out to begin")
-        command = f"python -m experiments.label --num={values.num} --draw={values.draw} --seed={values.seed}"
-        command += f" --images={values.images}" if values.images else ""
+        given = [f"--num={values.num}", f"--draw={values.draw}", f"--seed={values.seed}"]
+        given += [f"--images={values.images}"] if values.images else []
+        command = cli.command("experiments.label", *given)
         date = dt.datetime.now(dt.UTC).date().isoformat()
         about = {**identity, "command": command, "date": date, **supernet_setup.surroundings()}
-        record.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        durable.replace(record, json.dumps(about, indent=2) + "\n")
         return
     if not values.resume:
         raise ValueError(f"--out={out}: exists; go on with --resume, or give another file")
@@ -124,11 +132,13 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
             raise ValueError(f"--out={out}: was labelled with {name} {recorded.get(name)}, now it is {value}")
 
 
-def progress(rows: Sequence[np.ndarray], total: int) -> Any:
+def progress(rows: Sequence[np.ndarray], total: int) -> Iterator[np.ndarray]:
     """The rows one by one under a progress bar."""
     from rich.progress import track
 
-    return track(rows, description=f"labelling {len(rows)} of {total}")
+    for number, row in enumerate(track(rows, description=f"labelling {len(rows)} of {total}")):
+        life.doing(f"labelling, {number} of {len(rows)} done")
+        yield row
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -105,12 +105,13 @@ def _use_plot_settings() -> None:
     """Give matplotlib a folder of its own where the user's home has no place for one: it would complain at length."""
     if "MPLCONFIGDIR" in os.environ:
         return
+    given = os.environ.get("XDG_CONFIG_HOME")
     try:
-        given = os.environ.get("XDG_CONFIG_HOME")
-        why = _unwritable((Path(given) if given else Path.home() / ".config") / "matplotlib")
-    except RuntimeError:
-        why = "no home"
-    if why:
+        place = (Path(given) if given else Path.home() / ".config") / "matplotlib"
+        usable = os.access(next(one for one in (place, *place.parents) if one.exists()), os.W_OK)
+    except (RuntimeError, OSError):
+        usable = False
+    if not usable:
         folder = tempfile.mkdtemp(prefix="nagjax-matplotlib-")
         os.environ["MPLCONFIGDIR"] = folder
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -78,6 +78,8 @@ def splits_of(data: Mapping[str, Any], data_dir: str | None, space: Space) -> Sp
     Raises:
       ValueError: as ``load_splits``.
     """
+    if data_dir is not None:
+        data_dir = str(settings.user_path(data_dir, "data_dir"))
     splits = load(data["data"], data_dir, data["validation_images"], data["data_seed"], data["image_size"])
     plan = checked_plan(space)
     found = {"image_channels": splits.train.pixels.shape[3], "classes": splits.classes}

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 
 HANDLER = "nagjax-ascii"
 
-ASCII = {"±": "+-", "→": "->", "←": "<-", "…": "...", "×": "x", "·": "*", "–": "-", "—": "-", "≤": "<=", "≥": ">=",
-         "µ": "u", "μ": "u", "°": " deg", "“": '"', "”": '"', "’": "'", "‘": "'", "•": "*", "−": "-", "τ": "tau"}  # fmt: skip
+_SAID = (
+    "± +-", "→ ->", "← <-", "… ...", "× x", "· *", "– -", "— -", "− -", "≤ <=", "≥ >=", "µ u", "μ u",  # noqa: RUF001
+    "“ \"", "” \"", "’ '", "‘ '", "• *", "τ tau",  # noqa: RUF001
+)  # fmt: skip
+ASCII = dict(entry.split(" ") for entry in _SAID)
 """Signs with a usual spelling; letters lose their accents, anything else is shown by its number."""
 
 

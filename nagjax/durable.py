@@ -96,7 +96,7 @@ class Appender:
         Raises:
           OSError: if it cannot be opened for writing.
         """
-        self._file = Path(path).open("a+b", buffering=0)
+        self._file = Path(path).open("a+b", buffering=0)  # noqa: SIM115
         self._cut_torn_line()
 
     def __enter__(self) -> Appender:

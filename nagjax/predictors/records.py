@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from nagjax import durable
 from nagjax.predictors.labels import UNITS, Labels, read_labels
 from nagjax.predictors.tables import Table, read_table
 from nagjax.spaces.space import Space
@@ -79,12 +81,13 @@ def read_records(
 
 def write_records(records: Records, space: Space, path: str | Path) -> None:
     """Write CSV columns architecture, quality (fraction) and the costs; ``read_records`` reads the same values back."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["architecture", "quality", *records.costs])
-        values = np.stack([records.quality, *records.costs.values()], 1).tolist()
-        for tokens, row in zip(records.tokens, values, strict=True):
-            writer.writerow([space.format(tokens), *map(repr, row)])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["architecture", "quality", *records.costs])
+    values = np.stack([records.quality, *records.costs.values()], 1).tolist()
+    for tokens, row in zip(records.tokens, values, strict=True):
+        writer.writerow([space.format(tokens), *map(repr, row)])
+    durable.replace(path, file.getvalue())
 
 
 def _tokens(table: Table, name: str, space: Space) -> np.ndarray:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
+from nagjax import durable
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.draw import draw_indices
@@ -107,14 +107,14 @@ class LabelFile:
           ValueError: if it is another kind of file.
         """
         self._path = path
-        lines = _whole_lines(path) if path.exists() else []
+        lines = durable.whole_lines(path)
         if lines and lines[0] != ",".join(COLUMNS):
             raise ValueError(
                 f"{path}: begins with {lines[0][:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
                 "give another --out"
             )
         self.labelled = {row[0] for row in csv.reader(lines[1:])}
-        self._file = path.open("a", encoding="utf-8", newline="")
+        self._file = durable.Appender(path)
         if not lines:
             self._write(COLUMNS)
 
@@ -127,7 +127,12 @@ class LabelFile:
         self._file.close()
 
     def add(self, text: str, values: Mapping[str, float]) -> None:
-        """Append a label, durably; ``values`` holds the columns after the architecture."""
+        """Append a label, durably; ``values`` holds the columns after the architecture.
+
+        Raises:
+          OSError: if it cannot be written; nothing of it is in the file then, and it may be added again.
+          ValueError: if the architecture is labelled already.
+        """
         if text in self.labelled:
             raise ValueError(f"{self._path}: {text} is labelled already")
         self._write((text, *(repr(float(values[name])) for name in COLUMNS[1:])))
@@ -136,16 +141,4 @@ class LabelFile:
     def _write(self, row: Sequence[str]) -> None:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(row)
-        self._file.write(line.getvalue())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """Lines of the file; a last one without its end is cut off on the disk too."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return whole.decode("utf-8", "replace").splitlines()
+        self._file.add(line.getvalue())
