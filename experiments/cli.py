@@ -13,7 +13,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from types import FrameType, TracebackType
 
 from absl import flags
 
@@ -143,14 +143,23 @@ def _sigterm_is_ctrl_c(received: list[int]) -> Iterator[None]:
 def _quiet_libraries(debug: bool) -> Iterator[None]:
     """Silence what libraries log of errors that they raise as well: a user gets one message."""
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    levels = [logger.level for logger in loggers]
+    levels, hook = [logger.level for logger in loggers], sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        # After a save that failed tensorstore reports to an event loop that orbax has closed.
+        if str(error) != "Event loop is closed":
+            hook(kind, error, trace)
+
     try:
+        if not debug:
+            sys.excepthook = show
         for logger in () if debug else loggers:
             logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+        sys.excepthook = hook
 
 
 def _on_terminal() -> bool:
