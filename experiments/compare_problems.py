@@ -43,7 +43,7 @@ def check_names(entries: Sequence[str]) -> None:
         if separator:
             if not re.fullmatch(r"[\w.-]+", label) or label in NAMES:
                 raise ValueError(f"--problems={entry}: {label!r} must be a new name of letters, digits, _ . -")
-            if not Path(path).expanduser().is_file():
+            if not settings.user_path(path, "problems").is_file():
                 raise ValueError(f"--problems={entry}: {path}: no such flagfile; check the path")
         elif entry not in NAMES and not re.fullmatch(r"macro_[1-9][0-9]*", entry):
             near = settings.nearest(entry, NAMES)
@@ -67,10 +67,12 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
     """
     name, separator, path = entry.partition("=")
     if separator:
-        return _from_flagfile(name, Path(path).expanduser(), data_dir, num_budgets)
+        return _from_flagfile(name, settings.user_path(path, "problems"), data_dir, num_budgets)
     if name in ("note10", "i7"):
         file = FLAGFILES / {"note10": "note10.flags", "i7": "i7_8700k.flags"}[name]
-        return _from_flagfile(name, file, str(Path(data_dir).expanduser() / "ofa_mobilenet_v3"), num_budgets)
+        return _from_flagfile(
+            name, file, str(settings.user_path(data_dir, "data_dir") / "ofa_mobilenet_v3"), num_budgets
+        )
     if name.startswith("tiny"):
         return _tiny(name, num_budgets)
     labels = int(name.removeprefix("macro_")) if name != "macro" else 0
@@ -80,7 +82,7 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
 def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int) -> Case:
     space = nas_bench_macro.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
-    quality = _macro_accuracies(Path(data_dir).expanduser() / "nas_bench_macro" / "cifar10.json", tokens)
+    quality = _macro_accuracies(settings.user_path(data_dir, "data_dir") / "nas_bench_macro" / "cifar10.json", tokens)
     prices = [analytic(space, "madds")]
     exact, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
     if not labels:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import settings
-from nagjax import csv_cells
+from nagjax import csv_cells, durable
 from nagjax.predictors.tables import numbers, read_table
 
 POINTS = 100.0
@@ -165,11 +165,10 @@ def write_front_csv(path: Path, points: Sequence[Point]) -> None:
     """Write answers as CSV: budget, costs, predicted quality (a fraction), its deviation, text, source, raw costs."""
     names = list(points[0].costs) if points else []
     raw = list(points[0].raw_costs) if points else []
-    with path.open("w", newline="", encoding="utf-8") as file:
-        head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
-        rows = [[*head, *(f"raw_{name}" for name in raw)]]
-        for p in points:
-            figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
-            sums = (repr(p.raw_costs[name]) for name in raw)
-            rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
-        csv_cells.write_rows(file, rows)
+    head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
+    rows = [[*head, *(f"raw_{name}" for name in raw)]]
+    for p in points:
+        figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
+        sums = (repr(p.raw_costs[name]) for name in raw)
+        rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
+    durable.replace(path, csv_cells.text(rows))

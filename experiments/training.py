@@ -75,7 +75,7 @@ class Trainer:
             def save(moment: controllers.Moment) -> None:
                 self._save(writer, moment)
 
-            with Monitor(folder, save, self.save_seconds) as monitor:
+            with Monitor(folder, save, self.save_seconds, finish=writer.finish) as monitor:
                 return controllers.train(
                     self.controller, self.built.problem, state, self.seed, self.limits, self.params, step, seconds,
                     monitor.on_chunk,

@@ -6,16 +6,17 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
 import numpy as np
 
+from nagjax.saving import Steps
 from nagjax.supernet.training import TrainState
 
 FORMAT = 1
 FOLDER = "weights"
-KEEP = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +43,31 @@ class Writer:
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        import orbax.checkpoint as ocp
-
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
-        self._manager = ocp.CheckpointManager(folder.resolve() / FOLDER, options=options)
+        self._steps = Steps(folder / FOLDER)
         self._config = {"format": FORMAT, "nagjax": importlib.metadata.version("nagjax"), **config}
 
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._steps.__exit__(kind, error, trace)
+
+    def finish(self) -> None:
+        """Wait until the last save is on the disk.
+
+        Raises:
+          OSError, ValueError: if it could not be written; ``save`` may be called again.
+        """
+        self._steps.finish()
 
     def save(self, state: TrainState, seconds: float) -> None:
-        """Save a state in the background; ``seconds`` is the time that training took so far."""
+        """Save a state in the background; ``seconds`` is the time that training took so far.
+
+        Raises:
+          OSError, ValueError: if this or the save before could not be written; it may be called again.
+        """
         import orbax.checkpoint as ocp
 
         leaves = {f"{at:04d}": np.array(leaf) for at, leaf in enumerate(jax.tree.leaves(state.optimiser))}
@@ -65,7 +76,7 @@ class Writer:
             "optimiser": ocp.args.StandardSave(leaves),
             "config": ocp.args.JsonSave({**self._config, "step": state.step, "seconds": seconds}),
         }
-        self._manager.save(state.step, args=ocp.args.Composite(**items))
+        self._steps.save(state.step, ocp.args.Composite(**items))
 
 
 def has_weights(folder: Path) -> bool:
