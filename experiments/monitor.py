@@ -132,6 +132,24 @@ class Monitor:
         life.doing(what)
 
 
+def forget_metrics(folder: Path, after: int) -> None:
+    """Remove the metrics of later steps than ``after``, which a run that goes on from there computes again.
+
+    Raises:
+      OSError: if the file cannot be written; then it is as it was.
+    """
+    path = folder / METRICS
+    lines = durable.whole_lines(path)
+    kept = lines[:1] + [line for line in lines[1:] if not _is_later(line, after)]
+    if kept != lines:
+        durable.replace(path, "".join(line + "\n" for line in kept))
+
+
+def _is_later(line: str, step: int) -> bool:
+    first = line.partition(",")[0]
+    return first.isdecimal() and int(first) > step
+
+
 def _line(cells: Iterable[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
