@@ -1,9 +1,9 @@
 """Do two jobs that are started with one ``--out`` leave what one job alone leaves?
 
-``python -m benchmarks.locks`` ends with {pairs_started, corrupted}. Pairs of small jobs are started on one place: at
-the same moment, with ``--resume`` beside a living run, and both with ``--resume`` after a kill. Exactly one must
+``python -m benchmarks.locks`` ends with {pairs_started, corrupted}. Pairs of small jobs are started on one place:
+at the same moment, with ``--resume`` beside a living run, and both with ``--resume`` after a kill. Exactly one must
 proceed, the other end with one line of error, and what is there in the end must equal what an undisturbed job wrote; of
-measured times that none is missing and none is there twice. It needs no data but what travels with the package.
+measured times none may be missing and none be there twice. It needs no data but what travels with the package.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import common, crash, jobs
 from experiments import cli, embedded, setup, supernet_setup, train_supernet
-from experiments.monitor import read_metrics
+from experiments.monitor import METRICS
 from nagjax.supernet import storage, training
 
 ROUNDS = 3
@@ -57,9 +57,9 @@ class Job:
 
 def run_files(out: Path) -> Any:
     """Last step and arrays of a run, and the steps of its metrics."""
-    return read_metrics(out)["step"], [
-        (array.dtype.str, array.shape, array.tobytes()) for array in crash.final_arrays(out)
-    ]
+    with (out / METRICS).open(newline="", encoding="utf-8") as file:
+        steps = [row["step"] for row in csv.DictReader(file)]
+    return steps, [(array.dtype.str, array.shape, array.tobytes()) for array in crash.final_arrays(out)]
 
 
 def comparison_rows(out: Path) -> Any:

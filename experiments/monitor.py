@@ -127,6 +127,25 @@ class Monitor:
         life.doing(what)
 
 
+def forget_metrics(folder: Path, after: int) -> None:
+    """Remove the metrics of later steps than ``after``, which a run that goes on from there computes again.
+
+    Raises:
+      OSError: if the file cannot be written; then it is as it was.
+      ValueError: if it is not text.
+    """
+    path = folder / METRICS
+    lines = durable.whole_lines(path)
+    kept = lines[:1] + [line for line in lines[1:] if not _is_later(line, after)]
+    if kept != lines:
+        durable.replace(path, "".join(line + "\n" for line in kept))
+
+
+def _is_later(line: str, step: int) -> bool:
+    first = line.partition(",")[0]
+    return first.isdecimal() and int(first) > step
+
+
 def read_metrics(folder: Path) -> dict[str, list[float]]:
     """Metrics of a run by name, one value a chunk; of a chunk that was run again after a crash the last row holds.
 

@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from experiments import cli, console, life, output, record_file, runtime, settings, setup, supernet_setup
-from experiments.monitor import Monitor
+from experiments.monitor import Monitor, forget_metrics
 from nagjax.controllers import Limits, Moment
 from nagjax.supernet import storage, strategies, training
 from nagjax.supernet.datasets.images import Splits
@@ -129,6 +129,7 @@ def run(
     state, seconds = training.start(learner, recipe), 0.0
     if storage.has_weights(folder):
         state, seconds = storage.read_state(folder, state)
+    forget_metrics(folder, state.step)
     limits = Limits(recipe.steps, chunk=values.chunk)
     with storage.Writer(folder, config) as writer:
 

@@ -16,7 +16,7 @@ from absl import flags
 
 from experiments import cli, console, full_disk, generate, life, runtime, settings, terminal
 from experiments.board import Board
-from experiments.monitor import Monitor, read_metrics
+from experiments.monitor import METRICS, Monitor, forget_metrics, read_metrics
 from nagjax import saving
 from nagjax.controllers import Limits, Moment
 from nagjax.profile.journal import Journal
@@ -137,6 +137,18 @@ def test_training_pauses_for_space_and_writes_nothing_twice(tmp_path, monkeypatc
             monitor.on_chunk(moment(step))
     assert waits == [5.0, 10.0, 5.0, 5.0]  # metrics twice, the first state once, the end of the last one once
     assert read_metrics(tmp_path)["step"] == [5, 10]
+
+
+def test_metrics_of_chunks_that_run_again_are_not_there_twice(tmp_path):
+    with Monitor(tmp_path, failing(0), 1e9, quiet=True) as monitor:
+        for step in (2, 4, 6):
+            monitor.on_chunk(moment(step))
+    forget_metrics(tmp_path, 2)
+    assert read_metrics(tmp_path)["step"] == [2]
+    before = (tmp_path / METRICS).stat()
+    forget_metrics(tmp_path, 2)
+    assert (tmp_path / METRICS).stat().st_ino == before.st_ino
+    forget_metrics(tmp_path / "absent", 0)
 
 
 def test_one_ctrl_c_ends_the_wait_for_space(tmp_path):
