@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "durable"),
-    ("plugins",),
+    ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "durable", "saving"),
+    ("plugins", "steps"),
     ("operators",),
     ("spaces",),
     ("costs",),
@@ -25,7 +25,7 @@ SPINE = (
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),
-    ("fronts", "saving"),
+    ("fronts",),
     ("checkpoint",),
     ("inference",),
 )
@@ -45,7 +45,7 @@ BRANCHES = {
         "problem",
         "blocks",
         "depthwise",
-        "checkpoint",
+        "steps",
         "saving",
         "durable",
     },
