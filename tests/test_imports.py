@@ -28,6 +28,7 @@ SPINE = (
     ("fronts",),
     ("checkpoint",),
     ("inference",),
+    ("front_door",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 

@@ -552,7 +552,7 @@ def test_settings_of_a_fit_are_numbers(setting, says):
     ],
 )
 def test_sizes_of_a_controller_are_integers(flag, says):
-    from experiments.setup import checked_call
+    from nagjax.front_door import checked_call
 
     def make(spec, hidden: int = 8, share: float = 0.5):
         return spec, hidden, share
