@@ -9,7 +9,7 @@ from absl import flags
 
 from experiments import settings
 from nagjax import plugins
-from nagjax.problem import Description
+from nagjax.problems import Description
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, check_direction, read_tabular, unit_of
 

@@ -16,7 +16,7 @@ from experiments import settings
 from nagjax import plugins
 from nagjax.controllers import Controller, Params, resolve_params
 from nagjax.front_door import checked_call
-from nagjax.problem import Spec
+from nagjax.problems import Spec
 
 EVALUATIONS, SECONDS = "evaluations", "seconds"
 EVERYWHERE = ""

@@ -12,7 +12,7 @@ from absl import flags
 from nagjax.front_door import Setup
 from nagjax.generator.budget import anchor_weights
 from nagjax.predictors.evaluator import fit_evaluator
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from nagjax.spaces import trellis
 
 

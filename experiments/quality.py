@@ -17,7 +17,7 @@ from nagjax.predictors.fit import FitConfig, check_config, errors, fit
 from nagjax.predictors.labels import UNITS, Labels
 from nagjax.predictors.predictor import FittedPredictor, predict
 from nagjax.predictors.records import Records, draw, read_records
-from nagjax.problem import PredictedQuality, Quality
+from nagjax.problems import PredictedQuality, Quality
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report
 

@@ -17,7 +17,7 @@ from nagjax import front_door, plugins
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
 from nagjax.front_door import Setup
-from nagjax.problem import Description, PredictedQuality, Problem, TabularQuality, make_problem
+from nagjax.problems import Description, PredictedQuality, Problem, TabularQuality, make_problem
 from nagjax.spaces.space import Space
 
 

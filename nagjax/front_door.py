@@ -30,7 +30,7 @@ from nagjax.predictors.fit import FitConfig, fit
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.readers import FORMATS, read_predictor
 from nagjax.predictors.records import Records, draw, read_records
-from nagjax.problem import Description, PredictedQuality, Problem, Quality, make_problem
+from nagjax.problems import Description, PredictedQuality, Problem, Quality, make_problem
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report
 
@@ -43,7 +43,7 @@ class Setup:
 
     Attributes:
       space: the search space.
-      problem, description: see ``nagjax.problem``.
+      problem, description: see ``nagjax.problems``.
       table: the device table; None where no cost column needs one.
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not

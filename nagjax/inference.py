@@ -26,7 +26,7 @@ from nagjax.controllers import Artefact, Controller
 from nagjax.costs import exactly
 from nagjax.distinct import distinct_architectures, enumerate_within
 from nagjax.fronts import Front, can_be_listed, evaluate_all, make_front
-from nagjax.problem import Description, Problem, cheapest, restrict
+from nagjax.problems import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
 
 CHUNK = 256

@@ -31,7 +31,7 @@ from nagjax.predictors.columns import read_columns
 from nagjax.predictors.labels import Labels
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records import Records, read_texts, take
-from nagjax.problem import TabularQuality, tabular_quality
+from nagjax.problems import TabularQuality, tabular_quality
 from nagjax.spaces import trie
 from nagjax.spaces.space import Space
 

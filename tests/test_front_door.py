@@ -1,9 +1,12 @@
 """The front door in Python: what it gives is what the job gives."""
 
+import ast
+
 import numpy as np
 import pytest
 
 import nagjax
+from benchmarks import front_door as benchmark
 from experiments import embedded, run
 from nagjax import front_door
 from nagjax.predictors.records import Records
@@ -153,4 +156,14 @@ def test_what_is_public_is_listed_and_loads():
     for name in nagjax.__all__:
         assert getattr(nagjax, name).__doc__
     with pytest.raises(AttributeError, match="public are Answer"):
-        nagjax.generator  # noqa: B018
+        nagjax.trainer  # noqa: B018
+
+
+def test_the_block_of_the_readme_is_short_and_whole():
+    """benchmarks.front_door runs it."""
+    source = benchmark.block(benchmark.README.read_text(encoding="utf-8"))
+    lines = [line for line in source.splitlines() if line.strip()]
+    assert len(lines) <= 12
+    assert {"space", "problem", "train", "load"} <= {
+        node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)
+    }

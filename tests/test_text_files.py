@@ -24,7 +24,7 @@ from nagjax.predictors.npz import read_arrays
 from nagjax.predictors.readers import read_predictor
 from nagjax.predictors.records import Records, read_records
 from nagjax.predictors.tables import numbers, read_table
-from nagjax.problem import TabularQuality, make_problem
+from nagjax.problems import TabularQuality, make_problem
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import read_tabular
 
