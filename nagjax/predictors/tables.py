@@ -102,7 +102,7 @@ def numbers(table: Table, name: str) -> np.ndarray:
 def optional_numbers(table: Table, name: str) -> np.ndarray:
     """A column as float64 ``[N]``, NaN where a cell is empty; else as ``numbers``."""
     column = table.column(name)
-    given = [i for i, value in enumerate(column) if value is not None and str(value).strip()]
+    given = [i for i, value in enumerate(column) if not is_empty(value)]
     out = np.full(len(column), np.nan)
     out[given] = _numbers(table, name, given)
     return out
@@ -128,6 +128,35 @@ def _numbers(table: Table, name: str, indices: Sequence[int]) -> np.ndarray:
             )
         out.append(number)
     return np.array(out, np.float64)
+
+
+def as_read(table: Table, name: str) -> list[float | None]:
+    """Each cell of a column as ``numbers`` reads it: NaN where it is empty, None where it is not plainly a number."""
+    values, commas = table.column(name), has_commas(table, name)
+    return [math.nan if is_empty(value) else _number_or_none(value, commas) for value in values]
+
+
+def is_empty(cell: object) -> bool:
+    """Whether nothing stands in a cell."""
+    return cell is None or not str(cell).strip()
+
+
+def _number_or_none(value: object, commas: bool) -> float | None:
+    try:
+        return _number(value, commas)
+    except ValueError:
+        return None
+
+
+def named_rows(table: Table, indices: Sequence[int], most: int) -> str:
+    """Rows by number, the first ``most`` of many.
+
+    >>> named_rows(Table(Path("a.csv"), {}, [2, 3, 4]), [0, 2], 1)
+    'rows 2 and 1 more'
+    """
+    shown = ", ".join(str(table.rows[int(index)]) for index in indices[:most])
+    more = f" and {len(indices) - most} more" if len(indices) > most else ""
+    return f"row{'s' if len(indices) > 1 else ''} {shown}{more}"
 
 
 def has_commas(table: Table, name: str) -> bool:
