@@ -28,6 +28,7 @@ from nagjax.distinct import distinct_architectures, enumerate_within
 from nagjax.fronts import Front, can_be_listed, evaluate_all, make_front
 from nagjax.problems import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import check_conditions
 
 CHUNK = 256
 """Budgets are answered in chunks padded to this size: memory stays flat, one shape compiles, and an answer does not
@@ -272,7 +273,8 @@ class Generator:
         return scope, asked, np.flatnonzero(fine)
 
     def _under(self, where: Mapping[str, Any] | None) -> _Scope:
-        key = json.dumps(dict(where or {}), sort_keys=True, default=str)
+        check_conditions(where or {})
+        key = json.dumps(where or {}, sort_keys=True, default=str)
         if key not in self._scopes:
             self._scopes[key] = self._restricted(where) if where else self._whole()
         return self._scopes[key]
@@ -322,7 +324,7 @@ def _unmet(scope: _Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed
         ]
         lines.append(f"nothing is within {pair} together; possible are {' or '.join(others)}")
     more = f"; and {int((~met).sum()) - 20:,} more" if (~met).sum() > 20 else ""
-    return "; ".join(lines) + more + "; on_infeasible='skip' answers the others"
+    return "; ".join(lines) + more + "; on_infeasible=skip answers the others"
 
 
 def _find(

@@ -159,12 +159,23 @@ class Space:
         only attribute.
 
         Raises:
-          ValueError: if a key or value is unknown, or nothing satisfies a condition.
+          ValueError: if it is no mapping of names to values, a key or value is unknown, or nothing satisfies one.
         """
+        check_conditions(conditions)
         choice_mask = np.ones((len(self.decisions), self.trellis.shape[2]), bool)
         for key, value in conditions.items():
             _restrict(choice_mask, self.decisions, key, value)
         return self.trellis.valid & (choice_mask[:, None, :] | ~self.trellis.open[:, :, None])
+
+
+def check_conditions(conditions: object) -> None:
+    """Refuse what is no mapping of names to values, as ``Space.where`` takes it.
+
+    Raises:
+      ValueError: if it is none.
+    """
+    if not isinstance(conditions, Mapping) or not all(isinstance(key, str) for key in conditions):
+        raise ValueError(f"where={conditions!r}: conditions are a dict of names and values, as {{'resolution': 224}}")
 
 
 def _short(value: Any) -> str:
@@ -173,14 +184,14 @@ def _short(value: Any) -> str:
 
 
 def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, value: Any) -> None:
-    wanted = list(value) if isinstance(value, list | tuple | set | range) else [value]
-    seen: dict[Any, None] = {}
+    wanted = list(value) if isinstance(value, list | tuple | set | frozenset | range | np.ndarray) else [value]
+    seen: list[Any] = []  # a value that is asked for may be of a type that has no hash
     for t, decision in enumerate(decisions):
         attribute = _attribute(decision, key)
         if attribute is None:
             continue
         for c, choice in enumerate(decision.choices):
-            seen[choice[attribute]] = None
+            seen += [] if choice[attribute] in seen else [choice[attribute]]
             choice_mask[t, c] &= choice[attribute] in wanted
     if not seen:
         names = sorted({d.kind for d in decisions} | {key for d in decisions for key in d.choices[0]})
