@@ -470,6 +470,12 @@ def test_what_is_odd_in_a_flagfile_is_said_with_its_line(tmp_path, capsys, line,
     assert f"{path}:6" in message or line.startswith("space")
 
 
+def test_semicolons_between_pairs_are_remarked_upon_for_both_kinds_of_flags():
+    argument = flagfile.Argument("--budgets=latency_ms=2;energy_mj=12")
+    (remark,) = flagfile.remarks([argument], "--budgets: not a positive number: '2;energy_mj=12'")
+    assert "separated by commas, --budgets=latency_ms=2,energy_mj=12, or, if the flag takes one, each is" in remark
+
+
 @pytest.mark.parametrize(
     "flag",
     ["--steps=1_000", "--steps=0x10", "--steps=١٢", "--steps=1.0", "--steps=1e3", "--max_seconds=nan",

@@ -26,7 +26,10 @@ def load(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=pairs, parse_float=numerals.number, parse_int=numerals.integer)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}:{error.lineno}: is not JSON ({error.msg}, column {error.colno})") from None
+        raise ValueError(
+            f"{where}:{error.lineno}: is not JSON ({error.msg}, column {error.colno}): correct it there, or export "
+            "the table again; JSON has no comments, and no comma after the last entry"
+        ) from None
     except RecursionError:
         raise ValueError(f"{where}: is nested too deeply for a table; the form is in docs/device_tables.md") from None
     except ValueError as error:
