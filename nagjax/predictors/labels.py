@@ -106,7 +106,8 @@ def _unit_hint(table: Table, raw: np.ndarray) -> str:
     fractions = np.flatnonzero(raw <= 1)
     if not fractions.size:
         return "give --quality_unit=percent"
-    return f"if all are percent give --quality_unit=percent, but {named_rows(table, fractions, SHOWN)} may be none"
+    odd = named_rows(table, fractions.tolist(), SHOWN)
+    return f"if all are percent give --quality_unit=percent, but {odd} may be none"
 
 
 def _refuse_fractions(table: Table, name: str, raw: np.ndarray) -> None:
@@ -117,7 +118,7 @@ def _refuse_fractions(table: Table, name: str, raw: np.ndarray) -> None:
     if odd.size:
         raise ValueError(
             f"{table.place(int(odd[0]), name)}: {raw[odd[0]]:g} % among {least:g} to {most:g} %: "
-            f"{named_rows(table, odd, SHOWN)} may be fractions, not percentages; write all in one unit, or, "
+            f"{named_rows(table, odd.tolist(), SHOWN)} may be fractions, not percentages; write all in one unit, or, "
             "if they are right, give --units_are_right"
         )
 

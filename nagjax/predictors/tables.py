@@ -154,7 +154,7 @@ def named_rows(table: Table, indices: Sequence[int], most: int) -> str:
     >>> named_rows(Table(Path("a.csv"), {}, [2, 3, 4]), [0, 2], 1)
     'rows 2 and 1 more'
     """
-    shown = ", ".join(str(table.rows[int(index)]) for index in indices[:most])
+    shown = ", ".join(str(table.rows[index]) for index in indices[:most])
     more = f" and {len(indices) - most} more" if len(indices) > most else ""
     return f"row{'s' if len(indices) > 1 else ''} {shown}{more}"
 
