@@ -63,7 +63,7 @@ def judge(case: Case) -> tuple[str, str]:
             raise
         except BaseException as error:  # noqa: BLE001  # SystemExit too is no refusal
             return _judge_error(case, error)
-    if case.place:
+    if case.place and case.value is None:
         return WRONG, f"accepted: {found!r:.200}"
     return (READ, "") if found == case.value else (WRONG, f"read as {found!r:.200}, right is {case.value!r:.200}")
 

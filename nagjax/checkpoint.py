@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ import numpy as np
 
 from nagjax import plugins, sealing
 from nagjax.controllers import Artefact, Controller
+from nagjax.files import is_folder
 from nagjax.packing import describe, pack, unpack
 from nagjax.problem import Description, Problem
 from nagjax.spaces.space import Space
@@ -226,8 +228,16 @@ class _RefusedError(ValueError):
 
 
 def _steps(run_dir: str | Path) -> list[int]:
-    folder = Path(run_dir).resolve() / FOLDER
-    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
+    folder = _checked(run_dir).resolve() / FOLDER
+    if not is_folder(folder):
+        return []
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def _checked(run_dir: object) -> Path:
+    if not isinstance(run_dir, str | os.PathLike) or "\0" in str(run_dir):
+        raise ValueError(f"{run_dir!r}: is no path; give the --out folder of a run")
+    return Path(run_dir)
 
 
 def _of_latest(run_dir: str | Path, read_step: Callable[[Path], T]) -> T:
@@ -264,13 +274,13 @@ def _reading(place: Path, item: str) -> Iterator[None]:
 def _config(place: Path, ignore_hash: bool) -> dict[str, Any]:
     with _reading(place, "config"):
         config: dict[str, Any] = json.loads((place / "config" / "metadata").read_text(encoding="utf-8"))
-        if config.get("format") not in READ:
+        if type(config.get("format")) is not int or config["format"] not in READ:
             raise _RefusedError(
                 f"{place}: checkpoint format {config.get('format')} was written by nagjax {config.get('nagjax')}; this "
                 f"nagjax {importlib.metadata.version('nagjax')} reads formats {' and '.join(map(str, READ))}: use the "
                 "version that wrote it"
             )
-        if config["format"] > 1 and not ignore_hash:
+        if (config["format"] > 1 or sealing.SEAL in config) and not ignore_hash:
             _compare(place, "config", sealing.digest_config(config), config.get(sealing.SEAL))
         return config
 

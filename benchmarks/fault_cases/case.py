@@ -15,7 +15,7 @@ REMEDY = (
     r"\brename\b|\bquote text\b|\brestore\b|\btrain again\b|\bpossible are\b|\binstall\b|\bnot a kind\b|\bfields are\b|"
     r"\bcolumns(?: \(.*\))?: |\bset version\b|\btake it out\b|\bfill\b|\bput\b|\bat least\b|\bmake\b|\bgive either\b|"
     r"\bis an integer\b|\bcannot be both\b|\bis 0 or more\b|\bname each\b|\bshould be one of\b|\bdeclare\b|\bname the\b|"
-    r"\brepair\b|\badd\b|\bexample of the form\b|\blists the flags\b|\bsay \b|\bfetch\b|\bneeded\b|\byours\b|\bsay what\b"
+    r"\brepair\b|\badd\b|\bexample of the form\b|\blists the flags\b|\bsay \b|\bfetch\b|\bneeded\b|\byours\b|\bsay what\b|\bask for\b|\b0\.\.1\b"
 )
 """How a message says what to do or what is allowed; a case may ask for more."""
 
@@ -28,7 +28,7 @@ class Case:
       name: kind of input and fault, ``"device table: unit ns"``.
       act: gives the input to the library; takes an empty folder of its own, returns what was read.
       place: what a refusal's text must have, a regular expression: the file, row, flag or argument that is wrong; ""
-        for an input that is read.
+        for an input that is read. Where ``value`` is given too, either is right.
       remedy: likewise, what is allowed or what to do.
       value: what ``act`` must return where nothing is refused.
     """

@@ -44,7 +44,7 @@ def make(num_costs: int = 1, seed: int = 0) -> Generator:
     return Generator(Artefact(policy, archive), problem, description, {})
 
 
-def controller(spec: Spec, size: int = 4, **parts: Callable[..., Any]) -> Controller:
+def controller(spec: Spec, size: int = 4, name: str = "still", **parts: Callable[..., Any]) -> Controller:
     """A controller that does nothing, with other functions where ``parts`` gives them."""
 
     def update(state: Any, *_: Any) -> tuple[Any, Mapping[str, jax.Array]]:
@@ -57,7 +57,7 @@ def controller(spec: Spec, size: int = 4, **parts: Callable[..., Any]) -> Contro
         "rebase": lambda state, problem: state,
         "artefact": lambda state, problem: Artefact(None, pareto.empty_archive(spec, 8)),
     }
-    return Controller("still", spec, {"size": size}, **{**given, **parts})
+    return Controller(name, spec, {"size": size}, **{**given, **parts})
 
 
 def save(folder: Path, generator: Generator, steps: tuple[int, ...] = (3, 7)) -> Path:

@@ -286,11 +286,13 @@ def _fits() -> Iterator[Case]:
     def records(quality: Any, costs: Any = None) -> Callable[[Path], Any]:
         return lambda folder: fit(space, Records(tokens, np.asarray(quality), costs or {}))
 
+    sampled = space.sample(np.random.default_rng(0), 40)
+    many = Records(sampled, np.linspace(0.5, 0.9, 40))
     yield Case("fit: one quality too few", records([0.5, 0.6]), "quality \\(2,\\)", "one value a row")
     yield Case("fit: three records", records([0.5, 0.6, 0.7]), "3 (?:records|labelled)")
     yield Case("fit: NaN", records([0.5, math.nan, 0.7]), "quality|label|record")
     for name, value in (("members", 0), ("steps", -1), ("members", 1.5), ("steps", "9")):
-        act = lambda folder, name=name, value=value: FitConfig(**{name: value})  # noqa: E731
+        act = lambda folder, name=name, value=value: fit(space, many, FitConfig(**{name: value}))  # noqa: E731
         yield Case(f"fit: {name} {value!r}", act, name)
     yield Case(
         "problem: a benchmark", lambda folder: make_problem(

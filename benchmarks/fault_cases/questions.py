@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -14,10 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.fault_cases import generators
-from benchmarks.fault_cases.case import Case
+from benchmarks.fault_cases.case import REMEDY, Case
 from nagjax import arguments, controllers
 from nagjax.inference import Generator
 from nagjax.problem import TabularQuality, make_problem
+
+
+_NUMBER = itertools.count()
+"""Controllers are known by their names: each gets another, since what is compiled for a name is kept."""
 
 
 class _Own:
@@ -103,7 +108,7 @@ def _columns() -> Iterator[Case]:
         "a column with a typing error": {"latency": [high]},
     }  # fmt: skip
     for what, value in wrong.items():
-        yield Case(f"columns: {what}", _asked(2, budgets=value), "budget")
+        yield Case(f"columns: {what}", _asked(2, budgets=value), "budget", f"{REMEDY}|costs are latency_ms, madds_m")
     both = _asked(2, budgets_ms=[high], budgets={"latency_ms": [high]})
     yield Case("columns: both forms", both, "give either budgets_ms or budgets")
     yield Case("columns: neither form", _asked(2), "give either budgets_ms or budgets")
@@ -149,7 +154,7 @@ def _others() -> Iterator[Case]:
         return lambda folder: generators.make().description.space.parse(text).tolist()
 
     for text in ("", "1", "111111111", "33333333", "1111111a", "1111 111"):
-        yield Case(f"parse: {text!r}", described(text), "architecture '")
+        yield Case(f"parse: {text!r}", described(text), "architecture '", "is not 8 digits of 0, 1 and 2")
     yield Case("parse: blanks around", described(" 11111111\n"), value=[1] * 8)
     for tokens in ([1], [3] * 8, [-1] * 8, [[1] * 8], [1.5] * 8, ["1"] * 8, [True] * 8):
         act = lambda folder, tokens=tokens: generators.make().description.space.format(np.array(tokens))  # noqa: E731
@@ -172,7 +177,7 @@ def _training() -> Iterator[Case]:
     for value in (math.nan, math.inf, "1", None, True, [1.0]):
         act = lambda folder, value=value: _remade(generator, value)  # noqa: E731
         yield Case(f"problem: pessimism {value!r}", act, "pessimism")
-    for value in (math.nan, 1e39, "0.1", None, True, [0.1]):
+    for value in (math.nan, 1e39, "0.1", None, True, 1j):
         act = lambda folder, value=value: controllers.resolve_params(  # noqa: E731
             generators.controller(generator.problem.spec), {"rate": value}
         )
@@ -184,27 +189,27 @@ def _training() -> Iterator[Case]:
         act = lambda folder, value=value: controllers.init(still, generator.problem, value)  # noqa: E731
         yield Case(f"init: seed {value!r}", act, "seed")
     bad: Mapping[str, tuple[dict[str, Callable[..., Any]], str]] = {
-        "init raises": ({"init": lambda *_: {}["missing"]}, "'still'"),
-        "update raises": ({"update": lambda *_: 1 / 0}, "'still'"),
-        "update returns one thing": ({"update": lambda state, *_: state}, "'still'"),
+        "init raises": ({"init": lambda *_: {}["missing"]}, "still"),
+        "update raises": ({"update": lambda *_: 1 / 0}, "still"),
+        "update returns one thing": ({"update": lambda state, *_: state}, "still"),
         "update changes the state's shape": (
-            {"update": lambda state, *_: ({"weights": jnp.zeros(9)}, _counted())}, "'still'"
+            {"update": lambda state, *_: ({"weights": jnp.zeros(9)}, _counted())}, "still"
         ),
-        "metrics lack evaluations": ({"update": lambda state, *_: (state, {"infeasible": jnp.float32(0)})}, "'still'"),
+        "metrics lack evaluations": ({"update": lambda state, *_: (state, {"infeasible": jnp.float32(0)})}, "still"),
         "metrics are no scalars": (
-            {"update": lambda state, *_: (state, {**_counted(), "loss": jnp.zeros(3)})}, "'still'"
+            {"update": lambda state, *_: (state, {**_counted(), "loss": jnp.zeros(3)})}, "still"
         ),
         "infeasible is negative": (
-            {"update": lambda state, *_: (state, {**_counted(), "infeasible": jnp.float32(-1)})}, "'still'"
+            {"update": lambda state, *_: (state, {**_counted(), "infeasible": jnp.float32(-1)})}, "still"
         ),
         "evaluations are NaN": (
-            {"update": lambda state, *_: (state, {**_counted(), "evaluations": jnp.float32(jnp.nan)})}, "'still'"
+            {"update": lambda state, *_: (state, {**_counted(), "evaluations": jnp.float32(jnp.nan)})}, "still"
         ),
         "a Python branch on an array": (
-            {"update": lambda state, *_: (state if state["weights"][0] > 0 else None, _counted())}, "'still'"
+            {"update": lambda state, *_: (state if state["weights"][0] > 0 else None, _counted())}, "still"
         ),
-        "artefact is another thing": ({"artefact": lambda *_: {"a": jnp.zeros(2)}}, "'still'"),
-        "default_params raises": ({"default_params": lambda: [][0]}, "'still'"),
+        "artefact is another thing": ({"artefact": lambda *_: {"a": jnp.zeros(2)}}, "still"),
+        "default_params raises": ({"default_params": lambda: [][0]}, "still"),
     }  # fmt: skip
     for what, (parts, place) in bad.items():
         yield Case(f"controller: {what}", _trained(parts), place, ".")
@@ -221,7 +226,7 @@ def _counted() -> dict[str, jax.Array]:
 def _trained(parts: dict[str, Callable[..., Any]]) -> Callable[[Path], Any]:
     def act(folder: Path) -> int:
         problem = generators.make().problem
-        made = generators.controller(problem.spec, **parts)
+        made = generators.controller(problem.spec, name=f"still{next(_NUMBER)}", **parts)
         state = controllers.init(made, problem, 0)
         moment = controllers.train(made, problem, state, 0, controllers.Limits(4, chunk=2))
         controllers.artefact(made, moment.state, problem)

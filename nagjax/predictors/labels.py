@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from nagjax import arguments
 from nagjax.predictors.label_faults import tally
 from nagjax.predictors.tables import Table, numbers
 
@@ -43,8 +44,7 @@ class Labels:
             raise ValueError(f"quality_unit is {self.quality_unit!r}; it is one of {', '.join(UNITS)}")
         if self.quality_column in self.cost_columns:
             raise ValueError(f"column {self.quality_column!r} cannot be both the quality and a cost")
-        if not self.duplicate_tolerance >= 0:
-            raise ValueError(f"duplicate_tolerance is {self.duplicate_tolerance}; it is 0 or more")
+        arguments.finite(self.duplicate_tolerance, "duplicate_tolerance", least=0)
 
 
 def read_labels(table: Table, labels: Labels) -> tuple[np.ndarray, dict[str, np.ndarray]]:
