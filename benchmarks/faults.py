@@ -26,7 +26,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks import common
-from benchmarks.fault_cases import checkpoints, device_tables, labelled, questions
+from benchmarks.fault_cases import checkpoints, device_tables, jobs, labelled, questions
 from benchmarks.fault_cases.case import Case, Refused
 
 SECONDS = 20.0
@@ -46,7 +46,7 @@ class HangError(BaseException):
 
 def all_cases() -> list[Case]:
     """The suite."""
-    return [case for module in (device_tables, labelled, questions, checkpoints) for case in module.cases()]
+    return [case for module in (device_tables, labelled, questions, checkpoints, jobs) for case in module.cases()]
 
 
 def judge(case: Case) -> tuple[str, str]:

@@ -113,7 +113,7 @@ def _check(config: FitConfig, records: Records) -> None:
     if not 0 <= config.validation_share < 1:
         raise ValueError(f"validation_share is {config.validation_share}; it lies in 0 <= share < 1")
     for name in ("members", "steps", "batch_size", "learning_rate"):
-        if getattr(config, name) <= 0:
+        if isinstance(getattr(config, name), int | float) and getattr(config, name) <= 0:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
     for name in ("members", "steps", "batch_size"):
         arguments.count(getattr(config, name), name)
