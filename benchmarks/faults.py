@@ -26,7 +26,16 @@ from typing import Any
 from absl import flags
 
 from benchmarks import common
-from benchmarks.fault_cases import checkpoints, device_tables, jobs, labelled, questions
+from benchmarks.fault_cases import (
+    checkpoints,
+    device_tables,
+    extensions,
+    images,
+    jobs,
+    labelled,
+    questions,
+    spaces,
+)
 from benchmarks.fault_cases.case import Case, Refused
 
 SECONDS = 20.0
@@ -37,6 +46,8 @@ OWN = ("nagjax", "experiments", "plugins")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+MODULES = (device_tables, labelled, spaces, questions, checkpoints, extensions, images, jobs)
+
 REFUSED, READ, TRACEBACK, WRONG = "refused_with_place_and_remedy", "read_rightly", "tracebacks", "wrong"
 
 
@@ -46,7 +57,7 @@ class HangError(BaseException):
 
 def all_cases() -> list[Case]:
     """The suite."""
-    return [case for module in (device_tables, labelled, questions, checkpoints, jobs) for case in module.cases()]
+    return [case for module in MODULES for case in module.cases()]
 
 
 def judge(case: Case) -> tuple[str, str]:

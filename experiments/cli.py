@@ -7,6 +7,7 @@ call too, and no two of them meet.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 import traceback
@@ -20,6 +21,8 @@ from nagjax import numerals
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+
+_NOT_BOOLEAN = re.compile(r"flag --(?P<name>\w+)=(?P<value>.*): \('Non-boolean argument", re.DOTALL)
 
 Define = Callable[[flags.FlagValues], None]
 Job = Callable[[flags.FlagValues], int]
@@ -142,4 +145,6 @@ def _flag_message(error: flags.Error) -> str:
     text = str(error)
     if isinstance(error, flags.UnrecognizedFlagError):
         return f"{text.rstrip('.')} (--help lists the flags)"
+    if match := _NOT_BOOLEAN.match(text):
+        return f"flag --{match['name']}={match['value']}: must be true or false; write --{match['name']} or --no{match['name']}"
     return text

@@ -50,7 +50,7 @@ def check(values: flags.FlagValues) -> None:
         raise ValueError("--out is not given: name the folder that this run writes, such as --out=runs/note10")
     folder = Path(values.out).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out={folder}: is a file; name a folder")
+        raise ValueError(f"--out={folder}: is a file; give the name of a folder")
     recorded = read(folder)
     if values.resume:
         if recorded is None:
