@@ -123,7 +123,8 @@ def tries(rng: Rng) -> Iterator[Cases]:
         cost = draws[number % len(draws)](len(tokens))
         quality = rng.random(len(tokens))
         found = from_records(space, Records(tokens, quality, {"latency_ms": cost}, "made.csv", 0))
-        problem, description = make_problem(found.space, found.prices, found.quality)
+        known = tabular_quality(found.space, tokens, quality)
+        problem, description = make_problem(found.space, found.prices, known)
         table = {row.tobytes(): value for row, value in zip(tokens.astype(np.int32), cost.tolist(), strict=True)}
 
         def cost_of(some: np.ndarray, table: dict[bytes, float] = table) -> np.ndarray:
@@ -199,6 +200,8 @@ def field_cases(folder: Path, rng: Rng) -> Iterator[Cases]:
                     quality_unit="percent",
                 )  # fmt: skip
             except ValueError:
+                continue
+            if found.quality is None:
                 continue
             problem, description = make_problem(found.space, found.prices, found.quality)
             cost = found.records.costs["latency_ms"]

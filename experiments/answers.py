@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments import judge
 from experiments.benchmark import quality_is
 from experiments.front import POINTS, Point
 from nagjax.costs import exactly, rounded_up
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -> list[Point]:
     """Answers of ``Generator.generate`` as points on one cost column."""
+    answers = list(answers)
     corrected = [info.name for info in generator.description.costs if info.corrected]
+    known = zip(
+        judge.rows_of(generator.description, answers), judge.measured_of(generator.description, answers), strict=True
+    )
     return [
         Point(
             budget=float(answer.budget[cost_name]),
@@ -31,8 +36,10 @@ def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -
             source=answer.source,
             costs={name: float(value) for name, value in answer.costs.items()},
             raw_costs={name: float(answer.raw_costs[name]) for name in corrected},
+            row=row,
+            measured=measured,
         )
-        for answer in answers
+        for answer, (row, measured) in zip(answers, known, strict=True)
     ]
 
 
@@ -51,15 +58,24 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
     for name in corrected:
         table.add_column(f"raw sum, {units[name]}", justify="right")
     table.add_column(f"{quality_is(description.quality_report)} quality, %", justify="right")
+    rows, measured = judge.rows_of(description, answers), judge.measured_of(description, answers)
+    shows_row = any(row is not None for row in rows)
+    judged = quality_is(description.quality_report) == "predicted" and any(value is not None for value in measured)
+    if judged:
+        table.add_column("measured quality, %", justify="right")
     table.add_column("found by")
+    if shows_row:
+        table.add_column("row", justify="right")
     table.add_column("architecture", overflow="fold")
-    for answer in answers:
+    for answer, row, true in zip(answers, rows, measured, strict=True):
         table.add_row(
             *(exactly(answer.budget[name]) for name in budgets),
             *(rounded_up(answer.costs[name]) for name in units),
             *(rounded_up(answer.raw_costs[name]) for name in corrected),
             f"{POINTS * answer.quality:.2f}" + _error(description.quality_report),
+            *(["" if true is None else f"{POINTS * true:.2f}"] if judged else []),
             answer.source + ("" if answer.guaranteed else " (budget not guaranteed)"),
+            *([str(row)] if shows_row else []),
             answer.text,
         )
     return table
@@ -67,7 +83,8 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
 
 def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
     """A JSON document: the answers, and what is known of the figures in them."""
-    description = generator.description
+    description, answers = generator.description, list(answers)
+    known = zip(judge.rows_of(description, answers), judge.measured_of(description, answers), strict=True)
     fields = ("budget", "costs", "raw_costs", "quality", "quality_std", "text", "guaranteed", "source")
     return {
         "space": description.space.identity,
@@ -89,7 +106,8 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
         "answers": [
             {name: getattr(answer, name) for name in fields}
             | {"description": generator.describe(answer), "tokens": [int(token) for token in answer.tokens]}
-            for answer in answers
+            | {"row": row, "measured_quality": measured}
+            for answer, (row, measured) in zip(answers, known, strict=True)
         ],
     }
 

@@ -71,15 +71,18 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 class Cases:
-    """Problems of a comparison, each built once; the labels of ``macro_N`` are another problem for every seed."""
+    """Problems of a comparison, each built once; labels that are drawn are another problem for every seed."""
 
     def __init__(self, data_dir: str, budgets: int) -> None:
         self._data_dir, self._budgets = data_dir, budgets
         self._held: dict[tuple[str, int], Case] = {}
+        self._draws: dict[str, bool] = {}
 
     def __call__(self, entry: str, seed: int) -> Case:
         """The case of an entry of ``--problems``."""
-        key = (entry, seed if entry.startswith("macro_") else 0)
+        if entry not in self._draws:
+            self._draws[entry] = compare_problems.draws_labels(entry, self._data_dir)
+        key = (entry, seed if self._draws[entry] else 0)
         if key not in self._held:
             self._held[key] = compare_problems.build(entry, self._data_dir, seed, self._budgets)
         return self._held[key]

@@ -21,7 +21,7 @@ from experiments.compare_case import Case, Points, make_case, truth
 from experiments.front import Reference
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.fit import fit
-from nagjax.predictors.records import Records
+from nagjax.predictors.records import Records, draw
 from nagjax.problem import Description, PredictedQuality, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
@@ -67,10 +67,10 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
     """
     name, separator, path = entry.partition("=")
     if separator:
-        return _from_flagfile(name, Path(path).expanduser(), data_dir, num_budgets)
+        return _from_flagfile(name, Path(path).expanduser(), data_dir, num_budgets, seed)
     if name in ("note10", "i7"):
         file = FLAGFILES / {"note10": "note10.flags", "i7": "i7_8700k.flags"}[name]
-        return _from_flagfile(name, file, str(Path(data_dir).expanduser() / "ofa_mobilenet_v3"), num_budgets)
+        return _from_flagfile(name, file, str(Path(data_dir).expanduser() / "ofa_mobilenet_v3"), num_budgets, seed)
     if name.startswith("tiny"):
         return _tiny(name, num_budgets)
     labels = int(name.removeprefix("macro_")) if name != "macro" else 0
@@ -80,23 +80,22 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
 def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int) -> Case:
     space = nas_bench_macro.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
-    quality = _macro_accuracies(Path(data_dir).expanduser() / "nas_bench_macro" / "cifar10.json", tokens)
+    quality = macro_accuracies(Path(data_dir).expanduser() / "nas_bench_macro" / "cifar10.json", tokens)
     prices = [analytic(space, "madds")]
     exact, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
     if not labels:
         return make_case(name, exact, description, num_budgets)
     if not 10 <= labels <= len(tokens):
         raise ValueError(f"--problems={name}: between 10 and {len(tokens)} labels are possible, such as macro_200")
-    rows = np.sort(np.random.default_rng([seed, labels]).choice(len(tokens), labels, replace=False))
-    records = Records(tokens[rows], quality[rows], source=f"{labels} labels of seed {seed}")
+    records = draw(Records(tokens, quality, source="NAS-Bench-Macro"), labels, seed)
     fitted = fit(space, records, seed=seed)
     problem, description = make_problem(space, prices, PredictedQuality(fitted.predictor), quality_report=fitted.report)
-    true, costs = truth(exact, tokens[rows])
+    true, costs = truth(exact, records.tokens)
     rivals = {"best label": (costs[:, 0], true)}
     return make_case(name, problem, description, num_budgets, exact, labels, rivals)
 
 
-def _macro_accuracies(path: Path, tokens: np.ndarray) -> np.ndarray:
+def macro_accuracies(path: Path, tokens: np.ndarray) -> np.ndarray:
     """Mean accuracy of the three published runs, fractions ``[N]``, of canonical tokens ``[N, 8]``."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; --data_dir is the folder that holds nas_bench_macro/cifar10.json")
@@ -120,18 +119,37 @@ def _tiny(name: str, num_budgets: int) -> Case:
     return make_case(name, tiny.problem, tiny.description, num_budgets)
 
 
-def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int) -> Case:
+def draws_labels(entry: str, data_dir: str) -> bool:
+    """Whether the labels of a problem, and so its predictor, are other ones for every seed.
+
+    Raises:
+      ValueError: if its flagfile cannot be used.
+    """
+    _, separator, path = entry.partition("=")
+    if not separator:
+        return entry.startswith("macro_")
+    values = _flags(Path(path).expanduser(), data_dir)
+    return bool(values.num_labels) and values.labels_seed is None
+
+
+def _flags(path: Path, data_dir: str) -> flags.FlagValues:
     from experiments import run
 
     define: Callable[[flags.FlagValues], None] = run.define_flags
     # Given first, so that a flagfile that names its own folder keeps it.
-    values = cli.parse(define, [f"--data_dir={data_dir}", f"--flagfile={path}"])
+    return cli.parse(define, [f"--data_dir={data_dir}", f"--flagfile={path}"])
+
+
+def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int, seed: int) -> Case:
+    values = _flags(path, data_dir)
+    if values.num_labels and values.labels_seed is None:
+        values["labels_seed"].value = seed
     built = evaluator.with_evaluator(setup.build_problem(values), values)
     reference = run_report.read_request(values).reference
     report = built.description.quality_report
     labels = int(report["train"]) + int(report.get("validation", 0)) if "train" in report else 0
     rivals = _rivals(built.description, reference)
-    return make_case(name, built.problem, built.description, num_budgets, labels=labels, rivals=rivals)
+    return make_case(name, built.problem, built.description, num_budgets, built.judge, labels, rivals)
 
 
 def _rivals(description: Description, reference: Reference | None) -> dict[str, Points]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmark import measured_text
+from experiments.benchmark import fitted_text, judge_text, measured_text
 from experiments.report_data import compact, correction_facts, error_text
 from nagjax.costs import exactly, rounded_up
 from nagjax.devices.pricing import price
@@ -79,6 +79,8 @@ def predictor_facts(report: Mapping[str, Any]) -> Facts:
         return [("source", str(report["source"])), ("architectures", measured_text(report))]
     names = {"source": "source", "train": "records to train", "validation": "records held out"}
     facts = [(what, str(report[name])) for name, what in names.items() if name in report]
+    if "graph" in report:
+        facts += [("architectures", measured_text(report)), ("labels", f"{fitted_text(report)}; {judge_text(report)}")]
     return [*facts, ("error on held-out records", error_text(report))]
 
 

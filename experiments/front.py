@@ -32,6 +32,8 @@ class Point:
       source: what gave it: archive, greedy, sample, beam.
       costs: every cost column by name.
       raw_costs: the sum of the table's rows, for columns whose costs are corrected.
+      row: of the benchmark's file, counted as errors about the file count; None where there is none.
+      measured: measured quality, a fraction; None where it is not known.
     """
 
     budget: float
@@ -44,6 +46,8 @@ class Point:
     source: str
     costs: dict[str, float]
     raw_costs: dict[str, float] = dataclasses.field(default_factory=dict)
+    row: int | None = None
+    measured: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,14 +166,20 @@ def log_spaced(low: float, high: float, num: int) -> list[float]:
 
 
 def write_front_csv(path: Path, points: Sequence[Point]) -> None:
-    """Write answers as CSV: budget, costs, predicted quality (a fraction), its deviation, text, source, raw costs."""
+    """Write answers as CSV: budget, costs, predicted quality (a fraction), its deviation, text, source, raw costs.
+
+    Of a benchmark's answers also the row in its file, and the measured quality where it is known.
+    """
     names = list(points[0].costs) if points else []
     raw = list(points[0].raw_costs) if points else []
     with path.open("w", newline="", encoding="utf-8") as file:
         head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
-        rows = [[*head, *(f"raw_{name}" for name in raw)]]
+        more = [name for name in ("row", "measured") if any(getattr(p, name) is not None for p in points)]
+        names_of = {"row": "row", "measured": "measured_quality"}
+        rows = [[*head, *(f"raw_{name}" for name in raw), *(names_of[name] for name in more)]]
         for p in points:
             figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
             sums = (repr(p.raw_costs[name]) for name in raw)
-            rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums])
+            known = ("" if (value := getattr(p, name)) is None else repr(value) for name in more)
+            rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums, *known])
         csv_cells.write_rows(file, rows)

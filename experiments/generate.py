@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,19 +70,21 @@ def job(values: flags.FlagValues) -> int:
     from nagjax.inference import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
+    where = settings.parse_pairs(values.where, "where", many=True) or None
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
         answers = generator.generate(
             **asked,
             num_samples=values.num_samples,
             decode=values.decode,
-            where=settings.parse_pairs(values.where, "where", many=True) or None,
+            where=where,
             seed=values.seed,
             on_infeasible=values.on_infeasible,
         )
     kept = [answer for answer in answers if answer.guaranteed or values.allow_unguaranteed]
     _write(values, generator, kept)
     _show(kept, generator.description)
+    _judge(generator, kept, where)
     for remark in remarks:
         console.complain(f"remark: {remark.message}")
     return _missed(answers, kept)
@@ -134,6 +136,17 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
         out.print(warning)
     report = description.quality_report
     out.print(f"{quality_is(report).capitalize()} quality; its error: {report_data.error_text(report)}.")
+
+
+def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:
+    from experiments import judge
+
+    # What is over a limit has no best architecture within it to be held against.
+    kept = [answer for answer in answers if answer.guaranteed]
+    budgets = {name: [answer.budget[name] for answer in kept] for name in kept[0].budget} if kept else {}
+    regret = judge.regrets(generator, budgets, judge.measured_of(generator.description, kept), where)
+    if regret is not None:
+        console.say(judge.regret_text(regret))
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:

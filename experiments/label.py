@@ -80,7 +80,8 @@ def load_space(config: dict[str, Any]) -> Space:
     Raises:
       ValueError: if another version of it is installed.
     """
-    space: Space = plugins.load("spaces", config["name"])(**config["settings"])
+    made = plugins.load("spaces", config["name"])(**config["settings"])
+    space = plugins.expect("spaces", config["name"], made, Space)
     if space.version != config["version"]:
         raise ValueError(
             f"the supernet was trained for {config['name']} version {config['version']}, installed is {space.version}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,19 +78,31 @@ def figures(
 def lines(result: Mapping[str, Any]) -> list[str]:
     """The figures for a person."""
     count = len(result["networks"])
-    out = [f"{count} networks trained alone; tau between two of their seeds (the ceiling): {result['ceiling']:.3f}"]
+    out = [
+        f"{count} networks trained alone; tau between two of their seeds (the ceiling): {_figure(result['ceiling'])}"
+    ]
     for name, tau in result["tau"].items():
+        shown = {key: _figure(value) for key, value in tau.items()}
         out.append(
-            f"{NAMES[name]}: tau {tau['value']:.3f} (95 %: {tau['low']:.3f} to {tau['high']:.3f}), against one seed "
-            f"{tau['against_one_seed']:.3f}, among equal multiply-adds {tau['within_bins']:.3f}"
+            f"{NAMES[name]}: tau {shown['value']} (95 %: {shown['low']} to {shown['high']}), against one seed "
+            f"{shown['against_one_seed']}, among equal multiply-adds {shown['within_bins']}"
         )
     share = result["tau"]["supernet"]["value"] / result["ceiling"]
-    out.append(f"the supernet's tau is {share:.2f} of the ceiling")
+    out.append(f"the supernet's tau is {_figure(share, 2)} of the ceiling")
     out.append(
         f"trained alone minus with the supernet's weights, test images: smallest {result['smallest_gap_points']:+.2f} "
         f"points, largest {result['largest_gap_points']:+.2f}"
     )
     return out
+
+
+def _figure(tau: float, digits: int = 3) -> str:
+    """A rank correlation; where one side does not vary there is none.
+
+    >>> _figure(0.5), _figure(float("nan"))
+    ('0.500', 'undefined')
+    """
+    return "undefined" if math.isnan(tau) else f"{tau:.{digits}f}"
 
 
 def write(folder: Path, result: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments import plot, report_html
+from experiments import judge, plot, report_html
 from experiments.answers import to_points
 from experiments.benchmark import quality_is
 from experiments.front import (
@@ -89,6 +89,7 @@ def collect(generator: Generator, options: Options) -> Report:
     greedy = _ask(generator, [*curve, *asked], "greedy") if generator.artefact.policy is not None else []
     comparisons, volumes, corner = _compare(best[len(curve) + len(table) :], greedy[len(curve) :], reference)
     error = description.quality_report.get("rmse_points")
+    judged = _judged(generator, {"best": best[: len(curve)], "greedy": greedy[: len(curve)]})
     return Report(
         title=f"{description.space.name} on {info.device}",
         subtitle=f"One generator, any {cost_label(info.name)} budget from {info.span(low, high)}.",
@@ -101,7 +102,7 @@ def collect(generator: Generator, options: Options) -> Report:
         table=best[len(curve) : len(curve) + len(table)],
         error_points=None if error is None else float(error),
         asked=asked_facts(description),
-        trust=trust_facts(description),
+        trust=[*trust_facts(description), *judged],
         made=options.made,
         tiles=_tiles(best[: len(curve)], comparisons, description, options.train_seconds),
         reference=reference,
@@ -118,6 +119,16 @@ def _ask(generator: Generator, budgets: Sequence[float], decode: str) -> list[Po
     """Answers at budgets of the first cost column; the other columns do not bind."""
     first = generator.description.costs[0].name
     return to_points(generator, generator.generate(budgets={first: budgets}, decode=decode), first)
+
+
+def _judged(generator: Generator, ways: Mapping[str, Sequence[Point]]) -> list[tuple[str, str]]:
+    """What the measured quality of answers lacks, by way of decoding, name and value; none where it is not known."""
+    facts, first = [], generator.description.costs[0].name
+    for name, points in ways.items():
+        regret = judge.regrets(generator, {first: [p.budget for p in points]}, [p.measured for p in points])
+        if regret is not None:
+            facts.append((f"answers ({name}) against measured quality", judge.regret_text(regret)))
+    return facts
 
 
 def _compare(

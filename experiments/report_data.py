@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.benchmark import measured_text
+from experiments.benchmark import fitted_text, judge_text, measured_text
 from experiments.front import POINTS, Comparison, Point, Reference
 from nagjax.costs import CostInfo
 from nagjax.problem import Description
@@ -84,9 +84,19 @@ class Report:
     def guarantee_note(self) -> str:
         """What keeping a budget means."""
         if all(point.guaranteed for point in self.table):
-            source = "as measured" if self.quality_is == "measured" else "by the device table"
+            source = "as measured" if self.quality_is == "measured" or self.shows_rows else "by the device table"
             return f"Every cost is within its budget {source}; figures are rounded up." + self.raw_note
         return "A cost that is not guaranteed is itself predicted."
+
+    @property
+    def shows_rows(self) -> bool:
+        """Whether answers are rows of a file, whose numbers stand beside them."""
+        return any(point.row is not None for point in self.table)
+
+    @property
+    def shows_measured(self) -> bool:
+        """Whether the measured quality of answers stands beside the predicted one."""
+        return self.quality_is == "predicted" and any(point.measured is not None for point in self.table)
 
     @property
     def shows_raw(self) -> bool:
@@ -130,6 +140,11 @@ def trust_facts(description: Description) -> list[tuple[str, str]]:
     facts = [("predictor", str(report.get("source", "not stated"))), ("error on held-out records", error_text(report))]
     if "measured" in report:
         facts = [("quality measured in", str(report["source"])), ("architectures", measured_text(report))]
+    elif "graph" in report:
+        facts += [("costs measured in", str(report["costs_source"])), ("architectures", measured_text(report))]
+        facts.append(("labels", f"{fitted_text(report)}; {judge_text(report)}"))
+    facts += [("target of the fit", str(report["target"]))] if "target" in report else []
+    facts += [("labels: warning", str(report["doubt"]))] if "doubt" in report else []
     for info in description.costs:
         facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))
         facts.append((f"{info.name}: closed, not in the table", compact(info.closed)))
@@ -154,8 +169,10 @@ def correction_facts(info: CostInfo) -> list[tuple[str, str]]:
 
 
 def warnings(description: Description) -> list[str]:
-    """What should be said aloud of the costs, a line each."""
-    return [f"warning: {info.name} ({info.device}): {doubt}" for info in description.costs for doubt in info.doubts]
+    """What should be said aloud of costs and labels, a line each."""
+    lines = [f"warning: {info.name} ({info.device}): {doubt}" for info in description.costs for doubt in info.doubts]
+    report = description.quality_report
+    return lines + ([f"warning: {report['source']}: {report['doubt']}"] if "doubt" in report else [])
 
 
 def error_text(report: Mapping[str, Any]) -> str:
@@ -169,6 +186,8 @@ def error_text(report: Mapping[str, Any]) -> str:
     if "rmse_points" not in report:
         return "not known: no held-out records were given"
     tau = f", Kendall tau {report['kendall_tau']:.3f}" if "kendall_tau" in report else ""
+    if "tau_undefined" in report:
+        tau = f", Kendall tau undefined ({report['tau_undefined']})"
     return f"{report['rmse_points']:.2f} points (root mean square){tau}, on {report.get('validation', '?')} records"
 
 

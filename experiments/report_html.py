@@ -82,6 +82,8 @@ def _budgets(report: Report) -> str:
         *sums,
         *others,
         f"{report.quality_is} {report.quality_name}, %",
+        *([f"measured {report.quality_name}, %"] if report.shows_measured else []),
+        *(["row"] if report.shows_rows else []),
     ]
     titles = "".join(f"<th class='number'>{html(name)}</th>" for name in head)
     rows = "".join(_budget_row(point, report) for point in report.table)
@@ -97,9 +99,12 @@ def _budget_row(point: Point, report: Report) -> str:
     sums = [rounded_up(point.raw_costs[report.cost_name])] if report.shows_raw else []
     others = [rounded_up(point.costs[name]) for name in report.other_costs]
     figures = [rounded_up(point.budget), rounded_up(point.cost), *sums, *others]
-    cells = "".join(
-        f"<td class='number'>{figure}</td>" for figure in [*figures, f"{POINTS * point.quality:.2f}{error}"]
-    )
+    figures.append(f"{POINTS * point.quality:.2f}{error}")
+    if report.shows_measured:
+        figures.append("" if point.measured is None else f"{POINTS * point.measured:.2f}")
+    if report.shows_rows:
+        figures.append("" if point.row is None else str(point.row))
+    cells = "".join(f"<td class='number'>{figure}</td>" for figure in figures)
     architecture = (
         f"<details><summary><code>{html(point.text)}</code></summary><pre>{html(point.description)}</pre></details>"
     )

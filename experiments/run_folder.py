@@ -23,7 +23,7 @@ PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}
 DECIDING = (
     "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
     "quality_unit", "duplicate_tolerance", "fit_seed", "controller", "controller_params", "controller_static", "steps",
-    "seed", "init_from", "decision_columns", "cost_columns",
+    "seed", "init_from", "decision_columns", "cost_columns", "fit_settings", "num_labels", "labels_seed",
 )  # fmt: skip
 """Flags that decide the result of training; the input files do so by their content."""
 
@@ -105,7 +105,11 @@ def flagfile(values: flags.FlagValues) -> str:
 
 def input_hashes(values: flags.FlagValues, setup: Setup) -> dict[str, str]:
     """SHA-256 of the input files by name; of a device table what it says, however it is laid out."""
-    out = {path.name: _hash(path) for path in input_files(values) if path.is_file()}
+    out: dict[str, str] = {}
+    for path in input_files(values):
+        if path.is_file():
+            # A benchmark and its records may have one name in two folders.
+            out[str(path) if path.name in out else path.name] = _hash(path)
     return out | ({"table": setup.table.content_hash} if setup.table is not None else {})
 
 

@@ -91,9 +91,9 @@ def parse_seeds(entries: Sequence[str], flag: str) -> list[int]:
     return [arguments.seed(value, f"--{flag}") for value in parse_integers(entries, flag)]
 
 
-def define_seed(name: str, what: str, values: flags.FlagValues) -> None:
+def define_seed(name: str, what: str, values: flags.FlagValues, default: int | None = 0) -> None:
     """Add the flag of a seed, 0 to 2^32 - 1."""
-    flags.DEFINE_integer(name, 0, what, lower_bound=0, upper_bound=arguments.LARGEST_SEED, flag_values=values)
+    flags.DEFINE_integer(name, default, what, lower_bound=0, upper_bound=arguments.LARGEST_SEED, flag_values=values)
 
 
 def example_budgets(low: float, high: float) -> str:

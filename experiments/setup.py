@@ -14,7 +14,7 @@ from absl import flags
 from experiments import settings
 from experiments.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from experiments.costs import LATENCY, benchmark_prices, load_prices
-from experiments.quality import define_quality_flags, load_quality
+from experiments.quality import benchmark_quality, define_quality_flags, load_quality
 from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC
@@ -33,6 +33,8 @@ class Setup:
       problem, description: see ``nagjax.problem``.
       table: the device table; None where no cost column needs one.
       quality: the predictor and what is known of its error; None where a benchmark is looked up.
+      judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
+        known.
     """
 
     space: Space
@@ -40,6 +42,7 @@ class Setup:
     description: Description
     table: DeviceTable | None
     quality: FittedPredictor | None
+    judge: Problem | None = None
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -100,7 +103,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
 
 
 def _from_benchmark(values: flags.FlagValues) -> Setup:
-    """Measured costs and qualities; a device table may price what was not measured.
+    """Measured costs, and qualities measured or predicted; a device table may price what was not measured.
 
     Raises:
       ValueError: as ``build_problem``, and if one cost would come from two sources.
@@ -109,8 +112,14 @@ def _from_benchmark(values: flags.FlagValues) -> Setup:
     where = conditions(values)
     table = load_table(values, found.space) if values.table else None
     prices = benchmark_prices(values, found, table)
-    problem, description = make_problem(found.space, prices, found.quality, where, values.pessimism, found.report)
-    return Setup(found.space, problem, description, table, None)
+    quality, report, fitted = benchmark_quality(values, found)
+    problem, description = make_problem(
+        found.space, prices, quality, where, values.pessimism, report, listing=found.listing
+    )
+    judge = None
+    if fitted is not None and found.quality is not None:
+        judge = dataclasses.replace(problem, quality=found.quality)
+    return Setup(found.space, problem, description, table, fitted, judge)
 
 
 def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable | None) -> tuple[Problem, Description]:

@@ -17,7 +17,7 @@ from nagjax.pareto import Archive
 from nagjax.predictors.predictor import MLP, Predictor
 from nagjax.problem import Description, PredictedQuality, Problem, Spec, TabularQuality
 from nagjax.spaces.space import Space
-from nagjax.spaces.trie import refine
+from nagjax.spaces.trie import Listing, refine
 
 LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick", "low", "high", "pessimism")
 """Fields of a problem that are arrays and travel as they are."""
@@ -34,6 +34,9 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
     if description.space.refinement:
         # Name and settings do not make this graph; its targets are the problem's.
         tree["graph"] = {"valid": description.space.trellis.valid}
+    if description.listing is not None:
+        rows = {} if description.listing.rows is None else {"rows": description.listing.rows}
+        tree["listing"] = {"quality": description.listing.quality, **rows}
     if isinstance(problem.quality, PredictedQuality):
         predictor = problem.quality.predictor
         tree["quality"] = {"params": predictor.params, "known": predictor.known}
@@ -88,7 +91,8 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     costs = tuple(CostInfo(**_tuples(info)) for info in config["costs"])
     ranges = np.asarray(config["ranges"], np.float64)
     exact = _exact(costs, tree, problem, space)
-    description = Description(space, costs, ranges, config["where"], config["quality_report"], exact)
+    listing = Listing(**{k: np.asarray(v) for k, v in tree["listing"].items()}) if "listing" in tree else None
+    description = Description(space, costs, ranges, config["where"], config["quality_report"], exact, listing)
     return Artefact(policy, archive), problem, description
 
 

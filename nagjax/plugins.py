@@ -100,9 +100,9 @@ def raised_by(kind: str, name: str, doing: str = "", passing: tuple[type[Excepti
     """
     try:
         yield
-    except (PluginError, *passing):
-        raise
     except Exception as error:  # whatever a stranger's code raises is reported under the plugin's name
+        if isinstance(error, (PluginError, *passing)):
+            raise
         raise fault(kind, name, f"{doing}: {_first_paragraph(error)}" if doing else _first_paragraph(error)) from error
 
 

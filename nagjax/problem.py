@@ -24,6 +24,7 @@ from nagjax.devices.ticks import edge_ticks
 from nagjax.predictors.predictor import Predictor, predict
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.spaces.trie import Listing
 
 
 class Quality(Protocol):
@@ -150,6 +151,7 @@ class Description:
       where: the conditions that were set.
       quality_report: what is known of the predictor's error.
       exact: what architectures cost in float64 and what budgets are in ticks, one entry a cost column.
+      listing: what the file says of each architecture, where the space is the prefix trie of a file's.
     """
 
     space: Space
@@ -158,6 +160,7 @@ class Description:
     where: Mapping[str, Any]
     quality_report: Mapping[str, Any]
     exact: tuple[ExactCosts, ...]
+    listing: Listing | None = None
 
     def costs_of(self, tokens: np.ndarray) -> np.ndarray:
         """Costs float64 ``[B, K]`` in units of tokens int ``[B, T]``, as the user would add them up."""
@@ -184,6 +187,7 @@ def make_problem(
     pessimism: float = 0.0,
     quality_report: Mapping[str, Any] | None = None,
     evaluator: Any = None,
+    listing: Listing | None = None,
 ) -> tuple[Problem, Description]:
     """Build a problem and its description.
 
@@ -195,6 +199,7 @@ def make_problem(
       pessimism: weight of the predictor's standard deviation in the objective.
       quality_report: what is known of the predictor's error.
       evaluator: a learned dominance evaluator.
+      listing: what a file says of each architecture of a prefix trie.
 
     Raises:
       ValueError: if no architecture is left, or the pessimism is not finite.
@@ -215,7 +220,7 @@ def make_problem(
     )
     ranges = np.array([companion.span(space.trellis.target, allowed) for companion in exact])
     infos = tuple(companion.info for companion in exact)
-    return problem, Description(space, infos, ranges, dict(where or {}), dict(quality_report or {}), exact)
+    return problem, Description(space, infos, ranges, dict(where or {}), dict(quality_report or {}), exact, listing)
 
 
 def _known_edges(space: Space, known: np.ndarray) -> np.ndarray:

@@ -38,8 +38,8 @@ def check_archive(name: str, archive: Archive, problem: Problem, description: De
       PluginError: naming the controller, the first such row and what it should be.
     """
     tokens, claimed, quality = (np.asarray(array) for array in (archive.tokens, archive.costs, archive.quality))
-    full: np.ndarray = np.not_equal(quality, -np.inf)
-    within = ((tokens >= 0) & (tokens < np.array(problem.spec.choices))).all(-1)
+    full = np.asarray(quality != -np.inf)
+    within = np.asarray(((tokens >= 0) & (tokens < np.array(problem.spec.choices))).all(-1))
     clipped = np.where(within[:, None], tokens, 0)
     strange = full & ~(within & np.asarray(_allowed(problem, clipped)))
     if strange.any():

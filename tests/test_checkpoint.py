@@ -13,10 +13,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 import nagjax
-from nagjax import checkpoint, pareto, plugins
+from experiments import describe, generate
+from nagjax import checkpoint, pareto, plugins, steps
 from nagjax.controllers import Artefact
 from tests.generators import DEVICE, make_controller, make_generator
 
@@ -241,6 +243,17 @@ def test_an_edited_configuration_is_refused_unless_one_says_so(copied):
     assert nagjax.load(copied, ignore_hash=True).description.where == {"layer1": "ratio3_kernel3"}
 
 
+def test_jobs_take_the_flag_and_say_it_in_one_line(copied, capsys):
+    edit_config(copied, where={"layer1": "ratio3_kernel3"})
+    ask = [f"--checkpoint={copied}", "--compilation_cache="]
+    for job, more in ((generate, ["--budgets_ms=20"]), (describe, [])):
+        assert job.main([*ask, *more]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {step_of(copied)}: 'config' of this checkpoint is not what was saved")
+        assert error.count("\n") == 1
+        assert job.main([*ask, *more, "--ignore_hash"]) == 0
+
+
 @pytest.mark.parametrize("item", ["artefact", "state"])
 def test_the_arrays_of_another_checkpoint_are_refused(copied, tmp_path, item):
     """They are whole, and of the same shapes: only what they are of differs."""
@@ -314,6 +327,20 @@ def test_arrays_without_an_element_come_back(tmp_path):
     equal(checkpoint.read_state(folder, controller_of(), nothing)[0], nothing)
 
 
+def test_empty_dictionaries_come_back_in_both_formats(tmp_path):
+    tree = {"none": {}, "some": {"a": np.arange(3.0), "b": {"c": {}}}, "zero": np.zeros((0, 2), np.int8)}
+    manager = ocp.CheckpointManager(tmp_path / "steps")
+    steps.save(manager, 1, {"format": 2}, {"tree": tree})
+    del tree["zero"]
+    old = ocp.args.Composite(tree=ocp.args.StandardSave(tree), config=ocp.args.JsonSave({"format": 1}))
+    manager.save(2, args=old)
+    manager.wait_until_finished()
+    manager.close()
+    for step, wanted in ((1, {**tree, "zero": np.zeros((0, 2), np.int8)}), (2, tree)):
+        place = tmp_path / "steps" / str(step)
+        equal(steps.read_arrays(place, "tree", steps.read_config(place, (1, 2))), wanted)
+
+
 def test_a_state_that_is_no_array_names_the_controller(tmp_path):
     with pytest.raises(ValueError, match="controllers: 'still': its state is not made of arrays"):
         save(tmp_path, state={"key": jax.random.key(0)})
@@ -370,7 +397,7 @@ def test_loading_while_a_run_saves(tmp_path):
 
 
 def test_a_step_put_away_while_it_is_read_is_read_from_the_next(copied, monkeypatch):
-    restored = checkpoint._restored
+    restored = steps.restored
 
     def slow(folder):
         if folder.parent.name == "7":
@@ -378,7 +405,7 @@ def test_a_step_put_away_while_it_is_read_is_read_from_the_next(copied, monkeypa
             shutil.rmtree(step_of(copied, 7))
         return restored(folder)
 
-    monkeypatch.setattr(checkpoint, "_restored", slow)
+    monkeypatch.setattr(steps, "restored", slow)
     assert nagjax.load(copied).config["step"] == 3
 
 
@@ -394,14 +421,15 @@ def test_another_controller_or_settings_or_shape_is_refused_with_both(written):
 ELSEWHERE = """
 import sys, jax, numpy as np
 from importlib import metadata
-from nagjax import checkpoint, plugins
+from pathlib import Path
+from nagjax import checkpoint, plugins, steps
 found = plugins.entry_points
 plugins.entry_points = lambda group: found(group=group) if group == "nagjax.spaces" else metadata.EntryPoints()
 assert jax.device_count() == 1, jax.devices()
 assert plugins.names("controllers") == []
 import nagjax
 generator = nagjax.load(sys.argv[1])
-state = checkpoint._of_latest(sys.argv[1], lambda place: checkpoint._restored(place / "state"))
+state = steps.restored(Path(sys.argv[1]) / "checkpoints" / "7" / "state")
 low, high = generator.budget_range[0]
 print([answer.text for answer in generator.generate([low, (low + high) / 2, high])])
 np.savez(sys.argv[2], **state, costs=generator.artefact.archive.costs)

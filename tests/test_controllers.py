@@ -148,12 +148,12 @@ def test_an_unknown_parameter_is_refused_with_the_nearest():
 
 
 def test_a_new_table_or_parameter_compiles_nothing(whole):
-    before = controllers._jit_chunk._cache_size()
+    before = controllers.jit_chunk._cache_size()
     other, _ = tiny.make(7)
     params = controllers.resolve_params(TOY, {"step": 0.1})
     moment = run(Limits(20, chunk=10), problem=other, params=params)
     run_again = train(make(PROBLEM.spec), other, controllers.init(TOY, other, 0), 0, Limits(20, chunk=10), params)
-    assert controllers._jit_chunk._cache_size() == before
+    assert controllers.jit_chunk._cache_size() == before
     assert same(moment.state, run_again.state)
     assert not same(moment.state, whole.state)
 

@@ -14,7 +14,7 @@ PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
     ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "appended"),
-    ("plugins",),
+    ("plugins", "steps"),
     ("operators",),
     ("spaces",),
     ("costs",),
@@ -45,7 +45,7 @@ BRANCHES = {
         "problem",
         "blocks",
         "depthwise",
-        "checkpoint",
+        "steps",
         "appended",
     },
     "profile": {"arguments", "appended", "operators", "spaces", "devices", "blocks"},

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import re
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -595,9 +596,17 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_can_be_used(store
     assert storage.read_weights(stored).step == 4
 
 
+def test_weights_that_are_not_those_that_were_written_are_refused(stored):
+    steps = stored / storage.FOLDER
+    shutil.rmtree(steps / "6" / "parameters")
+    shutil.copytree(steps / "4" / "parameters", steps / "6" / "parameters")
+    with refused(steps / "6", "'parameters' of this checkpoint is not what was saved", "remove that folder"):
+        storage.read_weights(stored)
+
+
 def test_weights_of_another_format_are_refused(stored):
     (path,) = (path for path in (stored / storage.FOLDER / "6" / "config").iterdir() if path.name == "metadata")
     config = json.loads(path.read_text())
     path.write_text(json.dumps({**config, "format": 9}))
-    with refused("format 9", "reads format 1"):
+    with refused("format 9", "reads formats 1 and 2"):
         storage.read_weights(stored)

@@ -4,6 +4,11 @@ Members differ by their initial parameters and the order of their batches (Laksh
 Some records are held out first, and the errors on them reported; then the same fit is repeated on all records, because
 labels are dear. The errors reported are therefore of a predictor that has seen a fifth fewer records than the one that
 is returned.
+
+Networks that failed to train (10 % on ten classes) lie far from the others and would dominate a squared error. Where
+there are some the target is the rank among the labels instead, as its normal score (of N labels the n-th has that which
+a share of (n - 0.5) / N of a normal distribution lies below); the quality then is that of the labels at the predicted
+score.
 """
 
 from __future__ import annotations
@@ -20,9 +25,18 @@ from scipy import stats
 
 from nagjax import arguments
 from nagjax.predictors import batches
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
+from nagjax.predictors.predictor import KNOTS, MLP, REACH, FittedPredictor, Predictor, predict
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
+
+TARGETS = ("auto", "quality", "rank")
+
+FAR, SHARE, LEAST = 10.0, 0.03, 2
+"""Labels that lie below the median by more than ``FAR`` times the best tenth's distance from it are far below; where at
+least this share of the labels is, and at least so many, a squared error would be theirs."""
+
+SLOPE = 1e-4
+"""Least rise of quality in one normal score, as a share of the labels' range: equal labels keep an order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +44,7 @@ class FitConfig:
     """Settings of a fit; the defaults suit 50 to 4,000 records.
 
     Attributes:
-      hidden: sizes of the hidden layers.
+      hidden: sizes of the hidden layers; empty for a linear model.
       members: E, networks in the ensemble; 1 gives no standard deviation and trains and predicts fastest.
       steps: optimiser steps, rounded up to a multiple of 10.
       batch_size: records a step and member.
@@ -38,6 +52,7 @@ class FitConfig:
       weight_decay: of AdamW.
       validation_share: part of the records held out, 0..1 (0: no errors are reported).
       refit: fit again on all records once the errors are known.
+      target: what is fitted, ``"quality"``, ``"rank"``, or ``"auto"``: ranks where ``far_below`` counts labels.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -48,6 +63,7 @@ class FitConfig:
     weight_decay: float = 0.1
     validation_share: float = 0.2
     refit: bool = True
+    target: str = "auto"
 
 
 def fit(
@@ -70,7 +86,11 @@ def fit(
       ValueError: if there are too few records or a setting is out of range.
     """
     config = config or FitConfig()
-    _check(config, records)
+    check_config(config)
+    _check_records(records)
+    failed = far_below(records.quality) if config.target == "auto" else 0
+    if config.target == "auto":
+        config = dataclasses.replace(config, target="rank" if failed else "quality")
     seed = arguments.seed(seed)
     rng = np.random.default_rng(seed)
     features = space.features(records.tokens)
@@ -82,18 +102,28 @@ def fit(
     params = _fit_rows(features, records.quality, train, config, seed, counter)
     seen = train
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
+    if config.target == "rank":
+        why = f", since {failed} of {len(order)} labels lie far below the others" if failed else ""
+        report["target"] = f"rank{why}"
     if held:
         first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden))
         report |= errors(np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0]), records.quality[valid])
     if refit:
         params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
+    if np.ptp(records.quality) == 0:
+        report["doubt"] = (
+            f"all {len(order)} labels are {records.quality[0]:g}: the predictor cannot tell architectures apart; label "
+            "others, or correct the column"
+        )
     known = _optional_only(space) <= features[seen].any(0)
     return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden)), report)
 
 
 def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int | str]:
-    """Agreement of predicted with true quality, fractions ``[N]``; rank correlations are absent where undefined.
+    """Agreement of predicted with true quality, fractions ``[N]``.
+
+    Where one of them does not vary rank correlations are undefined: they are absent, and ``tau_undefined`` says why.
 
     >>> errors(np.array([0.1, 0.3, 0.2]), np.array([0.1, 0.2, 0.4]))["mae_points"]
     10.0
@@ -103,17 +133,25 @@ def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int 
         "rmse_points": float(np.sqrt(np.mean(difference**2))),
         "mae_points": float(np.mean(np.abs(difference))),
     }
-    if np.ptp(predicted) > 0 and np.ptp(quality) > 0:
+    equal = [name for name, values in (("labels", quality), ("predictions", predicted)) if np.ptp(values) == 0]
+    if equal:
+        out["tau_undefined"] = f"all {len(quality)} {' and '.join(equal)} are equal"
+    else:
         out["kendall_tau"] = float(stats.kendalltau(predicted, quality).statistic)
         out["spearman"] = float(stats.spearmanr(predicted, quality).statistic)
     return out
 
 
-def _check(config: FitConfig, records: Records) -> None:
+def check_config(config: FitConfig) -> None:
+    """Refuse settings that are out of range.
+
+    Raises:
+      ValueError: with the setting and what is allowed.
+    """
     if not 0 <= config.validation_share < 1:
         raise ValueError(f"validation_share is {config.validation_share}; it lies in 0 <= share < 1")
     for name in ("members", "steps", "batch_size", "learning_rate"):
-        if isinstance(getattr(config, name), int | float) and getattr(config, name) <= 0:
+        if not 0 < getattr(config, name) < np.inf:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
     for name in ("members", "steps", "batch_size"):
         arguments.count(getattr(config, name), name)
@@ -121,6 +159,11 @@ def _check(config: FitConfig, records: Records) -> None:
         arguments.count(size, "hidden")
     arguments.finite(config.learning_rate, "learning_rate", above=0)
     arguments.finite(config.weight_decay, "weight_decay", least=0)
+    if config.target not in TARGETS:
+        raise ValueError(f"target is {config.target!r}; it is one of {', '.join(TARGETS)}")
+
+
+def _check_records(records: Records) -> None:
     if not ((records.quality >= 0) & (records.quality <= 1)).all():
         row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
         raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
@@ -143,10 +186,11 @@ def _fit_rows(
     features: np.ndarray, quality: np.ndarray, rows: np.ndarray, config: FitConfig, seed: int, counter: batches.Counter
 ) -> dict[str, Any]:
     """Parameters of an ensemble fitted to some rows; both fits of a call share one compilation."""
-    offset, scale = float(quality[rows].mean()), float(quality[rows].std()) or 1.0
+    figure, levels = _target(quality, rows, config)
+    offset, scale = float(figure[rows].mean()), float(figure[rows].std()) or 1.0
     # A power of two rows: records that grow from round to round seldom compile anything again. Padding is never drawn.
     padding = 2 ** (len(quality) - 1).bit_length() - len(quality)
-    targets = jnp.asarray(np.pad((quality - offset) / scale, (0, padding)), jnp.float32)
+    targets = jnp.asarray(np.pad((figure - offset) / scale, (0, padding)), jnp.float32)
     module, inputs = MLP(config.hidden), jnp.asarray(np.pad(features, ((0, padding), (0, 0))))
     keys = jax.random.split(jax.random.key(seed), config.members)
     network, state = _start(keys, inputs, module, config)
@@ -160,7 +204,42 @@ def _fit_rows(
         "network": network,
         "offset": jnp.full(members, offset, jnp.float32),
         "scale": jnp.full(members, scale, jnp.float32),
+        **({} if levels is None else {"levels": jnp.tile(jnp.asarray(levels, jnp.float32), (members, 1))}),
     }
+
+
+def _target(quality: np.ndarray, rows: np.ndarray, config: FitConfig) -> tuple[np.ndarray, np.ndarray | None]:
+    """What is fitted, float64 ``[N]``, of which only ``rows`` count; and the levels of ``at_score``, or None."""
+    if config.target == "quality":
+        return quality, None
+    score = np.zeros(len(quality))
+    score[rows] = stats.norm.ppf((stats.rankdata(quality[rows]) - 0.5) / len(rows))
+    return score, score_levels(quality[rows])
+
+
+def far_below(quality: np.ndarray) -> int:
+    """Labels of ``[N]`` that lie far below the others, as networks that failed to train do; 0 where they are too few.
+
+    >>> far_below(np.array([0.1, 0.1, *np.linspace(0.9, 0.92, 20)])), far_below(np.linspace(0.1, 0.9, 20))
+    (2, 0)
+    """
+    median, good = np.quantile(quality, [0.5, 0.9])
+    far = int((quality < median - FAR * (good - median)).sum()) if good > median else 0
+    return far if far >= max(LEAST, SHARE * len(quality)) else 0
+
+
+def score_levels(quality: np.ndarray) -> np.ndarray:
+    """Quality float64 ``[KNOTS]`` at evenly spaced normal scores from -REACH to REACH, rising, of labels ``[N]``.
+
+    Between the scores of the worst and the best label these are the labels' quantiles. Beyond, quality goes on as
+    between the quartiles: the outermost labels may be failures far from all others, and their distance is no measure.
+    """
+    scores = np.linspace(-REACH, REACH, KNOTS)
+    seen = np.clip(scores, *stats.norm.ppf([0.5 / len(quality), 1 - 0.5 / len(quality)]))
+    low, high = np.quantile(quality, [0.25, 0.75])
+    slope = (high - low) / np.diff(stats.norm.ppf([0.25, 0.75]))
+    levels = np.quantile(quality, stats.norm.cdf(seen), method="hazen") + (scores - seen) * slope
+    return levels + SLOPE * np.ptp(quality) * scores
 
 
 def _optimiser(config: FitConfig) -> optax.GradientTransformation:

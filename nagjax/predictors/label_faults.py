@@ -26,14 +26,14 @@ def tally(table: Table, quality_column: str, cost_columns: Sequence[str], may_be
     for name in (quality_column, *cost_columns):
         if name not in table.columns:
             continue
-        values = [_value(value) for value in table.columns[name]]
+        cells = table.columns[name]
+        values = [_value(value) for value in cells]
+        absent = [i for i, value in enumerate(values) if value is not None and math.isnan(value)]
         kinds = {
-            "empty or NaN": [i for i, value in enumerate(values) if value is not None and math.isnan(value)],
+            "empty or NaN": [i for i in absent if not (may_be_empty and _is_empty(cells[i]))],
             "no finite number": [i for i, value in enumerate(values) if value is None or math.isinf(value)],
             "of 0 or below": [i for i, v in enumerate(values) if name in cost_columns and v is not None and v <= 0],
         }
-        if may_be_empty:
-            kinds.pop("empty or NaN")
         found = [f"{len(at)} {kind} ({_rows(table, at)})" for kind, at in kinds.items() if at]
         total += sum(map(len, kinds.values()))
         if found:
@@ -69,11 +69,16 @@ def spread_summary(tokens: np.ndarray, quality: np.ndarray, costs: Mapping[str, 
     )
 
 
+def _is_empty(value: object) -> bool:
+    return value is None or not str(value).strip()
+
+
 def _value(value: object) -> float | None:
     """A cell as a number, NaN where it is empty; None for other text."""
-    text = "" if value is None else str(value).strip().replace(",", ".")
+    if _is_empty(value):
+        return math.nan
     try:
-        return float(text) if text else math.nan
+        return float(str(value).strip().replace(",", "."))
     except ValueError:
         return None
 

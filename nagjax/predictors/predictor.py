@@ -14,6 +14,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+REACH, KNOTS = 4.0, 65
+"""Largest normal score whose quality is kept, and the number of scores from minus it to it."""
+
 
 class MLP(nn.Module):
     """A multilayer perceptron with ReLU and one output.
@@ -38,7 +41,8 @@ class Predictor:
 
     Attributes:
       params: ``{"network": parameters of module, "offset": [E], "scale": [E]}``; every leaf has a leading axis E. The
-        quality by a member is ``offset + scale * module(features)``, a fraction 0..1.
+        quality by a member is ``offset + scale * module(features)``, a fraction 0..1. With ``"levels": [E, M]`` that
+        sum is the normal score of a rank among labels instead, and ``at_score`` makes it a quality.
       known: bool ``[F]``, path features that it has seen. A problem closes choices of optional decisions that need one
         it has not.
       module: the network.
@@ -92,6 +96,19 @@ def predict(predictor: Predictor, features: jax.Array) -> tuple[jax.Array, jax.A
     return mean, jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1.0)), 0.0)
 
 
+def at_score(score: jax.Array, levels: jax.Array) -> jax.Array:
+    """Quality ``[B]`` at normal scores ``[B]``, by its levels ``[M]`` at M evenly spaced scores from -REACH to REACH.
+
+    Linear between them, and beyond them.
+
+    >>> at_score(jnp.array([-4.0, 1.0, 8.0]), jnp.array([0.25, 0.5, 1.0])).tolist()
+    [0.25, 0.625, 1.5]
+    """
+    place = (score / REACH + 1) * (levels.shape[0] - 1) / 2
+    below = jnp.clip(jnp.floor(place), 0, levels.shape[0] - 2).astype(jnp.int32)
+    return levels[below] + (place - below) * (levels[below + 1] - levels[below])
+
+
 def objective(predictor: Predictor, features: jax.Array, pessimism: jax.Array | float) -> jax.Array:
     """What is maximised: ``mean - pessimism * std``, ``[B]``, of path features ``[B, F]``."""
     mean, std = predict(predictor, features)
@@ -101,4 +118,5 @@ def objective(predictor: Predictor, features: jax.Array, pessimism: jax.Array | 
 def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:
     own = jax.tree.map(lambda leaf: leaf[index], predictor.params)
     output = jnp.asarray(predictor.module.apply(own["network"], features))
-    return own["offset"] + own["scale"] * output
+    figure = own["offset"] + own["scale"] * output
+    return at_score(figure, own["levels"]) if "levels" in own else figure

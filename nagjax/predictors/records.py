@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nagjax import csv_cells
+from nagjax import arguments, csv_cells
 from nagjax.predictors.label_faults import spread_summary
 from nagjax.predictors.labels import UNITS, Labels, read_labels
 from nagjax.predictors.tables import Table, read_table
@@ -24,10 +24,12 @@ class Records:
 
     Attributes:
       tokens: int32 ``[N, T]``, canonical, all different.
-      quality: float64 ``[N]``, fraction 0..1.
+      quality: float64 ``[N]``, fraction 0..1; NaN where it is not known, in a benchmark that labels some.
       costs: for each cost column float64 ``[N]``, in the unit that its name ends in.
       source: where they are from.
       averaged: rows that were merged into an earlier row of the same architecture.
+      rows: int ``[N]``, the row that each stands in (the first of those merged), counted as errors about the file
+        count; None where they are from no file.
     """
 
     tokens: np.ndarray
@@ -35,9 +37,11 @@ class Records:
     costs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     source: str = "memory"
     averaged: int = 0
+    rows: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lengths = {"quality": self.quality.shape, **{name: cost.shape for name, cost in self.costs.items()}}
+        lengths |= {} if self.rows is None else {"rows": self.rows.shape}
         for name, shape in lengths.items():
             if shape != self.tokens.shape[:1]:
                 raise ValueError(
@@ -74,10 +78,15 @@ def read_records(
       ValueError: for anything wrong in the file; it names file, row (a CSV's header is 1), column, value and remedy.
     """
     labels = Labels(quality_column, quality_unit, tuple(cost_columns), duplicate_tolerance, units_are_right)
-    table = read_table(Path(path), [text_column, quality_column, *cost_columns])
+    return read_texts(path, space, text_column, labels)
+
+
+def read_texts(path: str | Path, space: Space, text_column: str, labels: Labels) -> Records:
+    """``read_records`` with the columns as ``Labels``, which may allow that some are empty."""
+    table = read_table(Path(path), [text_column, labels.quality_column, *labels.cost_columns])
     table.column(text_column)
     quality, costs = read_labels(table, labels)
-    return merge(table, _tokens(table, text_column, space), quality, costs, labels)
+    return merge(table, read_tokens(table, text_column, space), quality, costs, labels)
 
 
 def write_records(records: Records, space: Space, path: str | Path) -> None:
@@ -89,7 +98,7 @@ def write_records(records: Records, space: Space, path: str | Path) -> None:
         csv_cells.write_rows(file, ([space.format(tokens), *map(repr, row)] for tokens, row in rows))
 
 
-def _tokens(table: Table, name: str, space: Space) -> np.ndarray:
+def read_tokens(table: Table, name: str, space: Space) -> np.ndarray:
     """Canonical tokens int32 ``[N, T]``: text row by row, the walk through the graph for all rows at once."""
     parsed = []
     for index, text in enumerate(table.column(name)):
@@ -111,7 +120,7 @@ def _tokens(table: Table, name: str, space: Space) -> np.ndarray:
 def merge(
     table: Table, tokens: np.ndarray, quality: np.ndarray, costs: Mapping[str, np.ndarray], labels: Labels
 ) -> Records:
-    """One record an architecture, in the order in which they first stand in the file.
+    """One record an architecture, in the order in which they first stand in the file; labels that are NaN do not count.
 
     Args:
       table: where the rows are from, for errors.
@@ -125,11 +134,13 @@ def merge(
     """
     _refuse_spreads(table, tokens, quality, costs, labels)
     group, first = _groups(tokens)
-    counts = np.bincount(group)
     means = {}
     for name, column in {labels.quality_column: quality, **costs}.items():
+        known = ~np.isnan(column)
+        counts = np.bincount(group[known], minlength=len(first))
+        sums = np.bincount(group[known], column[known], minlength=len(first))
         # A value that stands alone is kept to the last bit.
-        means[name] = np.where(counts == 1, column[first], np.bincount(group, column) / counts)
+        means[name] = np.divide(sums, counts, out=np.full(len(first), np.nan), where=counts > 0)
     order = np.argsort(first)
     return Records(
         tokens=tokens[first[order]],
@@ -137,7 +148,40 @@ def merge(
         costs={name: column[order] for name, column in means.items()},
         source=str(table.path),
         averaged=len(tokens) - len(order),
+        rows=np.asarray(table.rows, np.int64)[first[order]],
     )
+
+
+def take(records: Records, index: np.ndarray) -> Records:
+    """The records at ``index``, int or bool ``[N]``."""
+    return dataclasses.replace(
+        records,
+        tokens=records.tokens[index],
+        quality=records.quality[index],
+        costs={name: cost[index] for name, cost in records.costs.items()},
+        rows=None if records.rows is None else records.rows[index],
+    )
+
+
+def draw(records: Records, num: int, seed: int) -> Records:
+    """``num`` records at random, the same whatever the order of the records, in lexicographic order.
+
+    >>> tokens = np.array([[1], [2], [0]], np.int32)
+    >>> draw(Records(tokens, np.array([0.1, 0.2, 0.0]), source="a"), 3, seed=0).quality.tolist()
+    [0.0, 0.1, 0.2]
+
+    Raises:
+      ValueError: if there are not so many, or the seed is none.
+    """
+    seed = arguments.seed(seed)
+    if not 0 < num <= len(records.quality):
+        raise ValueError(
+            f"{records.source}: {num:,} labels are asked for; 1 to {len(records.quality):,} can be drawn: ask for fewer"
+        )
+    order = np.lexsort(records.tokens.T[::-1])
+    drawn = np.sort(np.random.default_rng([seed, num]).choice(len(order), num, replace=False))
+    source = f"{num:,} of {len(order):,} labels of {records.source}, drawn by seed {seed}"
+    return dataclasses.replace(take(records, order[drawn]), source=source)
 
 
 def _groups(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +206,10 @@ def _refuse_spreads(
 
 
 def _refuse_spread(table: Table, group: np.ndarray, name: str, column: np.ndarray, labels: Labels) -> None:
-    order = np.lexsort((column, group))
+    known = np.flatnonzero(~np.isnan(column))
+    if not known.size:
+        return
+    order = known[np.lexsort((column[known], group[known]))]
     ends = np.flatnonzero(np.diff(group[order], append=-1))
     starts = np.append(0, ends[:-1] + 1)
     low, high = order[starts], order[ends]

@@ -16,25 +16,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.predictors import npz
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
+from nagjax.predictors.predictor import KNOTS, MLP, FittedPredictor, Predictor
 from nagjax.spaces.space import Space
 
 HEADER = "nagjax_predictor"
-VERSION = 1
+VERSION, RANKED = 1, 2
+"""Of the header; the second where a network gives normal scores, which an older reader would take for qualities."""
 
 
 def save_predictor(fitted: FittedPredictor, space: Space, path: str | Path) -> None:
     """Write a fitted predictor to a .npz file (the name is kept as it is given)."""
     predictor = fitted.predictor
     header = {
-        "version": VERSION,
+        "version": RANKED if "levels" in predictor.params else VERSION,
         "space": space.identity,
         "hidden": list(predictor.module.features),
         "members": int(predictor.params["offset"].shape[0]),
         "report": dict(fitted.report),
     }
     arrays: dict[str, Any] = {"known": np.asarray(predictor.known)}
-    arrays |= {key: np.asarray(predictor.params[key]) for key in ("offset", "scale")}
+    arrays |= {key: np.asarray(value) for key, value in predictor.params.items() if key != "network"}
     for name, layer in predictor.params["network"]["params"].items():
         arrays |= {f"{name}_{part}": np.asarray(value) for part, value in layer.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
@@ -67,6 +68,9 @@ def load_predictor(path: str | Path, space: Space) -> FittedPredictor:
         layers[name] = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
     params: dict[str, Any] = {"network": {"params": layers}}
     params |= {key: jnp.asarray(npz.require_float(path, arrays, key, (members,))) for key in ("offset", "scale")}
+    if header["version"] == RANKED:
+        levels = npz.require_float(path, arrays, "levels", (members, KNOTS))
+        params["levels"] = jnp.asarray(levels)
     return FittedPredictor(Predictor(params, _known(path, arrays, num), MLP(hidden)), header["report"])
 
 
@@ -86,8 +90,10 @@ def _header(path: str | Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any
     except ValueError as error:
         raise ValueError(f"{path}: {HEADER} is not JSON ({error}); write the file again") from None
     version = header.get("version") if isinstance(header, dict) else None
-    if version != VERSION:
-        raise ValueError(f"{path}: {HEADER} has version {version!r}; this library reads {VERSION}: update it")
+    if version not in (VERSION, RANKED):
+        raise ValueError(
+            f"{path}: {HEADER} has version {version!r}; this library reads {VERSION} and {RANKED}: update it"
+        )
     for key, fine in _FIELDS.items():
         if not fine(header.get(key)):
             raise ValueError(f"{path}: {HEADER}: {key} is {header.get(key)!r}; write the file again")

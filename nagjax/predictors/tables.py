@@ -96,10 +96,25 @@ def numbers(table: Table, name: str) -> np.ndarray:
     Raises:
       ValueError: with the place of what is not a finite number, or not plainly one.
     """
+    return _numbers(table, name, range(len(table.column(name))))
+
+
+def optional_numbers(table: Table, name: str) -> np.ndarray:
+    """A column as float64 ``[N]``, NaN where a cell is empty; else as ``numbers``."""
+    column = table.column(name)
+    given = [i for i, value in enumerate(column) if value is not None and str(value).strip()]
+    out = np.full(len(column), np.nan)
+    out[given] = _numbers(table, name, given)
+    return out
+
+
+def _numbers(table: Table, name: str, indices: Sequence[int]) -> np.ndarray:
+    """The cells of a column at ``indices``; how they are written the whole column tells."""
     values, commas = table.column(name), has_commas(table, name)
     _refuse_two_readings(table, name)
     out = []
-    for index, value in enumerate(values):
+    for index in indices:
+        value = values[index]
         try:
             number = _number(value, commas)
         except ValueError as error:
@@ -107,7 +122,10 @@ def numbers(table: Table, name: str) -> np.ndarray:
             others = " (others of the column have decimal points)" if points and not commas else ""
             raise ValueError(f"{table.place(index, name)}: {error}{others}; correct it or remove the row") from None
         if not math.isfinite(number):
-            raise ValueError(f"{table.place(index, name)}: {value!r} is not finite; remove rows that have no label")
+            raise ValueError(
+                f"{table.place(index, name)}: {value!r} is not finite; remove rows that have no label, or in a "
+                "--benchmark leave the cell empty"
+            )
         out.append(number)
     return np.array(out, np.float64)
 

@@ -18,6 +18,37 @@ MAX_EDGES = 2**25
 """Padded edges of the largest trie: about 1.5 GiB with all that a problem keeps of an edge."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Listing:
+    """What a file says of architectures; of a prefix trie's, in lexicographic order: that of its last edges.
+
+    Attributes:
+      quality: float64 ``[N]``, measured, a fraction 0..1; NaN where it is not known.
+      rows: int64 ``[N]``, the row of the file that each stands in, counted as errors about the file count; None where
+        they are from no file.
+    """
+
+    quality: np.ndarray
+    rows: np.ndarray | None = None
+
+    def of(self, space: Space, tokens: np.ndarray) -> Listing:
+        """The same of architectures int ``[B, T]`` of the prefix trie.
+
+        Raises:
+          ValueError: if one is not of the space.
+        """
+        space.check(tokens)
+        last = space.trellis.valid[-1].ravel()
+        place = (np.cumsum(last) - 1)[_last_edge(space, tokens)]
+        return Listing(self.quality[place], None if self.rows is None else self.rows[place])
+
+
+def list_out(quality: np.ndarray, rows: np.ndarray | None, tokens: np.ndarray) -> Listing:
+    """The listing of the prefix trie of different architectures int ``[N, T]``, in any order."""
+    order = np.lexsort(tokens.T[::-1])
+    return Listing(quality[order], None if rows is None else rows[order])
+
+
 def narrow(space: Space, tokens: np.ndarray) -> Space:
     """The space of the listed architectures alone, on their prefix trie.
 
@@ -92,14 +123,19 @@ def last_edges(space: Space, tokens: np.ndarray, values: np.ndarray) -> np.ndarr
     Raises:
       ValueError: if two architectures share a last edge: the space is not on a prefix trie.
     """
-    graph = space.trellis
-    nodes, _ = tl.walk(graph.target, graph.valid, tokens)
-    edge = nodes[:, -1].astype(np.int64) * graph.shape[2] + tokens[:, -1]
+    graph, edge = space.trellis, _last_edge(space, tokens)
     if len(np.unique(edge)) < len(edge):
         raise ValueError(f"architectures of {space.identity} share a last edge; narrow the space to them first")
     out = np.zeros(graph.shape)
     out[-1].reshape(-1)[edge] = values
     return out
+
+
+def _last_edge(space: Space, tokens: np.ndarray) -> np.ndarray:
+    """Index int64 ``[B]`` of the last edge of tokens ``[B, T]`` among all of the last layer, valid or not."""
+    graph = space.trellis
+    nodes, _ = tl.walk(graph.target, graph.valid, tokens)
+    return nodes[:, -1].astype(np.int64) * graph.shape[2] + tokens[:, -1]
 
 
 def _refuse_large(space: Space, num: int, shape: tuple[int, int, int]) -> None:

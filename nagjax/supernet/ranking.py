@@ -24,7 +24,7 @@ class Tau:
 
 
 def kendall(score: np.ndarray, truth: np.ndarray, seed: int = 0) -> Tau:
-    """Tau between two columns ``[N]``.
+    """Tau between two columns ``[N]``; NaN where one of them does not vary.
 
     Args:
       score: one column.
@@ -40,9 +40,12 @@ def kendall(score: np.ndarray, truth: np.ndarray, seed: int = 0) -> Tau:
             f"columns of shapes {score.shape} and {truth.shape} cannot be ranked; give 3 values or more each"
         )
     rng = np.random.default_rng(seed)
+    whole = _tau(score, truth)
+    if np.isnan(whole):
+        return Tau(whole, whole, whole)
     drawn = [_tau(score[at], truth[at]) for at in rng.integers(0, len(score), (RESAMPLES, len(score)))]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Tau(_tau(score, truth), float(low), float(high))
+    return Tau(whole, float(low), float(high))
 
 
 def within(score: np.ndarray, truth: np.ndarray, group: np.ndarray) -> tuple[float, int]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
+from nagjax import steps
 from nagjax.supernet.training import TrainState
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+"""Formats that are read; the first had no hashes."""
 FOLDER = "weights"
 KEEP = 2
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,20 +62,14 @@ class Writer:
 
     def save(self, state: TrainState, seconds: float) -> None:
         """Save a state in the background; ``seconds`` is the time that training took so far."""
-        import orbax.checkpoint as ocp
-
         leaves = {f"{at:04d}": np.array(leaf) for at, leaf in enumerate(jax.tree.leaves(state.optimiser))}
-        items = {
-            "parameters": ocp.args.StandardSave(jax.tree.map(np.array, state.parameters)),
-            "optimiser": ocp.args.StandardSave(leaves),
-            "config": ocp.args.JsonSave({**self._config, "step": state.step, "seconds": seconds}),
-        }
-        self._manager.save(state.step, args=ocp.args.Composite(**items))
+        trees = {"parameters": jax.tree.map(np.array, state.parameters), "optimiser": leaves}
+        steps.save(self._manager, state.step, {**self._config, "step": state.step, "seconds": seconds}, trees)
 
 
 def has_weights(folder: Path) -> bool:
     """Whether a folder holds a complete checkpoint."""
-    return _latest(folder) is not None
+    return bool(steps.numbers(folder.resolve() / FOLDER))
 
 
 def read_weights(folder: Path) -> Weights:
@@ -79,13 +78,7 @@ def read_weights(folder: Path) -> Weights:
     Raises:
       ValueError: if there is none, or it cannot be read.
     """
-    config = _read(folder, "config")
-    if config.get("format") != FORMAT:
-        raise ValueError(
-            f"{folder}: weights of format {config.get('format')!r}, written by nagjax {config.get('nagjax')}; this one "
-            f"reads format {FORMAT}: use the version that wrote them"
-        )
-    return Weights(_read(folder, "parameters"), int(config["step"]), config)
+    return _of_latest(folder, _weights)
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
@@ -98,7 +91,12 @@ def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
     Raises:
       ValueError: if shapes differ, or it cannot be read.
     """
-    weights, leaves = read_weights(folder), _read(folder, "optimiser")
+
+    def both(place: Path) -> tuple[Weights, dict[str, Any]]:
+        weights = _weights(place)
+        return weights, steps.read_arrays(place, "optimiser", weights.config)
+
+    weights, leaves = _of_latest(folder, both)
     ordered = [leaves[name] for name in sorted(leaves)]
     template, structure = jax.tree.flatten(fresh.optimiser)
     shapes = jax.tree.map(np.shape, weights.parameters), [np.shape(leaf) for leaf in ordered]
@@ -110,34 +108,11 @@ def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
     return state, float(weights.config["seconds"])
 
 
-def _latest(folder: Path) -> int | None:
-    place = folder.resolve() / FOLDER
-    steps = [int(path.name) for path in place.iterdir() if path.name.isdigit()] if place.is_dir() else []
-    return max(steps, default=None)
+def _weights(place: Path) -> Weights:
+    config = steps.read_config(place, READ)
+    return Weights(steps.read_arrays(place, "parameters", config), int(config["step"]), config)
 
 
-def _read(folder: Path, item: str) -> Any:
-    import orbax.checkpoint as ocp
-
-    step = _latest(folder)
-    if step is None:
-        raise ValueError(f"{folder}: no complete checkpoint in {folder / FOLDER}; give the --out of a training run")
-    handlers: dict[str, Any] = {
-        "config": ocp.JsonCheckpointHandler(),
-        "parameters": ocp.StandardCheckpointHandler(),
-        "optimiser": ocp.StandardCheckpointHandler(),
-    }
-    try:
-        with ocp.CheckpointManager(
-            folder.resolve() / FOLDER, item_names=tuple(handlers), item_handlers=handlers
-        ) as manager:
-            if item == "config":
-                return manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore())).config
-            shapes = manager.item_metadata(step)[item].tree
-            target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-            return manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(target)}))[item]
-    except Exception as error:  # orbax and tensorstore raise many kinds; to a user they all mean one thing
-        raise ValueError(
-            f"{folder / FOLDER / str(step)}: cannot read {item!r}, the checkpoint is damaged or incomplete "
-            f"({type(error).__name__}); remove that folder to use an earlier step"
-        ) from error
+def _of_latest(folder: Path, read_step: Callable[[Path], T]) -> T:
+    absent = f"{folder}: no complete checkpoint in {folder / FOLDER}; give the --out of a training run"
+    return steps.of_latest(folder.resolve() / FOLDER, read_step, absent)

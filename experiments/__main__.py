@@ -1,0 +1,45 @@
+"""The jobs as one command: ``nagjax run --flagfile=FILE`` is ``python -m experiments.run --flagfile=FILE``.
+
+``python -m`` looks into the current folder first, so it finds another ``experiments`` package where a project has one
+of its own; the command ``nagjax`` does not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from experiments import cli, console, settings
+
+JOBS = {
+    "run": "train a generator for a device; checkpoint and report",
+    "generate": "ask a checkpoint for architectures",
+    "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",
+    "compare": "controllers x problems x seeds x limits, on one page",
+    "fit": "fit a predictor to labelled architectures and keep it",
+    "profile_device": "measure a device table on the device that JAX finds",
+    "train_supernet": "train one set of weights for every architecture of a space",
+    "label": "label architectures with a trained supernet",
+    "rank_supernet": "how good a supernet's labels are",
+    "embedded": "where a data set is that travels with the package",
+}
+"""Name of each job, a module of this package, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job that the first argument names; returns its exit status."""
+    name, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("--help", "-h", "help", "--helpshort", "--helpfull"):
+        console.say("nagjax JOB [--flag=value ...]   (nagjax JOB --help lists the flags of a job)", "")
+        console.say(*(f"  {job:16s} {what}" for job, what in JOBS.items()))
+        return 0
+    job = name.replace("-", "_")
+    if job not in JOBS:
+        return cli.fail(f"{name!r} is not a job{settings.nearest(job, JOBS)}")
+    status: int = importlib.import_module(f"experiments.{job}").main(rest)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
