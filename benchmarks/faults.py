@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -138,5 +139,6 @@ def faults(data_dir: Path | None = None, only: str = "") -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    logging.disable(logging.INFO)
     flags.DEFINE_string("only", "", "Only inputs whose names hold this.")
     common.main(lambda data_dir: faults(data_dir, flags.FLAGS.only))

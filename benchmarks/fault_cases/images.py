@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fault_cases.case import Case, write
+from benchmarks.fault_cases.case import REMEDY, Case, write
 from nagjax.supernet.datasets.idx import read_idx
 from nagjax.supernet.datasets.load import load
 
@@ -26,7 +26,8 @@ def _png(path: Path, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size).save(path, "PNG")
+    image = Image.effect_noise(size, 64).convert(mode)
+    image.save(path, "PNG")
     return path
 
 
@@ -116,7 +117,7 @@ def _arguments() -> Iterator[Case]:
         ("a grey background", {"name": "folder", "data_dir": ".", "image_size": 8, "image_background": "grey"}, "grey"),
     ]
     for what, given, place in wrong:
-        yield Case(f"data set: {what}", lambda folder, given=given: load(**given), place, "known: |leave it out|are|give|one of|must|says|integer|at least|fetch")
+        yield Case(f"data set: {what}", lambda folder, given=given: load(**given), place, REMEDY + "|--data_dir")
     yield Case("data set: digits", lambda folder: len(load("digits").validation), value=300)
     small = lambda folder: len(load("digits", validation=np.int64(20)).validation)  # noqa: E731
     yield Case("data set: a NumPy number", small, value=20)

@@ -79,13 +79,11 @@ def _made() -> Iterator[Case]:
         "a reader that refuses": {"parse_text": lambda text: int("x" + text)},
         "a reader of one choice too few": {"parse_text": lambda text: [int(digit) for digit in text[:-1]]},
         "a reader of None": {"parse_text": lambda text: None},
-        "a reader of text": {"parse_text": list},
         "a reader that is off by one": {"parse_text": lambda text: [(int(digit) + 1) % 3 for digit in text]},
         "a reader of choices beyond": {"parse_text": lambda text: [int(digit) + 3 for digit in text]},
     }
     remedy = r"must invert|give text|one choice a decision|write them in their order|refuses|raises|not a path"
     for what, changes in functions.items():
-        # A reader that reads its own kind of text is sound in itself; that it writes backwards is what is refused.
         yield Case(f"space: {what}", lambda folder, changes=changes: make(**changes), "space small: ", remedy)
     parts: Mapping[str, dict[str, Any]] = {
         "no decisions": {"decisions": ()},
@@ -99,8 +97,8 @@ def _made() -> Iterator[Case]:
         "a choice too many": _decisions(1, choices=(*CHOICES, {"width": 64}), kind="other"),
         "a choice too few": _decisions(1, choices=CHOICES[:2], kind="other"),
         "a feature twice": {"feature_names": (*NAMES[:11], NAMES[0])},
-        "a feature too few": {"feature_names": NAMES[:11]},
-        "an operator too few": {"operators": make().operators[:-1]},
+        "features too few": {"feature_names": NAMES[:10]},
+        "operators too few": {"operators": make().operators[:-2]},
         "an operator twice": {"operators": (*make().operators[:-1], make().operators[0])},
     }
     for what, changes in parts.items():
@@ -108,6 +106,7 @@ def _made() -> Iterator[Case]:
             f"space: {what}", lambda folder, changes=changes: make(**changes),
             "space small: .*(?:layer|feature|operator|decisions)", ".",
         )  # fmt: skip
+    yield Case("space: a reader that gives digits as text", lambda folder: make(parse_text=list).count(), value=81)
     yield Case("space: a sound one", lambda folder: make().count(), value=81)
     named = {
         "format_tokens": lambda tokens: ",".join(f"layer{t}={tokens[t]}" for t in (3, 2, 1, 0)),

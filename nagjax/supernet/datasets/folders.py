@@ -55,7 +55,7 @@ def read_folders(
         raise ValueError(f"--image_background={background}: is not one of {', '.join(BACKGROUNDS)}")
     if root is None:
         raise ValueError("folder: no folder is given; --data_dir=FOLDER says which one holds train and test")
-    if size is None or size < 1:
+    if not isinstance(size, int) or size < 1:
         raise ValueError(f"folder: the image size is {size}; give the side of the square in pixels, 1 or more")
     place = Path(root).expanduser()
     train, test = place / "train", _test_folder(place)
