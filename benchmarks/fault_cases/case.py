@@ -15,7 +15,7 @@ REMEDY = (
     r"\brename\b|\bquote text\b|\brestore\b|\btrain again\b|\bpossible are\b|\binstall\b|\bnot a kind\b|\bfields are\b|"
     r"\bcolumns(?: \(.*\))?: |\bset version\b|\btake it out\b|\bfill\b|\bput\b|\bat least\b|\bmake\b|\bgive either\b|"
     r"\bis an integer\b|\bcannot be both\b|\bis 0 or more\b|\bname each\b|\bshould be one of\b|\bdeclare\b|\bname the\b|"
-    r"\brepair\b|\badd\b|\bexample of the form\b|\blists the flags\b|\bsay \b|\bfetch\b|\bneeded\b|\byours\b|\bsay what\b|\bask for\b|\bname a\b|is not (?:an )?integer >=|\bonly spaces\b|\bare written --|'s costs are |\b0\.\.1\b"
+    r"\brepair\b|\badd\b|\bexample of the form\b|\blists the flags\b|\bsay \b|\bfetch\b|\bneeded\b|\byours\b|\bsay what\b|\bask for\b|\bname a\b|is not (?:an )?integer >=|\bonly spaces\b|\bare written --|is not (?:a positive|an) integer|; such as |it lies in |'s costs are |\b0\.\.1\b"
 )
 """How a message says what to do or what is allowed; a case may ask for more."""
 

@@ -108,7 +108,7 @@ def _flags() -> Iterator[Case]:
         ("a quantile without a table", (MACRO, "--cost_quantile=0.9"), "--cost_quantile"),
         ("columns without a benchmark", (MACRO, "--decision_columns=a"), "--decision_columns"),
         ("costs without a benchmark", (MACRO, "--cost_columns=latency_ms"), "--cost_columns"),
-        ("two sources of quality", (MACRO, "--benchmark=DIR/bench.csv", "--records=DIR/labels.csv"), "--benchmark"),
+        ("two sources of quality", (MACRO, "--benchmark=DIR/bench.csv", "--records=DIR/labels.csv"), "bench.csv"),
         ("a benchmark without columns", ("--benchmark=DIR/bench.csv",), "--benchmark"),
         ("a benchmark with columns and space", (MACRO, "--benchmark=DIR/bench.csv", *BENCHMARK), "--benchmark"),
         ("a cost without a unit", ("--benchmark=DIR/bench.csv", *BENCHMARK[:-1], "--cost_columns=lat"), "lat"),
@@ -155,6 +155,18 @@ def _inputs() -> Iterator[Case]:
         ("a condition that leaves nothing", (*sound, "--out=DIR/new", "--where=kernel=7"), "kernel=\\[7\\]"),
         ("an out below a file", (*sound, "--out=DIR/bench.csv/run"), "--out=|bench.csv/run"),
         ("no costs", (MACRO, "--records=DIR/labels.csv", "--costs=", "--out=DIR/new"), "--costs"),
+        ("labels of none", (*sound, "--out=DIR/new", "--num_labels=0"), "num_labels"),
+        ("a few labels", (*sound, "--out=DIR/new", "--num_labels=2"), "2 "),
+        ("more labels than rows", (*sound, "--out=DIR/new", "--num_labels=99"), "num_labels|99"),
+        ("half a label", (*sound, "--out=DIR/new", "--num_labels=1.5"), "num_labels"),
+        ("a seed of no labels", (*sound, "--out=DIR/new", "--labels_seed=3"), "labels_seed"),
+        ("labels of a device table", (MACRO, "--table=DIR/phone.json", "--num_labels=9", "--out=DIR/new"), "num_labels"),
+        ("settings of no fit", (*sound, "--out=DIR/new", "--fit_settings=members=3"), "--fit_settings"),
+        *((f"fit setting {given}", (*sound, "--num_labels=4", "--out=DIR/new", f"--fit_settings={given}"), "fit_settings")
+          for given in ("membres=3", "members=0", "members=1.5", "members=many", "hidden=wide", "target=x", "steps=-1",
+                        "learning_rate=0", "members", "members=", "members=3,members=4", "validation_share=1")),
+        ("a throughput", ("--benchmark=DIR/bench.csv", *BENCHMARK[:-1], "--cost_columns=latency_ms=fps", "--out=DIR/new"),
+         "fps"),
         ("a time of 0", (*sound, "--out=DIR/new", "--max_seconds=0"), "max_seconds"),
     ]  # fmt: skip
     for what, argv, place in wrong:

@@ -52,6 +52,7 @@ def cases() -> Iterator[Case]:
     yield from _dialects()
     yield from _shapes()
     yield from _values()
+    yield from _some()
     yield from _arguments()
     yield from _files()
     yield from _records()
@@ -124,7 +125,7 @@ def _shapes() -> Iterator[Case]:
         yield _refused(f"no column {column}", text().replace(column, "other"), rf"{place}no column '{column}'")
         wrong = text().replace(column, column.capitalize())
         yield _refused(f"column {column} in capitals", wrong, rf"no column '{column}'", "did you mean|columns")
-    for row in range(4):
+    for row in range(2):
         cells = [list(one) for one in ROWS]
         cells[1][row] = ""
         content = "\n".join(",".join(one) for one in (HEADER, *cells))
@@ -173,14 +174,42 @@ def _values() -> Iterator[Case]:
     yield Case("benchmark: a filler is doubted by row", doubts, value=True)
 
 
+def _some() -> Iterator[Case]:
+    """Labels and costs of some rows."""
+
+    def counts(content: str, **changes: Any) -> Callable[[Path], Any]:
+        def act(folder: Path) -> Any:
+            found = tabular(write(folder / FILE, content), **changes)
+            return len(found.records.quality), len(found.labelled.quality), found.quality is None
+
+        return act
+
+    yield Case("labels of some: one is missing", counts(text().replace("67.25", "")), value=(4, 3, True))
+    yield Case("labels of some: a latency is missing", counts(text().replace("3.1", "")), value=(3, 4, False))
+    yield Case("labels of some: a missing one in blanks", counts(text().replace("67.25", "  ")), value=(4, 3, True))
+    none = text()
+    for row in ROWS:
+        none = none.replace(f",{row[2]},", ",,")
+    yield Case("labels of some: none at all", counts(none), value=(4, 0, True))
+    costless = "\n".join(",".join((*row[:3], "")) if row in ROWS else ",".join(row) for row in (HEADER, *ROWS))
+    yield _refused("no cost at all", costless, rf"{FILE}: .*latency_ms|latency_ms.*{FILE}")
+    lacking = text().replace("67.25", "")
+    yield _refused("a label missing where all are needed", lacking, rf"{FILE}: row 3, column 'top1'", required="all")
+    yield _refused("a label that is n/a among missing ones", lacking.replace("66.0", "n/a"), rf"{FILE}: row 4")
+    for column in ("images_per_second", "fps", "throughput", "top5", "accuracy", "gops"):
+        content = text().replace("latency_ms", column)
+        yield _refused(f"{column} as a cost", content, column, cost_columns={"latency_ms": column})
+    yield _refused("an unknown need", text(), "required is 'most'", required="most")
+
+
 def _arguments() -> Iterator[Case]:
     yield _refused("no decisions and no space", text(), FILE, "give either decision_columns", decision_columns=())
     space = nas_bench_macro.make()
     yield _refused("decisions and a space", text(), FILE, "give either decision_columns", space=space)
     yield _refused("a decision twice", text(), "column 'kernel'", decision_columns=["kernel", "kernel"])
     yield _refused("a decision that is a cost", text(), "column 'latency_ms'", decision_columns=["kernel", "latency_ms"])
-    yield _refused("quality as a cost", text(), "column 'top1'", cost_columns={"latency_ms": "top1"})
-    yield _refused("a cost without a unit", text(), "cost 'latency'", "end its name", cost_columns={"latency": "top1"})
+    yield _refused("quality as a cost", text(), "cost 'top1'", cost_columns={"latency_ms": "top1"})
+    yield _refused("a cost without a unit", text(), "cost 'latency'", "end its name", cost_columns={"latency": "latency_ms"})
     yield _refused("a cost's name with escapes", text(), r"cost '\\x1b", cost_columns={"\x1b_ms": "latency_ms"})
     yield _refused("a unit that is none", text(), "quality_unit is 'points'", quality_unit="points")
     for value in (-1.0, math.nan, "0.1", None, True):
@@ -209,7 +238,7 @@ def _parquet() -> Iterator[Case]:
     yield Case("Parquet: numbers", lambda folder: _sums(tabular(table(folder, sound))), value=SUMS)
     texts = {name: [row[i] for row in ROWS] for i, name in enumerate(HEADER)}
     yield Case("Parquet: texts", lambda folder: _sums(tabular(table(folder, texts))), value=SUMS)
-    for value in (None, math.nan, math.inf, -1.0):
+    for value in (math.nan, math.inf, -1.0):
         wrong = {**sound, "top1": [60.5, value, 66.0, 70.0]}
         act = lambda folder, wrong=wrong: tabular(table(folder, wrong))  # noqa: E731
         yield Case(f"Parquet: top1 {value}", act, r"bench\.parquet: row 2, column 'top1'")
