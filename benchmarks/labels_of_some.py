@@ -22,7 +22,7 @@ from benchmarks import common, jobs
 from experiments import runtime
 from experiments.compare_metrics import POINTS, best_within
 from experiments.compare_problems import macro_accuracies
-from nagjax import csv_cells
+from nagjax import csv_cells, durable
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.records import Records, draw
 from nagjax.spaces import nas_bench_macro
@@ -39,10 +39,8 @@ def benchmark_file(data_dir: Path, path: Path) -> tuple[Records, dict[str, int]]
     quality = macro_accuracies(data_dir / "nas_bench_macro" / "cifar10.json", tokens)
     cost = space.operator_sum(tokens, analytic(space, "madds").values)
     texts = [space.format(row) for row in tokens]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv_cells.write_rows(file, [["architecture", "accuracy", COST]])
-        figures = zip(texts, map(repr, quality.tolist()), map(repr, cost.tolist()), strict=True)
-        csv_cells.write_rows(file, figures)
+    figures = zip(texts, map(repr, quality.tolist()), map(repr, cost.tolist()), strict=True)
+    durable.replace(path, csv_cells.text([["architecture", "accuracy", COST], *figures]))
     return Records(tokens, quality, {COST: cost}, str(path)), {text: i for i, text in enumerate(texts)}
 
 

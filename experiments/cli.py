@@ -6,21 +6,26 @@ call too, and no two of them meet.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import re
 import shlex
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
 from typing import Any
 
 from absl import flags
 
-from experiments import console, flagfile
+from experiments import console, flagfile, full_disk, life, terminal
 from nagjax import numerals
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 _NOT_BOOLEAN = re.compile(r"flag --(?P<name>\w+)=(?P<value>.*): \('Non-boolean argument", re.DOTALL)
 
@@ -38,26 +43,35 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
       argv: arguments after the program's name; those of this process where None.
 
     Returns:
-      The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C.
+      The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C,
+      143 for SIGTERM, which does what Ctrl-C does.
     """
-    given = sys.argv[1:] if argv is None else argv
+    terminated: list[int] = []
+    with terminal.forgiving(), _sigterm_is_ctrl_c(terminated):
+        code = _run(summary, define, job, sys.argv[1:] if argv is None else argv)
+    return EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code
+
+
+def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> int:
     debug = False
     try:
-        values = parse(define, given)
+        values = parse(define, argv)
         debug = values.debug
         if values.help:
             head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
             console.say(*f"{head}\n{values.get_help()}".splitlines())
-        return 0 if values.help else job(values)
+            return 0
+        with _quiet_libraries(debug), life.signs(quiet=_on_terminal()):
+            return job(values)
     except KeyboardInterrupt:
         console.complain("interrupted: nothing more was written")
         return EXIT_INTERRUPTED
     except flags.Error as error:
-        return fail(_with_remark(_flag_message(error), given))
+        return fail(_with_remark(_flag_message(error), argv))
     except (ValueError, OSError, ImportError) as error:
         if debug:
             console.complain(traceback.format_exc())
-        return fail(_with_remark(str(error), given))
+        return fail(_with_remark(_error_message(error), argv))
 
 
 def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
@@ -88,7 +102,85 @@ def fail(message: str) -> int:
 
 def resume_command(module: str, flagfile: str) -> str:
     """The command that continues a run, ready to paste."""
-    return f"python -m {module} --flagfile={shlex.quote(flagfile)} --resume"
+    return command(module, f"--flagfile={flagfile}", "--resume")
+
+
+def command(module: str, *arguments: str) -> str:
+    """The command that runs a job, quoted so that it can be pasted.
+
+    >>> command("experiments.fit", "--records=my labels.csv")
+    "python -m experiments.fit '--records=my labels.csv'"
+    """
+    return shlex.join(["python", "-m", module, *arguments])
+
+
+def again(module: str, values: flags.FlagValues) -> str:
+    """The command of this job with ``--resume``, quoted so that it can be pasted; without flags at their defaults."""
+    given = []
+    for name in values:
+        flag = values[name]
+        if flag.name == name and flag.present and name not in ("resume", "flagfile", "undefok", "help", "debug"):
+            given += flag.serialize().split("\n")
+    return command(module, *dict.fromkeys(given), "--resume")
+
+
+@contextlib.contextmanager
+def _sigterm_is_ctrl_c(received: list[int]) -> Iterator[None]:
+    """Within the block SIGTERM does what Ctrl-C does at that moment, and is remembered in ``received``."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+        else:  # started in the background of a script, where Ctrl-C is ignored
+            raise KeyboardInterrupt
+
+    try:
+        previous = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread: signals are not ours there
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def _quiet_libraries(debug: bool) -> Iterator[None]:
+    """Silence what libraries log of errors that they raise as well: a user gets one message."""
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels, hook = [logger.level for logger in loggers], sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        # After a save that failed tensorstore reports to an event loop that orbax has closed.
+        if str(error) != "Event loop is closed":
+            hook(kind, error, trace)
+
+    try:
+        if not debug:
+            sys.excepthook = show
+        for logger in () if debug else loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        sys.excepthook = hook
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _error_message(error: Exception) -> str:
+    why = full_disk.reason(error)
+    if why is None or isinstance(error, PermissionError):  # of something that is read, as likely as not
+        return str(error)
+    place = getattr(error, "filename", None)
+    what = f"cannot write {place}: {why}" if place else f"cannot write: {why}"
+    return f"{what}; make room, or give another place, and start the same command again (--resume where it began)"
 
 
 def _check_lines(values: flags.FlagValues) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -22,6 +23,9 @@ from experiments import (
     compare_report,
     compare_study,
     console,
+    full_disk,
+    life,
+    output,
     runtime,
     settings,
 )
@@ -29,8 +33,10 @@ from experiments.compare_answers import DECODES
 from experiments.compare_case import Case
 from experiments.compare_results import RESULTS, Results
 from experiments.compare_run import Options, Trainer
+from experiments.compare_table import Section
 from experiments.compare_tasks import Contender, Limit, all_tasks, parse_contenders, parse_limits
 from experiments.run_folder import FLAGS, flagfile
+from nagjax import durable
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -90,13 +96,18 @@ class Cases:
 
 def job(values: flags.FlagValues) -> int:
     """Check all flags, run what is missing, write the report."""
+    with output.folder(values.out, "runs/macro") as folder:
+        return _compare(values, folder)
+
+
+def _compare(values: flags.FlagValues, folder: Path) -> int:
     limits = parse_limits(values.evaluations, values.max_seconds)
     contenders = parse_contenders(values.controllers, values.controller_static, values.controller_params, limits)
     seeds = list(dict.fromkeys(settings.parse_seeds(values.seeds, "seeds")))
     compare_problems.check_names(values.problems)
     options = _options(values)
     base = _base(values, contenders)
-    results = _results(values)
+    results = _results(values, folder)
     # One that is there already is written anew, so that it never lags behind the results.
     parquet = values.parquet or (results.folder / compare_parquet.PARQUET).exists()
     if parquet:
@@ -105,22 +116,27 @@ def job(values: flags.FlagValues) -> int:
     cases = Cases(values.data_dir, values.budgets)
     for problem in values.problems:
         _check_settings(cases(problem, seeds[0]), contenders, limits)
-    results.folder.mkdir(parents=True, exist_ok=True)
-    (results.folder / FLAGS).write_text(flagfile(values), encoding="utf-8")
+    full_disk.persist(lambda: durable.replace(results.folder / FLAGS, flagfile(values)), "the flags")
     how = [(name, values[name].value) for name in ("decodes", "checkpoints", "chunk", "idle_updates")]
     tasks = all_tasks(values.problems, contenders, seeds, limits, how)
     try:
         compare_study.run_missing(tasks, cases, Trainer(options), results)
+        life.doing("writing the report")
+        shown = [cases(problem, seeds[0]) for problem in values.problems]
+        write = partial(_write, results, shown, base, flagfile(values), parquet)
+        tables = full_disk.persist(write, "the report")
     except KeyboardInterrupt:
         console.say(f"interrupted; to go on: {cli.resume_command('experiments.compare', str(results.folder / FLAGS))}")
         return cli.EXIT_INTERRUPTED
-    if parquet:
-        compare_parquet.write(results.folder / compare_parquet.PARQUET, results.rows)
-    shown = [cases(problem, seeds[0]) for problem in values.problems]
-    tables = compare_report.write(results, shown, base, flagfile(values))
     console.say(*compare_report.lines(tables))
     console.say(f"page: {results.folder / compare_report.PAGE}")
     return 0
+
+
+def _write(results: Results, shown: Sequence[Case], base: str, flagfile: str, parquet: bool) -> list[Section]:
+    if parquet:
+        compare_parquet.write(results.folder / compare_parquet.PARQUET, results.rows)
+    return compare_report.write(results, shown, base, flagfile)
 
 
 def _options(values: flags.FlagValues) -> Options:
@@ -139,16 +155,11 @@ def _base(values: flags.FlagValues, contenders: Sequence[Contender]) -> str:
     return str(values.base or labels[0])
 
 
-def _results(values: flags.FlagValues) -> Results:
-    if not values.out:
-        raise ValueError("--out is not given: name the folder that this comparison writes, such as --out=runs/macro")
-    folder = Path(values.out).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out={folder}: is a file; name a folder")
+def _results(values: flags.FlagValues, folder: Path) -> Results:
     there = (folder / RESULTS).exists()
     if there and not values.resume:
         raise ValueError(f"--out={folder}: holds a comparison; give --resume to go on with it, or another folder")
-    if not there and folder.is_dir() and any(path.name != FLAGS for path in folder.iterdir()):
+    if not there and set(output.contents(folder)) - {FLAGS}:
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
     if not there and values.resume and not (folder / FLAGS).exists():
         raise ValueError(f"--out={folder}: holds no comparison to resume; leave --resume out to begin one")

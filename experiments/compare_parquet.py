@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compare_rows import COLUMNS, KINDS, Row
+from nagjax import durable
 
 PARQUET = "results.parquet"
 _TYPES = {"str": "string", "int": "int64", "float": "float64", "bool": "bool_"}
@@ -33,9 +34,8 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     pa, parquet = _pyarrow()
     schema = pa.schema([(name, getattr(pa, _TYPES[KINDS[name]])()) for name in COLUMNS])
     columns = {name: [_known(getattr(row, name)) for row in rows] for name in COLUMNS}
-    partial = path.with_suffix(".part")
-    parquet.write_table(pa.table(columns, schema=schema), partial)
-    partial.replace(path)
+    with durable.replacing(path) as file:
+        parquet.write_table(pa.table(columns, schema=schema), file)
 
 
 def _known(value: Any) -> Any:

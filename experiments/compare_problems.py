@@ -43,7 +43,7 @@ def check_names(entries: Sequence[str]) -> None:
         if separator:
             if not re.fullmatch(r"[\w.-]+", label) or label in NAMES:
                 raise ValueError(f"--problems={entry}: {label!r} must be a new name of letters, digits, _ . -")
-            if not Path(path).expanduser().is_file():
+            if not settings.user_path(path, "problems").is_file():
                 raise ValueError(f"--problems={entry}: {path}: no such flagfile; check the path")
         elif entry not in NAMES and not re.fullmatch(r"macro_[1-9][0-9]*", entry):
             near = settings.nearest(entry, NAMES)
@@ -67,10 +67,11 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
     """
     name, separator, path = entry.partition("=")
     if separator:
-        return _from_flagfile(name, Path(path).expanduser(), data_dir, num_budgets, seed)
+        return _from_flagfile(name, settings.user_path(path, "problems"), data_dir, num_budgets, seed)
     if name in ("note10", "i7"):
         file = FLAGFILES / {"note10": "note10.flags", "i7": "i7_8700k.flags"}[name]
-        return _from_flagfile(name, file, str(Path(data_dir).expanduser() / "ofa_mobilenet_v3"), num_budgets, seed)
+        folder = str(settings.user_path(data_dir, "data_dir") / "ofa_mobilenet_v3")
+        return _from_flagfile(name, file, folder, num_budgets, seed)
     if name.startswith("tiny"):
         return _tiny(name, num_budgets)
     labels = int(name.removeprefix("macro_")) if name != "macro" else 0
@@ -80,7 +81,7 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
 def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int) -> Case:
     space = nas_bench_macro.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
-    quality = macro_accuracies(Path(data_dir).expanduser() / "nas_bench_macro" / "cifar10.json", tokens)
+    quality = macro_accuracies(settings.user_path(data_dir, "data_dir") / "nas_bench_macro" / "cifar10.json", tokens)
     prices = [analytic(space, "madds")]
     exact, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
     if not labels:
@@ -128,7 +129,7 @@ def draws_labels(entry: str, data_dir: str) -> bool:
     _, separator, path = entry.partition("=")
     if not separator:
         return entry.startswith("macro_")
-    values = _flags(Path(path).expanduser(), data_dir)
+    values = _flags(settings.user_path(path, "problems"), data_dir)
     return bool(values.num_labels) and values.labels_seed is None
 
 

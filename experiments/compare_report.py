@@ -15,6 +15,7 @@ from experiments.compare_results import Results
 from experiments.compare_rows import NO_LIMIT, Row
 from experiments.compare_table import Section, sections, write_csv
 from experiments.report_data import asked_facts, error_text
+from nagjax import durable
 
 TABLE, PAGE = "table.csv", "comparison.html"
 
@@ -36,7 +37,7 @@ def write(results: Results, cases: Sequence[Case], base: str, flags: str) -> lis
     write_csv(results.folder / TABLE, tables)
     chapters = [_chapter(results, case, [t for t in tables if t.problem == case.name], base) for case in cases]
     text = page("Controllers compared", _tiles(rows, tables), chapters, _made(rows), flags)
-    (results.folder / PAGE).write_text(text, encoding="utf-8")
+    durable.replace(results.folder / PAGE, text)
     return tables
 
 

@@ -6,14 +6,13 @@ row is there is never computed again; what a crash left of another one is not co
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from experiments.compare_rows import COLUMNS, Key, Row, complete, field_text, read_rows
-from nagjax import appended, csv_cells
+from nagjax import csv_cells, durable
 from nagjax.names import safe_name
 
 RESULTS, ANSWERS = "results.csv", "answers"
@@ -60,16 +59,14 @@ class Results:
                 )
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Append the rows of a run and wait until they are on the disk."""
-        path = self.folder / RESULTS
+        """Append the rows of a run and wait until they are on the disk.
+
+        Raises:
+          OSError: if they cannot be written; none of them is in the file then, and they may be added again.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        appended.cut_torn_line(path)
-        fresh = not path.exists() or path.stat().st_size == 0
-        with path.open("a", newline="", encoding="utf-8") as file:
-            csv_cells.write_rows(file, [COLUMNS] if fresh else [])
-            csv_cells.write_rows(file, ([field_text(getattr(row, name)) for name in COLUMNS] for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
+        texts = csv_cells.text([field_text(getattr(row, name)) for name in COLUMNS] for row in rows)
+        durable.append(self.folder / RESULTS, texts, header=csv_cells.line(COLUMNS))
         self.rows = [*self.rows, *rows]
         self._by_key |= {row.key: row for row in rows}
 
@@ -77,10 +74,8 @@ class Results:
         """Keep the answers that a run ended with: cost ``[B]`` in the column's unit and true quality ``[B]``."""
         path = self._answers(key, decode)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
+        with durable.replacing(path) as file:
             np.save(file, np.stack([cost, quality]))
-        partial.replace(path)
 
     def answers(self, key: Key, decode: str) -> tuple[np.ndarray, np.ndarray] | None:
         """What ``save_answers`` kept; None where it is not there (results may travel without answers).

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nagjax import appended, csv_cells
+from nagjax import csv_cells, durable
 
 NO_LIMIT = "none"
 """Limit of a rival, which nothing was spent on."""
@@ -82,7 +82,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
       ValueError: naming file, line and column of what cannot be read.
     """
-    lines = csv_cells.read_rows(appended.whole_text(path))
+    lines = csv_cells.read_rows(durable.whole_text(path))
     if not lines:
         return []
     if tuple(lines[0]) != COLUMNS:

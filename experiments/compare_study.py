@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from experiments import console, runtime
+from experiments import console, full_disk, life, runtime
 from experiments.compare_case import Case, serve, truth
 from experiments.compare_metrics import measure
 from experiments.compare_results import Results
@@ -44,6 +45,7 @@ def run_missing(
     if len(missing) < len(tasks):
         say(f"{len(tasks) - len(missing)} of {len(tasks)} runs are there already and are not repeated")
     for number, task in enumerate(missing, 1):
+        life.doing(f"run {number} of {len(missing)}: {task.contender.label} on {task.problem}, seed {task.seed}")
         case = cases(task.problem, task.seed)
         results.check_problem(case.name, case.content_hash)
         _add_rivals(case, task.seed, results)
@@ -61,10 +63,10 @@ def _do(task: Task, case: Case, runner: Runner, results: Results) -> list[Row]:
         rows.append(_row(task, case, reading, figures, made))
         if reading.final:
             unit = case.description.costs[0].to_unit(cost.astype(np.int64))
-            results.save_answers(task.key, reading.decode, unit, quality)
+            full_disk.persist(partial(results.save_answers, task.key, reading.decode, unit, quality), "its answers")
     if not rows or not rows[-1].final:
         raise ValueError(f"{task.contender.label} on {case.name}: the run gave no final reading")
-    results.add(rows)
+    full_disk.persist(lambda: results.add(rows), f"the run of {task.contender.label}, seed {task.seed}")
     return rows
 
 
@@ -103,8 +105,9 @@ def _add_rivals(case: Case, seed: int, results: Results) -> None:
             *key, RIVAL, True, 0, case.labels, 0, 0, 0.0, 0.0, **figures, settings=RIVAL_SETTINGS,
             problem_hash=case.content_hash, commit=commit, machine=machine, date=date,
         )  # fmt: skip
-        results.save_answers(key, RIVAL, case.description.costs[0].to_unit(served.astype(np.int64)), value)
-        results.add([row])
+        unit = case.description.costs[0].to_unit(served.astype(np.int64))
+        full_disk.persist(partial(results.save_answers, key, RIVAL, unit, value), "the answers of the reference")
+        full_disk.persist(partial(results.add, [row]), "the row of the reference")
 
 
 def _made() -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.compare_rows import NO_LIMIT, Row
-from nagjax import csv_cells
+from nagjax import csv_cells, durable
 
 RESAMPLES, LEVEL = 10_000, 0.95
 METRICS = (
@@ -141,18 +141,17 @@ def write_csv(path: Path, tables: Sequence[Section]) -> None:
     """Write all lines as CSV: mean, std and count of each figure, and the difference to the base."""
     head = ["problem", "limit", "contender", "decode", "seeds", *(f"{m}_{s}" for m in METRICS for s in ("mean", "std"))]
     compared = ["metric", "base", "difference", "difference_low", "difference_high", "better_seeds", "paired_seeds"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = [[*head, *compared]]
-        for table in tables:
-            base = " ".join(table.base or ())
-            for line in table.lines:
-                found = line.difference
-                seeds = max((one.count for one in line.spreads.values()), default=0)
-                pairs = [_figures(line.spreads.get(metric)) for metric in METRICS]
-                figures = [value for pair in pairs for value in pair]
-                versus = [table.metric, base, *map(str, dataclasses.astuple(found) if found else ())]
-                rows.append([table.problem, line.limit, *line.side, str(seeds), *figures, *versus])
-        csv_cells.write_rows(file, rows)
+    rows = [[*head, *compared]]
+    for table in tables:
+        base = " ".join(table.base or ())
+        for line in table.lines:
+            found = line.difference
+            seeds = max((one.count for one in line.spreads.values()), default=0)
+            pairs = [_figures(line.spreads.get(metric)) for metric in METRICS]
+            figures = [value for pair in pairs for value in pair]
+            versus = [table.metric, base, *map(str, dataclasses.astuple(found) if found else ())]
+            rows.append([table.problem, line.limit, *line.side, str(seeds), *figures, *versus])
+    durable.replace(path, csv_cells.text(rows))
 
 
 def _section(problem: str, limit: str, rows: Sequence[Row], base: str) -> Section:

@@ -24,8 +24,12 @@ def say(*lines: object) -> None:
 
 
 def complain(message: str) -> None:
-    """Print a message, which may have several lines, on the standard error."""
-    print(shown_lines(message), file=sys.stderr, flush=True)
+    """Print a message, which may have several lines, on the standard error at once.
+
+    A terminal that is gone, or a log on a full disk, ends no job.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(shown_lines(message), file=sys.stderr, flush=True)
 
 
 def console(width: int | None = None, file: TextIO | None = None) -> Console:

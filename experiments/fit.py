@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, console, runtime, setup
+from experiments import cli, console, full_disk, life, output, runtime, setup
 from experiments.quality import define_quality_flags, load_quality
 from nagjax.predictors.storage import save_predictor
 
@@ -31,12 +31,18 @@ def job(values: flags.FlagValues) -> int:
     """Fit, save, and say how good the predictor is."""
     if not values.records or values.predictor:
         raise ValueError("give --records, the labelled architectures to fit to, and no --predictor")
-    if not values.out or Path(values.out).expanduser().exists():
-        raise ValueError(f"--out={values.out}: name a file that does not exist yet, such as --out=predictor.npz")
+    with output.file(values.out, "predictor.npz") as out:
+        return _fit(values, out)
+
+
+def _fit(values: flags.FlagValues, out: Path) -> int:
+    if out.exists():
+        raise ValueError(f"--out={values.out}: exists; name a file that does not exist yet")
+    life.doing("fitting")
     runtime.use_compilation_cache(values.compilation_cache)
     space = setup.load_space(values)
     fitted = load_quality(values, space)
-    save_predictor(fitted, space, Path(values.out).expanduser())
+    full_disk.persist(lambda: save_predictor(fitted, space, out), "the predictor")
     shown = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                       for name, value in fitted.report.items())  # fmt: skip
     console.say(f"{values.out}: {shown}")

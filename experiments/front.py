@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import settings
-from nagjax import csv_cells
+from nagjax import csv_cells, durable
 from nagjax.predictors.tables import numbers, read_table
 
 POINTS = 100.0
@@ -172,14 +172,13 @@ def write_front_csv(path: Path, points: Sequence[Point]) -> None:
     """
     names = list(points[0].costs) if points else []
     raw = list(points[0].raw_costs) if points else []
-    with path.open("w", newline="", encoding="utf-8") as file:
-        head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
-        more = [name for name in ("row", "measured") if any(getattr(p, name) is not None for p in points)]
-        names_of = {"row": "row", "measured": "measured_quality"}
-        rows = [[*head, *(f"raw_{name}" for name in raw), *(names_of[name] for name in more)]]
-        for p in points:
-            figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
-            sums = (repr(p.raw_costs[name]) for name in raw)
-            known = ("" if (value := getattr(p, name)) is None else repr(value) for name in more)
-            rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums, *known])
-        csv_cells.write_rows(file, rows)
+    head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
+    more = [name for name in ("row", "measured") if any(getattr(p, name) is not None for p in points)]
+    names_of = {"row": "row", "measured": "measured_quality"}
+    rows = [[*head, *(f"raw_{name}" for name in raw), *(names_of[name] for name in more)]]
+    for p in points:
+        figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
+        sums = (repr(p.raw_costs[name]) for name in raw)
+        known = ("" if (value := getattr(p, name)) is None else repr(value) for name in more)
+        rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums, *known])
+    durable.replace(path, csv_cells.text(rows))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import cli, console, runtime, settings
+from experiments import cli, console, life, runtime, settings
+from nagjax import durable
 
 if TYPE_CHECKING:
     from nagjax.inference import Answer, Generator
@@ -67,6 +68,7 @@ def job(values: flags.FlagValues) -> int:
     for flag in ("json", "csv"):
         _check_target(flag, values[flag].value)
     runtime.use_compilation_cache(values.compilation_cache)
+    life.doing("answering")
     from nagjax.inference import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
@@ -82,7 +84,7 @@ def job(values: flags.FlagValues) -> int:
             on_infeasible=values.on_infeasible,
         )
     kept = [answer for answer in answers if answer.guaranteed or values.allow_unguaranteed]
-    _write(values, generator, kept)
+    _write(values, generator, kept)  # first: what is asked for as a file does not depend on a terminal
     _show(kept, generator.description)
     _judge(generator, kept, where)
     for remark in remarks:
@@ -119,9 +121,9 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _check_target(flag: str, name: str | None) -> None:
-    if name and Path(name).expanduser().is_dir():
+    if name and settings.user_path(name, flag).is_dir():
         raise ValueError(f"--{flag}={name}: is a folder; give the name of a file")
-    if name and not Path(name).expanduser().resolve().parent.is_dir():
+    if name and not settings.user_path(name, flag).resolve().parent.is_dir():
         raise ValueError(f"--{flag}={name}: there is no folder {Path(name).parent}; make it first")
 
 
@@ -155,10 +157,10 @@ def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Ans
 
     if values.json:
         text = json.dumps(to_json(generator, answers), indent=2, default=float) + "\n"
-        Path(values.json).expanduser().write_text(text, encoding="utf-8")
+        durable.replace(settings.user_path(values.json, "json"), text)
     if values.csv:
         name = next(iter(answers[0].budget)) if answers else ""
-        write_front_csv(Path(values.csv).expanduser(), to_points(generator, answers, name))
+        write_front_csv(settings.user_path(values.csv, "csv"), to_points(generator, answers, name))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

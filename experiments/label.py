@@ -11,6 +11,7 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, record_file, runtime, settings, supernet_setup
+from experiments import cli, console, full_disk, life, output, record_file, runtime, settings, supernet_setup
 from nagjax import operators as ops
 from nagjax import plugins
 from nagjax.spaces.space import Space
@@ -50,13 +51,18 @@ def job(values: flags.FlagValues) -> int:
     """Check everything, then label what is not labelled yet."""
     if not values.supernet or not values.out:
         raise ValueError("give --supernet, the folder of a trained supernet, and --out, the file to write")
+    with output.file(values.out, "records.csv") as out:
+        return _label(values, out)
+
+
+def _label(values: flags.FlagValues, out: Path) -> int:
+    life.doing("reading weights and images, drawing architectures")
     runtime.use_compilation_cache(values.compilation_cache)
-    weights = storage.read_weights(Path(values.supernet).expanduser())
+    weights = storage.read_weights(settings.user_path(values.supernet, "supernet"))
     space = load_space(weights.config["space"])
     splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space, values.image_cache)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
-    out = Path(values.out).expanduser()
     claim(out, values, weights)
     images = labelling.label_images(splits, values.images)
     assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
@@ -65,10 +71,11 @@ def job(values: flags.FlagValues) -> int:
             left = [row for row in tokens if space.format(row) not in file.labelled]
             for row in progress(left, len(tokens)):
                 scores = assessor.scores(weights.parameters, row, images)
-                file.add(space.format(row), {"quality": scores.accuracy, "loss": scores.loss})
+                label = {"quality": scores.accuracy, "loss": scores.loss}
+                full_disk.persist(partial(file.add, space.format(row), label), "a label")
             done = len(file.labelled)
     except KeyboardInterrupt:
-        console.say(f"interrupted; the labels so far are in {out}; to go on, the same command with --resume")
+        console.say(f"interrupted; the labels so far are in {out}; to go on: {cli.again('experiments.label', values)}")
         return cli.EXIT_INTERRUPTED
     console.say(f"{out}: {done} labelled architectures of {space.identity}, {len(left)} of them new")
     return 0
@@ -112,8 +119,9 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
     if not out.exists():
         if values.resume and not record.exists():
             raise ValueError(f"--out={out}: there is nothing to resume; leave --resume out to begin")
-        command = f"python -m experiments.label --num={values.num} --draw={values.draw} --seed={values.seed}"
-        command += f" --images={values.images}" if values.images else ""
+        given = [f"--num={values.num}", f"--draw={values.draw}", f"--seed={values.seed}"]
+        given += [f"--images={values.images}"] if values.images else []
+        command = cli.command("experiments.label", *given)
         date = dt.datetime.now(dt.UTC).date().isoformat()
         about = {**identity, "command": command, "date": date, **supernet_setup.surroundings()}
         record_file.write(record, about)
@@ -130,7 +138,9 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
 def progress(rows: Sequence[np.ndarray], total: int) -> Iterator[np.ndarray]:
     """The rows one by one under a progress bar."""
     with console.bars() as shown:
-        yield from shown.track(rows, description=f"labelling {len(rows)} of {total}")
+        for number, row in enumerate(shown.track(rows, description=f"labelling {len(rows)} of {total}")):
+            life.doing(f"labelling, {number} of {len(rows)} done")
+            yield row
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.escapes import plot_text
 from experiments.front import POINTS, Point, Reference
+from nagjax import durable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +67,8 @@ def scatter_figure(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], y_label:
 
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
-    figure.savefig(path, format="png", dpi=150)
+    with durable.replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
 
 
 def svg(figure: Figure) -> str:

@@ -8,12 +8,12 @@ Ctrl-C or a crash loses one measurement at most; ``--resume`` goes on. Leave the
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, console, profile_machine, runtime, settings, setup
+from experiments import cli, console, full_disk, output, profile_machine, runtime, settings, setup
 from experiments.profile_summary import summary_lines
 from nagjax.devices.json_table import write_json
 from nagjax.profile.journal import Journal
@@ -49,7 +49,14 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def job(values: flags.FlagValues) -> int:
     """Check everything, measure, write the table, say how far to trust it."""
-    out = _check(values)
+    _check(values)
+    with output.file(values.out, "table.json") as out:
+        return _profile(values, out)
+
+
+def _profile(values: flags.FlagValues, out: Path) -> int:
+    if out.exists() and not values.resume:
+        raise ValueError(f"--out={values.out}: exists; go on with its profile by --resume, or choose another name")
     space = setup.load_space(values)
     where = settings.parse_pairs(values.where, "where", many=True)
     edges = space.where(where)
@@ -63,19 +70,23 @@ def job(values: flags.FlagValues) -> int:
     plan = Plan(values.rounds, values.validate_fit if values.validate else 0, values.validate, values.seed)
     header = {"device": about.device, "runtime": about.runtime, "space": space.identity, "where": where,
               "batch": about.batch, "dtype": about.dtype, "least_ms": values.least_ms}  # fmt: skip
+    path = journal_path(out)
     prepare = preparation(values.batch, values.dtype, values.least_ms)
     try:
-        with Journal(journal_path(out), header, values.resume) as journal, profile_machine.Progress() as progress:
+        with Journal(path, header, values.resume, _persist) as journal, profile_machine.Progress() as progress:
             table, outliers = profile(space, edges, plan, about, prepare, journal, progress.stage)
+        full_disk.persist(lambda: write_json(table, out, overwrite=values.resume), "the table")
     except KeyboardInterrupt:
-        console.say(
-            f"interrupted; all measurements are in {journal_path(out)}; to go on, the same command with --resume"
-        )
+        command = cli.again("experiments.profile_device", values)
+        console.say(f"interrupted; all measurements are in {path}; to go on: {command}")
         return cli.EXIT_INTERRUPTED
-    write_json(table, out, overwrite=values.resume)
     for line in summary_lines(table, outliers, space, out):
         console.say(line)
     return 0
+
+
+def _persist(save: Callable[[], None]) -> None:
+    full_disk.persist(save, "a measurement")
 
 
 def journal_path(out: Path) -> Path:
@@ -83,20 +94,16 @@ def journal_path(out: Path) -> Path:
     return out.with_name(out.name + ".rounds.jsonl")
 
 
-def _check(values: flags.FlagValues) -> Path:
+def _check(values: flags.FlagValues) -> None:
     if not values.out:
         raise ValueError("--out is not given: name the table to write, such as --out=table.json")
-    out = Path(values.out).expanduser()
-    if out.suffix != ".json" or not out.resolve().parent.is_dir():
-        raise ValueError(f"--out={values.out}: must end in .json and stand in a folder that exists")
-    if out.exists() and not values.resume:
-        raise ValueError(f"--out={values.out}: exists; go on with its profile by --resume, or choose another name")
+    if not values.out.endswith(".json"):
+        raise ValueError(f"--out={values.out}: must end in .json")
     if 0 < values.validate < 10 or (values.validate and values.validate_fit < 10):
         raise ValueError(
             f"--validate={values.validate} --validate_fit={values.validate_fit}: fewer than 10 networks say little; "
             "give at least 10 of each, or --validate=0"
         )
-    return out
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import console
+from experiments import cli, console, life
 
 if TYPE_CHECKING:
     from nagjax.profile.subjects import Subject
@@ -70,10 +70,10 @@ def busy_warnings(load: Callable[[], tuple[float, float, float]] | None = None, 
 def how_measured(values: flags.FlagValues, today: dt.date | None = None) -> str:
     """How and when, with the command, for the table."""
     given = [values[name] for name in TOLD]
-    command = " ".join(" ".join(flag.serialize().split("\n")) for flag in given if flag.value not in (None, []))
+    lines = [line for flag in given if flag.value not in (None, []) for line in flag.serialize().split("\n")]
     return (
         f"{today or dt.datetime.now(dt.UTC).date()}, medians of {values.rounds} interleaved rounds; "
-        f"std is 1.4826 x the median absolute deviation; python -m experiments.profile_device {command}"
+        f"std is 1.4826 x the median absolute deviation; {cli.command('experiments.profile_device', *lines)}"
     )
 
 
@@ -96,10 +96,12 @@ class Progress:
 
     def stage(self, what: str, total: int) -> Callable[[Subject, int], None]:
         """Begin a bar; gives what is called after each measurement."""
+        life.doing(f"{what}, compiling")
         task = self._bars.add_task(f"{what}, compiling", total=total)
 
         def on_sample(subject: Subject, turn: int) -> None:
             del subject
             self._bars.update(task, advance=1, description=f"{what}, round {turn + 1}")
+            life.doing(f"{what}, round {turn + 1}, {self._bars.tasks[task].completed:.0f} of {total} measured")
 
         return on_sample

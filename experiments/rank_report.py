@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from experiments import plot
+from nagjax import durable
 from nagjax.supernet import ranking
 
 RESULT, PLOT = "ranking.json", "ranking.png"
@@ -107,7 +108,7 @@ def _figure(tau: float, digits: int = 3) -> str:
 
 def write(folder: Path, result: Mapping[str, Any]) -> None:
     """Write the figures and the plot into a folder."""
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    durable.replace(folder / RESULT, json.dumps(result, indent=1) + "\n")
     networks = result["networks"]
     alone = np.array([network["alone"] for network in networks])
     panels = {

@@ -10,12 +10,13 @@ images, as it does for a search.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, rank_report, runtime, settings, setup, supernet_setup
+from experiments import cli, console, full_disk, life, output, rank_report, runtime, settings, setup, supernet_setup
 from experiments.label import load_space
 from experiments.train_supernet import RECORD, claim, recorded_config
-from nagjax import appended
+from nagjax import durable
 from nagjax import operators as ops
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage, strategies, training
@@ -52,14 +53,19 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def job(values: flags.FlagValues) -> int:
     """Train the networks that are missing; with --supernet compare and write the report."""
-    if not values.out:
-        raise ValueError("--out is not given: name the folder of the study, such as --out=runs/ranking")
+    seeds = sorted(set(settings.parse_seeds(values.seeds, "seeds")))
+    with contextlib.ExitStack() as stack:
+        for seed in seeds:
+            folder = stack.enter_context(output.folder(values.out, "runs/ranking", lock=f"{output.LOCK}-seed{seed}"))
+        return _rank(values, folder, seeds)
+
+
+def _rank(values: flags.FlagValues, folder: Path, seeds: Sequence[int]) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
-    seeds = settings.parse_seeds(values.seeds, "seeds")
+    life.doing("reading the images, drawing networks")
     space = setup.load_space(values)
     valid = space.where(settings.parse_pairs(values.where, "where", many=True))
     splits = supernet_setup.load_splits(values, space)
-    folder = Path(values.out).expanduser()
     config = {**supernet_setup.identity(values, space, splits), "networks": values.networks, "bins": values.bins}
     claim(folder, config, resume=(folder / RECORD).is_file())
     networks = choose(space, valid, values.networks, values.bins)
@@ -69,9 +75,10 @@ def job(values: flags.FlagValues) -> int:
         console.say(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
         return cli.EXIT_INTERRUPTED
     if values.supernet:
-        supernet = Path(values.supernet).expanduser()
+        life.doing("comparing")
+        supernet = settings.user_path(values.supernet, "supernet")
         figures = compare(folder, space, splits, networks, supernet, values)
-        rank_report.write(folder, figures)
+        full_disk.persist(lambda: rank_report.write(folder, figures), "the report")
         console.say(*rank_report.lines(figures))
     return 0
 
@@ -93,6 +100,7 @@ def train_missing(
     wanted = [(row, seed) for row in networks for seed in seeds if (space.format(row), seed) not in done]
     dtype = jnp.dtype(values.dtype)
     for number, (tokens, seed) in enumerate(wanted, 1):
+        life.doing(f"training network {number} of {len(wanted)}, seed {seed}")
         began = time.monotonic()
         recipe = dataclasses.replace(supernet_setup.recipe(values), seed=seed)
         learner = training.alone_learner(space, tokens, dtype)
@@ -103,7 +111,7 @@ def train_missing(
         seconds = time.monotonic() - began
         text = space.format(tokens)
         run = {"architecture": text, "seed": seed, "accuracy": scores.accuracy, "loss": scores.loss, "seconds": seconds}
-        append(folder / RUNS, run)
+        full_disk.persist(partial(append, folder / RUNS, run), "a network's figures")
         console.say(f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.accuracy:.2f} % in {seconds:.0f} s")
 
 
@@ -148,8 +156,7 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
       ValueError: if a line is damaged, with its number.
     """
     path, runs = folder / RUNS, []
-    lines = appended.whole_text(path).split("\n") if path.is_file() else []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(durable.whole_lines(path), 1):
         if not line.endswith("}"):
             continue
         try:
@@ -162,12 +169,8 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, run: dict[str, Any]) -> None:
-    """Append a line, durably; a line that was cut short is removed first."""
-    appended.cut_torn_line(path)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(run) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Append a line, durably; one that a crash cut short goes. Other processes may append to the same file."""
+    durable.append(path, json.dumps(run) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

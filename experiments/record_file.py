@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nagjax import durable
+
 
 def write(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record; a crash leaves the old file or the new one, never half of one."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(record, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    durable.replace(path, _text(record))
+
+
+def create(path: Path, record: Mapping[str, Any]) -> bool:
+    """Write a record where none is; whether it was written. Of several processes exactly one does."""
+    return durable.create(path, _text(record))
 
 
 def read(path: Path, parts: Mapping[str, type], remedy: str) -> dict[str, Any]:
@@ -42,3 +43,7 @@ def read(path: Path, parts: Mapping[str, type], remedy: str) -> dict[str, Any]:
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{path}: is not the record of a run: it has no {name!r}; {remedy}")
     return record
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, indent=2) + "\n"

@@ -25,6 +25,7 @@ from experiments.front import (
     write_front_csv,
 )
 from experiments.report_data import Report, asked_facts, cost_label, trust_facts
+from nagjax import durable
 from nagjax.problem import Description
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def write_report(generator: Generator, options: Options, folder: Path) -> Report
     plot.save_png(figure, folder / "front.png")
     curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
     page = report_html.page(report, plot.svg(figure), curves)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    durable.replace(folder / "report.html", page)
     return report
 
 

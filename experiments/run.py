@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -18,6 +19,9 @@ from experiments import (
     console,
     costs,
     evaluator,
+    full_disk,
+    life,
+    output,
     report_data,
     run_folder,
     run_report,
@@ -40,14 +44,21 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def job(values: flags.FlagValues) -> int:
-    """Check everything, then train, then report; nothing is written before all inputs are sound."""
-    run_folder.check(values)
+    """Check everything, then train, then report; nothing that stays is written before all inputs are sound."""
+    with output.folder(values.out, "runs/note10") as folder:
+        return _train(values, folder)
+
+
+def _train(values: flags.FlagValues, folder: Path) -> int:
+    run_folder.check(values, folder)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
+    output.try_checkpoints(folder)
+    life.doing("reading the inputs, fitting a predictor where records are given")
     built = evaluator.with_evaluator(setup.build_problem(values), values)
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
-    folder = run_folder.claim(values, built)
+    run_folder.claim(values, built, folder)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
@@ -55,18 +66,17 @@ def job(values: flags.FlagValues) -> int:
         console.say(line)
     try:
         trainer.run(folder)
+        life.doing("writing the report")
+        report = full_disk.persist(lambda: run_report.write(folder, request, values.ignore_hash), "the report")
     except KeyboardInterrupt:
         console.say(f"interrupted; to go on: {cli.resume_command('experiments.run', str(folder / run_folder.FLAGS))}")
         return cli.EXIT_INTERRUPTED
-    report = run_report.write(folder, request, values.ignore_hash)
     for name, figures in report.comparisons.items():
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == costs.LATENCY else f"--budgets={info.name}"
-    example = settings.example_budgets(float(low), float(high))
-    console.say(
-        f"report: {folder / 'report.html'}",
-        f"ask it: python -m experiments.generate --checkpoint={folder} {asked}={example}",
-    )
+    budgets = settings.example_budgets(float(low), float(high))
+    ask = cli.command("experiments.generate", f"--checkpoint={folder}", f"{asked}={budgets}")
+    console.say(f"report: {folder / 'report.html'}", f"ask it: {ask}")
     return 0
 
 

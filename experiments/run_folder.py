@@ -1,7 +1,7 @@
 """The folder of a run: what it records, and why a folder is refused.
 
 ``flags.txt`` is the flagfile that repeats or continues the run; ``run.json`` records versions, hashes of the inputs and
-what decides the result. Nothing is written before ``claim``.
+what decides the result. Nothing that stays is written before ``claim``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments import record_file, runtime
+from experiments import output, record_file, runtime
 from experiments.setup import Setup, input_files
+from nagjax import durable
 
 RECORD, FLAGS = "run.json", "flags.txt"
 PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}
@@ -40,17 +41,12 @@ def decisive(values: flags.FlagValues) -> dict[str, Any]:
     }
 
 
-def check(values: flags.FlagValues) -> None:
+def check(values: flags.FlagValues, folder: Path) -> None:
     """Refuse a folder that cannot be used, before anything slow is done.
 
     Raises:
-      ValueError: if --out holds something else, or --resume finds nothing or a run with other flags.
+      ValueError: if it holds something else, or --resume finds nothing or a run with other flags.
     """
-    if not values.out:
-        raise ValueError("--out is not given: name the folder that this run writes, such as --out=runs/note10")
-    folder = Path(values.out).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out={folder}: is a file; give the name of a folder")
     recorded = read(folder)
     if values.resume:
         if recorded is None:
@@ -60,27 +56,24 @@ def check(values: flags.FlagValues) -> None:
         same = not _differences(recorded["flags"], decisive(values))
         what = "this run already" if same else "another run"
         raise ValueError(f"--out={folder}: holds {what}; give --resume to continue it, or another folder")
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif set(output.contents(folder)) - {FLAGS}:  # flags alone: killed before anything was done
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
 
 
-def claim(values: flags.FlagValues, setup: Setup) -> Path:
-    """Make the folder and record the run; on --resume compare the inputs with what was recorded.
+def claim(values: flags.FlagValues, setup: Setup, folder: Path) -> None:
+    """Record the run in its folder; on --resume compare the inputs with what was recorded.
 
     Raises:
       ValueError: if an input file has changed since.
     """
-    folder = Path(values.out).expanduser()
     inputs = input_hashes(values, setup)
     recorded = read(folder)
     if recorded is not None:
         _refuse_other(folder, recorded["inputs"], inputs)
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FLAGS).write_text(flagfile(values), encoding="utf-8")
+        return
+    durable.replace(folder / FLAGS, flagfile(values))
     record = {"flags": decisive(values), "inputs": inputs, "versions": runtime.versions(), "device": runtime.devices()}
     record_file.write(folder / RECORD, record)
-    return folder
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from absl import flags
+
+from experiments import console, settings
 
 RECORDED = ("nagjax", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -18,20 +23,31 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flag that ``use_compilation_cache`` reads."""
     flags.DEFINE_string(
         "compilation_cache",
-        str(_cache_home() / "nagjax"),
+        _cache_home(),
         "Folder of compiled programs, so that a second start is quick; empty for none.",
         flag_values=values,
     )
 
 
 def use_compilation_cache(folder: str) -> None:
-    """Keep compiled programs in ``folder`` from one process to the next; empty for not."""
+    """Keep compiled programs in ``folder`` from one process to the next; empty for not.
+
+    A folder that cannot be written is done without, and a line says so.
+    """
+    _use_plot_settings()
     if not folder:
+        return
+    place = settings.user_path(folder, "compilation_cache")
+    why = _unwritable(place)
+    if why:
+        console.complain(
+            f"compiled programs are not kept: {place}: {why}; --compilation_cache=FOLDER names another place"
+        )
         return
     import jax
 
     config: Any = jax.config
-    config.update("jax_compilation_cache_dir", str(Path(folder).expanduser()))
+    config.update("jax_compilation_cache_dir", str(place))
     config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -68,5 +84,36 @@ def commit() -> str:
     return answers[0] + ("+" if answers[1] else "")
 
 
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _cache_home() -> str:
+    """The user's folder for compiled programs; empty for a user without a home."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return str((Path(given) if given else Path.home() / ".cache") / "nagjax")
+    except RuntimeError:  # neither HOME nor an entry among the users
+        return ""
+
+
+def _unwritable(folder: Path) -> str:
+    """Why a folder cannot be made or written; empty if it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _use_plot_settings() -> None:
+    """Give matplotlib a folder of its own where the user's home has no place for one: it would complain at length."""
+    if "MPLCONFIGDIR" in os.environ:
+        return
+    given = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        place = (Path(given) if given else Path.home() / ".config") / "matplotlib"
+        usable = os.access(next(one for one in (place, *place.parents) if one.exists()), os.W_OK)
+    except (RuntimeError, OSError):
+        usable = False
+    if not usable:
+        folder = tempfile.mkdtemp(prefix="nagjax-matplotlib-")
+        os.environ["MPLCONFIGDIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)

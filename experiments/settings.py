@@ -106,13 +106,25 @@ def example_budgets(low: float, high: float) -> str:
     return ",".join(f"{max(low * ratio**share, low * 1.01):.2g}" for share in (0.17, 0.5, 0.83))
 
 
+def user_path(name: str, flag: str) -> Path:
+    """A path as a user gives it, ``~`` expanded.
+
+    Raises:
+      ValueError: if it begins with ``~`` and nobody's home is known.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise ValueError(f"--{flag}={name}: there is no such home; write the path without ~") from None
+
+
 def input_path(values: flags.FlagValues, flag: str) -> Path:
     """Path of the input file, or folder, that a flag names: a relative one starts from --data_dir.
 
     Raises:
       ValueError: if there is no such path, or it is a pipe, a device or an empty file.
     """
-    path = Path(values.data_dir).expanduser() / Path(str(values[flag].value)).expanduser()
+    path = user_path(values.data_dir, "data_dir") / user_path(str(values[flag].value), flag)
     try:
         if not is_folder(path):
             check_file(path, f"--{flag}")

@@ -99,6 +99,8 @@ def splits_of(data: Mapping[str, Any], data_dir: str | None, space: Space, image
     Raises:
       ValueError: as ``load_splits``.
     """
+    if data_dir is not None:
+        data_dir = str(settings.user_path(data_dir, "data_dir"))
     name, size, background = data["data"], data["image_size"], data.get("image_background")
     with console.counted("reading images" if name == "folder" else None) as progress:
         splits = load(

@@ -18,14 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, record_file, runtime, settings, setup, supernet_setup
-from experiments.monitor import Monitor
+from experiments import cli, console, life, output, record_file, runtime, settings, setup, supernet_setup
+from experiments.monitor import Monitor, forget_metrics
 from nagjax.controllers import Limits, Moment
 from nagjax.supernet import storage, strategies, training
 from nagjax.supernet.datasets.images import Splits
 from nagjax.supernet.evaluation import supernet_assessor
 
 RECORD = "supernet.json"
+JOB = "experiments.train_supernet"
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -43,22 +44,27 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def job(values: flags.FlagValues) -> int:
     """Check everything, then train, then say how good the largest and the smallest are."""
-    if not values.out:
-        raise ValueError("--out is not given: name the folder that this run writes, such as --out=runs/supernet")
+    with output.folder(values.out, "runs/supernet") as folder:
+        return _train(values, folder)
+
+
+def _train(values: flags.FlagValues, folder: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
+    output.try_checkpoints(folder)
+    life.doing("reading the images")
     space = setup.load_space(values)
     valid = space.where(settings.parse_pairs(values.where, "where", many=True))
     splits = supernet_setup.load_splits(values, space)
     recipe = supernet_setup.recipe(values)
     learner = training.supernet_learner(space, valid, values.strategy, jnp.dtype(values.dtype))
-    folder = Path(values.out).expanduser()
     config = supernet_setup.identity(values, space, splits)
     claim(folder, config, values.resume)
     try:
         state = run(folder, learner, splits, recipe, config, values)
     except KeyboardInterrupt:
-        console.say(f"interrupted; the weights so far are in {folder}; to go on, the same command with --resume")
+        console.say(f"interrupted; the weights so far are in {folder}; to go on: {cli.again(JOB, values)}")
         return cli.EXIT_INTERRUPTED
+    life.doing("evaluating the largest and the smallest")
     assessor = supernet_assessor(space, splits, jnp.dtype(values.dtype))
     for name, tokens in (
         ("largest", strategies.largest(space, valid)),
@@ -66,32 +72,38 @@ def job(values: flags.FlagValues) -> int:
     ):
         scores = assessor.scores(state.parameters, tokens, splits.validation)
         console.say(f"{name}: {100 * scores.accuracy:.2f} % of the validation images ({space.format(tokens)})")
-    console.say(f"weights: {folder}; to label: python -m experiments.label --supernet={folder} --out=records.csv")
+    label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
+    console.say(f"weights: {folder}; to label: {label}")
     return 0
 
 
 def claim(folder: Path, config: dict[str, Any], resume: bool) -> None:
-    """Make the folder of a run, or check that it is this run's.
+    """Record a run in its folder, or check that it is this run's; of several processes one records it.
 
     Raises:
       ValueError: if it holds something else, or a run with other settings, or there is nothing to resume.
     """
     path = folder / RECORD
     if path.is_file():
-        recorded = recorded_config(path)
-        differing = [name for name in config if json.loads(json.dumps(config[name])) != recorded.get(name)]
-        if differing:
-            shown = "; ".join(f"{name} was {recorded.get(name)}, is {config[name]}" for name in differing)
-            raise ValueError(f"--out={folder}: holds a run with other settings ({shown}); give another folder")
+        _refuse_other(path, config)
         if not resume:
             raise ValueError(f"--out={folder}: holds this run already; give --resume to continue it")
         return
     if resume:
         raise ValueError(f"--out={folder}: holds no run to resume; leave --resume out to begin one")
-    if folder.exists() and any(folder.iterdir()):
+    if output.contents(folder):
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    record_file.write(path, {"config": config, **supernet_setup.surroundings()})
+    if not record_file.create(path, {"config": config, **supernet_setup.surroundings()}):
+        _refuse_other(path, config)
+
+
+def _refuse_other(path: Path, config: dict[str, Any]) -> None:
+    recorded = recorded_config(path)
+    differing = [name for name in config if json.loads(json.dumps(config[name])) != recorded.get(name)]
+    if differing:
+        shown = "; ".join(f"{name} was {recorded.get(name)}, is {config[name]}" for name in differing)
+        raise ValueError(f"--out={path.parent}: holds a run with other settings ({shown}); give another folder")
 
 
 def recorded_config(path: Path) -> dict[str, Any]:
@@ -117,13 +129,14 @@ def run(
     state, seconds = training.start(learner, recipe), 0.0
     if storage.has_weights(folder):
         state, seconds = storage.read_state(folder, state)
+    forget_metrics(folder, state.step)
     limits = Limits(recipe.steps, chunk=values.chunk)
     with storage.Writer(folder, config) as writer:
 
         def save(moment: Moment) -> None:
             writer.save(moment.state, moment.seconds)
 
-        with Monitor(folder, save, values.save_seconds) as monitor:
+        with Monitor(folder, save, values.save_seconds, finish=writer.finish) as monitor:
             began, losses = time.monotonic() - seconds, []
             for reached, loss in training.train(learner, splits, recipe, state):
                 state = reached

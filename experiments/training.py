@@ -11,7 +11,7 @@ import jax
 from absl import flags
 
 from experiments import settings
-from experiments.monitor import Monitor
+from experiments.monitor import Monitor, forget_metrics
 from experiments.setup import Setup, checked_call
 from nagjax import checkpoint, controllers, plugins
 
@@ -70,12 +70,13 @@ class Trainer:
           ValueError: if the folder's checkpoint is of another run.
         """
         state, step, seconds = self._state(folder)
+        forget_metrics(folder, step)
         with checkpoint.Writer(folder) as writer:
 
             def save(moment: controllers.Moment) -> None:
                 self._save(writer, moment)
 
-            with Monitor(folder, save, self.save_seconds) as monitor:
+            with Monitor(folder, save, self.save_seconds, finish=writer.finish) as monitor:
                 return controllers.train(
                     self.controller, self.built.problem, state, self.seed, self.limits, self.params, step, seconds,
                     monitor.on_chunk,

@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
@@ -21,6 +22,7 @@ from nagjax import plugins, sealing, steps
 from nagjax.controllers import Artefact, Controller
 from nagjax.packing import describe, pack, unpack
 from nagjax.problem import Description, Problem
+from nagjax.saving import Steps
 from nagjax.spaces.space import Space
 from nagjax.steps import ChangedError, DamagedError, RefusedError, read_arrays
 from nagjax.verification import check_archive
@@ -29,7 +31,6 @@ FORMAT = 2
 READ = (1, 2)
 """Formats that are read; the first had no hashes."""
 FOLDER = "checkpoints"
-KEEP = 2
 T = TypeVar("T")
 
 
@@ -56,24 +57,27 @@ class Writer:
     """Writes the checkpoints of one run into ``run_dir/checkpoints``; use as a context manager."""
 
     def __init__(self, run_dir: str | Path) -> None:
-        import orbax.checkpoint as ocp
-
-        # Orbax fails late, in a thread, on a relative path.
-        folder = Path(run_dir).resolve() / FOLDER
-        self._manager = ocp.CheckpointManager(
-            folder, options=ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
-        )
+        self._steps = Steps(Path(run_dir) / FOLDER)
 
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._steps.__exit__(kind, error, trace)
 
     def close(self) -> None:
         """Wait for the last save."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        self.__exit__(None, None, None)
+
+    def finish(self) -> None:
+        """Wait until the last save is on the disk.
+
+        Raises:
+          OSError, ValueError: if it could not be written; ``save`` may be called again.
+        """
+        self._steps.finish()
 
     def save(
         self,
@@ -86,9 +90,10 @@ class Writer:
         description: Description,
         run: Mapping[str, Any],
     ) -> None:
-        """Save a step; ``run`` is what else to remember (seed, seconds, flags), as JSON values.
+        """Save a step in the background; ``run`` is what else to remember (seed, seconds, flags), as JSON values.
 
         Raises:
+          OSError, ValueError: if this or the save before could not be written; it may be called again.
           ValueError: if the archive's costs are not those of its architectures, or the state is not made of arrays; the
             controller is named.
         """
@@ -111,7 +116,7 @@ class Writer:
             "run": dict(run),
             **describe(artefact, problem, description),
         }
-        steps.save(self._manager, step, config, trees)
+        steps.save(self._steps, step, config, trees)
 
 
 def latest_step(run_dir: str | Path) -> int | None:

@@ -11,7 +11,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from typing import TextIO
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How text begins that is written with one quote more; the signs of full width are computed too where they are used."""
@@ -20,9 +19,9 @@ _SPECIAL = re.compile(r"[,\"\r\n]")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan)", re.ASCII)
 
 
-def write_rows(file: TextIO, rows: Iterable[Iterable[str]]) -> None:
-    """Write rows to an open file (opened with ``newline=""``), see ``line``."""
-    file.writelines(map(line, rows))
+def text(rows: Iterable[Iterable[str]]) -> str:
+    """Rows as they stand in a file, see ``line``."""
+    return "".join(map(line, rows))
 
 
 def line(row: Iterable[str]) -> str:
@@ -35,13 +34,13 @@ def line(row: Iterable[str]) -> str:
     return (",".join(_quoted(written(cell)) for cell in row) or '""') + "\n"
 
 
-def read_rows(text: str) -> list[list[str]]:
-    r"""Rows of CSV text as they were before ``write_rows``.
+def read_rows(content: str) -> list[list[str]]:
+    r"""Rows of CSV text as they were before ``text``.
 
     >>> read_rows("a,'=b\n-1,'c\n")
     [['a', '=b'], ['-1', "'c"]]
     """
-    return [read_row(row) for row in csv.reader(io.StringIO(text, newline=""))]
+    return [read_row(row) for row in csv.reader(io.StringIO(content, newline=""))]
 
 
 def read_row(row: Iterable[str]) -> list[str]:

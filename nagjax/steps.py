@@ -17,6 +17,7 @@ import numpy as np
 
 from nagjax import sealing
 from nagjax.files import is_folder
+from nagjax.saving import Steps
 
 TRIES = 50
 """Steps tried in turn before a run counts as saving faster than it can be read."""
@@ -42,14 +43,17 @@ class RefusedError(ValueError):
     """What a sound step is refused for: to be said as it is, and not tried again."""
 
 
-def save(manager: Any, step: int, config: Mapping[str, Any], trees: Mapping[str, Mapping[str, Any]]) -> None:
+def save(steps: Steps, step: int, config: Mapping[str, Any], trees: Mapping[str, Mapping[str, Any]]) -> None:
     """Save a step in the background.
 
     Args:
-      manager: an orbax ``CheckpointManager``.
+      steps: of the folder.
       step: its number.
       config: JSON values; hashes are added.
       trees: by name, nested dictionaries of NumPy arrays that nobody changes any more.
+
+    Raises:
+      OSError, ValueError: if this or the save before could not be written; it may be called again.
     """
     import orbax.checkpoint as ocp
 
@@ -61,7 +65,7 @@ def save(manager: Any, step: int, config: Mapping[str, Any], trees: Mapping[str,
     sealed[sealing.SEAL] = sealing.digest_config(sealed)
     kept = {name: _without_empty(tree) for name, tree in trees.items()}
     items = {name: ocp.args.StandardSave(tree) for name, tree in kept.items() if tree}
-    manager.save(step, args=ocp.args.Composite(**items, config=ocp.args.JsonSave(sealed)))
+    steps.save(step, ocp.args.Composite(**items, config=ocp.args.JsonSave(sealed)))
 
 
 def numbers(root: Path) -> list[int]:

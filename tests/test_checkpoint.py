@@ -18,7 +18,7 @@ import pytest
 
 import nagjax
 from experiments import describe, generate
-from nagjax import checkpoint, pareto, plugins, steps
+from nagjax import checkpoint, pareto, plugins, saving, steps
 from nagjax.controllers import Artefact
 from tests.generators import DEVICE, make_controller, make_generator
 
@@ -329,13 +329,11 @@ def test_arrays_without_an_element_come_back(tmp_path):
 
 def test_empty_dictionaries_come_back_in_both_formats(tmp_path):
     tree = {"none": {}, "some": {"a": np.arange(3.0), "b": {"c": {}}}, "zero": np.zeros((0, 2), np.int8)}
-    manager = ocp.CheckpointManager(tmp_path / "steps")
-    steps.save(manager, 1, {"format": 2}, {"tree": tree})
-    del tree["zero"]
-    old = ocp.args.Composite(tree=ocp.args.StandardSave(tree), config=ocp.args.JsonSave({"format": 1}))
-    manager.save(2, args=old)
-    manager.wait_until_finished()
-    manager.close()
+    with saving.Steps(tmp_path / "steps") as writer:
+        steps.save(writer, 1, {"format": 2}, {"tree": tree})
+        del tree["zero"]
+        old = ocp.args.Composite(tree=ocp.args.StandardSave(tree), config=ocp.args.JsonSave({"format": 1}))
+        writer.save(2, old)
     for step, wanted in ((1, {**tree, "zero": np.zeros((0, 2), np.int8)}), (2, tree)):
         place = tmp_path / "steps" / str(step)
         equal(steps.read_arrays(place, "tree", steps.read_config(place, (1, 2))), wanted)

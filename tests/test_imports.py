@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "appended"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "durable", "saving"),
     ("plugins", "steps"),
     ("operators",),
     ("spaces",),
@@ -46,9 +46,10 @@ BRANCHES = {
         "blocks",
         "depthwise",
         "steps",
-        "appended",
+        "saving",
+        "durable",
     },
-    "profile": {"arguments", "appended", "operators", "spaces", "devices", "blocks"},
+    "profile": {"arguments", "durable", "operators", "spaces", "devices", "blocks"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 

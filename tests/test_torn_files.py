@@ -9,7 +9,7 @@ import pytest
 from experiments import compare_results, rank_supernet, record_file, run_folder, train_supernet
 from experiments.compare_results import RESULTS, Results
 from experiments.monitor import METRICS, Monitor, read_metrics
-from nagjax import appended
+from nagjax import durable
 from nagjax.controllers import Limits, Moment
 from nagjax.profile.journal import Journal
 from nagjax.supernet.labelling import LabelFile
@@ -21,14 +21,16 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path, caplog):
     path = tmp_path / "lines.txt"
     path.write_bytes("eins\nzwei\ndré".encode())
     with caplog.at_level(logging.WARNING):
-        assert appended.whole_text(path) == "eins\nzwei\n"
+        assert durable.whole_text(path) == "eins\nzwei\n"
     assert f"{path}: line 3 was cut short (4 bytes without a line break) and is dropped" in caplog.text
     assert path.read_bytes().endswith("dré".encode()), "reading alone changes nothing"
-    appended.cut_torn_line(path)
-    assert path.read_text() == "eins\nzwei\n"
     caplog.clear()
-    appended.cut_torn_line(path)
-    appended.cut_torn_line(tmp_path / "absent")
+    with durable.Appender(path):
+        assert path.read_text() == "eins\nzwei\n"
+    assert f"{path}: line 3 was cut short" in caplog.text
+    caplog.clear()
+    with durable.Appender(path):
+        assert path.read_text() == "eins\nzwei\n"
     assert not caplog.text
 
 
@@ -36,14 +38,14 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path, caplog):
 def test_a_file_without_a_whole_line_has_none(tmp_path, content):
     path = tmp_path / "lines.txt"
     path.write_bytes(content)
-    assert appended.whole_text(path) == ""
+    assert durable.whole_text(path) == ""
 
 
 def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path):
     path = tmp_path / "lines.txt"
     path.write_bytes(b"good\n\xff\xfe\n")
     with pytest.raises(ValueError, match=r"lines\.txt:2: is damaged, it is no text in UTF-8"):
-        appended.whole_text(path)
+        durable.whole_text(path)
 
 
 RECORDS = {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nagjax import durable
 from nagjax.devices.json_fields import check_fields, list_field, load, read_correction, read_validation
 from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row, foreign_table, ms_per_unit
@@ -90,7 +89,7 @@ def write_json(table: DeviceTable, path: str | os.PathLike[str], overwrite: bool
             return
         raise ValueError(f"{path}: exists and is not this table; choose another name, or pass overwrite=True")
     try:
-        _replace(target, _text(table))
+        durable.replace(target, _text(table))
     except OSError as error:
         raise ValueError(f"{path}: cannot be written ({error.strerror}); check that the folder exists") from None
 
@@ -161,18 +160,3 @@ def _same(table: DeviceTable, path: Path) -> bool:
         return read_json(path).content_hash == table.content_hash
     except ValueError:
         return False
-
-
-def _replace(target: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise

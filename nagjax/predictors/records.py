@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nagjax import arguments, csv_cells
+from nagjax import arguments, csv_cells, durable
 from nagjax.predictors.label_faults import spread_summary
 from nagjax.predictors.labels import UNITS, Labels, read_labels
 from nagjax.predictors.tables import Table, read_table
@@ -91,11 +91,10 @@ def read_texts(path: str | Path, space: Space, text_column: str, labels: Labels)
 
 def write_records(records: Records, space: Space, path: str | Path) -> None:
     """Write CSV columns architecture, quality (fraction) and the costs; ``read_records`` reads the same values back."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        values = np.stack([records.quality, *records.costs.values()], 1).tolist()
-        csv_cells.write_rows(file, [["architecture", "quality", *records.costs]])
-        rows = zip(records.tokens, values, strict=True)
-        csv_cells.write_rows(file, ([space.format(tokens), *map(repr, row)] for tokens, row in rows))
+    values = np.stack([records.quality, *records.costs.values()], 1).tolist()
+    rows = [["architecture", "quality", *records.costs]]
+    rows += ([space.format(tokens), *map(repr, row)] for tokens, row in zip(records.tokens, values, strict=True))
+    durable.replace(path, csv_cells.text(rows))
 
 
 def read_tokens(table: Table, name: str, space: Space) -> np.ndarray:

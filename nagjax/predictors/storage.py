@@ -15,6 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import durable
 from nagjax.predictors import npz
 from nagjax.predictors.predictor import KNOTS, MLP, FittedPredictor, Predictor
 from nagjax.spaces.space import Space
@@ -40,7 +41,7 @@ def save_predictor(fitted: FittedPredictor, space: Space, path: str | Path) -> N
         arrays |= {f"{name}_{part}": np.asarray(value) for part, value in layer.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()
     arrays[HEADER] = np.frombuffer(text, np.uint8)
-    with Path(path).open("wb") as file:
+    with durable.replacing(path) as file:
         np.savez(file, **arrays)
 
 

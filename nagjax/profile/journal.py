@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nagjax import appended
+from nagjax import durable
 
 FORMAT, VERSION = "nagjax-profile", 1
 _Place = tuple[str, str]
@@ -24,13 +23,20 @@ class Journal:
       chosen: texts of the networks to be measured, by what for (``"fit"``, ``"validate"``); empty before.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any], resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: Mapping[str, Any],
+        resume: bool = False,
+        persist: Callable[[Callable[[], None]], None] = lambda save: save(),
+    ) -> None:
         """Begin a journal, or go on with one.
 
         Args:
           path: the file.
           header: what measurements depend on: device, runtime, space and so on; JSON values.
           resume: go on with the file if it exists.
+          persist: calls what writes to the disk, again if it likes: what raises has written nothing.
 
         Raises:
           ValueError: if the file exists and is not to be resumed, is of another device, space or setting, or damaged.
@@ -40,11 +46,11 @@ class Journal:
         self.chosen: dict[str, Sequence[str]] = {}
         if path.exists() and not resume:
             raise ValueError(f"{path}: measurements are there already; go on with --resume, or choose another --out")
-        appended.cut_torn_line(path)
-        lines = appended.whole_text(path).splitlines() if path.exists() else []
+        lines = durable.whole_lines(path)
         for number, line in enumerate(lines, 1):
             self._take(number, line)
-        self._file = path.open("a", encoding="utf-8")
+        self._persist = persist
+        self._file = durable.Appender(path)
         if not lines:
             self._append(self._header)
             self.sync()
@@ -55,8 +61,11 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.sync()
-        self._file.close()
+        try:
+            if error is None:
+                self.sync()
+        finally:
+            self._file.close()
 
     def add(self, kind: str, name: str, seconds: float) -> None:
         """Append a measurement."""
@@ -71,11 +80,10 @@ class Journal:
 
     def sync(self) -> None:
         """Wait until all is on the disk; not after each line, since that would disturb what is timed next."""
-        os.fsync(self._file.fileno())
+        self._persist(self._file.sync)
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        self._persist(lambda: self._file.add_soon(json.dumps(record) + "\n"))
 
     def _take(self, number: int, line: str) -> None:
         try:

@@ -6,14 +6,13 @@ a crash cut short is removed when labelling goes on, and no architecture is labe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from nagjax import appended, csv_cells
+from nagjax import csv_cells, durable
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.draw import draw_indices
@@ -106,8 +105,7 @@ class LabelFile:
           ValueError: if it is another kind of file, or a row of it is damaged.
         """
         self._path = path
-        appended.cut_torn_line(path)
-        rows = csv_cells.read_rows(appended.whole_text(path)) if path.exists() else []
+        rows = csv_cells.read_rows(durable.whole_text(path))
         if rows and tuple(rows[0]) != COLUMNS:
             raise ValueError(
                 f"{path}: begins with {','.join(rows[0])[:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
@@ -121,7 +119,7 @@ class LabelFile:
                     "damaged; remove the row to have the architecture labelled again"
                 )
             self.labelled.add(row[0])
-        self._file = path.open("a", encoding="utf-8", newline="")
+        self._file = durable.Appender(path)
         if not rows:
             self._write(COLUMNS)
 
@@ -134,13 +132,16 @@ class LabelFile:
         self._file.close()
 
     def add(self, text: str, values: Mapping[str, float]) -> None:
-        """Append a label, durably; ``values`` holds the columns after the architecture."""
+        """Append a label, durably; ``values`` holds the columns after the architecture.
+
+        Raises:
+          OSError: if it cannot be written; nothing of it is in the file then, and it may be added again.
+          ValueError: if the architecture is labelled already.
+        """
         if text in self.labelled:
             raise ValueError(f"{self._path}: {text} is labelled already")
         self._write((text, *(repr(float(values[name])) for name in COLUMNS[1:])))
         self.labelled.add(text)
 
     def _write(self, row: Sequence[str]) -> None:
-        csv_cells.write_rows(self._file, [row])
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.add(csv_cells.line(row))

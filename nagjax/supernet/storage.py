@@ -6,19 +6,20 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from nagjax import steps
+from nagjax.saving import Steps
 from nagjax.supernet.training import TrainState
 
 FORMAT = 2
 READ = (1, 2)
 """Formats that are read; the first had no hashes."""
 FOLDER = "weights"
-KEEP = 2
 
 T = TypeVar("T")
 
@@ -47,24 +48,34 @@ class Writer:
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        import orbax.checkpoint as ocp
-
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
-        self._manager = ocp.CheckpointManager(folder.resolve() / FOLDER, options=options)
+        self._steps = Steps(folder / FOLDER)
         self._config = {"format": FORMAT, "nagjax": importlib.metadata.version("nagjax"), **config}
 
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._steps.__exit__(kind, error, trace)
+
+    def finish(self) -> None:
+        """Wait until the last save is on the disk.
+
+        Raises:
+          OSError, ValueError: if it could not be written; ``save`` may be called again.
+        """
+        self._steps.finish()
 
     def save(self, state: TrainState, seconds: float) -> None:
-        """Save a state in the background; ``seconds`` is the time that training took so far."""
+        """Save a state in the background; ``seconds`` is the time that training took so far.
+
+        Raises:
+          OSError, ValueError: if this or the save before could not be written; it may be called again.
+        """
         leaves = {f"{at:04d}": np.array(leaf) for at, leaf in enumerate(jax.tree.leaves(state.optimiser))}
         trees = {"parameters": jax.tree.map(np.array, state.parameters), "optimiser": leaves}
-        steps.save(self._manager, state.step, {**self._config, "step": state.step, "seconds": seconds}, trees)
+        steps.save(self._steps, state.step, {**self._config, "step": state.step, "seconds": seconds}, trees)
 
 
 def has_weights(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nagjax import durable
 from nagjax.supernet.datasets.images import blocks, image_sums
 from nagjax.supernet.datasets.memory import gib
 
@@ -60,11 +61,8 @@ def cached_sums(path: Path, pixels: np.ndarray, progress: Progress | None = None
             done += len(block)
             if progress is not None:
                 progress(done, len(pixels))
-        with _writing(beside):
-            partial = beside.with_name(f"{beside.name}.{os.getpid()}.part")
-            with partial.open("wb") as file:
-                np.save(file, found)
-            partial.replace(beside)
+        with _writing(beside), durable.replacing(beside) as file:
+            np.save(file, found)
     return np.asarray(_load(beside, shape, np.int64))
 
 
