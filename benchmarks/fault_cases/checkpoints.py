@@ -17,6 +17,7 @@ from benchmarks.fault_cases.case import Case, write
 from benchmarks.fault_cases.generators import copied, edit, last
 from nagjax import checkpoint
 
+
 def cases() -> Iterator[Case]:
     """All cases of checkpoints."""
     yield from _damaged()
@@ -56,9 +57,7 @@ def _damaged() -> Iterator[Case]:
     def of_data(share: float) -> Callable[[Path], Any]:
         def act(folder: Path) -> Any:
             base = last(copied(folder / "look"))
-            name = max(
-                (n for n in _files(base) if n.startswith("artefact/")), key=lambda n: (base / n).stat().st_size
-            )
+            name = max((n for n in _files(base) if n.startswith("artefact/")), key=lambda n: (base / n).stat().st_size)
             return flipped(name, share)(folder)
 
         return act
@@ -188,7 +187,9 @@ def _read() -> Iterator[Case]:
         "through a link": lambda folder: ((folder / "link").symlink_to(copied(folder)), folder / "link")[1],
         "relative": lambda folder: os.path.relpath(copied(folder)),
         "beside a torn save": lambda folder: _with_torn(copied(folder)),
-        "beside other files": lambda folder: (write((run := copied(folder)) / "checkpoints" / "notes.txt", "x"), run)[1],
+        "beside other files": lambda folder: (write((run := copied(folder)) / "checkpoints" / "notes.txt", "x"), run)[
+            1
+        ],
         "without its state": lambda folder: (shutil.rmtree(last(run := copied(folder)) / "state"), run)[1],
         "with one step": lambda folder: (shutil.rmtree((run := copied(folder)) / "checkpoints" / "3"), run)[1],
         "JSON laid out anew": lambda folder: _laid_out(copied(folder)),

@@ -214,7 +214,9 @@ def _files(space: Space) -> Iterator[Case]:
         "device table: format misspelt",
         lambda folder: read_table(write(folder / FILE, text), space.operators, "jsno"), "'jsno'", "did you mean 'json'",
     )  # fmt: skip
-    yield Case("device table: an empty folder", lambda folder: read_table(folder, space.operators), "folder has no file")
+    yield Case(
+        "device table: an empty folder", lambda folder: read_table(folder, space.operators), "folder has no file"
+    )
     yield Case(
         "device table: of another space",
         lambda folder: read_table(write(folder / FILE, text), ofa_mobilenet_v3.make(width=1.2).operators),
@@ -288,9 +290,7 @@ def _prices(space: Space) -> Iterator[Case]:
         return lambda folder: " ".join(price(_changed(space, change)(folder), space).doubts)
 
     implausible = doubts(lambda given: given["rows"][2].update(mean=1e9))
-    yield Case(
-        "prices: a filler is doubted", lambda folder: "implausible" in implausible(folder), value=True
-    )
+    yield Case("prices: a filler is doubted", lambda folder: "implausible" in implausible(folder), value=True)
     tiny = doubts(lambda given: [row.update(mean=row["mean"] * 1e-6) for row in given["rows"]])
     yield Case("prices: another unit is doubted", lambda folder: "is the unit right" in tiny(folder), value=True)
 

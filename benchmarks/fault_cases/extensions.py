@@ -217,12 +217,17 @@ def _predictors() -> Iterator[Case]:
     yield Case("predictor: cut short", cut, r"p\.npz: not a whole")
     yield Case("predictor: a byte turned", flipped, r"p\.npz: ", f"{remedy}|write the file again")
     other = mobilenet_v3_small28.make()
-    yield Case("predictor: of another space", lambda folder: read_predictor(saved(folder), other), r"p\.npz: ", "give its")
+    yield Case(
+        "predictor: of another space", lambda folder: read_predictor(saved(folder), other), r"p\.npz: ", "give its"
+    )
     named = lambda folder: read_predictor(saved(folder), space, "nagjx")  # noqa: E731
     yield Case("predictor: an unknown format", named, "'nagjx'", "did you mean 'nagjax'")
     keys = lambda folder: (np.savez(folder / "p.npz", a=np.ones(2)), read_predictor(folder / "p.npz", space))[1]  # noqa: E731
     yield Case("predictor: other keys", keys, r"p\.npz: cannot tell", "write a reader")
-    ofa = lambda folder: (np.savez(folder / "p.npz", **{"0_weight": np.ones(2)}), read_predictor(folder / "p.npz", space))[1]  # noqa: E731
+    ofa = lambda folder: (
+        np.savez(folder / "p.npz", **{"0_weight": np.ones(2)}),
+        read_predictor(folder / "p.npz", space),
+    )[1]  # noqa: E731
     yield Case("predictor: a part of another project's", ofa, r"p\.npz: ", remedy)
     sound = lambda folder: read_predictor(saved(folder), space).predictor.module.features  # noqa: E731
     yield Case("predictor: sound", sound, value=(4,))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from benchmarks.fault_cases import device_tables, generators, labelled
 from benchmarks.fault_cases.case import REMEDY, Case, call_job, has, run_job, write
@@ -20,6 +24,7 @@ from experiments import (
     profile_device,
     rank_supernet,
     run,
+    runtime,
     train_supernet,
 )
 from nagjax.spaces import nas_bench_macro
@@ -338,7 +343,7 @@ def _others() -> Iterator[Case]:
         ("supernet: an unknown strategy", train_supernet.main, ("--data=digits", "--strategy=x", "--out=DIR/s"), "strategy"),
         ("rank: no out", rank_supernet.main, ("--data=digits",), "--out"),
         ("compare: nothing", compare.main, (), "--|limit|evaluations"),
-        ("compare: an unknown problem", compare.main, ("--problems=makro", "--controllers=nag", "--evaluations=9"), "'makro'"),
+        ("compare: an unknown problem", compare.main, ("--problems=makro", "--controllers=nag", "--evaluations=9", "--out=DIR/c"), "'makro'"),
         ("compare: an unknown controller", compare.main,
          ("--problems=tiny", "--controllers=nga", "--evaluations=99", "--out=DIR/c"), "'nga'"),
         ("compare: no limit", compare.main, ("--problems=tiny", "--controllers=random", "--out=DIR/c"), "--evaluations"),
@@ -412,6 +417,36 @@ def _surroundings() -> Iterator[Case]:
     }
     for what, change in odd.items():
         yield Case(f"surroundings: {what}", under(change, NO_CACHE), value=True)
+    for encoding in ("ascii", "latin-1", "cp437", "utf-16"):
+        act = lambda folder, encoding=encoding: _printed_in(folder, encoding)  # noqa: E731
+        yield Case(f"surroundings: a terminal in {encoding}", act, value=(0, True))
+    for what, cache in (("a file", "DIR/bench.csv"), ("below a file", "DIR/bench.csv/x"), ("a new folder", "DIR/a/b")):
+        yield Case(f"surroundings: a cache that is {what}", _cached(cache), "compilation_cache|bench.csv", value=True)
+
+
+def _cached(cache: str) -> Callable[[Path], Any]:
+    def act(folder: Path) -> Any:
+        make_inputs(folder)
+        try:
+            printed = run_job(describe.main, f"--compilation_cache={cache.replace('DIR', str(folder))}", MACRO)
+        finally:
+            runtime.use_compilation_cache("")
+            jax.config.update("jax_compilation_cache_dir", None)
+        return has(printed, "3,969")
+
+    return act
+
+
+def _printed_in(folder: Path, encoding: str) -> tuple[int, bool]:
+    """Status of a job that prints what its terminal cannot show, and whether the table's name is still told."""
+    given = {**json.loads(_table()), "device": "Acme \u624b\u673a"}
+    path = write(folder / device_tables.FILE, json.dumps(given))
+    held = io.BytesIO()
+    out = io.TextIOWrapper(held, encoding=encoding, write_through=True)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        status = describe.main([NO_CACHE, MACRO, f"--table={path}"])
+    out.flush()
+    return status, "Acme" in held.getvalue().decode(encoding)
 
 
 def _set(change: Mapping[str, str | None]) -> None:
@@ -433,8 +468,7 @@ def _read() -> Iterator[Case]:
         ("a template", describe.main, (MACRO, "--write_template=DIR/t.json"), ("put a time above 0",)),
         ("budgets", describe.main, ("--benchmark=DIR/bench.csv", *BENCHMARK, "--budgets_ms=1,2.5"),
          ("none: the cheapest costs 2.5 ms", "about 2")),
-        ("a long path", describe.main, (MACRO, "--table=DIR/./../../tmp/./" + "../tmp/" * 40 + "DIR/phone.json"), ()),
     ]  # fmt: skip
-    for what, main, argv, parts in right[:-1]:
+    for what, main, argv, parts in right:
         act = lambda folder, main=main, argv=argv, parts=parts: has(_job(main, *argv)(folder), *parts)  # noqa: E731
         yield Case(f"jobs: {what}", act, value=True)

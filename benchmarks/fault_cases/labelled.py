@@ -145,7 +145,9 @@ def _values() -> Iterator[Case]:
     yield _refused("a fraction among percentages", text().replace("67.25", "0.6725"), place, "--units_are_right")
     percent = rf"{FILE}: row 2, column 'top1'"
     yield _refused("percentages called fractions", text(), percent, "--quality_unit=percent", quality_unit="fraction")
-    fractions = text().replace("60.5", "0.605").replace("67.25", "0.6725").replace("66.0", "0.66").replace("70.0", "0.7")
+    fractions = (
+        text().replace("60.5", "0.605").replace("67.25", "0.6725").replace("66.0", "0.66").replace("70.0", "0.7")
+    )
     yield _refused("fractions called percentages", fractions, rf"{FILE}: column 'top1'", "--quality_unit=fraction")
     yield _refused("two rows that differ", text() + "5,1.0,71,5.3\n", rf"{FILE}: row 6.*row 5", "remove one row, or av")
     yield _refused("two costs that differ", text() + "5,1.0,70.0,5.4\n", rf"{FILE}: row 6.*row 5", "duplicate_tol")
@@ -207,9 +209,13 @@ def _arguments() -> Iterator[Case]:
     space = nas_bench_macro.make()
     yield _refused("decisions and a space", text(), FILE, "give either decision_columns", space=space)
     yield _refused("a decision twice", text(), "column 'kernel'", decision_columns=["kernel", "kernel"])
-    yield _refused("a decision that is a cost", text(), "column 'latency_ms'", decision_columns=["kernel", "latency_ms"])
+    yield _refused(
+        "a decision that is a cost", text(), "column 'latency_ms'", decision_columns=["kernel", "latency_ms"]
+    )
     yield _refused("quality as a cost", text(), "cost 'top1'", cost_columns={"latency_ms": "top1"})
-    yield _refused("a cost without a unit", text(), "cost 'latency'", "end its name", cost_columns={"latency": "latency_ms"})
+    yield _refused(
+        "a cost without a unit", text(), "cost 'latency'", "end its name", cost_columns={"latency": "latency_ms"}
+    )
     yield _refused("a cost's name with escapes", text(), r"cost '\\x1b", cost_columns={"\x1b_ms": "latency_ms"})
     yield _refused("a unit that is none", text(), "quality_unit is 'points'", quality_unit="points")
     for value in (-1.0, math.nan, "0.1", None, True):
@@ -223,7 +229,9 @@ def _files() -> Iterator[Case]:
         act = lambda folder, make=make: tabular(make(folder))  # noqa: E731
         yield Case(f"benchmark: {what}", act, rf"(?s)(?:broken|nnn|a.*b).*(?:{says})")
     yield Case("benchmark: a folder", lambda folder: tabular(folder), "is a folder")
-    yield Case("benchmark: a text as path", lambda folder: _sums(tabular(str(write(folder / FILE, text())))), value=SUMS)
+    yield Case(
+        "benchmark: a text as path", lambda folder: _sums(tabular(str(write(folder / FILE, text())))), value=SUMS
+    )
 
 
 def _parquet() -> Iterator[Case]:
@@ -272,7 +280,18 @@ def _records() -> Iterator[Case]:
     yield Case("records: one network in two texts", read([*RECORDS, ("21111111", "0.25")]), value=2.125)
     yield Case("records: texts of other networks", read(same), value=1.0)
     place = r"labels\.csv: row 3, column 'architecture'"
-    for odd in ("", "1111111", "111111111", "33333333", "1111111x", "١١١١١١١١", "nan", "1.1e7", "-1111111", "11111111\t1"):
+    for odd in (
+        "",
+        "1111111",
+        "111111111",
+        "33333333",
+        "1111111x",
+        "١١١١١١١١",
+        "nan",
+        "1.1e7",
+        "-1111111",
+        "11111111\t1",
+    ):
         rows = [RECORDS[0], (odd, "0.5")]
         yield Case(f"records: architecture {odd!r}", read(rows), place, "is not 8 digits")
     for odd in ("", "1.5", "-0.1", "nan", "good", "0.5.1"):

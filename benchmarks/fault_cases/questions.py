@@ -184,7 +184,9 @@ def _training() -> Iterator[Case]:
         place = "rate"
         yield Case(f"parameters: rate {value!r}", act, place)
     still = generators.controller(generator.problem.spec)
-    yield Case("parameters: unknown", lambda folder: controllers.resolve_params(still, {"rat": 1.0}), "'rat'", "did you")
+    yield Case(
+        "parameters: unknown", lambda folder: controllers.resolve_params(still, {"rat": 1.0}), "'rat'", "did you"
+    )
     for value in (-1, 2**32, 0.5, "0", None):
         act = lambda folder, value=value: controllers.init(still, generator.problem, value)  # noqa: E731
         yield Case(f"init: seed {value!r}", act, "seed")

@@ -152,7 +152,9 @@ def _graphs() -> Iterator[Case]:
         return act
 
     for name in ("target", "operators", "features"):
-        yield Case(f"graph: {name} of another shape", cut(name), "trellis|graph|layer", "make them fit|have at most|add")
+        yield Case(
+            f"graph: {name} of another shape", cut(name), "trellis|graph|layer", "make them fit|have at most|add"
+        )
 
 
 def _operators() -> Iterator[Case]:
@@ -187,7 +189,15 @@ def _operators() -> Iterator[Case]:
 
 
 def _tabular() -> Iterator[Case]:
-    wrong: list[Any] = [(), {}, {"a": []}, {"a": [1, 1]}, {"a": ["1", 1]}, [("a", [1, 2]), ("a", [1, 2])], {"a": [True, "true"]}]
+    wrong: list[Any] = [
+        (),
+        {},
+        {"a": []},
+        {"a": [1, 1]},
+        {"a": ["1", 1]},
+        [("a", [1, 2]), ("a", [1, 2])],
+        {"a": [True, "true"]},
+    ]
     for decisions in wrong:
         act = lambda folder, decisions=decisions: tabular.make(decisions)  # noqa: E731
         yield Case(f"tabular space: {decisions}", act, "space tabular")
