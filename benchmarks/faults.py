@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import logging
 import os
 import re
@@ -34,6 +33,7 @@ from benchmarks.fault_cases import (
     images,
     jobs,
     labelled,
+    predictors,
     questions,
     spaces,
 )
@@ -47,7 +47,7 @@ OWN = ("nagjax", "experiments", "plugins")
 
 ROOT = Path(__file__).resolve().parent.parent
 
-MODULES = (device_tables, labelled, spaces, questions, checkpoints, extensions, images, jobs)
+MODULES = (device_tables, labelled, spaces, questions, checkpoints, extensions, predictors, images, jobs)
 
 REFUSED, READ, TRACEBACK, WRONG = "refused_with_place_and_remedy", "read_rightly", "tracebacks", "wrong"
 
@@ -73,7 +73,7 @@ def judge(case: Case) -> tuple[str, str]:
             return WRONG, str(error)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  # SystemExit too is no refusal
+        except BaseException as error:  # SystemExit too is no refusal
             return _judge_error(case, error)
     if case.place and case.value is None:
         return WRONG, f"accepted: {found!r:.200}"
@@ -105,6 +105,7 @@ def _limited(seconds: float) -> Iterator[None]:
     """Raise ``HangError`` in what runs longer; only for the main thread."""
 
     def hang(number: int, frame: FrameType | None) -> None:
+        del number, frame
         raise HangError
 
     before = signal.signal(signal.SIGALRM, hang)

@@ -238,5 +238,6 @@ def _flag_message(error: flags.Error) -> str:
     if isinstance(error, flags.UnrecognizedFlagError):
         return f"{text.rstrip('.')} (--help lists the flags)"
     if match := _NOT_BOOLEAN.match(text):
-        return f"flag --{match['name']}={match['value']}: must be true or false; write --{match['name']} or --no{match['name']}"
+        name = match["name"]
+        return f"flag --{name}={match['value']}: must be true or false; write --{name} or --no{name}"
     return text

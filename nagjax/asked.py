@@ -57,7 +57,7 @@ def _numbers(values: Any, name: str) -> np.ndarray:
         return np.zeros(found.shape if found.ndim else 0)
     if found.dtype.kind not in "iuf":
         raise ValueError(
-            f"budgets of {name}: {values!r:.60} holds something that is not a number; give a list or an array of numbers"
+            f"budgets of {name}: {values!r:.60} holds something that is not a number; give a list or an array of them"
         )
     wrong = np.isnan(found.astype(np.float64))
     if wrong.any():

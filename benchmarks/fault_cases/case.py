@@ -5,19 +5,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-from collections.abc import Callable, Iterator
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-REMEDY = (
-    r"\bmust\b|\ballowed\b|\bgive\b|\bwrite\b|\bremove\b|\bcorrect\b|\bcheck\b|\bmeasure\b|\bknown: |one of\b|"
-    r"\bknown to\b|\bchoose\b|\bchoices: |\bleave\b|\bsave it\b|\bexport\b|\bunpack\b|\bconvert\b|\bclose quotes\b|"
-    r"\brename\b|\bquote text\b|\brestore\b|\btrain again\b|\bpossible are\b|\binstall\b|\bnot a kind\b|\bfields are\b|"
-    r"\bcolumns(?: \(.*\))?: |\bset version\b|\btake it out\b|\bfill\b|\bput\b|\bat least\b|\bmake\b|\bgive either\b|"
-    r"\bis an integer\b|\bcannot be both\b|\bis 0 or more\b|\bname each\b|\bshould be one of\b|\bdeclare\b|\bname the\b|"
-    r"\brepair\b|\badd\b|\bexample of the form\b|\blists the flags\b|\bsay \b|\bfetch\b|\bneeded\b|\byours\b|\bsay what\b|\bask for\b|\bname a\b|is not (?:an )?integer >=|\bonly spaces\b|\bare written --|is not (?:a positive|an) integer|; such as |it lies in |'s costs are |\b0\.\.1\b"
-)
-"""How a message says what to do or what is allowed; a case may ask for more."""
+WORDS = (
+    "add", "ask for", "check", "choose", "close quotes", "convert", "correct", "declare", "export", "fetch", "fill",
+    "give", "install", "leave", "make", "measure", "must", "name a", "name each", "name the", "put", "quote text",
+    "remove", "rename", "repair", "restore", "save it", "say", "set version", "take it out", "train again", "unpack",
+    "write",
+)  # fmt: skip
+"""How a message says what to do."""
+
+PHRASES = (
+    r"\ballowed", r"\bat least\b", r"\bchoices: ", r"\bcolumns(?: \(.*\))?: ", r"\bfields are\b", r"\bknown: ",
+    r"\bknown to\b", r"one of\b", r"\bpossible are\b", r"\bexample of the form\b", r"\blists the flags\b",
+    r"\bis an integer\b", r"is not (?:a positive|an) integer", r"is not (?:an )?integer >=", r"\bonly spaces\b",
+    r"\bare written --", r"; such as ", r"it lies in ", r"'s costs are ", r"\b0\.\.1\b",
+)  # fmt: skip
+"""How a message says what is allowed, regular expressions."""
+
+REMEDY = "|".join([*(rf"\b{word}\b" for word in WORDS), *PHRASES])
+"""Either; a case may ask for more."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,6 +92,25 @@ def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
     return path
 
 
-def pieces(*groups: Iterator[Case]) -> list[Case]:
-    """All cases of several families."""
-    return [case for group in groups for case in group]
+def link(path: Path, target: Path) -> Path:
+    """A symbolic link."""
+    path.symlink_to(target)
+    return path
+
+
+def pipe(path: Path) -> Path:
+    """A named pipe that nobody writes to."""
+    os.mkfifo(path)
+    return path
+
+
+def without(path: Path, *folders: str) -> Path:
+    """A folder after folders in it have been removed."""
+    for name in folders:
+        shutil.rmtree(path / name)
+    return path
+
+
+def bound(act: Callable[..., Any], *given: Any) -> Callable[[Any], Any]:
+    """``act`` with all arguments but the first: a loop's variables as they are now."""
+    return lambda first: act(first, *given)

@@ -13,7 +13,7 @@ import numpy as np
 
 import nagjax
 from benchmarks.fault_cases import generators
-from benchmarks.fault_cases.case import Case, write
+from benchmarks.fault_cases.case import Case, bound, link, pipe, without, write
 from benchmarks.fault_cases.generators import copied, edit, last
 from nagjax import checkpoint
 
@@ -36,48 +36,49 @@ def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def _flipped(folder: Path, name: str, share: float) -> float:
+    """The answer after one bit of a file of the last step has been turned."""
+    run = copied(folder)
+    path = last(run) / name
+    data = bytearray(path.read_bytes())
+    data[int(share * (len(data) - 1))] ^= 1
+    path.write_bytes(bytes(data))
+    return _answer(run)
+
+
+def _flipped_data(folder: Path, share: float) -> float:
+    base = last(copied(folder / "look"))
+    name = max((n for n in _files(base) if n.startswith("artefact/")), key=lambda n: (base / n).stat().st_size)
+    return _flipped(folder, name, share)
+
+
+def _emptied(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def _damaged() -> Iterator[Case]:
     place = r"checkpoints.*7"
-
-    def flipped(name: str, share: float) -> Callable[[Path], Any]:
-        def act(folder: Path) -> Any:
-            run = copied(folder)
-            path = last(run) / name
-            data = bytearray(path.read_bytes())
-            data[int(share * (len(data) - 1))] ^= 1
-            path.write_bytes(bytes(data))
-            return _answer(run)
-
-        return act
-
     # The largest file of the arrays holds their bytes, and some that are not read; the configuration is JSON.
     for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0):
-        yield Case(f"checkpoint: a bit of config at {share:g}", flipped("config/metadata", share), place)
-
-    def of_data(share: float) -> Callable[[Path], Any]:
-        def act(folder: Path) -> Any:
-            base = last(copied(folder / "look"))
-            name = max((n for n in _files(base) if n.startswith("artefact/")), key=lambda n: (base / n).stat().st_size)
-            return flipped(name, share)(folder)
-
-        return act
+        yield Case(f"checkpoint: a bit of config at {share:g}", bound(_flipped, "config/metadata", share), place)
 
     for share in (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95):
-        yield Case(f"checkpoint: a bit of the arrays at {share:g}", of_data(share), place, value=0.7)
-    changes: dict[str, Callable[[Path], None]] = {
+        yield Case(f"checkpoint: a bit of the arrays at {share:g}", bound(_flipped_data, share), place, value=0.7)
+    changes: dict[str, Callable[[Path], Any]] = {
         "removed": lambda path: path.unlink(),
         "emptied": lambda path: path.write_bytes(b""),
         "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
         "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-        "a folder": lambda path: (path.unlink(), path.mkdir())[1],
+        "a folder": _emptied,
     }
     names = ["config/metadata", "artefact/_METADATA", "artefact/manifest.ocdbt"]
     for what, change in changes.items():
         for name in names:
-            act = lambda folder, change=change, name=name: _after(folder, lambda run: change(last(run) / name))  # noqa: E731
+            act = bound(lambda folder, change, name: _after(folder, lambda run: change(last(run) / name)), change, name)
             yield Case(f"checkpoint: {name} {what}", act, place)
     for item in ("artefact", "config"):
-        act = lambda folder, item=item: _after(folder, lambda run: shutil.rmtree(last(run) / item))  # noqa: E731
+        act = bound(lambda folder, item: _after(folder, lambda run: shutil.rmtree(last(run) / item)), item)
         yield Case(f"checkpoint: no {item}", act, place)
 
     def swapped(folder: Path) -> Any:
@@ -102,7 +103,7 @@ def _edited() -> Iterator[Case]:
     place = r"checkpoints.*7"
     yield Case("checkpoint: a format of the future", edits(lambda c: c.update(format=99)), place, "use the version")
     for value in (None, "2", 2.5, [2], True):
-        act = edits(lambda c, value=value: c.update(format=value))
+        act = edits(bound(lambda c, value: c.update(format=value), value))
         yield Case(f"checkpoint: format {value!r}", act, place, "use the version|restore|remove")
     yield Case("checkpoint: an edited step", edits(lambda c: c.update(step=8)), place, "--ignore_hash")
     yield Case(
@@ -114,7 +115,7 @@ def _edited() -> Iterator[Case]:
         "settings that the space lacks": lambda c: c["space"].update(settings={"width": 2}),
         "no space": lambda c: c.pop("space"),
         "a space that is text": lambda c: c.update(space="nas_bench_macro"),
-        "no costs": lambda c: c.pop("costs", None) or c.clear() or c.update(format=2),
+        "no costs": lambda c: c.pop("costs"),
         "a list": lambda c: c.clear(),
     }
     for what, change in wrong.items():
@@ -123,8 +124,9 @@ def _edited() -> Iterator[Case]:
             "restore|remove that folder|known: |install|use the version|has no|unexpected",
         )  # fmt: skip
     for content in ("", "{", "[]", "3", "null", '"text"', "{}"):
-        act = lambda folder, content=content: _after(  # noqa: E731
-            folder, lambda run: (last(run) / "config" / "metadata").write_text(content)
+        act = bound(
+            lambda folder, content: _after(folder, lambda run: (last(run) / "config" / "metadata").write_text(content)),
+            content,
         )
         yield Case(f"checkpoint: the configuration is {content!r}", act, place, "restore|remove|use the version")
 
@@ -134,23 +136,30 @@ def _foreign() -> Iterator[Case]:
         "an empty folder": lambda folder: folder,
         "an absent folder": lambda folder: folder / "gone",
         "a file": lambda folder: write(folder / "run", "text"),
-        "a pipe": lambda folder: (os.mkfifo(folder / "run"), folder / "run")[1],
-        "a link to nothing": lambda folder: ((folder / "run").symlink_to(folder / "gone"), folder / "run")[1],
+        "a pipe": lambda folder: pipe(folder / "run"),
+        "a link to nothing": lambda folder: link(folder / "run", folder / "gone"),
         "an empty text": lambda folder: "",
         "a text with a zero": lambda folder: "a\0b",
         "a name too long": lambda folder: "n" * 300,
-        "no steps": lambda folder: ((folder / "checkpoints").mkdir(), folder)[1],
-        "checkpoints that is a file": lambda folder: (write(folder / "checkpoints", "x"), folder)[1],
-        "a torn save alone": lambda folder: ((folder / "checkpoints" / "3.orbax-checkpoint-tmp").mkdir(parents=True),
-                                             folder)[1],
+        "no steps": lambda folder: write(folder / "checkpoints" / "notes.txt", "x").parent.parent,
+        "checkpoints that is a file": lambda folder: write(folder / "checkpoints", "x").parent,
+        "a torn save alone": _with_torn,
     }  # fmt: skip
     for what, make in wrong.items():
-        yield Case(f"checkpoint: {what}", lambda folder, make=make: _answer(make(folder)), "checkpoint|path|folder")
+        yield Case(
+            f"checkpoint: {what}", bound(lambda folder, make: _answer(make(folder)), make), "checkpoint|path|folder"
+        )
     for value in (None, 3, ["a"], b"run"):
-        yield Case(f"checkpoint: {value!r} as path", lambda folder, value=value: _answer(value), "path")
-    inside = lambda folder: _answer(last(copied(folder)))  # noqa: E731
+        yield Case(f"checkpoint: {value!r} as path", bound(lambda folder, value: _answer(value), value), "path")
+
+    def inside(folder: Path) -> Any:
+        return _answer(last(copied(folder)))
+
     yield Case("checkpoint: the folder of a step", inside, "no complete checkpoint", "give the --out folder")
-    step = lambda folder: _after(folder, lambda run: write(run / "checkpoints" / "99" / "x", ""))  # noqa: E731
+
+    def step(folder: Path) -> Any:
+        return _after(folder, lambda run: write(run / "checkpoints" / "99" / "x", ""))
+
     yield Case("checkpoint: a step without anything", step, "checkpoints.*99", r"remove that folder .*\(7\)")
 
 
@@ -184,19 +193,17 @@ def _read() -> Iterator[Case]:
         "sound": copied,
         "as a text": lambda folder: str(copied(folder)),
         "under another name": lambda folder: copied(folder).rename(folder / "手机 é [b] $x"),
-        "through a link": lambda folder: ((folder / "link").symlink_to(copied(folder)), folder / "link")[1],
+        "through a link": lambda folder: link(folder / "link", copied(folder)),
         "relative": lambda folder: os.path.relpath(copied(folder)),
         "beside a torn save": lambda folder: _with_torn(copied(folder)),
-        "beside other files": lambda folder: (write((run := copied(folder)) / "checkpoints" / "notes.txt", "x"), run)[
-            1
-        ],
-        "without its state": lambda folder: (shutil.rmtree(last(run := copied(folder)) / "state"), run)[1],
-        "with one step": lambda folder: (shutil.rmtree((run := copied(folder)) / "checkpoints" / "3"), run)[1],
+        "beside other files": lambda folder: write(copied(folder) / "checkpoints" / "notes.txt", "x").parent.parent,
+        "without its state": lambda folder: without(copied(folder), "checkpoints/7/state"),
+        "with one step": lambda folder: without(copied(folder), "checkpoints/3"),
         "JSON laid out anew": lambda folder: _laid_out(copied(folder)),
         "read-only": lambda folder: _read_only(copied(folder)),
     }
     for what, make in right.items():
-        yield Case(f"checkpoint: {what}", lambda folder, make=make: _answer(make(folder)), value=0.7)
+        yield Case(f"checkpoint: {what}", bound(lambda folder, make: _answer(make(folder)), make), value=0.7)
 
 
 def _with_torn(run: Path) -> Path:

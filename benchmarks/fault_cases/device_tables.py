@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fault_cases.case import REMEDY, Case, write
+from benchmarks.fault_cases.case import REMEDY, Case, bound, link, pipe, write
 from nagjax.devices.formats import read_table
 from nagjax.devices.ofa_yaml import i7_key
 from nagjax.devices.pricing import price
@@ -63,7 +62,7 @@ def _put(where: list[Any], value: Any) -> Callable[[Document], None]:
 def _heads(space: Space) -> Iterator[Case]:
     for field in ("format", "version", "device", "runtime", "batch", "dtype", "unit", "measured", "rows"):
         name = f"device table: no {field}"
-        yield Case(name, _changed(space, lambda given, field=field: given.pop(field)), rf"{FILE}: .*{field}")
+        yield Case(name, _changed(space, bound(lambda given, field: given.pop(field), field)), rf"{FILE}: .*{field}")
     wrong: Mapping[str, list[Any]] = {
         "format": ["other", 3, None],
         "version": [0, 3, "1", 1.0, True, None],
@@ -102,7 +101,7 @@ def _rows(space: Space) -> Iterator[Case]:
     for value in (None, 3, "row", [1]):
         yield Case(f"device table: row {value!r}", _changed(space, _put(["rows", 2], value)), place)
     for field in ("operator", "mean"):
-        change = _changed(space, lambda given, field=field: given["rows"][2].pop(field))
+        change = _changed(space, bound(lambda given, field: given["rows"][2].pop(field), field))
         yield Case(f"device table: row without {field}", change, rf"{place}.*lacks {field}")
     yield Case(
         "device table: row twice", _changed(space, lambda given: given["rows"].append(given["rows"][2])),
@@ -139,7 +138,7 @@ def _networks(space: Space) -> Iterator[Case]:
         {"scale": 1, "offset": 0, "slope": 2},
     ]  # fmt: skip
     for value in corrections:
-        act = _changed(space, lambda given, value=value: given.update(version=2, correction=value))
+        act = _changed(space, bound(lambda given, value: given.update(version=2, correction=value), value))
         yield Case(f"device table: correction {value}", act, rf"{FILE}: .*correction")
     entry = {"architecture": "00000000", "raw": 1.0, "measured": 2.0}
     validations: list[Any] = [
@@ -147,7 +146,7 @@ def _networks(space: Space) -> Iterator[Case]:
         [entry, entry], [{**entry, "extra": 1}], [{**entry, "raw": "1"}],
     ]  # fmt: skip
     for value in validations:
-        act = _changed(space, lambda given, value=value: given.update(version=2, validation=value))
+        act = _changed(space, bound(lambda given, value: given.update(version=2, validation=value), value))
         yield Case(f"device table: validation {value}", act, rf"{FILE}: .*validation")
 
 
@@ -167,30 +166,20 @@ def broken_files(text: str, suffix: str) -> Iterator[tuple[str, Callable[[Path],
         ("PDF", b"%PDF-1.7\n" + b"x" * 99, "PDF"),
     ]
     for what, content, says in contents:
-        yield what, lambda folder, content=content: write(folder / name, content), says
+        yield what, bound(lambda folder, content: write(folder / name, content), content), says
     yield "absent", lambda folder: folder / name, "no such file"
-    yield "dangling link", lambda folder: _link(folder / name, folder / "gone"), "no such file"
-    yield "link to itself", lambda folder: _link(folder / name, folder / name), "cannot be read|no such file"
-    yield "pipe", lambda folder: _pipe(folder / name), "is a pipe"
-    yield "device", lambda folder: _link(folder / name, Path("/dev/zero")), "is a device"
+    yield "dangling link", lambda folder: link(folder / name, folder / "gone"), "no such file"
+    yield "link to itself", lambda folder: link(folder / name, folder / name), "cannot be read|no such file"
+    yield "pipe", lambda folder: pipe(folder / name), "is a pipe"
+    yield "device", lambda folder: link(folder / name, Path("/dev/zero")), "is a device"
     yield "name too long", lambda folder: folder / ("n" * 300 + suffix), "cannot be read|no such file"
     yield "name with a zero", lambda folder: folder / f"a\0b{suffix}", "is no path"
-
-
-def _link(path: Path, target: Path) -> Path:
-    path.symlink_to(target)
-    return path
-
-
-def _pipe(path: Path) -> Path:
-    os.mkfifo(path)
-    return path
 
 
 def _files(space: Space) -> Iterator[Case]:
     text = json.dumps(document(space))
     for what, make, says in broken_files(text, ".json"):
-        act = lambda folder, make=make: read_table(make(folder), space.operators)  # noqa: E731
+        act = bound(lambda folder, make: read_table(make(folder), space.operators), make)
         yield Case(f"device table: {what}", act, rf"(?s)(?:{FILE}|broken|nnn|a.*b).*(?:{says})")
     broken = {
         "trailing comma": text.replace("]", ",]"),
@@ -205,10 +194,10 @@ def _files(space: Space) -> Iterator[Case]:
         "leading zeros": text.replace("0.75", "00.75"),
     }
     for what, content in broken.items():
-        act = lambda folder, content=content: read_table(write(folder / FILE, content), space.operators)  # noqa: E731
+        act = bound(lambda folder, content: read_table(write(folder / FILE, content), space.operators), content)
         yield Case(f"device table: JSON with {what}", act, FILE, rf"{REMEDY}|is not JSON \(.*column|in docs/")
     for name in ("phone.txt", "phone.csv", "phone", "phone.yaml", "note10.yaml"):
-        act = lambda folder, name=name: read_table(write(folder / name, "a: 1\n"), space.operators)  # noqa: E731
+        act = bound(lambda folder, name: read_table(write(folder / name, "a: 1\n"), space.operators), name)
         yield Case(f"device table: a file {name} of unknown format", act, name, "convert it to our JSON")
     yield Case(
         "device table: format misspelt",
@@ -252,20 +241,18 @@ def _read(space: Space) -> Iterator[Case]:
         "version 2 without more": (json.dumps({**sound, "version": 2}), total),
     }
     for what, (content, right) in texts.items():
-        act = lambda folder, content=content: _mean(  # noqa: E731
-            read_table(write(folder / FILE, content), space.operators)
-        )
+        act = bound(lambda folder, content: _mean(read_table(write(folder / FILE, content), space.operators)), content)
         yield Case(f"device table: {what}", act, value=right)
 
     def linked(folder: Path) -> float:
-        return _mean(read_table(_link(folder / FILE, write(folder / "other.txt", text)), space.operators))
+        return _mean(read_table(link(folder / FILE, write(folder / "other.txt", text)), space.operators))
 
     yield Case("device table: a link to a file", linked, value=total)
     yield Case(
         "device table: rows for a resolution alone",
-        lambda folder: (lambda table: (len(table.rows), table.lookup(space.operators[0])))(
-            _changed(space, lambda given: [row.update(resolution=999) for row in given["rows"][1:]])(folder)
-        )[0],
+        lambda folder: len(
+            _changed(space, lambda given: [row.update(resolution=999) for row in given["rows"][1:]])(folder).rows
+        ),
         value=len(space.operators),
     )
 
@@ -325,7 +312,7 @@ def _yaml() -> Iterator[Case]:
     for what, content in texts.items():
         yield Case(f"YAML table: {what}", act(content), r"i7\.yaml")
     for value, right in (("1.5", 1.5), ("15e-1", 1.5), ("2", 2.0), ("1.5 # ms", 1.5), ("+1.5", 1.5)):
-        read = lambda folder, value=value: _mean(act(f"{key}:\n  mean: {value}\n")(folder))  # noqa: E731
+        read = bound(lambda folder, value: _mean(act(f"{key}:\n  mean: {value}\n")(folder)), value)
         yield Case(f"YAML table: mean {value}", read, value=right)
     aliases = f"{key}: {{mean: &a 1.5, std: *a}}\n"
     yield Case("YAML table: an alias", lambda folder: _mean(act(aliases)(folder)), value=1.5)

@@ -1,39 +1,28 @@
-"""Plugins that fail in their own ways, and files of predictors that are none."""
+"""Plugins that fail in their own ways."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
-
-from benchmarks.fault_cases import device_tables, labelled
-from benchmarks.fault_cases.case import REMEDY, Case, run_job, write
-from benchmarks.fault_cases.device_tables import broken_files
+from benchmarks.fault_cases import labelled
+from benchmarks.fault_cases.case import Case, bound, run_job, write
 from benchmarks.fault_cases.jobs import BENCHMARK, NO_CACHE
 from experiments import describe, run
 from nagjax import plugins
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
-from nagjax.predictors.readers import read_predictor
-from nagjax.predictors.storage import HEADER, save_predictor
-from nagjax.spaces import mobilenet_v3_small28, nas_bench_macro
 
 _NUMBER = itertools.count()
 
 
 def cases() -> Iterator[Case]:
-    """All cases of plugins and predictors."""
+    """All cases of plugins."""
     yield from _registered()
     yield from _called()
-    yield from _predictors()
 
 
 def distribution(folder: Path, kind: str, source: str, name: str = "mine", owner: str = "my-plugin") -> Path:
@@ -80,7 +69,7 @@ def _registered() -> Iterator[Case]:
     }
     for what, source in broken.items():
         for kind in plugins.KINDS:
-            act = _with(kind, source, lambda folder, kind=kind: plugins.load(kind, "mine"))
+            act = _with(kind, source, bound(lambda folder, kind: plugins.load(kind, "mine"), kind))
             yield Case(f"plugin of {kind}: {what}", act, f"{kind}: 'mine' of distribution my-plugin")
 
     def twice(folder: Path) -> Any:
@@ -91,9 +80,11 @@ def _registered() -> Iterator[Case]:
 
     yield Case("plugin: one name of two owners", twice, "first .* and second", "uninstall or rename one")
     for name in ("", "nag ", "NAG", "nga", "nag.make", "../nag"):
-        yield Case(f"plugin: {name!r}", lambda folder, name=name: plugins.load("controllers", name), "controllers: '")
+        yield Case(
+            f"plugin: {name!r}", bound(lambda folder, name: plugins.load("controllers", name), name), "controllers: '"
+        )
     for kind in ("controller", "", "engines"):
-        yield Case(f"plugin: of kind {kind!r}", lambda folder, kind=kind: plugins.names(kind), "kind of plugin")
+        yield Case(f"plugin: of kind {kind!r}", bound(lambda folder, kind: plugins.names(kind), kind), "kind of plugin")
 
 
 def _called() -> Iterator[Case]:
@@ -129,109 +120,3 @@ def _called() -> Iterator[Case]:
     setting = "def make(width: int = 3):\n    raise ValueError(f'width={width} is odd; give an even one')\n"
     own = _with("spaces", setting, asks["spaces"])
     yield Case("plugin of spaces: refuses a setting", own, "width=3 is odd", "give an even one")
-
-
-@functools.cache
-def _fitted() -> FittedPredictor:
-    space = nas_bench_macro.make()
-    num, rng = len(space.feature_names), np.random.default_rng(0)
-    layers = {
-        f"Dense_{i}": {"kernel": jnp.asarray(rng.normal(size=(1, a, b)), jnp.float32), "bias": jnp.zeros((1, b))}
-        for i, (a, b) in enumerate(((num, 4), (4, 1)))
-    }
-    params = {"network": {"params": layers}, "offset": jnp.full(1, 0.5), "scale": jnp.full(1, 0.1)}
-    return FittedPredictor(Predictor(params, jnp.ones(num, bool), MLP((4,))), {"source": "made up"})
-
-
-def _predictors() -> Iterator[Case]:
-    space = nas_bench_macro.make()
-
-    def saved(folder: Path) -> Path:
-        save_predictor(_fitted(), space, folder / "p.npz")
-        return folder / "p.npz"
-
-    def changed(change: Callable[[dict[str, np.ndarray]], Any]) -> Callable[[Path], Any]:
-        def act(folder: Path) -> Any:
-            with np.load(saved(folder)) as loaded:
-                arrays = dict(loaded)
-            change(arrays)
-            np.savez(folder / "p.npz", **arrays)
-            return read_predictor(folder / "p.npz", space)
-
-        return act
-
-    def header(**fields: Any) -> Callable[[dict[str, np.ndarray]], Any]:
-        def change(arrays: dict[str, np.ndarray]) -> None:
-            given = {**json.loads(arrays[HEADER].tobytes()), **fields}
-            arrays[HEADER] = np.frombuffer(json.dumps(given).encode(), np.uint8)
-
-        return change
-
-    remedy = f"{REMEDY}|, not |update it|weights must be|the file holds"
-    headless = changed(lambda arrays: arrays.pop(HEADER))
-    yield Case("predictor: no header", headless, r"p\.npz: cannot tell", remedy)
-    for name in ("Dense_0_kernel", "Dense_1_bias", "offset", "scale", "known"):
-        act = changed(lambda arrays, name=name: arrays.pop(name))
-        yield Case(f"predictor: no {name}", act, rf"p\.npz: .*{name}", remedy)
-    for name in ("Dense_0_kernel", "offset"):
-        values: Mapping[str, Callable[[np.ndarray], Any]] = {
-            "of another shape": lambda array: array[..., :0],
-            "of text": lambda array: np.full(array.shape, "x"),
-            "of truth values": lambda array: array > 0,
-            "of complex numbers": lambda array: array + 1j,
-            "with NaN": lambda array: np.full_like(array, np.nan),
-            "with infinities": lambda array: np.full_like(array, np.inf),
-            "beyond float32": lambda array: np.full(array.shape, 1e300),
-            "of Python objects": lambda array: np.full(array.shape, None, object),
-        }
-        for what, value in values.items():
-            act = changed(lambda arrays, name=name, value=value: arrays.update({name: value(arrays[name])}))
-            yield Case(f"predictor: {name} {what}", act, rf"p\.npz: {name}", remedy)
-    fields: list[dict[str, Any]] = [
-        {"version": 2}, {"version": None}, {"space": "other()/v1"}, {"space": 3}, {"hidden": [0]}, {"hidden": "4"},
-        {"hidden": [4, 4]}, {"members": 0}, {"members": 2}, {"members": True}, {"report": None},
-    ]  # fmt: skip
-    for given in fields:
-        yield Case(f"predictor: header {given}", changed(header(**given)), r"p\.npz: ", remedy)
-    torn: Mapping[str, bytes] = {"no JSON": b"{", "a list": b"[]", "no text": b"\xff\xfe"}
-    for what, data in torn.items():
-        act = changed(lambda arrays, data=data: arrays.update({HEADER: np.frombuffer(data, np.uint8)}))
-        yield Case(f"predictor: a header of {what}", act, r"p\.npz: ", remedy)
-    for what, make, says in broken_files("text", ".npz"):
-        act = lambda folder, make=make: read_predictor(make(folder), space)  # noqa: E731
-        said = says if says in ("no such file", "is a pipe", "is a device", "is no path") else "."
-        yield Case(f"predictor: {what}", act, rf"(?s)(?:broken|nnn|a.*b).*(?:{said})", f"{remedy}|fetch or write")
-
-    def cut(folder: Path) -> Any:
-        path = saved(folder)
-        path.write_bytes(path.read_bytes()[:-100])
-        return read_predictor(path, space)
-
-    def flipped(folder: Path) -> Any:
-        path = saved(folder)
-        data = bytearray(path.read_bytes())
-        data[len(data) // 3] ^= 255
-        path.write_bytes(bytes(data))
-        return read_predictor(path, space)
-
-    yield Case("predictor: cut short", cut, r"p\.npz: not a whole")
-    yield Case("predictor: a byte turned", flipped, r"p\.npz: ", f"{remedy}|write the file again")
-    other = mobilenet_v3_small28.make()
-    yield Case(
-        "predictor: of another space", lambda folder: read_predictor(saved(folder), other), r"p\.npz: ", "give its"
-    )
-    named = lambda folder: read_predictor(saved(folder), space, "nagjx")  # noqa: E731
-    yield Case("predictor: an unknown format", named, "'nagjx'", "did you mean 'nagjax'")
-    keys = lambda folder: (np.savez(folder / "p.npz", a=np.ones(2)), read_predictor(folder / "p.npz", space))[1]  # noqa: E731
-    yield Case("predictor: other keys", keys, r"p\.npz: cannot tell", "write a reader")
-    ofa = lambda folder: (
-        np.savez(folder / "p.npz", **{"0_weight": np.ones(2)}),
-        read_predictor(folder / "p.npz", space),
-    )[1]  # noqa: E731
-    yield Case("predictor: a part of another project's", ofa, r"p\.npz: ", remedy)
-    sound = lambda folder: read_predictor(saved(folder), space).predictor.module.features  # noqa: E731
-    yield Case("predictor: sound", sound, value=(4,))
-    zipped = lambda folder: read_predictor(saved(folder).rename(folder / "p.zip"), space).report["source"]  # noqa: E731
-    yield Case("predictor: with another ending", zipped, value="made up")
-    table = lambda folder: read_predictor(write(folder / device_tables.FILE, "{}"), space)  # noqa: E731
-    yield Case("predictor: a device table", table, device_tables.FILE)

@@ -6,11 +6,11 @@ import gzip
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from benchmarks.fault_cases.case import REMEDY, Case, write
+from benchmarks.fault_cases.case import REMEDY, Case, bound, write
 from nagjax.supernet.datasets.idx import read_idx
 from nagjax.supernet.datasets.load import load
 
@@ -54,7 +54,7 @@ def _folders() -> Iterator[Case]:
         "empty": b"", "text": b"no image", "cut short": b"\x89PNG\r\n\x1a\n" + b"\0" * 20, "HTML": b"<html>404</html>"
     }  # fmt: skip
     for what, content in torn.items():
-        act = changed(lambda root, content=content: write(root / "train" / "cat" / "0.png", content))
+        act = changed(bound(lambda root, content: write(root / "train" / "cat" / "0.png", content), content))
         yield Case(f"images: one that is {what}", act, r"train/cat/0\.png", "remove|again|convert|write")
     wrong: list[tuple[str, Callable[[Path], Any], str]] = [
         ("a text among them", lambda root: write(root / "train" / "cat" / "notes.txt", "x"), r"notes\.txt"),
@@ -92,10 +92,10 @@ def _idx() -> Iterator[Case]:
         "a huge shape": struct.pack(">4B3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1) + bytes(8),
     }  # fmt: skip
     for what, content in contents.items():
-        act = lambda folder, content=content: read_idx(write(folder / "images", content), 3)  # noqa: E731
+        act = bound(lambda folder, content: read_idx(write(folder / "images", content), 3), content)
         yield Case(f"IDX: {what}", act, "images: ", "fetch it again|write or export")
     for what, content in (("plain", sound), ("gzipped", gzip.compress(sound))):
-        act = lambda folder, content=content: read_idx(write(folder / "images", content), 3).shape  # noqa: E731
+        act = bound(lambda folder, content: read_idx(write(folder / "images", content), 3).shape, content)
         yield Case(f"IDX: {what}", act, value=(2, 4, 4))
 
 
@@ -117,7 +117,12 @@ def _arguments() -> Iterator[Case]:
         ("a grey background", {"name": "folder", "data_dir": ".", "image_size": 8, "image_background": "grey"}, "grey"),
     ]
     for what, given, place in wrong:
-        yield Case(f"data set: {what}", lambda folder, given=given: load(**given), place, REMEDY + "|--data_dir")
+        yield Case(
+            f"data set: {what}", bound(lambda folder, given: load(**given), given), place, REMEDY + "|--data_dir"
+        )
     yield Case("data set: digits", lambda folder: len(load("digits").validation), value=300)
-    small = lambda folder: len(load("digits", validation=np.int64(20)).validation)  # noqa: E731
+
+    def small(folder: Path) -> Any:
+        return len(load("digits", validation=cast("int", np.int64(20))).validation)
+
     yield Case("data set: a NumPy number", small, value=20)

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from benchmarks.fault_cases import device_tables, generators, labelled
-from benchmarks.fault_cases.case import REMEDY, Case, call_job, has, run_job, write
+from benchmarks.fault_cases.case import REMEDY, Case, bound, call_job, has, run_job, write
 from experiments import (
     compare,
     describe,
@@ -72,7 +72,8 @@ def make_inputs(folder: Path) -> None:
 
 def _flags() -> Iterator[Case]:
     wrong: list[tuple[str, str]] = [
-        ("--no_such_flag=1", "no_such_flag"), ("--spac=x", "spac"), ("space=nas_bench_macro", "'space=nas_bench_macro'"),
+        ("--no_such_flag=1", "no_such_flag"), ("--spac=x", "spac"), ("space=nas_bench_macro",
+         "'space=nas_bench_macro'"),
         ("nas_bench_macro", "'nas_bench_macro'"), ("--steps=many", "steps"), ("--steps=1.5", "steps"),
         ("--steps=0", "steps"), ("--steps=-3", "steps"), ("--steps=1_000", "steps"), ("--steps=0x10", "steps"),
         ("--steps=١٠", "steps"), ("--steps=", "steps"), ("--seed=-1", "seed"), ("--seed=4294967296", "seed"),
@@ -122,7 +123,8 @@ def _flags() -> Iterator[Case]:
         ("an absent column", ("--benchmark=DIR/bench.csv", "--decision_columns=kernle,width", *BENCHMARK[1:]),
          "no column 'kernle'"),
         ("an absent benchmark", ("--benchmark=DIR/gone.csv", *BENCHMARK), "--benchmark: .*gone.csv"),
-        ("a table for a benchmark without operators", ("--benchmark=DIR/bench.csv", "--table=DIR/phone.json", *BENCHMARK),
+        ("a table for a benchmark without operators", ("--benchmark=DIR/bench.csv", "--table=DIR/phone.json",
+         *BENCHMARK),
          "phone.json|latency_ms"),
         ("a checkpoint and a space", (MACRO, "--checkpoint=DIR"), "--checkpoint"),
         ("a template in an absent folder", (MACRO, "--write_template=DIR/a/b.json"), "b.json"),
@@ -165,12 +167,15 @@ def _inputs() -> Iterator[Case]:
         ("more labels than rows", (*sound, "--out=DIR/new", "--num_labels=99"), "num_labels|99"),
         ("half a label", (*sound, "--out=DIR/new", "--num_labels=1.5"), "num_labels"),
         ("a seed of no labels", (*sound, "--out=DIR/new", "--labels_seed=3"), "labels_seed"),
-        ("labels of a device table", (MACRO, "--table=DIR/phone.json", "--num_labels=9", "--out=DIR/new"), "num_labels"),
+        ("labels of a device table", (MACRO, "--table=DIR/phone.json", "--num_labels=9", "--out=DIR/new"),
+         "num_labels"),
         ("settings of no fit", (*sound, "--out=DIR/new", "--fit_settings=members=3"), "--fit_settings"),
-        *((f"fit setting {given}", (*sound, "--num_labels=4", "--out=DIR/new", f"--fit_settings={given}"), "fit_settings")
+        *((f"fit setting {given}", (*sound, "--num_labels=4", "--out=DIR/new", f"--fit_settings={given}"),
+         "fit_settings")
           for given in ("membres=3", "members=0", "members=1.5", "members=many", "hidden=wide", "target=x", "steps=-1",
                         "learning_rate=0", "members", "members=", "members=3,members=4", "validation_share=1")),
-        ("a throughput", ("--benchmark=DIR/bench.csv", *BENCHMARK[:-1], "--cost_columns=latency_ms=fps", "--out=DIR/new"),
+        ("a throughput", ("--benchmark=DIR/bench.csv", *BENCHMARK[:-1], "--cost_columns=latency_ms=fps",
+         "--out=DIR/new"),
          "fps"),
         ("a time of 0", (*sound, "--out=DIR/new", "--max_seconds=0"), "max_seconds"),
     ]  # fmt: skip
@@ -321,7 +326,8 @@ def _others() -> Iterator[Case]:
         ("fit: no out", fit.main, (MACRO, "--records=DIR/labels.csv"), "--out"),
         ("fit: an out that exists", fit.main, (MACRO, "--records=DIR/labels.csv", "--out=DIR/bench.csv"), "--out"),
         ("fit: few records", fit.main, (MACRO, "--records=DIR/labels.csv", "--out=DIR/p.npz"), "labels.csv: 3 records"),
-        ("fit: an out in an absent folder", fit.main, (MACRO, "--records=DIR/labels.csv", "--out=DIR/a/p.npz"), "p.npz|labels.csv: 3"),
+        ("fit: an out in an absent folder", fit.main, (MACRO, "--records=DIR/labels.csv", "--out=DIR/a/p.npz"),
+         "p.npz|labels.csv: 3"),
         ("label: nothing", label.main, (), "--supernet"),
         ("label: an absent supernet", label.main, ("--supernet=DIR/gone", "--out=DIR/l.csv"), "gone"),
         ("label: a folder without weights", label.main, ("--supernet=DIR", "--out=DIR/l.csv"), "/tmp"),
@@ -339,20 +345,25 @@ def _others() -> Iterator[Case]:
         ("supernet: an absent folder", train_supernet.main, ("--data=folder", "--data_dir=DIR/gone", "--image_size=8",
                                                             "--out=DIR/s"), "gone"),
         ("supernet: no size", train_supernet.main, ("--data=folder", "--data_dir=DIR", "--out=DIR/s"), "size"),
-        ("supernet: a size for digits", train_supernet.main, ("--data=digits", "--image_size=8", "--out=DIR/s"), "size"),
-        ("supernet: an unknown strategy", train_supernet.main, ("--data=digits", "--strategy=x", "--out=DIR/s"), "strategy"),
+        ("supernet: a size for digits", train_supernet.main, ("--data=digits", "--image_size=8",
+         "--out=DIR/s"), "size"),
+        ("supernet: an unknown strategy", train_supernet.main, ("--data=digits", "--strategy=x",
+         "--out=DIR/s"), "strategy"),
         ("rank: no out", rank_supernet.main, ("--data=digits",), "--out"),
         ("compare: nothing", compare.main, (), "--|limit|evaluations"),
-        ("compare: an unknown problem", compare.main, ("--problems=makro", "--controllers=nag", "--evaluations=9", "--out=DIR/c"), "'makro'"),
+        ("compare: an unknown problem", compare.main, ("--problems=makro", "--controllers=nag",
+         "--evaluations=9", "--out=DIR/c"), "'makro'"),
         ("compare: an unknown controller", compare.main,
          ("--problems=tiny", "--controllers=nga", "--evaluations=99", "--out=DIR/c"), "'nga'"),
-        ("compare: no limit", compare.main, ("--problems=tiny", "--controllers=random", "--out=DIR/c"), "--evaluations"),
+        ("compare: no limit", compare.main, ("--problems=tiny", "--controllers=random", "--out=DIR/c"),
+         "--evaluations"),
         ("compare: a limit of 0", compare.main,
          ("--problems=tiny", "--controllers=random", "--evaluations=0", "--out=DIR/c"), "--evaluations"),
         ("compare: a limit in words", compare.main,
          ("--problems=tiny", "--controllers=random", "--max_seconds=long", "--out=DIR/c"), "--max_seconds"),
         ("compare: an unknown way", compare.main,
-         ("--problems=tiny", "--controllers=random", "--evaluations=99", "--decodes=x", "--out=DIR/c"), "--decodes|decode"),
+         ("--problems=tiny", "--controllers=random", "--evaluations=99", "--decodes=x", "--out=DIR/c"),
+          "--decodes|decode"),
         ("compare: a seed of -1", compare.main,
          ("--problems=tiny", "--controllers=random", "--evaluations=99", "--seeds=-1", "--out=DIR/c"), "--seeds"),
         ("compare: an absent flagfile", compare.main,
@@ -418,7 +429,7 @@ def _surroundings() -> Iterator[Case]:
     for what, change in odd.items():
         yield Case(f"surroundings: {what}", under(change, NO_CACHE), value=True)
     for encoding in ("ascii", "latin-1", "cp437", "utf-16"):
-        act = lambda folder, encoding=encoding: _printed_in(folder, encoding)  # noqa: E731
+        act = bound(_printed_in, encoding)
         yield Case(f"surroundings: a terminal in {encoding}", act, value=(0, True))
     for what, cache in (("a file", "DIR/bench.csv"), ("below a file", "DIR/bench.csv/x"), ("a new folder", "DIR/a/b")):
         yield Case(f"surroundings: a cache that is {what}", _cached(cache), "compilation_cache|bench.csv", value=True)
@@ -470,5 +481,5 @@ def _read() -> Iterator[Case]:
          ("none: the cheapest costs 2.5 ms", "about 2")),
     ]  # fmt: skip
     for what, main, argv, parts in right:
-        act = lambda folder, main=main, argv=argv, parts=parts: has(_job(main, *argv)(folder), *parts)  # noqa: E731
+        act = bound(lambda folder, main, argv, parts: has(_job(main, *argv)(folder), *parts), main, argv, parts)
         yield Case(f"jobs: {what}", act, value=True)

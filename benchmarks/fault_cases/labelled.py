@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fault_cases.case import Case, write
+from benchmarks.fault_cases.case import Case, bound, write
 from benchmarks.fault_cases.device_tables import broken_files
 from experiments.front import read_reference
 from nagjax.predictors.fit import FitConfig, fit
@@ -35,7 +35,7 @@ def text(separator: str = ",", decimal: str = ".", quote: str = "", end: str = "
     return end.join(separator.join(row) for row in (HEADER, *rows)) + end
 
 
-def tabular(path: Path, **changes: Any) -> Tabular:
+def tabular(path: Path | str, **changes: Any) -> Tabular:
     """The benchmark in a file."""
     given = {"decision_columns": ["kernel", "width"], "quality_column": "top1", "quality_unit": "percent", **changes}
     return read_tabular(path, given.pop("cost_columns", {"latency_ms": "latency_ms"}), **given)
@@ -93,10 +93,10 @@ def _dialects() -> Iterator[Case]:
         "names with blanks": text().replace("kernel,width", " kernel , width "),
     }  # fmt: skip
     for what, content in contents.items():
-        act = lambda folder, content=content: _sums(tabular(write(folder / FILE, content)))  # noqa: E731
+        act = bound(lambda folder, content: _sums(tabular(write(folder / FILE, content))), content)
         yield Case(f"benchmark: {what}", act, value=SUMS)
     for what, content in {"a name": "bench.txt", "a capital ending": "BENCH.CSV", "no ending": "bench"}.items():
-        act = lambda folder, content=content: _sums(tabular(write(folder / content, text())))  # noqa: E731
+        act = bound(lambda folder, content: _sums(tabular(write(folder / content, text()))), content)
         yield Case(f"benchmark: {what}", act, value=SUMS)
 
 
@@ -151,7 +151,7 @@ def _values() -> Iterator[Case]:
     yield _refused("fractions called percentages", fractions, rf"{FILE}: column 'top1'", "--quality_unit=fraction")
     yield _refused("two rows that differ", text() + "5,1.0,71,5.3\n", rf"{FILE}: row 6.*row 5", "remove one row, or av")
     yield _refused("two costs that differ", text() + "5,1.0,70.0,5.4\n", rf"{FILE}: row 6.*row 5", "duplicate_tol")
-    right = {
+    right: Mapping[str, tuple[str, Any, Any]] = {
         "a row twice": (text() + "5,1.0,70.0,5.3\n", {}, SUMS),
         "rows averaged": (text() + "5,1.0,71.0,5.3\n", {"duplicate_tolerance": 0.1}, (4, 264.25, 14.6)),
         "low percentages that are right": (
@@ -163,11 +163,11 @@ def _values() -> Iterator[Case]:
         "words as choices": (text().replace("\n3,", "\n=cmd|x,").replace("\n5,", "\n[b],"), {}, SUMS),
         "truth values": (text().replace("\n3,", "\nTrue,").replace("\n5,", "\nfalse,"), {}, SUMS),
     }  # fmt: skip
-    for what, (content, changes, value) in right.items():
-        act = lambda folder, content=content, changes=changes: _sums(  # noqa: E731
-            tabular(write(folder / FILE, content), **changes)
+    for what, (content, changes, sums) in right.items():
+        act = bound(
+            lambda folder, content, changes: _sums(tabular(write(folder / FILE, content), **changes)), content, changes
         )
-        yield Case(f"benchmark: {what}", act, value=value)
+        yield Case(f"benchmark: {what}", act, value=sums)
 
     def doubts(folder: Path) -> bool:
         found = tabular(write(folder / FILE, text().replace("3.1", "1e9")))
@@ -220,15 +220,16 @@ def _arguments() -> Iterator[Case]:
     yield _refused("a unit that is none", text(), "quality_unit is 'points'", quality_unit="points")
     for value in (-1.0, math.nan, "0.1", None, True):
         yield _refused(f"tolerance {value!r}", text(), "duplicate_tolerance", duplicate_tolerance=value)
-    for what, value in (("decision_columns", "kernel"), ("decision_columns", 3), ("cost_columns", ["latency_ms"])):
-        yield _refused(f"{what} {value!r}", text(), what, **{what: value})
+    odd: list[tuple[str, Any]] = [("decision_columns", "kernel"), ("decision_columns", 3), ("cost_columns", ["a_ms"])]
+    for name, given in odd:
+        yield _refused(f"{name} {given!r}", text(), name, **{name: given})
 
 
 def _files() -> Iterator[Case]:
     for what, make, says in broken_files(text(), ".csv"):
-        act = lambda folder, make=make: tabular(make(folder))  # noqa: E731
+        act = bound(lambda folder, make: tabular(make(folder)), make)
         yield Case(f"benchmark: {what}", act, rf"(?s)(?:broken|nnn|a.*b).*(?:{says})")
-    yield Case("benchmark: a folder", lambda folder: tabular(folder), "is a folder")
+    yield Case("benchmark: a folder", tabular, "is a folder")
     yield Case(
         "benchmark: a text as path", lambda folder: _sums(tabular(str(write(folder / FILE, text())))), value=SUMS
     )
@@ -248,18 +249,18 @@ def _parquet() -> Iterator[Case]:
     yield Case("Parquet: texts", lambda folder: _sums(tabular(table(folder, texts))), value=SUMS)
     for value in (math.nan, math.inf, -1.0):
         wrong = {**sound, "top1": [60.5, value, 66.0, 70.0]}
-        act = lambda folder, wrong=wrong: tabular(table(folder, wrong))  # noqa: E731
+        act = bound(lambda folder, wrong: tabular(table(folder, wrong)), wrong)
         yield Case(f"Parquet: top1 {value}", act, r"bench\.parquet: row 2, column 'top1'")
     missing = {**sound, "kernel": [3.0, None, 5.0, 5.0]}
     yield Case("Parquet: no kernel", lambda folder: tabular(table(folder, missing)), "row 2, column 'kernel'")
     for what, column in (("lists", [[1.0]] * 4), ("truth values", [True] * 4), ("bytes", [b"1"] * 4)):
         odd = {**sound, "top1": column}
-        act = lambda folder, odd=odd: tabular(table(folder, odd))  # noqa: E731
+        act = bound(lambda folder, odd: tabular(table(folder, odd)), odd)
         yield Case(f"Parquet: top1 of {what}", act, "row 1, column 'top1'")
     empty: dict[str, list[float]] = {name: [] for name in sound}
     yield Case("Parquet: no rows", lambda folder: tabular(table(folder, empty)), r"bench\.parquet: no rows")
     for what, content in (("text", text().encode()), ("torn", b"PAR1" + b"x" * 50), ("empty", b"")):
-        act = lambda folder, content=content: tabular(write(folder / "bench.parquet", content))  # noqa: E731
+        act = bound(lambda folder, content: tabular(write(folder / "bench.parquet", content)), content)
         yield Case(f"Parquet: {what}", act, r"bench\.parquet: ")
 
 
@@ -305,7 +306,7 @@ def _records() -> Iterator[Case]:
     for name in ("text_column", "quality_column"):
         yield Case(f"records: {name} empty", read(RECORDS, **{name: ""}), "no column ''")
     for what, make, says in broken_files("architecture,quality\n11111111,0.5\n", ".csv"):
-        act = lambda folder, make=make: read_records(make(folder), space)  # noqa: E731
+        act = bound(lambda folder, make: read_records(make(folder), space), make)
         yield Case(f"records: {what}", act, rf"(?s)(?:broken|nnn|a.*b).*(?:{says})")
 
 
@@ -340,11 +341,12 @@ def _fits() -> Iterator[Case]:
     yield Case("fit: three records", records([0.5, 0.6, 0.7]), "3 (?:records|labelled)")
     yield Case("fit: NaN", records([0.5, math.nan, 0.7]), "quality|label|record")
     for name, value in (("members", 0), ("steps", -1), ("members", 1.5), ("steps", "9")):
-        act = lambda folder, name=name, value=value: fit(space, many, FitConfig(**{name: value}))  # noqa: E731
+        act = bound(lambda folder, name, value: fit(space, many, FitConfig(**{name: value})), name, value)
         yield Case(f"fit: {name} {value!r}", act, name)
-    yield Case(
-        "problem: a benchmark", lambda folder: make_problem(
-            (found := tabular(write(folder / FILE, text()))).space, found.prices, found.quality
-        )[1].ranges.tolist(),
-        value=[[2.5, 5.3]],
-    )  # fmt: skip
+
+    def ranges(folder: Path) -> Any:
+        found = tabular(write(folder / FILE, text()))
+        assert found.quality is not None, "quality is not looked up"
+        return make_problem(found.space, found.prices, found.quality)[1].ranges.tolist()
+
+    yield Case("problem: a benchmark", ranges, value=[[2.5, 5.3]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.fault_cases import generators
-from benchmarks.fault_cases.case import REMEDY, Case
+from benchmarks.fault_cases.case import REMEDY, Case, bound
 from nagjax import arguments, controllers
 from nagjax.inference import Generator
 from nagjax.problem import TabularQuality, make_problem
-
 
 _NUMBER = itertools.count()
 """Controllers are known by their names: each gets another, since what is compiled for a name is kept."""
@@ -62,7 +61,7 @@ def _budgets() -> Iterator[Case]:
         "None": None, "text": "10", "bytes": b"10", "a truth value": True, "truth values": [True], "a set": {high},
         "a generator": (high for _ in "1"), "a dict": {"a": high}, "a text in a list": [high, "10"],
         "None in a list": [high, None], "nested lists": [[high]], "uneven lists": [[high], [high, high]],
-        "complex": [high + 1j], "a date": [datetime.date(2026, 1, 1)], "a time": [np.timedelta64(3, "ms")],
+        "complex": [high + 1j], "a date": [dt.date(2026, 1, 1)], "a time": [np.timedelta64(3, "ms")],
         "NaN": [high, math.nan], "negative": [-1.0], "zero": [0], "a little too small": [low * (1 - 1e-9)],
         "minus infinity": [-math.inf], "an object array": np.array([high, "x"], object), "mine": _Own(),
         "mine in a list": [_Own()], "two dimensions": np.ones((2, 2)) * high, "texts": np.array(["10"]),
@@ -72,7 +71,7 @@ def _budgets() -> Iterator[Case]:
         places = "budget"
         for where in ("generate", "generate_arrays"):
             if where == "generate" or what in ("NaN", "text", "zero"):
-                act = lambda folder, value=value, where=where: getattr(generators.make(), where)(value)  # noqa: E731
+                act = bound(lambda folder, value, where: getattr(generators.make(), where)(value), value, where)
                 yield Case(f"budgets: {what}, {where}", act, places)
     right: Mapping[str, tuple[Any, int]] = {
         "a float": (high, 1), "an integer": (math.ceil(high), 1), "a tuple": ((high, high), 2),
@@ -95,7 +94,7 @@ def _budgets() -> Iterator[Case]:
     yield fractions
     yield Case("budgets: a huge integer", _asked(budgets_ms=[10**400]), "budgets of latency_ms", "not a number|finite")
     for decode in ("greedy", "sample", "beam"):
-        act = lambda folder, decode=decode: _asked(budgets_ms=[low], decode=decode)(folder)  # noqa: E731
+        act = bound(lambda folder, decode: _asked(budgets_ms=[low], decode=decode)(folder), decode)
         yield Case(f"budgets: just the smallest, {decode}", act, value=[round(low, 6)])
 
 
@@ -157,7 +156,7 @@ def _others() -> Iterator[Case]:
         yield Case(f"parse: {text!r}", described(text), "architecture '", "is not 8 digits of 0, 1 and 2")
     yield Case("parse: blanks around", described(" 11111111\n"), value=[1] * 8)
     for tokens in ([1], [3] * 8, [-1] * 8, [[1] * 8], [1.5] * 8, ["1"] * 8, [True] * 8):
-        act = lambda folder, tokens=tokens: generators.make().description.space.format(np.array(tokens))  # noqa: E731
+        act = bound(lambda folder, tokens: generators.make().description.space.format(np.array(tokens)), tokens)
         yield Case(f"format: {tokens!r:.40}", act, "tokens|architecture of", "not an architecture|have shape|integers")
 
 
@@ -175,11 +174,14 @@ def _training() -> Iterator[Case]:
             yield Case(f"limits: {name} {value!r}", limits(**{name: value}), name)
     generator = generators.make()
     for value in (math.nan, math.inf, "1", None, True, [1.0]):
-        act = lambda folder, value=value: _remade(generator, value)  # noqa: E731
+        act = bound(lambda folder, value: _remade(generator, value), value)
         yield Case(f"problem: pessimism {value!r}", act, "pessimism")
     for value in (math.nan, 1e39, "0.1", None, True, 1j):
-        act = lambda folder, value=value: controllers.resolve_params(  # noqa: E731
-            generators.controller(generator.problem.spec), {"rate": value}
+        act = bound(
+            lambda folder, value: controllers.resolve_params(
+                generators.controller(generator.problem.spec), {"rate": value}
+            ),
+            value,
         )
         place = "rate"
         yield Case(f"parameters: rate {value!r}", act, place)
@@ -188,10 +190,10 @@ def _training() -> Iterator[Case]:
         "parameters: unknown", lambda folder: controllers.resolve_params(still, {"rat": 1.0}), "'rat'", "did you"
     )
     for value in (-1, 2**32, 0.5, "0", None):
-        act = lambda folder, value=value: controllers.init(still, generator.problem, value)  # noqa: E731
+        act = bound(lambda folder, value: controllers.init(still, generator.problem, value), value)
         yield Case(f"init: seed {value!r}", act, "seed")
     bad: Mapping[str, tuple[dict[str, Callable[..., Any]], str]] = {
-        "init raises": ({"init": lambda *_: {}["missing"]}, "still"),
+        "init raises": ({"init": lambda *_: dict[str, int]()["missing"]}, "still"),
         "update raises": ({"update": lambda *_: 1 / 0}, "still"),
         "update returns one thing": ({"update": lambda state, *_: state}, "still"),
         "update changes the state's shape": (
@@ -211,13 +213,13 @@ def _training() -> Iterator[Case]:
             {"update": lambda state, *_: (state if state["weights"][0] > 0 else None, _counted())}, "still"
         ),
         "artefact is another thing": ({"artefact": lambda *_: {"a": jnp.zeros(2)}}, "still"),
-        "default_params raises": ({"default_params": lambda: [][0]}, "still"),
+        "default_params raises": ({"default_params": lambda: 1 / 0}, "still"),
     }  # fmt: skip
     for what, (parts, place) in bad.items():
         yield Case(f"controller: {what}", _trained(parts), place, ".")
     yield Case("controller: a sound one", _trained({}), value=4)
     for value in (0, -1, 1.5, "1", True, None):
-        act = lambda folder, value=value: arguments.count(value, "number")  # noqa: E731
+        act = bound(lambda folder, value: arguments.count(value, "number"), value)
         yield Case(f"count: {value!r}", act, "number=")
 
 
@@ -225,7 +227,7 @@ def _counted() -> dict[str, jax.Array]:
     return {"evaluations": jnp.float32(1), "infeasible": jnp.float32(0)}
 
 
-def _trained(parts: dict[str, Callable[..., Any]]) -> Callable[[Path], Any]:
+def _trained(parts: dict[str, Any]) -> Callable[[Path], Any]:
     def act(folder: Path) -> int:
         problem = generators.make().problem
         made = generators.controller(problem.spec, name=f"still{next(_NUMBER)}", **parts)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fault_cases.case import Case
+from benchmarks.fault_cases.case import Case, bound
 from nagjax.operators import Operator, parse_key
 from nagjax.spaces import tabular
 from nagjax.spaces import trellis as tl
@@ -74,7 +74,7 @@ def _made() -> Iterator[Case]:
         "text that is None": {"format_tokens": lambda tokens: None},
         "text that is empty": {"format_tokens": lambda tokens: ""},
         "text with a blank at its end": {"format_tokens": lambda tokens: "".join(map(str, tokens)) + " "},
-        "text that raises": {"format_tokens": lambda tokens: {}["x"]},
+        "text that raises": {"format_tokens": lambda tokens: dict[str, str]()["x"]},
         "a reader that raises": {"parse_text": lambda text: 1 / 0},
         "a reader that refuses": {"parse_text": lambda text: int("x" + text)},
         "a reader of one choice too few": {"parse_text": lambda text: [int(digit) for digit in text[:-1]]},
@@ -84,7 +84,7 @@ def _made() -> Iterator[Case]:
     }
     remedy = r"must invert|give text|one choice a decision|write them in their order|refuses|raises|not a path"
     for what, changes in functions.items():
-        yield Case(f"space: {what}", lambda folder, changes=changes: make(**changes), "space small: ", remedy)
+        yield Case(f"space: {what}", bound(lambda folder, changes: make(**changes), changes), "space small: ", remedy)
     parts: Mapping[str, dict[str, Any]] = {
         "no decisions": {"decisions": ()},
         "a decision too few": {"decisions": make().decisions[:3]},
@@ -103,7 +103,7 @@ def _made() -> Iterator[Case]:
     }
     for what, changes in parts.items():
         yield Case(
-            f"space: {what}", lambda folder, changes=changes: make(**changes),
+            f"space: {what}", bound(lambda folder, changes: make(**changes), changes),
             "space small: .*(?:layer|feature|operator|decisions)", ".",
         )  # fmt: skip
     yield Case("space: a reader that gives digits as text", lambda folder: make(parse_text=list).count(), value=81)
@@ -166,24 +166,25 @@ def _operators() -> Iterator[Case]:
     }
     for what, operator in sizes.items():
 
-        def act(folder: Path, operator: Operator = operator) -> Space:
-            def wrong(t: int, node: Any) -> list[tl.Edge]:
-                found = edges(t, node)
-                return [dataclasses.replace(found[0], operators=(operator,)), *found[1:]] if t == 1 else found
+        def wrong(t: int, node: Any, operator: Operator = operator) -> list[tl.Edge]:
+            found = edges(t, node)
+            return [dataclasses.replace(found[0], operators=(operator,)), *found[1:]] if t == 1 else found
 
-            return make(edges=wrong)
-
+        act = bound(lambda folder, wrong: make(edges=wrong), wrong)
         yield Case(f"operator: {what}", act, r"'layer1', choice 0 \(width=8\)", "possible|must be equal")
     for changes in ({"kind": "cnov"}, {"activation": "gelu"}, {"kernel": 0}, {"in_channels": -3}, {"stride": 0},
                     {"in_size": 1.5}, {"kernel": "3"}, {"out_channels": True}):  # fmt: skip
-        act = lambda folder, changes=changes: Operator(  # noqa: E731
-            **{"kind": "conv", "in_size": 8, "out_size": 8, "in_channels": 3, "out_channels": 8, **changes}
+        act = bound(
+            lambda folder, changes: Operator(
+                **{"kind": "conv", "in_size": 8, "out_size": 8, "in_channels": 3, "out_channels": 8, **changes}
+            ),
+            changes,
         )
         yield Case(f"operator: {changes}", act, f"operator.*{next(iter(changes))}")
     for key in ("", "conv", "conv-8x8x3-8x8x8-k3", "conv-8x9x3-8x8x8-k3-s1", "CONV-8x8x3-8x8x8-k3-s1",
                 "conv-8x8x3-8x8x8-k3-s1 ", "conv-0x0x3-8x8x8-k3-s1", "conv-8x8x3-8x8x8-k3-s1-bn-bn",
                 "conv-٨x٨x3-8x8x8-k3-s1"):  # fmt: skip
-        yield Case(f"operator: key {key!r}", lambda folder, key=key: parse_key(key), "operator|in_size|pixels")
+        yield Case(f"operator: key {key!r}", bound(lambda folder, key: parse_key(key), key), "operator|in_size|pixels")
     sound = "mbconv-112x112x24-56x56x32-k3-s2-m72-relu-bn"
     yield Case("operator: a sound key", lambda folder: parse_key(sound).key, value=sound)
 
@@ -199,9 +200,9 @@ def _tabular() -> Iterator[Case]:
         {"a": [True, "true"]},
     ]
     for decisions in wrong:
-        act = lambda folder, decisions=decisions: tabular.make(decisions)  # noqa: E731
+        act = bound(lambda folder, decisions: tabular.make(decisions), decisions)
         yield Case(f"tabular space: {decisions}", act, "space tabular")
-    odd = {"a,b": [1, 2], 'c"d': ["x,y", "z=1", 'q"'], "=e": ["\x1b[2J", "[b]"], "é": [0.1, 1e300]}
+    odd: Any = {"a,b": [1, 2], 'c"d': ["x,y", "z=1", 'q"'], "=e": ["\x1b[2J", "[b]"], "é": [0.1, 1e300]}
 
     def back(folder: Path) -> bool:
         space = tabular.make(odd)

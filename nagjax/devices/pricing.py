@@ -91,8 +91,8 @@ def price(
     """
     if not space.operators:
         raise ValueError(
-            f"{table.source or table.device}: {space.identity} declares no operators, so a table cannot price it; leave "
-            "the table out, and give measured costs"
+            f"{table.source or table.device}: {space.identity} declares no operators, so a table cannot price it; "
+            "leave the table out, and give measured costs"
         )
     rows = [table.lookup(op) for op in space.operators]
     is_free = np.array([op.kind in (*space.free, *table.unmeasured) for op in space.operators])
