@@ -152,7 +152,7 @@ def check_config(config: FitConfig) -> None:
         raise ValueError(f"validation_share is {config.validation_share}; it lies in 0 <= share < 1")
     for name in ("members", "steps", "batch_size", "learning_rate"):
         value = getattr(config, name)
-        if isinstance(value, int | float) and not 0 < value < np.inf:
+        if isinstance(value, int | float) and value <= 0:
             raise ValueError(f"{name} is {value}; it must be positive")
     for name in ("members", "steps", "batch_size"):
         arguments.count(getattr(config, name), name)
