@@ -17,7 +17,7 @@ from typing import Any
 from nagjax.devices.row_faults import RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row, checked_time, foreign_table
 from nagjax.devices.yaml_rows import read_rows
-from nagjax.files import check_file, is_folder
+from nagjax.files import MissingFileError, check_file, is_folder
 from nagjax.operators import Operator
 
 NOTE10_FILE = re.compile(r"([1-9]\d*)_lookup_table\.ya?ml", re.ASCII)
@@ -123,7 +123,12 @@ def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> Devi
 def _note10_files(path: Path) -> list[tuple[int, Path]]:
     folder = is_folder(path)
     if not folder:
-        check_file(path, "the folder of NNN_lookup_table.yaml files, or one file")
+        try:
+            check_file(path, "the device table")
+        except MissingFileError:
+            raise MissingFileError(
+                f"{path}: no such file or folder; give the folder of NNN_lookup_table.yaml files, or one file"
+            ) from None
     candidates = sorted(path.iterdir()) if folder else [path]
     files = [(int(match[1]), file) for file in candidates if (match := NOTE10_FILE.fullmatch(file.name))]
     if not files:

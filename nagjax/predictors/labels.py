@@ -52,7 +52,12 @@ class Labels:
             raise ValueError(f"column {self.quality_column!r} cannot be both the quality and a cost")
         if self.required not in REQUIRED:
             raise ValueError(f"required is {self.required!r}; it is one of {', '.join(REQUIRED)}")
-        arguments.finite(self.duplicate_tolerance, "duplicate_tolerance", least=0)
+        try:
+            arguments.finite(self.duplicate_tolerance, "duplicate_tolerance", least=0)
+        except ValueError:
+            raise ValueError(
+                f"duplicate_tolerance is {self.duplicate_tolerance!r}; it must be a finite number, 0 or more"
+            ) from None
 
 
 def read_labels(table: Table, labels: Labels) -> tuple[np.ndarray, dict[str, np.ndarray]]:
