@@ -209,7 +209,7 @@ class Generator:
           ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
             ``num_samples`` exist, or an argument is unknown.
         """
-        arguments.count(num_samples, "num_samples")
+        num_samples, seed = arguments.count(num_samples, "num_samples"), arguments.seed(seed)
         if decode == "greedy" and num_samples > 1:
             raise ValueError(f"num_samples={num_samples}: greedy has exactly one; use sample, beam or best")
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
@@ -236,6 +236,7 @@ class Generator:
 
         ``on_progress(done, of)`` is called now and then with numbers of budgets.
         """
+        seed = arguments.seed(seed)
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
         tokens, source = _find(scope, matrix, decode, seed, on_progress)
@@ -256,7 +257,6 @@ class Generator:
             raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
         if on_infeasible not in SKIP:
             raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
-        arguments.seed(seed)
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
         fine = possible(scope.description, asked)
@@ -272,6 +272,8 @@ class Generator:
         return scope, asked, np.flatnonzero(fine)
 
     def _under(self, where: Mapping[str, Any] | None) -> _Scope:
+        if where is not None:
+            self.description.space.where(where)  # refuses what is no mapping of conditions
         key = json.dumps(dict(where or {}), sort_keys=True, default=str)
         if key not in self._scopes:
             self._scopes[key] = self._restricted(where) if where else self._whole()
