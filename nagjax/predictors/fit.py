@@ -88,7 +88,7 @@ def fit(
     if refit:
         params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
-    known = _optional_only(space) <= features[seen].any(0)
+    known = known_features(space, features[seen])
     return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden)), report)
 
 
@@ -121,6 +121,11 @@ def _check(config: FitConfig, records: Records) -> None:
         arguments.count(size, "hidden")
     arguments.finite(config.learning_rate, "learning_rate", above=0)
     arguments.finite(config.weight_decay, "weight_decay", least=0)
+    check_records(records)
+
+
+def check_records(records: Records) -> None:
+    """Raise ValueError unless there are at least 10 records and their qualities are fractions."""
     if not ((records.quality >= 0) & (records.quality <= 1)).all():
         row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
         raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
@@ -130,13 +135,16 @@ def _check(config: FitConfig, records: Records) -> None:
         )
 
 
-def _optional_only(space: Space) -> np.ndarray:
-    """Bool ``[F]``: features that only optional decisions switch on; the others count as known though never seen."""
+def known_features(space: Space, seen: np.ndarray) -> np.ndarray:
+    """Which path features a predictor knows, bool ``[F]``, that has seen rows ``[N, F]`` of them.
+
+    What only optional decisions switch on has to be seen; the others count as known.
+    """
     num = len(space.feature_names)
     used = np.zeros((2, num + 1), bool)
     for t, decision in enumerate(space.decisions):
         used[int(decision.optional), space.trellis.features[t][space.trellis.valid[t]].ravel()] = True
-    return (used[1] & ~used[0])[:num]
+    return (used[1] & ~used[0])[:num] <= seen.any(0)
 
 
 def _fit_rows(
