@@ -129,7 +129,7 @@ def edge_regression(asked: Asked, tokens: np.ndarray, share: float = 0.3) -> np.
 def replacement_scores(asked: Asked) -> tuple[np.ndarray, int]:
     """Gains of a choice: what it does to the quality of the largest network alone; and evaluations that took."""
     allowed, is_open = np.asarray(asked.problem.allowed), asked.space.trellis.open
-    some = allowed.any(1)
+    some: np.ndarray = np.asarray(allowed.any(1))
     largest = asked.space.canonical((some.shape[1] - 1 - np.argmax(some[:, ::-1], 1))[None])
     layers, choices = np.nonzero(some)
     changed = np.repeat(largest, len(layers), 0)

@@ -132,7 +132,8 @@ def _backward(
     shape = (problem.spec.num_nodes, bins + 1)
     nothing = jnp.zeros(shape, jnp.int32)
     ways = _Ways(jnp.zeros(shape, jnp.float32), nothing, nothing, nothing)
-    reached, out = _reached(problem), []
+    reached = _reached(problem)
+    out: list[tuple[jax.Array, _Ways]] = []
     for first, last, choices in reversed(segments(problem.spec.choices)):
         edges = _edges(problem, gains, first, last, choices)
         step = functools.partial(_step_back, width=width)
