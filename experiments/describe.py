@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from experiments import cli, console, costs, run, runtime, settings, setup
+from experiments.benchmark import check_benchmark_flags
 from experiments.description import (
     Facts,
     checkpoint_facts,
@@ -60,6 +61,7 @@ def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list
 
 
 def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
+    check_benchmark_flags(values)
     if values.write_template:
         return [("template", _template(values))]
     if values.benchmark:

@@ -110,7 +110,7 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
     swept = settings.parse_pairs(values.controller_params, "controller_params")
     for key, value in swept.items():
         if isinstance(value, str):
-            raise ValueError(f"--controller_params={key}={value}: is not a number")
+            raise ValueError(f"--controller_params={key}={value}: is not a number; write one, as in {key}=0.1")
     params = controllers.resolve_params(controller, swept)
     limits = controllers.Limits(values.steps, values.max_seconds, values.chunk)
     try:

@@ -28,7 +28,6 @@ from nagjax.distinct import distinct_architectures, enumerate_within
 from nagjax.fronts import Front, can_be_listed, evaluate_all, make_front
 from nagjax.problems import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
-from nagjax.spaces.space import check_conditions
 
 CHUNK = 256
 """Budgets are answered in chunks padded to this size: memory stays flat, one shape compiles, and an answer does not
@@ -210,7 +209,7 @@ class Generator:
           ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
             ``num_samples`` exist, or an argument is unknown.
         """
-        arguments.count(num_samples, "num_samples")
+        num_samples, seed = arguments.count(num_samples, "num_samples"), arguments.seed(seed)
         if decode == "greedy" and num_samples > 1:
             raise ValueError(f"num_samples={num_samples}: greedy has exactly one; use sample, beam or best")
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
@@ -237,6 +236,7 @@ class Generator:
 
         ``on_progress(done, of)`` is called now and then with numbers of budgets.
         """
+        seed = arguments.seed(seed)
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
         tokens, source = _find(scope, matrix, decode, seed, on_progress)
@@ -257,7 +257,6 @@ class Generator:
             raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
         if on_infeasible not in SKIP:
             raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
-        arguments.seed(seed)
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
         fine = possible(scope.description, asked)
@@ -273,8 +272,9 @@ class Generator:
         return scope, asked, np.flatnonzero(fine)
 
     def _under(self, where: Mapping[str, Any] | None) -> _Scope:
-        check_conditions(where or {})
-        key = json.dumps(where or {}, sort_keys=True, default=str)
+        if where is not None:
+            self.description.space.where(where)  # refuses what is no mapping of conditions
+        key = json.dumps(dict(where or {}), sort_keys=True, default=str)
         if key not in self._scopes:
             self._scopes[key] = self._restricted(where) if where else self._whole()
         return self._scopes[key]

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from nagjax import arguments
 from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
@@ -111,6 +112,11 @@ def read_tabular(
     """
     if (space is None) == (not decision_columns):
         raise ValueError(f"{path}: give either decision_columns, or a space and the column of its architectures' text")
+    if not isinstance(cost_columns, Mapping):
+        raise ValueError(
+            f"cost_columns={cost_columns!r}: give a dict of columns by cost, such as {{'latency_ms': 'ms'}}"
+        )
+    decision_columns = arguments.names(decision_columns, "decision_columns")
     for name, column in cost_columns.items():
         check_direction(column)
         unit_of(name)

@@ -89,6 +89,11 @@ def price(
       ValueError: if operators are missing, with their keys, the file and the remedy, or the table has too few measured
         networks for the quantile.
     """
+    if not space.operators:
+        raise ValueError(
+            f"{table.source or table.device}: {space.identity} declares no operators, so a table cannot price it; "
+            "leave the table out, and give measured costs"
+        )
     rows = [table.lookup(op) for op in space.operators]
     is_free = np.array([op.kind in (*space.free, *table.unmeasured) for op in space.operators])
     known = np.array([row is not None for row in rows])

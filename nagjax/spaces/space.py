@@ -117,6 +117,8 @@ class Space:
     def check(self, tokens: np.ndarray) -> None:
         """Raise ValueError unless tokens int ``[B, T]`` are canonical paths of the space."""
         tokens = np.asarray(tokens)
+        if tokens.dtype.kind not in "iu":
+            raise ValueError(f"tokens of {self.name} have type {tokens.dtype}; they must be integers, the choices")
         if tokens.ndim != 2 or tokens.shape[1] != len(self.decisions):
             raise ValueError(f"tokens of {self.name} have shape [B, {len(self.decisions)}], not {list(tokens.shape)}")
         _, fine = tl.walk(self.trellis.target, self.trellis.valid, tokens)
@@ -159,23 +161,14 @@ class Space:
         only attribute.
 
         Raises:
-          ValueError: if it is no mapping of names to values, a key or value is unknown, or nothing satisfies one.
+          ValueError: if a key or value is unknown, or nothing satisfies a condition.
         """
-        check_conditions(conditions)
+        if not isinstance(conditions, Mapping) or not all(isinstance(key, str) for key in conditions):
+            raise ValueError(f"where={conditions!r:.80}: give a dict of names and values, such as {{'kernel': [3, 5]}}")
         choice_mask = np.ones((len(self.decisions), self.trellis.shape[2]), bool)
         for key, value in conditions.items():
             _restrict(choice_mask, self.decisions, key, value)
         return self.trellis.valid & (choice_mask[:, None, :] | ~self.trellis.open[:, :, None])
-
-
-def check_conditions(conditions: object) -> None:
-    """Refuse what is no mapping of names to values, as ``Space.where`` takes it.
-
-    Raises:
-      ValueError: if it is none.
-    """
-    if not isinstance(conditions, Mapping) or not all(isinstance(key, str) for key in conditions):
-        raise ValueError(f"where={conditions!r}: conditions are a dict of names and values, as {{'resolution': 224}}")
 
 
 def _short(value: Any) -> str:
@@ -184,14 +177,15 @@ def _short(value: Any) -> str:
 
 
 def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, value: Any) -> None:
-    wanted = list(value) if isinstance(value, list | tuple | set | frozenset | range | np.ndarray) else [value]
-    seen: list[Any] = []  # a value that is asked for may be of a type that has no hash
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    wanted = list(value) if isinstance(value, list | tuple | set | frozenset | range) else [value]
+    seen: list[Any] = []
     for t, decision in enumerate(decisions):
         attribute = _attribute(decision, key)
         if attribute is None:
             continue
         for c, choice in enumerate(decision.choices):
-            seen += [] if choice[attribute] in seen else [choice[attribute]]
+            seen += [choice[attribute]] if choice[attribute] not in seen else []
             choice_mask[t, c] &= choice[attribute] in wanted
     if not seen:
         names = sorted({d.kind for d in decisions} | {key for d in decisions for key in d.choices[0]})
