@@ -165,6 +165,15 @@ def test_a_file_that_is_no_table_is_refused_by_name_with_the_true_reason(tmp_pat
     assert says in message
 
 
+def test_a_file_of_another_format_is_not_taken_for_text(tmp_path):
+    """As CSV an array of objects on one line would be a header without rows."""
+    path = write(tmp_path / "a.JSON", '[{"a": 1}]')
+    message = refusal(read_table, path)
+    assert message == f"{path}: is .JSON by its name; export its rows as CSV or Parquet, which are read"
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "b.json")
+
+
 def test_a_column_is_named_with_the_separator_and_only_near_names_are_suggested(tmp_path):
     table = read_table(write(tmp_path / "a.csv", "arch;top1\na;1\n"), ["quality"])
     assert refusal(table.column, "quality").endswith(

@@ -15,6 +15,9 @@ from nagjax.files import check_file
 from nagjax.names import nearest
 from nagjax.predictors.delimited import read_delimited, separated_by
 
+OTHER_FORMATS = (".json", ".jsonl", ".yaml", ".yml", ".npz", ".npy", ".pkl", ".pickle", ".feather", ".h5")
+"""Endings of files that hold rows too, and would be taken for CSV with no rows, or none that makes sense."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -63,6 +66,11 @@ def read_table(path: Path, wanted: Sequence[str] = ()) -> Table:
       ImportError: for Parquet without pyarrow.
       ValueError: if the file cannot be read, is empty, or its rows do not fit its header.
     """
+    if path.suffix.lower() in OTHER_FORMATS:
+        check_file(path, "the labelled architectures")
+        raise ValueError(
+            f"{path}: is {path.suffix} by its name; CSV and Parquet are read: export its rows as one of them"
+        )
     if path.suffix.lower() in (".parquet", ".pq"):
         return _parquet(path)
     found = read_delimited(path, wanted)
