@@ -22,7 +22,7 @@ from experiments.front import Reference
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.fit import fit
 from nagjax.predictors.records import Records, draw
-from nagjax.problem import Description, PredictedQuality, make_problem, tabular_quality
+from nagjax.problems import Description, PredictedQuality, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

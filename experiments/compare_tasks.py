@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments import settings
-from experiments.setup import checked_call
 from nagjax import plugins
 from nagjax.controllers import Controller, Params, resolve_params
-from nagjax.problem import Spec
+from nagjax.front_door import checked_call
+from nagjax.problems import Spec
 
 EVALUATIONS, SECONDS = "evaluations", "seconds"
 EVERYWHERE = ""

@@ -26,7 +26,7 @@ from experiments.description import (
 )
 
 if TYPE_CHECKING:
-    from nagjax.problem import Description, Problem
+    from nagjax.problems import Description, Problem
 
 
 def define_flags(values: flags.FlagValues) -> None:

@@ -16,7 +16,7 @@ from nagjax import durable
 
 if TYPE_CHECKING:
     from nagjax.inference import Answer, Generator
-    from nagjax.problem import Description
+    from nagjax.problems import Description
 
 EXIT_OVER = 3
 """Exit status where an answer is over a limit."""

@@ -11,17 +11,15 @@ import numpy as np
 from absl import flags
 
 from experiments import settings
-from experiments.benchmark import predicted_report
-from nagjax import plugins
+from nagjax.front_door import read_any_predictor
 from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import FitConfig, check_config, errors, fit
 from nagjax.predictors.labels import UNITS, Labels
 from nagjax.predictors.predictor import FittedPredictor, predict
-from nagjax.predictors.readers import FORMATS, read_predictor
 from nagjax.predictors.records import Records, draw, read_records
-from nagjax.problem import PredictedQuality, Quality
+from nagjax.problems import PredictedQuality, Quality
 from nagjax.spaces.space import Space
-from nagjax.tabular import Tabular
+from nagjax.tabular import Tabular, predicted_report
 
 SLIP = 0.1
 """Share of qualities that may be missing by mistake."""
@@ -185,12 +183,7 @@ def load_quality(values: flags.FlagValues, space: Space, read: ReadRecords | Non
         records = read() if read else _records(values, space)
     if records is not None and not values.predictor:
         return fit(space, records, config, values.fit_seed)
-    path = settings.input_path(values, "predictor")
-    name = values.predictor_format
-    # Built-in formats are read without the registry, so that a broken plugin stops only those who ask for it.
-    foreign = name not in ("auto", *FORMATS) and name in plugins.names("predictors")
-    own = {name: plugins.load("predictors", name)} if foreign else {}
-    fitted = read_predictor(path, space, name, own)
+    fitted = read_any_predictor(settings.input_path(values, "predictor"), space, values.predictor_format)
     return fitted if records is None else _measured(fitted, records, space)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nagjax.costs import exactly
-from nagjax.problem import Description
+from nagjax.problems import Description
 
 Numbers: TypeAlias = Sequence[float] | np.ndarray | float
 

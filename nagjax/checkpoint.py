@@ -21,7 +21,7 @@ import numpy as np
 from nagjax import plugins, sealing, steps
 from nagjax.controllers import Artefact, Controller
 from nagjax.packing import describe, pack, unpack
-from nagjax.problem import Description, Problem
+from nagjax.problems import Description, Problem
 from nagjax.saving import Steps
 from nagjax.spaces.space import Space
 from nagjax.steps import ChangedError, DamagedError, RefusedError, read_arrays

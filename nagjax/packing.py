@@ -15,7 +15,7 @@ from nagjax.devices.ticks import exact_costs
 from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.pareto import Archive
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problem import Description, PredictedQuality, Problem, Spec, TabularQuality
+from nagjax.problems import Description, PredictedQuality, Problem, Spec, TabularQuality
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
 

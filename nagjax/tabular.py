@@ -30,8 +30,9 @@ from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.labels import Labels
+from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records import Records, read_texts, take
-from nagjax.problem import TabularQuality, tabular_quality
+from nagjax.problems import TabularQuality, tabular_quality
 from nagjax.spaces import trie
 from nagjax.spaces.space import Space
 
@@ -263,3 +264,13 @@ def _words(column: str) -> list[str]:
     """
     text = re.sub(r"(?<=[a-z])[ _]*(/|[ _]per[ _])[ _]*s(ec(onds?)?)?(?![a-z])", "/s", column.lower())
     return re.findall(r"[a-z0-9/]+", text)
+
+
+def predicted_report(found: Tabular, fitted: FittedPredictor) -> dict[str, Any]:
+    """What is known of a benchmark with predicted quality: of its architectures, and of the predictor."""
+    known = int((~np.isnan(found.listing.quality)).sum())
+    size = {name: value for name, value in found.report.items() if name not in ("measured", "source")}
+    return {
+        **size, "priced": len(found.records.quality), "judged": known, "costs_source": found.report["source"],
+        **fitted.report,
+    }  # fmt: skip

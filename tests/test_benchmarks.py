@@ -22,7 +22,7 @@ from benchmarks import (
 from experiments import embedded
 from nagjax.costs import ExactCosts
 from nagjax.devices.json_table import read_json
-from nagjax.problem import evaluate, make_problem, make_spec
+from nagjax.problems import evaluate, make_problem, make_spec
 from nagjax.spaces import nas_bench_macro
 
 

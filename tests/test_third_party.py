@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import pytest
 
 from nagjax import pareto, plugins, testing
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "example_plugin"

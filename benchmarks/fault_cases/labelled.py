@@ -14,7 +14,7 @@ from benchmarks.fault_cases.device_tables import broken_files
 from experiments.front import read_reference
 from nagjax.predictors.fit import FitConfig, fit
 from nagjax.predictors.records import Records, read_records
-from nagjax.problem import make_problem
+from nagjax.problems import make_problem
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import Tabular, read_tabular
 

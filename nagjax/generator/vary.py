@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import masked_walk
-from nagjax.problem import Problem, walk_nodes
+from nagjax.problems import Problem, walk_nodes
 
 
 def reroll(

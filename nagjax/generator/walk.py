@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from nagjax.problem import Problem, Spec, walk_nodes
+from nagjax.problems import Problem, Spec, walk_nodes
 from nagjax.spaces.trellis import INFINITE
 
 WIDEST = 4

@@ -13,7 +13,7 @@ import numpy as np
 
 from nagjax import controllers
 from nagjax.controllers import Controller
-from nagjax.problem import Problem, path_costs
+from nagjax.problems import Problem, path_costs
 from nagjax.testing.problems import tiny_problem
 from nagjax.testing.runs import CHUNK, Make, claim, first_chunk
 
@@ -62,7 +62,7 @@ class _Overheard:
     hear: Callable[[np.ndarray], None] = flax.struct.field(pytree_node=False)
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See ``nagjax.problem.Quality``."""
+        """See ``nagjax.problems.Quality``."""
         jax.debug.callback(self.hear, tokens)
         mean, std = self.quality(tokens, features)
         return mean, std

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from nagjax import findings as fd
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.problem import Problem, Spec, TabularQuality
+from nagjax.problems import Problem, Spec, TabularQuality
 
 CHUNK = 1024
 
