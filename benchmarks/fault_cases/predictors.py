@@ -62,7 +62,7 @@ def _written(folder: Path, arrays: Mapping[str, Any]) -> Path:
 
 def _changed(change: Callable[[Arrays], Any]) -> Callable[[Path], FittedPredictor]:
     def act(folder: Path) -> FittedPredictor:
-        with np.load(_saved(folder)) as loaded:
+        with np.load(_saved(folder), allow_pickle=False) as loaded:
             arrays = dict(loaded)
         change(arrays)
         return read_predictor(_written(folder, arrays), _space())
