@@ -169,7 +169,7 @@ def test_a_file_of_another_format_is_not_taken_for_text(tmp_path):
     """As CSV an array of objects on one line would be a header without rows."""
     path = write(tmp_path / "a.JSON", '[{"a": 1}]')
     message = refusal(read_table, path)
-    assert message == f"{path}: is .JSON by its name; export its rows as CSV or Parquet, which are read"
+    assert message == f"{path}: is .JSON by its name; CSV and Parquet are read: export its rows as one of them"
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / "b.json")
 

@@ -79,7 +79,14 @@ def read_labels(table: Table, labels: Labels) -> tuple[np.ndarray, dict[str, np.
         return quality, {name: _costs(table, name, read) for name in labels.cost_columns}
     except ValueError as error:
         others = tally(table, labels.quality_column, labels.cost_columns, labels.required != "all")
-        raise ValueError(f"{error}{others}") from None
+        raise ValueError(f"{error}{others}{_elsewhere(table, labels)}") from None
+
+
+def _elsewhere(table: Table, labels: Labels) -> str:
+    """Where the quality may come from if a benchmark has none."""
+    if labels.required != "columns" or labels.quality_column in table.columns:
+        return ""
+    return "; if the file has costs alone, give the quality by --records or --predictor"
 
 
 def _quality(table: Table, labels: Labels, read: Read) -> np.ndarray:
