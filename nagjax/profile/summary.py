@@ -69,10 +69,10 @@ def outliers(subjects: Sequence[Subject], measured: Mapping[str, Row]) -> list[O
 
 def _neighbours(operators: Sequence[Operator], field: str) -> list[tuple[Operator, Operator]]:
     """Pairs of operators that differ only in ``field``, next to each other in it."""
-    groups: dict[Operator, list[Operator]] = {}
+    groups: dict[tuple[Any, ...], list[Operator]] = {}
+    same = [one.name for one in dataclasses.fields(Operator) if one.name not in (field, "resolution")]
     for op in operators:
         if getattr(op, field):
-            others: dict[str, Any] = {field: 0, "resolution": 0}
-            groups.setdefault(dataclasses.replace(op, **others), []).append(op)
+            groups.setdefault(tuple(getattr(op, name) for name in same), []).append(op)
     ordered = (sorted(group, key=lambda op: getattr(op, field)) for group in groups.values())
     return [pair for group in ordered for pair in itertools.pairwise(group)]
