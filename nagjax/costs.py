@@ -33,6 +33,7 @@ class CostInfo:
       exponent, decimals: a tick is ``2**-exponent * 10**-decimals`` units.
       slack: ticks by which a path's cost may stand above its exact cost; 0 where none does.
       ranked: every distinct cost has ticks of its own, in order (a file with the cost of every architecture).
+      given: costs stand in a file as they are, so that nothing is added up and none is within another's budget.
       filler: edges that cost as much or more are no measurements (1e9 for "not supported"); None where there are none.
     """
 
@@ -53,6 +54,7 @@ class CostInfo:
     decimals: int = 0
     slack: int = 0
     ranked: bool = False
+    given: bool = False
     filler: float | None = None
 
     @property
@@ -103,8 +105,8 @@ class ExactCosts:
 
     @property
     def tolerance(self) -> float:
-        """Share by which a float64 sum, added in any order, may be below the exact one."""
-        return (self.terms + 2) * ROUNDING
+        """Share by which a float64 sum, added in any order, may be below the exact one; 0 where nothing is added."""
+        return 0.0 if self.info.given else (self.terms + 2) * ROUNDING
 
     def of(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Costs float64 ``[B]`` in ``unit`` of tokens int ``[B, T]`` taken at nodes ``[B, T]``."""

@@ -343,3 +343,19 @@ def test_bad_flags_are_refused_before_anything_is_written(flags_201, tmp_path, c
     assert says in text
     assert "Traceback" not in text
     assert not out.exists()
+
+
+def test_costs_of_a_file_that_differ_in_their_last_bit_are_told_apart(tmp_path):
+    """5.4 and the float above it: the budget 5.4 does not buy the latter, as no sum could have given it."""
+    above = float(np.nextafter(5.4, 6.0))
+    path = tmp_path / "a.csv"
+    path.write_text(f"a,top1,latency_ms\n0,60,5.4\n1,70,{above!r}\n", encoding="utf-8")
+    found = read_tabular(
+        path, {"latency_ms": "latency_ms"}, decision_columns=["a"], quality_column="top1", quality_unit="percent"
+    )
+    problem, description = make_problem(found.space, found.prices, found.quality)
+    column = description.exact[0]
+    assert column.within(np.array([5.4, above]), np.array([5.4])).tolist() == [True, False]
+    low, high = column.offers(np.array([5.4, above])).tolist()
+    assert low < high
+    assert sorted(np.asarray(problem.cost).ravel().tolist())[-2:] == [low, high]

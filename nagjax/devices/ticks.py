@@ -149,7 +149,9 @@ def _ranked(column: _Column, exact: np.ndarray, filler: float | None) -> tuple[n
     ticks = np.maximum.accumulate(np.minimum(raised, limit + 1) - order) + order
     edges = np.zeros(exact.shape, np.int32)
     edges[-1][allowed] = ticks[inverse]
-    info = _describe(column.prices, exponent, ranked=True, filler=filler)
+    prices = column.prices
+    given = prices.edges is not None and not _finite(prices.values).any() and (prices.offset, prices.scale) == (0, 1)
+    info = _describe(prices, exponent, ranked=True, given=given, filler=filler)
     top = int(ticks[plausible].max(initial=0))
     layers = {len(exact) - 1: last} if last.any() else {}
     return edges, ExactCosts(info, layers, 1, top, (costs, ticks.astype(np.int64)))
