@@ -21,7 +21,7 @@ SPINE = (
     ("devices", "predictors"),
     ("problem",),
     ("pareto", "generator", "tabular", "asked"),
-    ("findings", "tournaments", "verification"),
+    ("findings", "tournaments", "verification", "additive"),
     ("controllers",),
     ("rounds", "answering", "packing"),
     ("distinct",),

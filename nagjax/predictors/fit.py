@@ -87,7 +87,7 @@ def fit(
     """
     config = config or FitConfig()
     check_config(config)
-    _check_records(records)
+    check_records(records)
     failed = far_below(records.quality) if config.target == "auto" else 0
     if config.target == "auto":
         config = dataclasses.replace(config, target="rank" if failed else "quality")
@@ -116,7 +116,7 @@ def fit(
             f"all {len(order)} labels are {records.quality[0]:g}: the predictor cannot tell architectures apart; label "
             "others, or correct the column"
         )
-    known = _optional_only(space) <= features[seen].any(0)
+    known = known_features(space, features[seen])
     return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden)), report)
 
 
@@ -163,7 +163,8 @@ def check_config(config: FitConfig) -> None:
         raise ValueError(f"target is {config.target!r}; it is one of {', '.join(TARGETS)}")
 
 
-def _check_records(records: Records) -> None:
+def check_records(records: Records) -> None:
+    """Raise ValueError unless there are at least 10 records and their qualities are fractions."""
     if not ((records.quality >= 0) & (records.quality <= 1)).all():
         row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
         raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
@@ -173,13 +174,16 @@ def _check_records(records: Records) -> None:
         )
 
 
-def _optional_only(space: Space) -> np.ndarray:
-    """Bool ``[F]``: features that only optional decisions switch on; the others count as known though never seen."""
+def known_features(space: Space, seen: np.ndarray) -> np.ndarray:
+    """Which path features a predictor knows, bool ``[F]``, that has seen rows ``[N, F]`` of them.
+
+    What only optional decisions switch on has to be seen; the others count as known.
+    """
     num = len(space.feature_names)
     used = np.zeros((2, num + 1), bool)
     for t, decision in enumerate(space.decisions):
         used[int(decision.optional), space.trellis.features[t][space.trellis.valid[t]].ravel()] = True
-    return (used[1] & ~used[0])[:num]
+    return (used[1] & ~used[0])[:num] <= seen.any(0)
 
 
 def _fit_rows(
