@@ -19,8 +19,9 @@ from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
+from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.problem import Description, PredictedQuality, Problem, TabularQuality, make_problem
+from nagjax.problem import Description, Problem, make_problem
 from nagjax.spaces.space import Space
 
 
@@ -96,9 +97,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
     table = load_table(values, space) if values.table else None
     prices = load_prices(values.costs, table, space, values.cost_quantile, allowed)
     quality = load_quality(values, space)
-    problem, description = make_problem(
-        space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
-    )
+    problem, description = make_problem(space, prices, quality.predictor, where, values.pessimism, quality.report)
     return Setup(space, problem, description, table, quality)
 
 
