@@ -154,7 +154,8 @@ def _kind(values: flags.FlagValues) -> list[str]:
     """The flags that name a kind of predictor, as given; a wrong one is refused before anything is built."""
     predictor_kind(values)
     kind = [f"--predictor_kind={values.predictor_kind}"] if values.predictor_kind else []
-    return kind + [f"--predictor_settings={','.join(values.predictor_settings)}"] * bool(values.predictor_settings)
+    given = values.predictor_settings
+    return [*kind, f"--predictor_settings={','.join(given)}"] if given else kind
 
 
 def _base(values: flags.FlagValues, contenders: Sequence[Contender]) -> str:

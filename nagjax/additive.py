@@ -114,7 +114,7 @@ def _backward(
     shape = (problem.spec.num_nodes, bins + 1)
     nothing = jnp.zeros(shape, jnp.int32)
     ways = _Ways(jnp.zeros(shape, jnp.float32), nothing, nothing, nothing)
-    out = []
+    out: list[tuple[jax.Array, _Ways]] = []
     for first, last, choices in reversed(segments(problem.spec.choices)):
         edges = _edges(problem, gains, first, last, choices)
         ways, segment = jax.lax.scan(functools.partial(_step_back, width=width), ways, edges, reverse=True)

@@ -94,7 +94,7 @@ class Problem:
     tick: jax.Array
     low: jax.Array
     high: jax.Array
-    quality: Form
+    quality: Any
     pessimism: jax.Array
     evaluator: Any
     spec: Spec = flax.struct.field(pytree_node=False)

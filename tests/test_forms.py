@@ -33,14 +33,16 @@ def linear():
 
 
 def process():
-    """Of two records at distance 2, without noise: the covariance of amplitude 2 and length 1 is 4 [[1, e^-1], ...]."""
+    """Of two records without noise; covariance 4 [[1, e^-1], [e^-1, 1]]; quality is 0.5 + score."""
     support = np.zeros((2, NUM), np.float32)
     support[0, 0] = support[1, 1] = 1.0
     near = 4 * np.array([[1, np.exp(-1)], [np.exp(-1), 1]])
     quality = np.array([0.4, 0.8])
     whiten = np.linalg.inv(np.linalg.cholesky(near))
     alpha = np.linalg.solve(near, quality - 0.5)
-    floats = [jnp.asarray(value, jnp.float32) for value in (support, alpha, whiten, 1.0, 2.0, 0.5)]
+    floats = [
+        jnp.asarray(value, jnp.float32) for value in (support, alpha, whiten, 1.0, 2.0, 0.5 + np.linspace(-4, 4, 65))
+    ]
     return GaussianProcess(*floats, jnp.ones(NUM, bool))
 
 
@@ -83,7 +85,8 @@ def test_a_form_is_kept(make, tmp_path):
     read = load_predictor(tmp_path / "file.npz", SPACE).predictor
     assert same(read, form)
     assert read.rank_valued == form.rank_valued
-    for one, other in zip(form(TOKENS, FEATURES), read(TOKENS, FEATURES), strict=True):
+    ask = jax.jit(lambda form: form(jnp.asarray(TOKENS), FEATURES))
+    for one, other in zip(ask(form), ask(read), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -113,7 +116,7 @@ def test_a_process_by_hand():
 
 def test_neighbours_are_counted_by_hand():
     quality = TINY.oracle.quality
-    mean, std = smoothed(SPACE, table())(jnp.asarray(TOKENS), FEATURES)
+    mean, std = jax.jit(lambda form: form(jnp.asarray(TOKENS), FEATURES))(smoothed(SPACE, table()))
     index = {tuple(row): i for i, row in enumerate(TOKENS.tolist())}
     for i, row in enumerate(TOKENS.tolist()):
         found = {i}

@@ -49,6 +49,14 @@ def records(num=60, noise=0.0, seed=0):
     return tiny, Records(tiny.oracle.tokens[rows], np.clip(quality, 0, 1))
 
 
+def test_a_calibrated_ranking_gives_qualities():
+    tiny, known = records()
+    kind = registry.make("mlp", {**SMALL["mlp"], "loss": "hinge", "calibrate": True})
+    fitted = registry.fit(kind, tiny.space, known)
+    assert not fitted.predictor.rank_valued
+    assert fitted.report["rmse_points"] < 100 * known.quality.std()
+
+
 @pytest.mark.parametrize("loss", ["hinge", "logistic"])
 def test_a_ranking_loss_gives_ranks(loss):
     tiny, known = records()
@@ -124,7 +132,7 @@ def test_auto_says_what_it_chose_and_leaves_out_what_cannot_be_fitted(monkeypatc
     report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
     assert report["kind"] in ("gp", "ridge")
     assert "ridge" in report["held_out_regret_points"]
-    monkeypatch.setitem(auto.FOLD_SETTINGS, "gp", {"most": 10})
+    monkeypatch.setattr(auto, "OWN", {**auto.OWN, "gp": ("gp", {"most": 10})})
     report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
     assert report["kind"] == "ridge"
     with pytest.raises(ValueError, match=r"candidates=\['auto'\]: name other kinds"):

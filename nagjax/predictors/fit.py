@@ -63,6 +63,7 @@ class FitConfig:
       refit: fit again on all records once the errors are known.
       target: what is fitted, ``"quality"``, ``"rank"``, or ``"auto"``: ranks where ``far_below`` counts labels.
       loss: ``"mse"``; or a ranking loss, ``"hinge"`` or ``"logistic"``: the predictor then tells ranks.
+      calibrate: with a ranking loss, take its score for a normal score and give the quality of the labels there.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -75,6 +76,7 @@ class FitConfig:
     refit: bool = True
     target: str = "auto"
     loss: str = "mse"
+    calibrate: bool = False
 
     @property
     def ranks(self) -> bool:
@@ -124,7 +126,7 @@ def fit(
     if held:
         first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden), _values(config))
         found = np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0])
-        report |= agreement(found, records.quality[valid], config.ranks)
+        report |= agreement(found, records.quality[valid], _values(config) == "rank")
     if refit:
         params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
@@ -138,7 +140,7 @@ def fit(
 
 
 def _values(config: FitConfig) -> str:
-    return "rank" if config.ranks else "quality"
+    return "rank" if config.ranks and not config.calibrate else "quality"
 
 
 def agreement(predicted: np.ndarray, quality: np.ndarray, ranks: bool) -> dict[str, float | int | str]:
@@ -191,6 +193,8 @@ def check_config(config: FitConfig) -> None:
             raise ValueError(f"{name} is {getattr(config, name)!r}; it is one of {', '.join(allowed)}")
     if config.ranks and config.target != "auto":
         raise ValueError(f"target={config.target}: a ranking loss, {config.loss}, has no target; leave one of them out")
+    if config.calibrate and not config.ranks:
+        raise ValueError("calibrate=true: is for a ranking loss, hinge or logistic; loss is mse")
 
 
 def check_records(records: Records) -> None:
@@ -235,13 +239,22 @@ def _fit_rows(
         counter.add(steps // batches.CHUNKS)
     members = config.members
     if config.ranks:
-        return {"network": network, **_standardised(network, inputs, jnp.asarray(rows), module)}
+        levels = score_levels(quality[rows]) if config.calibrate else None
+        return {
+            "network": network,
+            **_standardised(network, inputs, jnp.asarray(rows), module),
+            **_levels(levels, members),
+        }
     return {
         "network": network,
         "offset": jnp.full(members, offset, jnp.float32),
         "scale": jnp.full(members, scale, jnp.float32),
-        **({} if levels is None else {"levels": jnp.tile(jnp.asarray(levels, jnp.float32), (members, 1))}),
+        **_levels(levels, members),
     }
+
+
+def _levels(levels: np.ndarray | None, members: int) -> dict[str, jax.Array]:
+    return {} if levels is None else {"levels": jnp.tile(jnp.asarray(levels, jnp.float32), (members, 1))}
 
 
 @partial(jax.jit, static_argnames="module")

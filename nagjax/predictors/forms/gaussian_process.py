@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.predictors.forms.form import Defaults
+from nagjax.predictors.predictor import at_score
 
 LEAST = 1e-12
 """Of a variance, as a share of the prior's: rounding makes it negative at a record."""
@@ -20,13 +21,14 @@ class GaussianProcess(Defaults):
 
     Attributes:
       support: float32 ``[N, F]``, path features of the records.
-      alpha: float32 ``[N]``; the mean is ``centre + covariance with the records @ alpha``.
+      alpha: float32 ``[N]``; the mean score is ``covariance with the records @ alpha``.
       whiten: float32 ``[N, N]``; the prior's variance is lessened by ``|whiten @ covariance with the records|^2``.
-      length, amplitude, centre: float32.
+      length, amplitude: float32.
+      levels: float32 ``[M]``, the quality at scores, as ``at_score`` takes them; rising.
       known: bool ``[F]``, path features that it has seen.
 
-    The deviation is of the quality itself: noise of the labels is not in it. It grows to ``amplitude`` away from all
-    records.
+    The deviation is of the quality itself: noise of the labels is not in it. That of the score grows to ``amplitude``
+    away from all records; the quality's is half the way between the scores one deviation above and below.
     """
 
     form: ClassVar[str] = "gaussian_process"
@@ -36,7 +38,7 @@ class GaussianProcess(Defaults):
     whiten: jax.Array
     length: jax.Array
     amplitude: jax.Array
-    centre: jax.Array
+    levels: jax.Array
     known: jax.Array
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -46,7 +48,9 @@ class GaussianProcess(Defaults):
         squares = jnp.square(features).sum(-1)[:, None] + jnp.square(self.support).sum(-1)[None]
         distance = squares - 2 * jnp.matmul(features, self.support.T, precision=precise)
         near = jnp.square(self.amplitude) * jnp.exp(-jnp.maximum(distance, 0.0) / (2 * jnp.square(self.length)))
-        mean = self.centre + jnp.matmul(near, self.alpha, precision=precise)
+        score = jnp.matmul(near, self.alpha, precision=precise)
         told = jnp.square(jnp.matmul(near, self.whiten.T, precision=precise)).sum(-1)
         prior = jnp.square(self.amplitude)
-        return mean, jnp.sqrt(jnp.maximum(prior - told, LEAST * prior))
+        off = jnp.sqrt(jnp.maximum(prior - told, LEAST * prior))
+        low, mean, high = (at_score(score + by, self.levels) for by in (-off, 0.0, off))
+        return mean, (high - low) / 2

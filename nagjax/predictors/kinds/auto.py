@@ -26,8 +26,16 @@ from nagjax.spaces.space import Space
 PARTS = 200
 """Parts of a fold that regret is the mean over."""
 
-FOLD_SETTINGS: Mapping[str, Mapping[str, Any]] = {name: {"validation_share": 0.0} for name in ("mlp", "gp", "ridge")}
-"""What is held out within a fold would be held out twice."""
+OWN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "mlp": ("mlp", {}),
+    "ranking": ("mlp", {"loss": "hinge", "calibrate": True}),
+    "gp": ("gp", {}),
+    "ridge": ("ridge", {}),
+}
+"""Kind and settings of the library's own candidates; any other name is that of a kind."""
+
+FOLD: Mapping[str, Any] = {"validation_share": 0.0}
+"""Of the library's own within a fold: what is held out there would be held out twice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +43,12 @@ class AutoConfig:
     """Settings of the choice.
 
     Attributes:
-      candidates: kinds by name; of equal ones the first is taken.
+      candidates: kinds by name, and ``ranking``, which is ``mlp`` by a ranking loss, calibrated; of equal ones the
+        first is taken.
       folds: parts that the records are dealt into.
     """
 
-    candidates: tuple[str, ...] = ("mlp", "gp", "ridge")
+    candidates: tuple[str, ...] = ("gp", "ranking", "mlp", "ridge")
     folds: int = 5
 
     def __post_init__(self) -> None:
@@ -68,8 +77,11 @@ def make(**settings: Any) -> Kind:
     from nagjax.predictors.kinds import registry
 
     config = configure("kind auto", AutoConfig, settings)
-    candidates = {name: registry.make(name) for name in config.candidates}
-    tried = {name: registry.make(name, FOLD_SETTINGS.get(name)) for name in config.candidates}
+    candidates, tried = {}, {}
+    for name in config.candidates:
+        kind, given = OWN.get(name, (name, {}))
+        candidates[name] = registry.make(kind, given)
+        tried[name] = registry.make(kind, {**given, **FOLD}) if name in OWN else candidates[name]
 
     def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
         check_records(records)

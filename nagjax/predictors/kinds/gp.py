@@ -1,5 +1,8 @@
 """The kind ``gp``: a Gaussian process on path features; length, amplitude and noise by marginal likelihood.
 
+A Gaussian process wants Gaussian targets, and accuracies have a long tail below. So the target is the normal score of
+the rank among the labels, and the quality that of the labels at the predicted score, as in ``nagjax.predictors.fit``.
+
 Exact, in float64 on the host: its time grows with the cube of the number of records and its size with the square. The
 covariance is divided by the amplitude's square, so that the best amplitude for a length and a share of noise is known
 in closed form (Rasmussen and Williams 2006, chapter 5); two numbers are searched, on a grid and by Nelder and Mead.
@@ -12,19 +15,21 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg, optimize, stats
 from scipy.spatial import distance
 
 from nagjax import arguments
-from nagjax.predictors.fit import check_records, errors, known_features
+from nagjax.predictors.fit import check_records, errors, known_features, score_levels
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.kinds.kind import Kind, configure, written
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.predictor import KNOTS, REACH, FittedPredictor
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
 
 LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)
 """Grid of lengths, in units of the root mean square distance of records, and of shares of noise in variance."""
+
+TARGETS = ("rank", "quality")
 
 LEAST_NOISE, MOST_NOISE = 1e-6, 1e3
 LEAST_LENGTH, MOST_LENGTH = 1e-2, 1e3
@@ -37,15 +42,19 @@ class GpConfig:
     Attributes:
       most: records that are fitted at most; more are refused.
       validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
+      target: what is fitted, ``"rank"`` or ``"quality"``.
     """
 
     most: int = 2000
     validation_share: float = 0.2
+    target: str = "rank"
 
     def __post_init__(self) -> None:
         arguments.count(self.most, "most", least=10)
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        if self.target not in TARGETS:
+            raise ValueError(f"target is {self.target!r}; it is one of {', '.join(TARGETS)}")
 
 
 class Scales(NamedTuple):
@@ -92,37 +101,43 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     known = known_features(space, features)
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
     if held:
-        first = condition(features[train], quality[train], known)
+        first = condition(features[train], quality[train], known, config.target)
         mean, _ = first(jnp.zeros((held, 1), jnp.int32), jnp.asarray(features[valid], jnp.float32))
         report |= errors(np.asarray(mean), quality[valid])
         report["refitted_on"] = num
-    whole = condition(features, quality, known)
+    whole = condition(features, quality, known, config.target)
     report |= {"length": float(whole.length), "amplitude": float(whole.amplitude)}
     return FittedPredictor(whole, report)
 
 
-def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray) -> GaussianProcess:
+def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "rank") -> GaussianProcess:
     """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``, at its likeliest scales."""
     squares = distance.cdist(features, features, "sqeuclidean")
-    centre, spread = float(quality.mean()), float(quality.std())
-    target = (quality - centre) / (spread or 1.0)
-    scales = likeliest(squares, target)
+    score, levels = _scores(quality, target)
+    scales = likeliest(squares, score)
     chol = linalg.cholesky(_covariance(squares, scales), lower=True)
-    whiten = linalg.solve_triangular(chol, np.eye(len(target)), lower=True)
-    alpha = whiten.T @ (whiten @ target)
-    share = max(float(target @ alpha) / len(target), 1e-12)  # the prior's variance, in units of the labels'
-    amplitude = (spread or 1e-6) * np.sqrt(share)
+    whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
+    alpha = whiten.T @ (whiten @ score)
+    amplitude = np.sqrt(max(float(score @ alpha) / len(score), 1e-12))
     arrays = {
         "support": features,
         # Of correlations; the form has the amplitude in its covariance.
-        "alpha": alpha * (spread or 1.0) / amplitude**2,
+        "alpha": alpha / amplitude**2,
         "whiten": whiten / amplitude,
         "length": scales.length,
         "amplitude": amplitude,
-        "centre": centre,
+        "levels": levels,
     }
     floats = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
     return GaussianProcess(**floats, known=jnp.asarray(known))
+
+
+def _scores(quality: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is fitted, float64 ``[N]``, and the levels of ``at_score`` that make it a quality again."""
+    if target == "rank":
+        return stats.norm.ppf((stats.rankdata(quality) - 0.5) / len(quality)), score_levels(quality)
+    centre, spread = float(quality.mean()), float(quality.std()) or 1.0
+    return (quality - centre) / spread, centre + spread * np.linspace(-REACH, REACH, KNOTS)
 
 
 def likeliest(squares: np.ndarray, target: np.ndarray) -> Scales:
