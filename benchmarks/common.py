@@ -15,7 +15,7 @@ from absl import app, flags
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
 from nagjax.predictors.ofa_npz import import_ofa
-from nagjax.problem import Description, Problem, make_problem
+from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces import ofa_mobilenet_v3
 from nagjax.spaces.space import Space
 

@@ -36,7 +36,7 @@ from nagjax.generator.policy import init_policy
 from nagjax.inference import Generator
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.records import Records
-from nagjax.problem import Description, Problem, make_problem, tabular_quality
+from nagjax.problems import Description, Problem, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space

@@ -24,7 +24,7 @@ from nagjax.generator.decode import greedy, sample
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.walk import decode_scores, repair
 from nagjax.predictors.forms.linear import Linear
-from nagjax.problem import Description, Problem, make_problem
+from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 from nagjax.spaces.space import Space
 

@@ -28,7 +28,7 @@ from absl import flags
 from benchmarks import common, nsga2
 from nagjax import controllers, plugins
 from nagjax.inference import Generator
-from nagjax.problem import Description, Problem, make_spec
+from nagjax.problems import Description, Problem, make_spec
 
 FULL_STEPS = 12000
 SAMPLES = 64

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.budget import anchor_weights
-from nagjax.problem import Spec
+from nagjax.problems import Spec
 
 
 def runs(choices: tuple[int, ...]) -> list[tuple[int, int]]:

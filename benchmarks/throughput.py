@@ -25,7 +25,7 @@ from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
 from nagjax.generator.decode import sample
 from nagjax.generator.policy import Policy, budget_at
-from nagjax.problem import Problem, make_problem
+from nagjax.problems import Problem, make_problem
 from nagjax.spaces.space import Space
 
 BATCH, CALLS, SINGLE_CALLS = 4096, 40, 400

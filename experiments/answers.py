@@ -9,7 +9,7 @@ from experiments import judge
 from experiments.benchmark import quality_is, quality_title
 from experiments.front import POINTS, Point
 from nagjax.costs import exactly, rounded_up
-from nagjax.problem import Description
+from nagjax.problems import Description
 
 if TYPE_CHECKING:
     from rich.table import Table

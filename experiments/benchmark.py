@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from experiments import settings
 from nagjax import plugins
-from nagjax.predictors.predictor import FittedPredictor
-from nagjax.problem import Description
+from nagjax.problems import Description
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, check_direction, read_tabular, unit_of
 
@@ -142,16 +140,6 @@ def benchmark_lines(description: Description) -> list[str]:
     if "measured" not in report:
         lines.append(f"{fitted_text(report)}; {judge_text(report)}")
     return lines
-
-
-def predicted_report(found: Tabular, fitted: FittedPredictor) -> dict[str, Any]:
-    """What is known of a benchmark with predicted quality: of its architectures, and of the predictor."""
-    known = int((~np.isnan(found.listing.quality)).sum())
-    size = {name: value for name, value in found.report.items() if name not in ("measured", "source")}
-    return {
-        **size, "priced": len(found.records.quality), "judged": known, "costs_source": found.report["source"],
-        **fitted.report,
-    }  # fmt: skip
 
 
 def fitted_text(report: Mapping[str, Any]) -> str:

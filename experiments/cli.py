@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import shlex
 import signal
 import sys
@@ -25,6 +26,8 @@ from nagjax import numerals
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+_NOT_BOOLEAN = re.compile(r"flag --(?P<name>\w+)=(?P<value>.*): \('Non-boolean argument", re.DOTALL)
 
 Define = Callable[[flags.FlagValues], None]
 Job = Callable[[flags.FlagValues], int]
@@ -234,4 +237,7 @@ def _flag_message(error: flags.Error) -> str:
     text = str(error)
     if isinstance(error, flags.UnrecognizedFlagError):
         return f"{text.rstrip('.')} (--help lists the flags)"
+    if match := _NOT_BOOLEAN.match(text):
+        name = match["name"]
+        return f"flag --{name}={match['value']}: must be true or false; write --{name} or --no{name}"
     return text

@@ -23,7 +23,7 @@ from experiments.quality import define_kind_flags, predictor_kind
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.records import Records, draw
-from nagjax.problem import Description, make_problem, tabular_quality
+from nagjax.problems import Description, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

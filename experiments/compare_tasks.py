@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments import settings
-from experiments.setup import checked_call
 from nagjax import plugins
 from nagjax.controllers import Controller, Params, resolve_params
-from nagjax.problem import Spec
+from nagjax.front_door import checked_call
+from nagjax.problems import Spec
 
 EVALUATIONS, SECONDS = "evaluations", "seconds"
 EVERYWHERE = ""
@@ -117,7 +117,7 @@ def parse_limits(evaluations: Sequence[str], max_seconds: Sequence[str]) -> list
     found = [Limit(EVALUATIONS, value) for value in sorted(counts)]
     found += [Limit(SECONDS, value) for value in sorted(settings.parse_numbers(max_seconds, "max_seconds"))]
     if not found:
-        raise ValueError("no limit is given: --evaluations=200,500,1000,2000, or --max_seconds=60, or both")
+        raise ValueError("no limit is given: give --evaluations=200,500,1000,2000, or --max_seconds=60, or both")
     if len({limit.text for limit in found}) < len(found):
         raise ValueError(f"a limit is given twice: {', '.join(limit.text for limit in found)}")
     return found

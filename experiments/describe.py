@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from experiments import cli, console, costs, run, runtime, settings, setup
+from experiments.benchmark import check_benchmark_flags
 from experiments.description import (
     Facts,
     checkpoint_facts,
@@ -25,7 +26,7 @@ from experiments.description import (
 )
 
 if TYPE_CHECKING:
-    from nagjax.problem import Description, Problem
+    from nagjax.problems import Description, Problem
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -60,6 +61,7 @@ def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list
 
 
 def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
+    check_benchmark_flags(values)
     if values.write_template:
         return [("template", _template(values))]
     if values.benchmark:

@@ -15,7 +15,7 @@ from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import unused_rows
 from nagjax.devices.template import needed_operators
-from nagjax.problem import Description, Problem
+from nagjax.problems import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 

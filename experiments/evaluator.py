@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments.setup import Setup
+from nagjax.front_door import Setup
 from nagjax.generator.budget import anchor_weights
 from nagjax.predictors.evaluator import fit_evaluator
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from nagjax.spaces import trellis
 
 

@@ -89,7 +89,7 @@ def read_reference(path: Path, cost_column: str, quality_column: str, quality_un
         if name not in table.columns:
             raise ValueError(f"{path}: no column {name!r} (--{flag}){settings.nearest(name, table.columns)}")
     if not table.rows:
-        raise ValueError(f"{path}: no rows below the header; a reference front has one row a point")
+        raise ValueError(f"{path}: no rows below the header; write one row for each point of the front")
     cost, raw = numbers(table, cost_column), numbers(table, quality_column)
     scale = UNITS[quality_unit]
     quality = raw * scale + (1.0 if scale < 0 else 0.0)

@@ -16,7 +16,7 @@ from nagjax import durable
 
 if TYPE_CHECKING:
     from nagjax.inference import Answer, Generator
-    from nagjax.problem import Description
+    from nagjax.problems import Description
 
 EXIT_OVER = 3
 """Exit status where an answer is over a limit."""
@@ -121,6 +121,8 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _check_target(flag: str, name: str | None) -> None:
+    if name and settings.user_path(name, flag).is_dir():
+        raise ValueError(f"--{flag}={name}: is a folder; give the name of a file")
     if name and not settings.user_path(name, flag).resolve().parent.is_dir():
         raise ValueError(f"--{flag}={name}: there is no folder {Path(name).parent}; make it first")
 

@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 
 from experiments import settings
-from experiments.benchmark import predicted_report
+from nagjax.front_door import read_any_predictor
 from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import agreement
 from nagjax.predictors.forms.form import Form
@@ -19,10 +19,9 @@ from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT, fit, load, make
 from nagjax.predictors.labels import UNITS, Labels
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.readers import foreign, read_predictor
 from nagjax.predictors.records import Records, draw, read_records
 from nagjax.spaces.space import Space
-from nagjax.tabular import Tabular
+from nagjax.tabular import Tabular, predicted_report
 
 SLIP = 0.1
 """Share of qualities that may be missing by mistake."""
@@ -119,8 +118,8 @@ def benchmark_quality(
     if values.predictor or values.records:
         fitted = load_quality(values, found.whole, _matching(values, found))
     else:
-        labelled = _labelled(values, found)
-        fitted = fit(predictor_kind(values), found.whole, labelled, values.fit_seed)
+        kind = predictor_kind(values)
+        fitted = fit(kind, found.whole, _labelled(values, found), values.fit_seed)
         if not values.num_labels:
             fitted = dataclasses.replace(fitted, report={**_slip(found), **fitted.report})
     return fitted.predictor, predicted_report(found, fitted), fitted
@@ -185,9 +184,7 @@ def load_quality(values: flags.FlagValues, space: Space, read: ReadRecords | Non
         records = read() if read else _records(values, space)
     if records is not None and not values.predictor:
         return fit(kind, space, records, values.fit_seed)
-    path = settings.input_path(values, "predictor")
-    name = values.predictor_format
-    fitted = read_predictor(path, space, name, foreign(name))
+    fitted = read_any_predictor(settings.input_path(values, "predictor"), space, values.predictor_format)
     return fitted if records is None else _measured(fitted, records, space)
 
 

@@ -26,7 +26,7 @@ from experiments.front import (
 )
 from experiments.report_data import Report, asked_facts, cost_label, trust_facts
 from nagjax import durable
-from nagjax.problem import Description
+from nagjax.problems import Description
 
 if TYPE_CHECKING:
     from nagjax.inference import Generator

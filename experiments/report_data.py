@@ -9,7 +9,7 @@ from typing import Any
 from experiments.benchmark import fitted_text, judge_text, measured_text
 from experiments.front import POINTS, Comparison, Point, Reference
 from nagjax.costs import CostInfo
-from nagjax.problem import Description
+from nagjax.problems import Description
 
 RANKED = "The predictor tells ranks: only the order of architectures counts, and no figure is a quality."
 

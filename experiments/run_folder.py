@@ -14,8 +14,9 @@ from typing import Any
 from absl import flags
 
 from experiments import output, record_file, runtime
-from experiments.setup import Setup, input_files
+from experiments.setup import input_files
 from nagjax import durable
+from nagjax.front_door import Setup
 
 RECORD, FLAGS = "run.json", "flags.txt"
 PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}

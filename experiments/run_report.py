@@ -16,7 +16,7 @@ from experiments.monitor import read_metrics
 from experiments.report import Options, write_report
 from experiments.report_data import Report
 from nagjax.asked import possible, refusal
-from nagjax.problem import Description
+from nagjax.problems import Description
 
 NOT_DRAWN = ("step", "seconds", "evaluations", "infeasible", "nonfinite")
 """Metrics that are counts or do not change: nothing to see in a curve."""

@@ -47,7 +47,7 @@ def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[s
             raise ValueError(f"--{flag}={entry}: write --{flag}=key=value")
         if key in out:
             more = f"; several values are written --{flag}={key}=a,b" if many else ""
-            raise ValueError(f"--{flag}: {key!r} is given twice{more}")
+            raise ValueError(f"--{flag}: {key!r} is given twice{more or '; remove one of them'}")
         parts = [parse_value(part) for part in text.split(",")] if many else [parse_value(text)]
         out[key] = parts if len(parts) > 1 else parts[0]
     return out

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +13,13 @@ from experiments import settings
 from experiments.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from experiments.costs import LATENCY, benchmark_prices, load_prices
 from experiments.quality import benchmark_quality, define_quality_flags, load_quality
-from nagjax import plugins
-from nagjax.devices.formats import BUILT_IN, read_table
+from nagjax import front_door, plugins
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
+from nagjax.front_door import Setup
 from nagjax.predictors.forms.table import TabularQuality
-from nagjax.predictors.predictor import FittedPredictor
-from nagjax.problem import Description, Problem, make_problem
+from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces.space import Space
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Setup:
-    """A problem and what it was built from.
-
-    Attributes:
-      space: the search space.
-      problem, description: see ``nagjax.problem``.
-      table: the device table; None where no cost column needs one.
-      quality: the predictor and what is known of its error; None where a benchmark is looked up.
-      judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
-        known.
-    """
-
-    space: Space
-    problem: Problem
-    description: Description
-    table: DeviceTable | None
-    quality: FittedPredictor | None
-    judge: Problem | None = None
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -142,9 +118,7 @@ def load_space(values: flags.FlagValues) -> Space:
     """
     if not values.space:
         raise ValueError(f"--space is not given; it is one of {', '.join(plugins.names('spaces'))}")
-    make = plugins.load("spaces", values.space)
-    given = settings.parse_pairs(values.space_settings, "space_settings")
-    return plugins.expect("spaces", values.space, checked_call(make, f"space {values.space}", given), Space)
+    return front_door.space(values.space, **settings.parse_pairs(values.space_settings, "space_settings"))
 
 
 def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
@@ -153,40 +127,7 @@ def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
     Raises:
       ValueError: if it cannot be read; the message names file, row and remedy.
     """
-    name = values.device_format
-    foreign = name not in ("auto", *BUILT_IN) and name in plugins.names("device_formats")
-    own = {name: plugins.load("device_formats", name)} if foreign else {}
-    return read_table(settings.input_path(values, "table"), space.operators, name, own)
-
-
-def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:
-    """``make(*arguments, **given)``, with an error that lists the settings where one is not known.
-
-    Raises:
-      ValueError: if a setting is not known, or ``make`` refuses its value.
-    """
-    parameters = inspect.signature(make).parameters.values()
-    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    names = [p.name for p in list(parameters)[len(arguments) :] if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    for key in given:
-        if key not in names and not free:
-            raise ValueError(f"{what} has no setting {key!r}{settings.nearest(key, names)}")
-    _check_numbers(what, given, {p.name: p.annotation for p in parameters})
-    try:
-        return make(*arguments, **given)
-    except (TypeError, plugins.PluginError) as error:
-        if not given or not isinstance(error.__cause__ or error, TypeError):
-            raise
-        shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
-        raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
-
-
-def _check_numbers(what: str, given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
-    """A float where the signature has an integer, or text where it has a number, is refused by name."""
-    for key, value in given.items():
-        wanted = {"int": (int,), int: (int,), "float": (int, float), float: (int, float)}.get(annotations.get(key))
-        if wanted and (isinstance(value, bool) or not isinstance(value, wanted)):
-            raise ValueError(f"{what}: {key}={value!r}: must be {'an integer' if wanted == (int,) else 'a number'}")
+    return front_door.read_device_table(settings.input_path(values, "table"), space, values.device_format)
 
 
 def input_files(values: flags.FlagValues) -> list[Path]:

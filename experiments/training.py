@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 from absl import flags
 
 from experiments import settings
 from experiments.monitor import Monitor, forget_metrics
-from experiments.setup import Setup, checked_call
-from nagjax import checkpoint, controllers, plugins
+from nagjax import checkpoint, controllers, front_door
+from nagjax.front_door import Setup
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -84,7 +83,7 @@ class Trainer:
 
     def _state(self, folder: Path) -> tuple[Any, int, float]:
         if self.resume and checkpoint.latest_step(folder) is not None:
-            template = _template(self.controller, self.built)
+            template = front_door.template(self.controller, self.built)
             state, step, run = checkpoint.read_state(folder, self.controller, template, ignore_hash=self.ignore_hash)
             return state, step, float(run["seconds"])
         if self.start is not None:
@@ -106,40 +105,20 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
     Raises:
       ValueError: if the controller or a setting of it is unknown, a limit is out of range or --init_from does not fit.
     """
-    make = plugins.load("controllers", values.controller)
-    static = settings.parse_pairs(values.controller_static, "controller_static")
-    made = checked_call(make, f"controller {values.controller}", static, built.problem.spec)
-    controller = plugins.expect("controllers", values.controller, made, controllers.Controller)
+    sizes = settings.parse_pairs(values.controller_static, "controller_static")
+    controller = front_door.make_controller(values.controller, built, sizes)
     swept = settings.parse_pairs(values.controller_params, "controller_params")
     for key, value in swept.items():
         if isinstance(value, str):
-            raise ValueError(f"--controller_params={key}={value}: is not a number")
+            raise ValueError(f"--controller_params={key}={value}: is not a number; write one, as in {key}=0.1")
     params = controllers.resolve_params(controller, swept)
     limits = controllers.Limits(values.steps, values.max_seconds, values.chunk)
-    start = _warm_start(values, controller, built) if values.init_from else None
+    try:
+        start = (
+            front_door.warm_start(values.init_from, controller, built, values.ignore_hash) if values.init_from else None
+        )
+    except ValueError as error:
+        raise ValueError(f"--init_from: {error}") from error
     return Trainer(
         built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash
     )
-
-
-def _warm_start(values: flags.FlagValues, controller: controllers.Controller, built: Setup) -> Any:
-    """The state of another run's last checkpoint, re-scored under this problem."""
-    folder, ignore_hash, wanted = values.init_from, values.ignore_hash, built.space
-    written = checkpoint.read_config(folder, ignore_hash=ignore_hash)["space"]
-    if (written["name"], written["version"]) != (wanted.name, wanted.version):
-        raise ValueError(
-            f"--init_from={folder}: was trained on {written['name']} version {written['version']}, this run is on "
-            f"{wanted.name} version {wanted.version}; start from a run on the same space"
-        )
-    if plugins.load("spaces", written["name"])(**written["settings"]).decisions != wanted.decisions:
-        raise ValueError(
-            f"--init_from={folder}: was trained on decisions or choices other than those of {wanted.identity}, so its "
-            "tokens mean something else; start from a run with the same ones"
-        )
-    state, _, _ = checkpoint.read_state(folder, controller, _template(controller, built), ignore_hash=ignore_hash)
-    return controllers.rebase(controller, state, built.problem)
-
-
-def _template(controller: controllers.Controller, built: Setup) -> Any:
-    """Shapes of the controller's state, without computing one."""
-    return jax.eval_shape(lambda: controllers.init(controller, built.problem, 0))

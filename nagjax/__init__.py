@@ -1,24 +1,50 @@
 """nagjax: one trained generator of architectures, which answers any latency budget from the Pareto front.
 
+What is public is listed here, loaded when it is first asked for, so that ``import nagjax`` stays light; everything else
+is private by convention, but what docs/plugins.md names for those who write plugins.
+
 >>> import nagjax
->>> nagjax.load  # doctest: +ELLIPSIS
-<function load at ...>
+>>> nagjax.space("nas_bench_macro").count()
+6561
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nagjax.inference import Answer, Generator, load
+    from nagjax.front_door import Setup, problem, space, train
+    from nagjax.inference import Answer, AnswerArrays, Generator, load
+    from nagjax.tabular import read_tabular
 
-__all__ = ["Answer", "Generator", "load"]
+_HOMES = {
+    "Answer": "inference",
+    "AnswerArrays": "inference",
+    "Generator": "inference",
+    "Setup": "front_door",
+    "load": "inference",
+    "problem": "front_door",
+    "read_tabular": "tabular",
+    "space": "front_door",
+    "train": "front_door",
+}
+"""Public names and the module of each."""
+
+__all__ = [
+    "Answer",
+    "AnswerArrays",
+    "Generator",
+    "Setup",
+    "load",
+    "problem",
+    "read_tabular",
+    "space",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the inference module when it is first asked for, so that ``import nagjax`` stays light."""
-    if name in __all__:
-        from nagjax import inference
-
-        return getattr(inference, name)
-    raise AttributeError(f"module 'nagjax' has no attribute {name!r}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"nagjax.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'nagjax' has no attribute {name!r}; public are {', '.join(__all__)}")

@@ -20,11 +20,14 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import segments
-from nagjax.problem import Problem, Spec, cheapest, path_costs
+from nagjax.problems import Problem, Spec, cheapest, path_costs
 from nagjax.spaces.trellis import INFINITE
 
 Edges: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]
 """Target int32, detour int32 (ticks beyond the cheapest way to finish) and gain float32 of edges, of one shape."""
+
+BLOCK = 16
+"""Nodes of a layer that are solved together; blocks without a node that can be reached are left out."""
 
 
 def check_spec(spec: Spec) -> None:
@@ -114,12 +117,25 @@ def _backward(
     shape = (problem.spec.num_nodes, bins + 1)
     nothing = jnp.zeros(shape, jnp.int32)
     ways = _Ways(jnp.zeros(shape, jnp.float32), nothing, nothing, nothing)
+    reached = _reached(problem)
     out: list[tuple[jax.Array, _Ways]] = []
     for first, last, choices in reversed(segments(problem.spec.choices)):
         edges = _edges(problem, gains, first, last, choices)
-        ways, segment = jax.lax.scan(functools.partial(_step_back, width=width), ways, edges, reverse=True)
+        step = functools.partial(_step_back, width=width)
+        ways, segment = jax.lax.scan(step, ways, (edges, reached[first:last]), reverse=True)
         out.insert(0, (edges[0], segment))
     return ways, out
+
+
+def _reached(problem: Problem) -> jax.Array:
+    """Nodes that an allowed path goes through, bool ``[T, S]``."""
+
+    def step(here: jax.Array, layer: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        target, need = layer
+        return jnp.zeros_like(here).at[target].max(here[:, None] & (need < INFINITE)), here
+
+    start = jnp.zeros(problem.spec.num_nodes, bool).at[0].set(True)
+    return jax.lax.scan(step, start, (problem.target, problem.need[0]))[1]
 
 
 def _edges(problem: Problem, gains: jax.Array, first: int, last: int, choices: int) -> Edges:
@@ -129,8 +145,26 @@ def _edges(problem: Problem, gains: jax.Array, first: int, last: int, choices: i
     return problem.target[first:last, :, :choices], detour, gains[first:last, :, :choices]
 
 
-def _step_back(ahead: _Ways, edges: Edges, width: jax.Array) -> tuple[_Ways, _Ways]:
-    """The ways from a layer's nodes, from those of the next layer and the edges ``[S, C']`` between them."""
+def _step_back(ahead: _Ways, layer: tuple[Edges, jax.Array], width: jax.Array) -> tuple[_Ways, _Ways]:
+    """The ways from a layer's nodes, from those of the next layer, the edges between them, and which are reached."""
+    edges, reached = layer
+    size = min(BLOCK, len(reached))
+    order = jnp.argsort(~reached, stable=True)
+    nothing = jnp.zeros_like(ahead.spent)
+    none = _Ways(jnp.full_like(ahead.gain, -jnp.inf), nothing, nothing, nothing)
+
+    def block(index: jax.Array, here: _Ways) -> _Ways:
+        # The last block may reach back into the one before, and finds the same there.
+        nodes = jax.lax.dynamic_slice(order, (index * size,), (size,))
+        some = _some_ways(ahead, jax.tree.map(lambda edge: edge[nodes], edges), width)
+        return jax.tree.map(lambda whole, part: whole.at[nodes].set(part), here, some)
+
+    here = jax.lax.fori_loop(0, -(-reached.sum() // size), block, none)
+    return here, here
+
+
+def _some_ways(ahead: _Ways, edges: Edges, width: jax.Array) -> _Ways:
+    """The ways ``[S', N]`` from some nodes with edges ``[S', C']``, from those of the next layer ``[S, N]``."""
     num = ahead.gain.shape[1]
     # In front of no bins left there is nothing; behind the last there is nothing more than the last.
     gain = jnp.concatenate([jnp.full_like(ahead.gain, -jnp.inf), ahead.gain, ahead.gain[:, -1:]], 1)
@@ -154,11 +188,10 @@ def _step_back(ahead: _Ways, edges: Edges, width: jax.Array) -> tuple[_Ways, _Wa
             jnp.where(better, jnp.minimum(bins - whole[:, None] + more, num - 1), here.bins),
         ), None
 
-    nothing = jnp.zeros_like(ahead.spent)
-    none = _Ways(jnp.full_like(ahead.gain, -jnp.inf), nothing, nothing, nothing)
+    nothing = jnp.zeros((len(edges[0]), num), jnp.int32)
+    none = _Ways(jnp.full(nothing.shape, -jnp.inf), nothing, nothing, nothing)
     tokens = jnp.arange(edges[0].shape[1], dtype=jnp.int32)
-    here, _ = jax.lax.scan(with_choice, none, (tokens, *(jnp.moveaxis(edge, 1, 0) for edge in edges)))
-    return here, here
+    return jax.lax.scan(with_choice, none, (tokens, *(jnp.moveaxis(edge, 1, 0) for edge in edges)))[0]
 
 
 def _rows(values: jax.Array, row: jax.Array, start: jax.Array, num: int) -> jax.Array:

@@ -12,7 +12,7 @@ from nagjax.controllers import Artefact
 from nagjax.generator import decode, vary
 from nagjax.generator.policy import Policy
 from nagjax.pareto import Archive, best_within
-from nagjax.problem import Problem, evaluate, path_features
+from nagjax.problems import Problem, evaluate, path_features
 
 DECODES = ("best", "greedy", "sample", "beam")
 SOURCES = ("greedy", "sample", "beam", "archive", "random", "listed")

@@ -62,6 +62,20 @@ def finite(value: object, name: str, least: float | None = None, above: float | 
     return float(value)
 
 
+def names(value: object, name: str) -> list[str]:
+    """``value`` as a list of names.
+
+    >>> names(("kernel", "width"), "decision_columns")
+    ['kernel', 'width']
+
+    Raises:
+      ValueError: unless it is a list or tuple of texts (one text is no list of its letters).
+    """
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name}={value!r}: must be a list of names")
+    return list(value)
+
+
 def _single(value: Any) -> Any:
     """An array of no dimensions as the number that it holds."""
     return value.item() if getattr(value, "ndim", None) == 0 else value

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nagjax.costs import exactly
-from nagjax.problem import Description
+from nagjax.problems import Description
 
 Numbers: TypeAlias = Sequence[float] | np.ndarray | float
 
@@ -39,7 +39,7 @@ def read_budgets(
     columns = {name: _numbers(values, name) for name, values in given.items()}
     lengths = {name: values.shape for name, values in columns.items()}
     if len(set(lengths.values())) > 1 or any(values.ndim != 1 for values in columns.values()):
-        raise ValueError(f"budgets: every column is a list of the same length, not {lengths}")
+        raise ValueError(f"budgets: every column must be a flat list of the same length, not of the shapes {lengths}")
     return columns
 
 
@@ -52,14 +52,19 @@ def _numbers(values: Any, name: str) -> np.ndarray:
     try:
         found = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{what} of equal depth: {error}") from None
+        raise ValueError(f"{what} of equal depth; give one flat list or array: {error}") from None
     if not found.size:
         return np.zeros(found.shape if found.ndim else 0)
     if found.dtype.kind not in "iuf":
-        raise ValueError(f"budgets of {name}: {values!r:.60} holds something that is not a number")
+        raise ValueError(
+            f"budgets of {name}: {values!r:.60} holds something that is not a number; give a list or an array of them"
+        )
     wrong = np.isnan(found.astype(np.float64))
     if wrong.any():
-        raise ValueError(f"budget {name}=nan is not a number (budget {int(np.argmax(wrong)) + 1} of {found.size})")
+        raise ValueError(
+            f"budget {name}=nan is not a number (budget {int(np.argmax(wrong)) + 1} of {found.size}); "
+            "leave it out, or give inf for no limit"
+        )
     return np.atleast_1d(found.astype(np.float64))
 
 

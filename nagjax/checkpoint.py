@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ import numpy as np
 from nagjax import plugins, sealing, steps
 from nagjax.controllers import Artefact, Controller
 from nagjax.packing import describe, pack, unpack
-from nagjax.problem import Description, Problem
+from nagjax.problems import Description, Problem
 from nagjax.saving import Steps
 from nagjax.spaces.space import Space
 from nagjax.steps import ChangedError, DamagedError, RefusedError, read_arrays
@@ -120,7 +121,7 @@ class Writer:
 
 def latest_step(run_dir: str | Path) -> int | None:
     """The last complete step in a run folder, or None."""
-    return max(steps.numbers(Path(run_dir).resolve() / FOLDER), default=None)
+    return max(steps.numbers(_root(run_dir)), default=None)
 
 
 def read_config(run_dir: str | Path, *, ignore_hash: bool = False) -> dict[str, Any]:
@@ -208,10 +209,18 @@ def read_state(
     return state, int(config["step"]), config["run"]
 
 
+def _root(run_dir: str | Path) -> Path:
+    """Absolute folder of a run's steps."""
+    if not isinstance(run_dir, str | os.PathLike) or "\0" in str(run_dir):
+        raise ValueError(f"{run_dir!r}: is no path; give the --out folder of a run")
+    return Path(run_dir).resolve() / FOLDER
+
+
 def _of_latest(run_dir: str | Path, read_step: Callable[[Path], T]) -> T:
+    root = _root(run_dir)
     absent = f"{run_dir}: no complete checkpoint in {Path(run_dir) / FOLDER}; give the --out folder of a run"
     try:
-        return steps.of_latest(Path(run_dir).resolve() / FOLDER, read_step, absent)
+        return steps.of_latest(root, read_step, absent)
     except ChangedError as error:
         raise ChangedError(
             f"{error}; only if you have edited it on purpose, --ignore_hash (ignore_hash=True) believes it"

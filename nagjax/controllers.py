@@ -22,7 +22,7 @@ from nagjax import arguments, plugins
 from nagjax.generator.policy import Policy
 from nagjax.names import nearest
 from nagjax.pareto import Archive
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 from nagjax.verification import check_metrics
 
 State: TypeAlias = Any

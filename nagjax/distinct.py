@@ -12,7 +12,7 @@ import numpy as np
 from nagjax.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.controllers import Artefact
 from nagjax.generator import vary
-from nagjax.problem import Problem
+from nagjax.problems import Problem
 
 ROUNDS = 8
 LEAST_DRAWS = 64

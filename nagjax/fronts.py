@@ -19,7 +19,7 @@ from nagjax.answering import DRAWS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.controllers import Artefact
 from nagjax.costs import ExactCosts
 from nagjax.distinct import enumerate_within
-from nagjax.problem import Description, Problem, cheapest
+from nagjax.problems import Description, Problem, cheapest
 from nagjax.spaces import trellis as tl
 
 LISTED = 2**17

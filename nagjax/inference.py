@@ -22,11 +22,11 @@ import numpy as np
 from nagjax import arguments, checkpoint
 from nagjax.answering import DECODES, SOURCES, jit_candidates, jit_quality
 from nagjax.asked import Numbers, possible, read_budgets, refusal, remarks
-from nagjax.controllers import Artefact
+from nagjax.controllers import Artefact, Controller
 from nagjax.costs import exactly
 from nagjax.distinct import distinct_architectures, enumerate_within
 from nagjax.fronts import Front, can_be_listed, evaluate_all, make_front
-from nagjax.problem import Description, Problem, cheapest, restrict
+from nagjax.problems import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
 
 CHUNK = 256
@@ -90,6 +90,24 @@ class AnswerArrays:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Training:
+    """What a generator was trained with, and what is needed to go on.
+
+    Attributes:
+      controller, params: what trained it, and its swept values.
+      state: of the controller, after ``step`` updates.
+      step: updates done.
+      run: what else a checkpoint remembers: seed and seconds.
+    """
+
+    controller: Controller
+    params: Mapping[str, Any]
+    state: Any
+    step: int
+    run: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Scope:
     """A generator under conditions, and the fronts that were made of it, by seed."""
 
@@ -133,12 +151,28 @@ class Generator:
     problem: Problem
     description: Description
     config: Mapping[str, Any]
+    training: Training | None = None
     _scopes: dict[str, _Scope] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def budget_range(self) -> np.ndarray:
         """Cheapest and costliest plausible architecture of each cost column, float64 ``[K, 2]``, in its unit."""
         return self.description.ranges
+
+    def save(self, folder: str | Path) -> None:
+        """Write a checkpoint that ``nagjax.load`` opens and training can go on from.
+
+        Raises:
+          ValueError: if the generator was loaded, not trained: its folder can be copied.
+        """
+        done = self.training
+        if done is None:
+            raise ValueError("this generator was loaded: copy the folder it is from")
+        with checkpoint.Writer(folder) as writer:
+            writer.save(
+                done.step, done.controller, done.params, done.state, self.artefact, self.problem, self.description,
+                done.run,
+            )  # fmt: skip
 
     def describe(self, answer: Answer) -> str:
         """An answer's architecture for a person."""
@@ -175,7 +209,7 @@ class Generator:
           ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
             ``num_samples`` exist, or an argument is unknown.
         """
-        arguments.count(num_samples, "num_samples")
+        num_samples, seed = arguments.count(num_samples, "num_samples"), arguments.seed(seed)
         if decode == "greedy" and num_samples > 1:
             raise ValueError(f"num_samples={num_samples}: greedy has exactly one; use sample, beam or best")
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
@@ -202,6 +236,7 @@ class Generator:
 
         ``on_progress(done, of)`` is called now and then with numbers of budgets.
         """
+        seed = arguments.seed(seed)
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
         tokens, source = _find(scope, matrix, decode, seed, on_progress)
@@ -222,7 +257,6 @@ class Generator:
             raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
         if on_infeasible not in SKIP:
             raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
-        arguments.seed(seed)
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
         fine = possible(scope.description, asked)
@@ -238,6 +272,8 @@ class Generator:
         return scope, asked, np.flatnonzero(fine)
 
     def _under(self, where: Mapping[str, Any] | None) -> _Scope:
+        if where is not None:
+            self.description.space.where(where)  # refuses what is no mapping of conditions
         key = json.dumps(dict(where or {}), sort_keys=True, default=str)
         if key not in self._scopes:
             self._scopes[key] = self._restricted(where) if where else self._whole()

@@ -9,7 +9,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from nagjax import arguments
+
 KINDS = ("conv", "mbconv", "pool", "linear", "identity")
+_SIZES = ("in_size", "out_size", "in_channels", "out_channels", "kernel", "stride")
 ACTIVATIONS = ("none", "relu", "relu6", "h_swish")
 
 
@@ -57,6 +60,12 @@ class Operator:
     resolution: int = 0
 
     def __post_init__(self) -> None:
+        for least, names in ((1, _SIZES), (0, ("mid_channels", "resolution"))):
+            for name in names:
+                value = getattr(self, name)
+                # Spaces make thousands of operators: what is plainly right is not looked at twice.
+                if type(value) is not int or value < least:
+                    arguments.count(value, f"operator: {name}", least)
         if self.kind not in KINDS:
             raise ValueError(f"operator kind {self.kind!r} is not one of {', '.join(KINDS)}")
         if self.activation not in ACTIVATIONS:

@@ -15,7 +15,7 @@ from nagjax.devices.ticks import exact_costs
 from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.pareto import Archive
 from nagjax.predictors.forms import registry
-from nagjax.problem import Description, Problem, Spec
+from nagjax.problems import Description, Problem, Spec
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
 

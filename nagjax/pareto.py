@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.problem import Problem, Spec, evaluate
+from nagjax.problems import Problem, Spec, evaluate
 from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nagjax import sealing
+from nagjax.files import is_folder
 from nagjax.saving import Steps
 
 TRIES = 50
@@ -69,7 +70,7 @@ def save(steps: Steps, step: int, config: Mapping[str, Any], trees: Mapping[str,
 
 def numbers(root: Path) -> list[int]:
     """The complete steps in a folder, in no order."""
-    return [int(path.name) for path in root.iterdir() if path.name.isdecimal()] if root.is_dir() else []
+    return [int(path.name) for path in root.iterdir() if path.name.isdecimal()] if is_folder(root) else []
 
 
 def of_latest(root: Path, read_step: Callable[[Path], T], absent: str) -> T:
@@ -120,13 +121,13 @@ def read_config(place: Path, formats: Sequence[int], ignore_hash: bool = False) 
     """
     with reading(place, "config"):
         config: dict[str, Any] = json.loads((place / "config" / "metadata").read_text(encoding="utf-8"))
-        if config.get("format") not in formats:
+        if type(config.get("format")) is not int or config["format"] not in formats:
             ours, known = importlib.metadata.version("nagjax"), " and ".join(map(str, formats))
             raise RefusedError(
                 f"{place}: checkpoint format {config.get('format')} was written by nagjax {config.get('nagjax')}; this "
                 f"nagjax {ours} reads formats {known}: use the version that wrote it"
             )
-        if config["format"] > UNSEALED and not ignore_hash:
+        if (config["format"] > UNSEALED or sealing.SEAL in config) and not ignore_hash:
             _compare(place, "config", sealing.digest_config(config), config.get(sealing.SEAL))
         return config
 

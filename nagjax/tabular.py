@@ -24,14 +24,16 @@ from typing import Any
 
 import numpy as np
 
+from nagjax import arguments
 from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.labels import Labels
+from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records import Records, read_texts, take
-from nagjax.problem import tabular_quality
+from nagjax.problems import tabular_quality
 from nagjax.spaces import trie
 from nagjax.spaces.space import Space
 
@@ -111,6 +113,11 @@ def read_tabular(
     """
     if (space is None) == (not decision_columns):
         raise ValueError(f"{path}: give either decision_columns, or a space and the column of its architectures' text")
+    if not isinstance(cost_columns, Mapping):
+        raise ValueError(
+            f"cost_columns={cost_columns!r}: give a dict of columns by cost, such as {{'latency_ms': 'ms'}}"
+        )
+    decision_columns = arguments.names(decision_columns, "decision_columns")
     for name, column in cost_columns.items():
         check_direction(column)
         unit_of(name)
@@ -258,3 +265,13 @@ def _words(column: str) -> list[str]:
     """
     text = re.sub(r"(?<=[a-z])[ _]*(/|[ _]per[ _])[ _]*s(ec(onds?)?)?(?![a-z])", "/s", column.lower())
     return re.findall(r"[a-z0-9/]+", text)
+
+
+def predicted_report(found: Tabular, fitted: FittedPredictor) -> dict[str, Any]:
+    """What is known of a benchmark with predicted quality: of its architectures, and of the predictor."""
+    known = int((~np.isnan(found.listing.quality)).sum())
+    size = {name: value for name, value in found.report.items() if name not in ("measured", "source")}
+    return {
+        **size, "priced": len(found.records.quality), "judged": known, "costs_source": found.report["source"],
+        **fitted.report,
+    }  # fmt: skip

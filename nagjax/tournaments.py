@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax import pareto
-from nagjax.problem import Problem, Spec, evaluate
+from nagjax.problems import Problem, Spec, evaluate
 
 
 @flax.struct.dataclass

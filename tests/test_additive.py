@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nagjax import additive, testing
 from nagjax.devices.pricing import Prices
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problem import cheapest, evaluate, make_problem, path_costs, restrict
+from nagjax.problems import cheapest, evaluate, make_problem, path_costs, restrict
 from nagjax.spaces import trellis as tl
 from tests import tiny
 
@@ -33,7 +33,7 @@ def random_gains(problem, seed=0):
     return jnp.asarray(np.random.default_rng(seed).normal(size=problem.target.shape), jnp.float32)
 
 
-def ladder(problem, num):
+def ladder(problem, num=33):
     """Budgets from the cheapest architecture's cost to the highest, both included."""
     low, high = int(problem.low[0]), int(problem.high[0])
     return jnp.asarray(np.linspace(low, high, num).astype(np.int32))[:, None]
@@ -62,7 +62,7 @@ def in_whole_ticks(seed=0, most=40):
 @pytest.mark.parametrize("seed", range(3))
 def test_with_a_bin_a_tick_it_is_the_best_of_all_architectures(seed):
     problem = in_whole_ticks(seed)
-    gains, budgets = random_gains(problem, seed), ladder(problem, 60)
+    gains, budgets = random_gains(problem, seed), ladder(problem)
     assert int(problem.high[0] - problem.low[0]) <= 256
     tokens, costs = additive.best_paths(problem, gains, budgets, bins=256)
     every, paid = everything(problem)
@@ -82,7 +82,7 @@ ALL = {"depth": everything(DEEP.problem), "wide": everything(WIDE.problem)}
 def test_every_answer_fits_and_loses_no_more_than_a_bin_a_decision(seed, bins, variant):
     known = WIDE if variant == "wide" else DEEP
     problem = known.problem
-    gains, budgets = random_gains(problem, seed), ladder(problem, 33)
+    gains, budgets = random_gains(problem, seed), ladder(problem)
     tokens, costs = additive.best_paths(problem, gains, budgets, bins=bins)
     assert (costs <= budgets).all()
     assert (known.oracle.rows(np.asarray(tokens)) >= 0).all()
@@ -96,28 +96,28 @@ def test_every_answer_fits_and_loses_no_more_than_a_bin_a_decision(seed, bins, v
 
 def test_with_many_bins_it_is_the_best_for_nearly_every_budget():
     problem = WIDE.problem
-    gains, budgets = random_gains(problem, 3), ladder(problem, 400)
+    gains, budgets = random_gains(problem, 3), ladder(problem)
     tokens, _ = additive.best_paths(problem, gains, budgets, bins=4096)
     every, paid = ALL["wide"]
     lost = best(paid, sums(problem, gains, every), budgets[:, 0]) - sums(problem, gains, np.asarray(tokens))
-    assert (lost > 1e-4).mean() < 0.05
+    assert (lost > 1e-4).sum() <= 2
 
 
 def test_the_cheapest_budget_gives_the_cheapest_architecture_and_less_does_too():
     problem = WIDE.problem
-    asked = jnp.array([[0], [int(problem.low[0])]], jnp.int32)
-    _, costs = additive.best_paths(problem, random_gains(problem), asked, bins=64)
-    np.testing.assert_array_equal(costs, [[int(problem.low[0])]] * 2)
+    asked = jnp.full((33, 1), problem.low[0]).at[:5].set(0)
+    _, costs = additive.best_paths(problem, random_gains(problem), asked, bins=200)
+    np.testing.assert_array_equal(costs, [[int(problem.low[0])]] * 33)
 
 
 def test_one_budget_uses_all_bins_for_itself():
-    """With 40 bins over the whole range an answer near the low end is coarse; asked alone its bins are fine."""
+    """Bins of the whole range are coarse near its low end; asked alone a small budget has fine ones."""
     problem = WIDE.problem
     gains = random_gains(problem, 1)
     low, high = int(problem.low[0]), int(problem.high[0])
-    small = jnp.array([[low + (high - low) // 20]], jnp.int32)
+    small = jnp.full((33, 1), low + (high - low) // 20, jnp.int32)
     every, paid = ALL["wide"]
-    alone, _ = additive.best_paths(problem, gains, small, bins=512)
+    alone, _ = additive.best_paths(problem, gains, small, bins=200)
     exact = best(paid, sums(problem, gains, every), small[:, 0])
     np.testing.assert_allclose(sums(problem, gains, np.asarray(alone)), exact, rtol=1e-5)
 
@@ -126,17 +126,17 @@ def test_what_is_closed_is_never_taken():
     problem, _ = tiny.make()
     closed = restrict(problem, problem.allowed.at[1, :, 0].set(False).at[2, :, 2].set(False))
     gains = random_gains(problem).at[1, :, 0].set(100.0).at[2, :, 2].set(100.0)
-    tokens, costs = additive.best_paths(closed, gains, ladder(closed, 20), bins=64)
+    tokens, costs = additive.best_paths(closed, gains, ladder(closed), bins=256)
     assert (np.asarray(tokens)[:, 1] == 1).all()
     assert (np.asarray(tokens)[:, 2] != 2).all()
     # The range of budgets stays that of the whole problem: below the cheapest that is left, the cheapest answers.
-    assert (costs <= jnp.maximum(ladder(closed, 20), cheapest(closed)[None])).all()
+    assert (costs <= jnp.maximum(ladder(closed), cheapest(closed)[None])).all()
     assert int(costs[0, 0]) == int(cheapest(closed)[0]) > int(closed.low[0])
 
 
 def test_it_also_serves_layers_of_very_unlike_width():
     problem, _ = tiny.make(sizes=tiny.MANY_SIZES)
-    gains, budgets = random_gains(problem, 2), ladder(problem, 50)
+    gains, budgets = random_gains(problem, 2), ladder(problem)
     tokens, costs = additive.best_paths(problem, gains, budgets, bins=4096)
     every, paid = everything(problem)
     exact = best(paid, sums(problem, gains, every), budgets[:, 0])

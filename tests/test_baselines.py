@@ -9,7 +9,7 @@ import pytest
 
 from nagjax import controllers, pareto, plugins, testing
 from nagjax.controllers import Limits
-from nagjax.problem import restrict
+from nagjax.problems import restrict
 from nagjax_baselines import counting, lookup
 from tests import tiny
 

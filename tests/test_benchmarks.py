@@ -11,6 +11,7 @@ import pytest
 from benchmarks import (
     common,
     crash,
+    exact,
     exact_budgets,
     golden,
     guarantee,
@@ -22,8 +23,9 @@ from benchmarks import (
 from experiments import embedded
 from nagjax.costs import ExactCosts
 from nagjax.devices.json_table import read_json
-from nagjax.problem import evaluate, make_problem, make_spec
+from nagjax.problems import evaluate, make_problem, make_spec
 from nagjax.spaces import nas_bench_macro
+from tests import tiny
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +234,42 @@ def test_budgets_that_are_rounded_down_show_in_the_benchmark(monkeypatch):
     with jax.numpy_rank_promotion("allow"):
         found = exact_budgets.count(next(exact_budgets.listed_tables(rng)), "best", rng, 10_000)
     assert found["worse"] > 0
+
+
+@pytest.fixture(scope="module")
+def additive_case():
+    """A problem of 24 architectures whose quality is linear, asked for 30 budgets, with the best within each."""
+    problem, description = tiny.make(seed=4)
+    tokens = tiny.architectures()
+    quality, ticks = jax.jit(evaluate)(problem, jnp.asarray(tokens))
+    budgets = np.linspace(int(problem.low[0]), int(problem.high[0]), 30).astype(np.int32)
+    fits = np.asarray(ticks)[:, 0][None] <= budgets[:, None]
+    goal = np.where(fits, np.asarray(quality, np.float64)[None], -np.inf).max(1)
+    limits = description.costs[0].to_unit(budgets)
+    return exact.Asked(description.space, problem, description, jnp.asarray(budgets)[:, None], limits, goal)
+
+
+@pytest.mark.parametrize("gains_of", [exact.edge_regression, lambda asked, tokens: exact.regression(asked, tokens, 0)])
+def test_every_regression_solves_a_linear_quality_exactly(additive_case, gains_of):
+    found = exact.solved(additive_case, gains_of(additive_case, tiny.architectures()))
+    assert found.points == pytest.approx(0, abs=1e-3)
+    assert found.over == 0
+
+
+def test_scores_of_replaced_choices_are_the_differences_they_make(additive_case):
+    """Of a linear quality that is the weight of the choice less that of the last one, wherever it stands."""
+    scores, evaluations = exact.replacement_scores(additive_case)
+    assert evaluations == 1 + 2 + 2 + 3 + 3
+    kernel = np.asarray(additive_case.problem.quality.predictor.params["network"]["params"]["Dense_0"]["kernel"])
+    weights = 0.1 * kernel[0, :, 0]
+    np.testing.assert_allclose(scores[2, 0], weights[2:5] - weights[4], atol=1e-6)
+    np.testing.assert_allclose(scores[0, 0, :2], weights[:2] - weights[1], atol=1e-6)
+    # Without the second block the whole block goes, and a closed decision adds nothing.
+    np.testing.assert_allclose(scores[1, 0, 0], -weights[7], atol=1e-6)
+    assert (scores[3][~additive_case.space.trellis.open[3]] == 0).all()
+
+
+def test_an_answer_over_its_limit_is_counted(additive_case):
+    strict = dataclasses.replace(additive_case, limits=additive_case.limits * 0)
+    gains = exact.linear_gains(strict, strict.problem.quality.predictor)
+    assert exact.solved(strict, gains).over == 30

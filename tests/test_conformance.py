@@ -30,6 +30,7 @@ SMALL = {
     "budgets": 4,
     "group": 4,
     "imitated": 8,
+    "bins": 64,
 }
 """Sizes that make a test fast; each factory gets those that it has an argument for."""
 

@@ -10,7 +10,7 @@ import pytest
 from nagjax import controllers, pareto
 from nagjax.controllers import Artefact, Controller, Limits, Moment, run_chunk, train
 from nagjax.generator import vary
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from tests import tiny
 
 PROBLEM, _ = tiny.make()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nagjax.costs import decimal_places, exactly, rounded_up
 from nagjax.devices.ticks import edge_ticks
 from nagjax.predictors.records import Records
-from nagjax.problem import make_problem
+from nagjax.problems import make_problem
 from nagjax.spaces import trellis as tl
 from nagjax.tabular import from_records
 from tests import tiny

@@ -539,7 +539,7 @@ def test_i7_file(tmp_path):
         (I7.replace("0.75", "-0.75"), [":1", "mean is -0.75", "above 0", "MBConv"]),
         (I7.replace("0.75", ".nan"), [":1", "mean is nan", "finite", "MBConv"]),
         (I7.replace("0.75", ".inf"), [":1", "mean is inf", "finite", "MBConv"]),
-        (I7.replace("0.75", "7 ms"), [":1", "mean is '7 ms'", "a number", "MBConv"]),
+        (I7.replace("0.75", "7 ms"), [":2", "MBConv", "mean: '7 ms'", "a number"]),
         (I7.replace("0.75", "yes"), [":1", "mean is True", "a number", "MBConv"]),
         (I7.replace("0.75", "[1]"), [":1", "mean is None", "a number", "MBConv"]),
         (I7.replace("0.0625", "-1"), [":1", "var is -1", "0 or above", "MBConv"]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nagjax import controllers, pareto, plugins, testing
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from nagjax.testing.runs import held, train
 from nagjax_evolution import categorical_ga, nsga2, regularised, sorting
 from tests import tiny

@@ -17,7 +17,7 @@ from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, share_of
 from nagjax.predictors.storage import load_predictor, save_predictor
-from nagjax.problem import make_problem, tabular_quality
+from nagjax.problems import make_problem, tabular_quality
 from nagjax.testing.problems import prices_of
 from nagjax.testing.runs import same
 

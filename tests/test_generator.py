@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nagjax.generator import decode, policy, vary, walk
 from nagjax.generator.budget import anchor_weights
-from nagjax.problem import path_costs
+from nagjax.problems import path_costs
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

@@ -19,7 +19,7 @@ SPINE = (
     ("spaces",),
     ("costs",),
     ("devices", "predictors"),
-    ("problem",),
+    ("problems",),
     ("pareto", "generator", "tabular", "asked"),
     ("findings", "tournaments", "verification", "additive"),
     ("controllers",),
@@ -28,6 +28,7 @@ SPINE = (
     ("fronts",),
     ("checkpoint",),
     ("inference",),
+    ("front_door",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
@@ -42,7 +43,7 @@ BRANCHES = {
         "spaces",
         "devices",
         "predictors",
-        "problem",
+        "problems",
         "blocks",
         "depthwise",
         "steps",
@@ -165,7 +166,7 @@ def test_the_spine_does_not_know_its_branches():
     for row in SPINE:
         for part in row:
             assert not parts[part] & {*BRANCHES, "testing"}
-    assert "problem" not in parts["devices"]
+    assert "problems" not in parts["devices"]
     assert "predictors" not in parts["devices"]
 
 
@@ -216,12 +217,12 @@ def test_importing_every_module_starts_no_device_and_changes_no_setting():
         ("nagjax/spaces/x.py", "from nagjax.devices import table", library_faults),
         ("nagjax/devices/x.py", "import nagjax.predictors.mlp", library_faults),
         ("nagjax/operators.py", "from . import problem", library_faults),
-        ("nagjax/problem.py", "def f():\n    from nagjax import load", library_faults),
+        ("nagjax/problems.py", "def f():\n    from nagjax import load", library_faults),
         ("nagjax/inference.py", "import experiments.run", library_faults),
         ("experiments/run.py", "import nagjax_nag", outside_faults),
         ("plugins/nagjax_nag/x.py", "from experiments import run", outside_faults),
-        ("nagjax/problem.py", "import jax\njax.config.update('jax_enable_x64', True)", side_effects),
-        ("nagjax/problem.py", "class A:\n    import os\n    os.environ['XLA_FLAGS'] = ''", side_effects),
+        ("nagjax/problems.py", "import jax\njax.config.update('jax_enable_x64', True)", side_effects),
+        ("nagjax/problems.py", "class A:\n    import os\n    os.environ['XLA_FLAGS'] = ''", side_effects),
     ],
 )
 def test_these_checks_find_what_they_look_for(tmp_path, monkeypatch, place, source, finds):

@@ -10,7 +10,7 @@ import pytest
 from nagjax import pareto, plugins, testing
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from nagjax.testing.runs import train
 from tests import tiny
 

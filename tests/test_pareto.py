@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nagjax import pareto
-from nagjax.problem import evaluate, restrict
+from nagjax.problems import evaluate, restrict
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

@@ -14,7 +14,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
 from nagjax.generator.walk import open_budgets, unmasked
 from nagjax.operators import Operator
-from nagjax.problem import evaluate, make_problem, path_costs, path_features, tabular_quality
+from nagjax.problems import evaluate, make_problem, path_costs, path_features, tabular_quality
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import INFINITE, walk_nodes

@@ -15,8 +15,8 @@ from nagjax.devices.pricing import analytic, price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.devices.ticks import MAX_EXPONENT, edge_ticks
 from nagjax.devices.validation import MeasuredNetwork
-from nagjax.problem import make_problem
-from nagjax.problem import path_costs as problem_costs
+from nagjax.problems import make_problem
+from nagjax.problems import path_costs as problem_costs
 from nagjax.spaces import trellis as tl
 from tests import tiny
 

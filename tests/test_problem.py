@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import problem as pb
+from nagjax import problems as pb
 from nagjax.spaces import trellis as tl
 from tests import tiny
 

@@ -18,7 +18,7 @@ from nagjax.generator.training import annealed
 from nagjax.generator.walk import masked
 from nagjax.operators import Operator
 from nagjax.predictors import evaluator
-from nagjax.problem import evaluate, make_problem, path_features, tabular_quality
+from nagjax.problems import evaluate, make_problem, path_features, tabular_quality
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax_reinforce import baselines, make, make_pnag, make_single, objective, pnag

@@ -17,7 +17,7 @@ from experiments.front import (
     write_front_csv,
 )
 from experiments.report_data import Report, correction_facts
-from nagjax.problem import CostInfo
+from nagjax.problems import CostInfo
 
 
 def point(budget, cost, quality, text="a<b"):

@@ -25,7 +25,7 @@ from nagjax.predictors.npz import read_arrays
 from nagjax.predictors.readers import read_predictor
 from nagjax.predictors.records import Records, read_records
 from nagjax.predictors.tables import numbers, read_table
-from nagjax.problem import make_problem
+from nagjax.problems import make_problem
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import read_tabular
 
@@ -553,7 +553,7 @@ def test_settings_of_a_fit_are_numbers(setting, says):
     ],
 )
 def test_sizes_of_a_controller_are_integers(flag, says):
-    from experiments.setup import checked_call
+    from nagjax.front_door import checked_call
 
     def make(spec, hidden: int = 8, share: float = 0.5):
         return spec, hidden, share

@@ -18,7 +18,7 @@ from nagjax import pareto, plugins, testing
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.predictors.records import Records, write_records
 from nagjax.predictors.storage import load_predictor
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from nagjax.spaces import nas_bench_macro
 
 ROOT = Path(__file__).resolve().parent.parent

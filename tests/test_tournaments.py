@@ -10,7 +10,7 @@ import pytest
 from nagjax import pareto, plugins, testing, tournaments
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 from tests import tiny
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nagjax import tabular
 from nagjax.distinct import enumerate_within
 from nagjax.predictors.records import Records
-from nagjax.problem import evaluate, make_problem, path_costs, restrict
+from nagjax.problems import evaluate, make_problem, path_costs, restrict
 from nagjax.spaces import trellis as tl
 from nagjax.spaces import trie
 from tests import tiny

@@ -54,11 +54,10 @@ def detect(path: Path) -> str:
     Raises:
       ValueError: if there is no such path or it looks like none of them.
     """
-    if not path.exists():
-        raise ValueError(f"{path}: no such file or folder; check the path to the device table")
-    if not is_folder(path):
+    folder = is_folder(path)
+    if not folder:
         check_file(path, "the device table")
-    if path.is_dir() or NOTE10_FILE.fullmatch(path.name):
+    if folder or NOTE10_FILE.fullmatch(path.name):
         return "ofa_note10"
     if path.suffix == ".json":
         return "json"

@@ -17,6 +17,7 @@ from typing import Any
 from nagjax.devices.row_faults import RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row, checked_time, foreign_table
 from nagjax.devices.yaml_rows import read_rows
+from nagjax.files import MissingFileError, check_file, is_folder
 from nagjax.operators import Operator
 
 NOTE10_FILE = re.compile(r"([1-9]\d*)_lookup_table\.ya?ml", re.ASCII)
@@ -120,13 +121,22 @@ def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> Devi
 
 
 def _note10_files(path: Path) -> list[tuple[int, Path]]:
-    if not path.exists():
-        raise ValueError(f"{path}: no such file or folder; give the folder of NNN_lookup_table.yaml files, or one file")
-    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
+    folder = is_folder(path)
+    if not folder:
+        try:
+            check_file(path, "the device table")
+        except MissingFileError:
+            raise MissingFileError(
+                f"{path}: no such file or folder; give the folder of NNN_lookup_table.yaml files, or one file"
+            ) from None
+    candidates = sorted(path.iterdir()) if folder else [path]
     files = [(int(match[1]), file) for file in candidates if (match := NOTE10_FILE.fullmatch(file.name))]
     if not files:
-        what = "the folder has no file" if path.is_dir() else "the file is not"
-        raise ValueError(f"{path}: {what} named NNN_lookup_table.yaml; NNN is the network resolution, for example 224")
+        what = "the folder has no file" if folder else "the file is not"
+        raise ValueError(
+            f"{path}: {what} named NNN_lookup_table.yaml; NNN is the network resolution, for example 224: give such a "
+            "file or a folder of them, or the file of another format"
+        )
     sizes = [size for size, _ in files]
     if len(set(sizes)) < len(sizes):
         twice = max(sizes, key=sizes.count)

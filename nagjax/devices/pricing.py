@@ -89,23 +89,30 @@ def price(
       ValueError: if operators are missing, with their keys, the file and the remedy, or the table has too few measured
         networks for the quantile.
     """
+    if not space.operators:
+        raise ValueError(
+            f"{table.source or table.device}: {space.identity} declares no operators, so a table cannot price it; "
+            "leave the table out, and give measured costs"
+        )
     rows = [table.lookup(op) for op in space.operators]
     is_free = np.array([op.kind in (*space.free, *table.unmeasured) for op in space.operators])
     known = np.array([row is not None for row in rows])
     # A row that prices several resolutions does not show that the table covers any one of them.
     sources = [None if row is None else row.source or op.key for row, op in zip(rows, space.operators, strict=True)]
     open_edges, closed = cover(space, known | is_free, known & ~is_free, sources)
-    if allowed is not None:
-        open_edges = reachable(space, open_edges & allowed)
+    asked = open_edges if allowed is None else reachable(space, open_edges & allowed)
     needed = np.zeros(len(space.operators) + 1, bool)
-    needed[space.trellis.operators[open_edges]] = True
+    needed[space.trellis.operators[asked]] = True
     missing = [
         op for op, used, fine in zip(space.operators, needed, known | is_free, strict=False) if used and not fine
     ]
     # Conditions that leave nothing of what is priced are the problem's to refuse: it knows all that narrows.
-    nothing = not needed[:-1].any() and (allowed is None or open_edges.any())
+    nothing = not needed[:-1].any() and (allowed is None or asked.any())
     if missing or nothing:
         _refuse(table, space, missing)
+    # Where nothing is left of the conditions, the problem's refusal says what the table knows.
+    known_edges = open_edges & np.append(known | is_free, True)[space.trellis.operators].all(-1)
+    open_edges = asked if asked.any() else known_edges
     values = np.array([0.0 if row is None or free else row.mean for row, free in zip(rows, is_free, strict=True)])
     free_keys = dict.fromkeys(
         op.key for op, free, used in zip(space.operators, is_free, needed, strict=False) if free and used

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Sequence
+
+from nagjax.devices.correction import is_number
 
 SHOWN = 5
 """Faults told in full."""
@@ -41,7 +42,7 @@ def time_fault(mean: object, message: str) -> RowFault:
     """
     if mean is None:
         return RowFault(UNFILLED, message)
-    if isinstance(mean, int | float) and not isinstance(mean, bool) and math.isfinite(mean) and mean <= 0:
+    if isinstance(mean, int | float) and is_number(mean) and mean <= 0:
         return RowFault(NOT_ABOVE_0, message, float(mean))
     return RowFault(MALFORMED, message)
 

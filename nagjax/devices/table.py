@@ -111,7 +111,7 @@ class DeviceTable:
             raise ValueError(f"{where}: the table has no rows; give it one row an operator")
         for kind in self.unmeasured:
             if kind not in KINDS:
-                raise ValueError(f"{where}: unmeasured names {kind!r}; operator kinds are {', '.join(KINDS)}")
+                raise ValueError(f"{where}: unmeasured names {kind!r}; it must name operator kinds: {', '.join(KINDS)}")
         measured = [(key, row) for (key, _), row in self.rows.items() if key.partition("-")[0] in self.unmeasured]
         if measured:
             key, row = measured[0]

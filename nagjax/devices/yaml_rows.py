@@ -82,7 +82,7 @@ def _scalar(loader: Any, node: Any, place: str) -> Any:
         begins_as_number = node.style not in _QUOTES and _DIGIT.match(node.value)
         return _number(node.value) if begins_as_number else loader.construct_object(node)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        raise ValueError(f"{place}: {error}; write a plain decimal number of ms") from None
 
 
 def _number(text: str) -> int | float:

@@ -177,11 +177,12 @@ def check_config(config: FitConfig) -> None:
     Raises:
       ValueError: with the setting and what is allowed.
     """
-    if not 0 <= config.validation_share < 1:
+    if not 0 <= arguments.finite(config.validation_share, "validation_share") < 1:
         raise ValueError(f"validation_share is {config.validation_share}; it lies in 0 <= share < 1")
     for name in ("members", "steps", "batch_size", "learning_rate"):
-        if getattr(config, name) <= 0:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be positive")
+        value = getattr(config, name)
+        if isinstance(value, int | float) and value <= 0:
+            raise ValueError(f"{name} is {value}; it must be positive")
     for name in ("members", "steps", "batch_size"):
         arguments.count(getattr(config, name), name)
     for size in config.hidden:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nagjax import arguments
 from nagjax.predictors.label_faults import tally
 from nagjax.predictors.tables import Table, numbers, optional_numbers
 
@@ -51,8 +52,12 @@ class Labels:
             raise ValueError(f"column {self.quality_column!r} cannot be both the quality and a cost")
         if self.required not in REQUIRED:
             raise ValueError(f"required is {self.required!r}; it is one of {', '.join(REQUIRED)}")
-        if not self.duplicate_tolerance >= 0:
-            raise ValueError(f"duplicate_tolerance is {self.duplicate_tolerance}; it is 0 or more")
+        try:
+            arguments.finite(self.duplicate_tolerance, "duplicate_tolerance", least=0)
+        except ValueError:
+            raise ValueError(
+                f"duplicate_tolerance is {self.duplicate_tolerance!r}; it must be a finite number, 0 or more"
+            ) from None
 
 
 def read_labels(table: Table, labels: Labels) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -143,7 +143,7 @@ def _number(value: object, commas: bool) -> float:
     if isinstance(value, str):
         return numerals.number(value.replace(",", ".") if commas else value)
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool | bytes):
             raise TypeError
         return float(value)  # type: ignore[arg-type]  # what is no number is refused below
     except (TypeError, ValueError, OverflowError):

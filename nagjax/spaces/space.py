@@ -117,6 +117,8 @@ class Space:
     def check(self, tokens: np.ndarray) -> None:
         """Raise ValueError unless tokens int ``[B, T]`` are canonical paths of the space."""
         tokens = np.asarray(tokens)
+        if tokens.dtype.kind not in "iu":
+            raise ValueError(f"tokens of {self.name} have type {tokens.dtype}; they must be integers, the choices")
         if tokens.ndim != 2 or tokens.shape[1] != len(self.decisions):
             raise ValueError(f"tokens of {self.name} have shape [B, {len(self.decisions)}], not {list(tokens.shape)}")
         _, fine = tl.walk(self.trellis.target, self.trellis.valid, tokens)
@@ -161,6 +163,8 @@ class Space:
         Raises:
           ValueError: if a key or value is unknown, or nothing satisfies a condition.
         """
+        if not isinstance(conditions, Mapping) or not all(isinstance(key, str) for key in conditions):
+            raise ValueError(f"where={conditions!r:.80}: give a dict of names and values, such as {{'kernel': [3, 5]}}")
         choice_mask = np.ones((len(self.decisions), self.trellis.shape[2]), bool)
         for key, value in conditions.items():
             _restrict(choice_mask, self.decisions, key, value)
@@ -173,14 +177,15 @@ def _short(value: Any) -> str:
 
 
 def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, value: Any) -> None:
-    wanted = list(value) if isinstance(value, list | tuple | set | range) else [value]
-    seen: dict[Any, None] = {}
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    wanted = list(value) if isinstance(value, list | tuple | set | frozenset | range) else [value]
+    seen: list[Any] = []
     for t, decision in enumerate(decisions):
         attribute = _attribute(decision, key)
         if attribute is None:
             continue
         for c, choice in enumerate(decision.choices):
-            seen[choice[attribute]] = None
+            seen += [choice[attribute]] if choice[attribute] not in seen else []
             choice_mask[t, c] &= choice[attribute] in wanted
     if not seen:
         names = sorted({d.kind for d in decisions} | {key for d in decisions for key in d.choices[0]})

@@ -26,7 +26,7 @@ from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.records import Records
 from nagjax.predictors.storage import load_predictor, save_predictor
-from nagjax.problem import evaluate, make_problem
+from nagjax.problems import evaluate, make_problem
 from nagjax.testing.problems import Tiny, prices_of, tiny_problem
 from nagjax.testing.runs import claim, same
 

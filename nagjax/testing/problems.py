@@ -12,7 +12,7 @@ import numpy as np
 
 from nagjax.devices.pricing import Prices
 from nagjax.operators import Operator
-from nagjax.problem import Description, Problem, make_problem, tabular_quality
+from nagjax.problems import Description, Problem, make_problem, tabular_quality
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 

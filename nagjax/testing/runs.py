@@ -12,7 +12,7 @@ import numpy as np
 from nagjax import controllers
 from nagjax.answering import candidates
 from nagjax.controllers import Artefact, Controller, Limits, Moment
-from nagjax.problem import Problem
+from nagjax.problems import Problem
 from nagjax.testing.problems import Tiny
 
 Make = Callable[..., Controller]

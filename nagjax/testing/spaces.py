@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nagjax import plugins
 from nagjax.operators import Operator, parse_key
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.soundness import check_space as check_soundness
@@ -72,6 +73,9 @@ def check_space_text(make: MakeSpace, **settings: Any) -> None:
     for text in ("", "?", texts[0] + "?", texts[0][:-1] + "\u00e9", texts[0] * 2):
         try:
             space.parse(text)
+        except plugins.PluginError as error:  # what is no ValueError is reported under the space's name
+            kind = type(error.__cause__ or error).__name__
+            raise AssertionError(f"{name}: parse({text!r}) raises {kind}, no ValueError") from error
         except ValueError:
             continue
         except Exception as error:

@@ -1,7 +1,8 @@
-"""What every method has to be held against: random search, exhaustive enumeration and the table lookup."""
+"""What every method has to be held against: random search, enumeration, the table lookup, an exact additive solver."""
 
 from nagjax_baselines.enumeration import make as make_enumeration
+from nagjax_baselines.exact import make as make_exact
 from nagjax_baselines.lookup import make as make_lookup
 from nagjax_baselines.random_search import make as make_random
 
-__all__ = ["make_enumeration", "make_lookup", "make_random"]
+__all__ = ["make_enumeration", "make_exact", "make_lookup", "make_random"]

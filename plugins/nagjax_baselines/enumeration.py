@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from nagjax import findings as fd
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 from nagjax_baselines.counting import architecture_at, completions
 
 MOST = 2**20

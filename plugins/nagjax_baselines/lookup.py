@@ -18,7 +18,7 @@ from nagjax import findings as fd
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.predictors.forms.table import TabularQuality
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 
 CHUNK = 1024
 

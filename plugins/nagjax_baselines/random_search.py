@@ -17,7 +17,7 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.findings import Findings
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 from nagjax_baselines.counting import uniform_architectures
 
 

@@ -20,7 +20,7 @@ from nagjax import findings as fd
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import vary
-from nagjax.problem import Problem, Spec, evaluate
+from nagjax.problems import Problem, Spec, evaluate
 from nagjax_evolution.regularised import tournament_budgets
 
 

@@ -24,7 +24,7 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.generator.walk import open_budgets
-from nagjax.problem import Problem, Spec, evaluate
+from nagjax.problems import Problem, Spec, evaluate
 from nagjax_evolution.sorting import crowding, nondominated_ranks
 
 SPARE = 2

@@ -26,7 +26,7 @@ from nagjax import findings as fd
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, init_policy
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 from nagjax_evolution.strategies import make_strategy
 
 

@@ -20,7 +20,7 @@ from nagjax import tournaments as tm
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at_share
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 
 
 @flax.struct.dataclass

@@ -19,7 +19,7 @@ from nagjax.controllers import Params
 from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.generator.training import strata
-from nagjax.problem import Problem, evaluate
+from nagjax.problems import Problem, evaluate
 from nagjax_nag import memory
 
 

@@ -14,7 +14,7 @@ from nagjax import pareto
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
 from nagjax.generator.training import FLAT, standardised, strata
-from nagjax.problem import Problem
+from nagjax.problems import Problem
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""

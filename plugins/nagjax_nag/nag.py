@@ -28,7 +28,7 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.training import annealed
-from nagjax.problem import Problem, Spec, evaluate
+from nagjax.problems import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
 
 DEFAULTS: Mapping[str, float] = {

@@ -23,7 +23,7 @@ from nagjax.generator.budget import anchor_weights
 from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
 from nagjax.generator.walk import unmasked
 from nagjax.predictors import dominance, evaluator
-from nagjax.problem import Problem, Spec, evaluate, path_features
+from nagjax.problems import Problem, Spec, evaluate, path_features
 
 DEFAULTS: Mapping[str, float] = {"learning_rate": 3e-4, "entropy": 1e-3}
 

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Controller, Params
 from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
-from nagjax.problem import Problem, Spec
+from nagjax.problems import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 
 RELEASED = {

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from nagjax.generator.budget import anchor_weights
 from nagjax.predictors import evaluator
-from nagjax.problem import Problem, path_features
+from nagjax.problems import Problem, path_features
 
 Reward = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 

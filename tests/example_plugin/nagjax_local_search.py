@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller
 from nagjax.generator import vary
-from nagjax.problem import evaluate
+from nagjax.problems import evaluate
 
 
 @flax.struct.dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nagjax import arguments
 from nagjax.supernet.datasets.images import Images
 
 
@@ -51,7 +52,8 @@ def draw_indices(labels: np.ndarray, count: int, seed: int, what: str = "validat
             "for it needs some and training needs the rest"
         )
     if seed < 0:
-        raise ValueError(f"{what}: the seed is {seed}; it is 0 or more")
+        raise ValueError(f"{what}: the seed is {seed}; it must be 0 or more")
+    arguments.count(count, f"{what}: images")
     sizes = np.bincount(labels)
     quotas = _quotas(sizes, count)
     emptied = np.flatnonzero((quotas == sizes) & (sizes > 0))

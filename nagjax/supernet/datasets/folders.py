@@ -55,7 +55,7 @@ def read_folders(
         raise ValueError(f"--image_background={background}: is not one of {', '.join(BACKGROUNDS)}")
     if root is None:
         raise ValueError("folder: no folder is given; --data_dir=FOLDER says which one holds train and test")
-    if size is None or size < 1:
+    if not isinstance(size, int) or size < 1:
         raise ValueError(f"folder: the image size is {size}; give the side of the square in pixels, 1 or more")
     place = Path(root).expanduser()
     train, test = place / "train", _test_folder(place)
@@ -83,6 +83,8 @@ def read_folders(
 
 
 def _test_folder(root: Path) -> Path:
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder; check the path, --data_dir says which one holds train and test")
     found = [root / name for name in ("test", "val") if (root / name).is_dir()]
     if len(found) == 1:
         return found[0]
@@ -91,7 +93,7 @@ def _test_folder(root: Path) -> Path:
             f"{root}: holds test and val, and only one can be the test images (those for validation are drawn from "
             "train); move the other elsewhere"
         )
-    raise ValueError(f"{root}: holds neither test nor val; the images are in train/<class>/ and test/<class>/")
+    raise ValueError(f"{root}: holds neither test nor val; put the images into train/<class>/ and test/<class>/")
 
 
 def _visible(folder: Path) -> list[Path]:
