@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
     """A JSON document: the answers, and what is known of the figures in them."""
     description, answers = generator.description, list(answers)
     known = zip(judge.rows_of(description, answers), judge.measured_of(description, answers), strict=True)
-    fields = ("budget", "costs", "raw_costs", "quality", "quality_std", "text", "guaranteed", "source")
+    fields = ("costs", "raw_costs", "quality", "quality_std", "text", "guaranteed", "source")
     return {
         "space": description.space.identity,
         "costs": [
@@ -106,10 +107,16 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
         "answers": [
             {name: getattr(answer, name) for name in fields}
             | {"description": generator.describe(answer), "tokens": [int(token) for token in answer.tokens]}
+            | {"budget": {name: _limit(value) for name, value in answer.budget.items()}}
             | {"row": row, "measured_quality": measured}
             for answer, (row, measured) in zip(answers, known, strict=True)
         ],
     }
+
+
+def _limit(budget: float) -> float | None:
+    """A budget as JSON has it, which knows no infinity: null is no limit."""
+    return None if math.isinf(budget) else float(budget)
 
 
 def _error(report: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> 
             head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
             console.say(*f"{head}\n{values.get_help()}".splitlines())
             return 0
-        with _quiet_libraries(debug), life.signs(quiet=_on_terminal()):
+        with _quiet_libraries(debug), _our_warnings(), life.signs(quiet=_on_terminal()):
             return job(values)
     except KeyboardInterrupt:
         console.complain("interrupted: nothing more was written")
@@ -168,6 +168,33 @@ def _quiet_libraries(debug: bool) -> Iterator[None]:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         sys.excepthook = hook
+
+
+class _Warnings(logging.Handler):
+    """Prints what the library logs as jobs print: names in it escaped, each message once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._said:
+            self._said.add(message)
+            console.complain(f"warning: {message}")
+
+
+@contextlib.contextmanager
+def _our_warnings() -> Iterator[None]:
+    """Within the block what ``nagjax`` logs is printed by the job, and by nobody else."""
+    logger, handler = logging.getLogger("nagjax"), _Warnings()
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagated
 
 
 def _on_terminal() -> bool:

@@ -99,7 +99,11 @@ def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int, k
 
 
 def macro_accuracies(path: Path, tokens: np.ndarray) -> np.ndarray:
-    """Mean accuracy of the three published runs, fractions ``[N]``, of canonical tokens ``[N, 8]``."""
+    """Mean accuracy of the three published runs, fractions float64 ``[N]``, of canonical tokens ``[N, 8]``.
+
+    Raises:
+      ValueError: if the file is not there, or is not the published one.
+    """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; --data_dir is the folder that holds nas_bench_macro/cifar10.json")
     try:

@@ -16,6 +16,7 @@ from experiments.compare_rows import NO_LIMIT, Row
 from experiments.compare_table import Section, sections, write_csv
 from experiments.report_data import asked_facts, error_text
 from nagjax import durable
+from nagjax.costs import rounded_up
 
 TABLE, PAGE = "table.csv", "comparison.html"
 
@@ -77,7 +78,8 @@ def _answered(results: Results, rows: Sequence[Row]) -> Answered:
 def _facts(case: Case) -> list[tuple[str, str]]:
     yard, info = case.yardstick, case.description.costs[0]
     cost = float(info.to_unit(int(yard.corner[0])))
-    corner = f"{cost:.5g} {info.unit} (the dearest architecture), {POINTS * yard.corner[1]:.3f} % (the cheapest one's)"
+    dearest = f"{rounded_up(cost, 5)} {info.unit} (the dearest architecture)"
+    corner = f"{dearest}, {POINTS * yard.corner[1]:.3f} % (the cheapest one's)"
     oracle = "exact, every architecture enumerated" if yard.oracle is not None else "not known: too many architectures"
     if yard.oracle is not None and yard.front_cost is not None:
         front = f"the exact front, {len(yard.front_cost)} architectures"

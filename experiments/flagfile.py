@@ -126,6 +126,11 @@ _ODD: Sequence[tuple[re.Pattern[str], str, Callable[[str], str]]] = (
     ),
     (re.compile(r"\$"), "variables such as $HOME are not replaced: write the path itself", str),
     (
+        re.compile("=.*;.*="),
+        "pairs are separated by commas, --{name}={right}, or, if the flag takes one, each is a flag of its own",
+        lambda value: value.replace(";", ","),
+    ),
+    (
         re.compile(";"),
         "values of a list are separated by commas: write --{name}={right}",
         lambda value: value.replace(";", ","),

@@ -112,11 +112,11 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     if bool(values.budgets_ms) == bool(values.budgets):
         raise ValueError("give budgets either as --budgets_ms=15,20,30 or as --budgets=NAME=300,400")
     if values.budgets_ms:
-        return {"budgets_ms": settings.parse_numbers(values.budgets_ms, "budgets_ms")}
+        return {"budgets_ms": settings.parse_budgets(values.budgets_ms, "budgets_ms")}
     columns = {}
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
-        columns[name] = settings.parse_numbers([str(entry) for entry in entries], "budgets")
+        columns[name] = settings.parse_budgets([str(entry) for entry in entries], "budgets")
     return {"budgets": columns}
 
 

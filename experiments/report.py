@@ -26,6 +26,7 @@ from experiments.front import (
 )
 from experiments.report_data import Report, asked_facts, cost_label, trust_facts
 from nagjax import durable
+from nagjax.costs import rounded_up
 from nagjax.problems import Description
 
 if TYPE_CHECKING:
@@ -149,8 +150,9 @@ def _tiles(
     best: Sequence[Point], comparisons: Mapping[str, Comparison], description: Description, seconds: float | None
 ) -> list[tuple[str, str]]:
     info, which = description.costs[0], quality_is(description.quality_report)
+    low, high = rounded_up(best[0].budget, 3), rounded_up(best[-1].budget, 3)
     tiles = [
-        (f"range of {cost_label(info.name)}", f"{best[0].budget:.3g} to {best[-1].budget:.3g} {info.unit}"),
+        (f"range of {cost_label(info.name)}", f"{low} to {high} {info.unit}"),
         (
             f"{which} quality over it" if which != "ranked" else quality_title(which),
             f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f}" + " %" * (which != "ranked"),

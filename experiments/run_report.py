@@ -91,7 +91,11 @@ def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
 def made_facts(
     folder: Path, config: Mapping[str, Any], metrics: Mapping[str, Sequence[float]]
 ) -> list[tuple[str, str]]:
-    """How a run was made, name and value."""
+    """How a run was made, name and value.
+
+    Raises:
+      ValueError: if the folder has no record of its run.
+    """
     record = run_folder.read(folder)
     if record is None:
         raise ValueError(f"{folder}: has no {run_folder.RECORD}, the record of its run; restore it from a copy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,22 @@ def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
     """Positive numbers of a list flag.
 
     Raises:
+      ValueError: if one is not a positive number, or not a finite one.
+    """
+    numbers = parse_budgets(entries, flag)
+    for entry, value in zip(entries, numbers, strict=True):
+        if math.isinf(value):
+            raise ValueError(f"--{flag}: {entry!r} is not a positive number; write --{flag}=15,20,30")
+    return numbers
+
+
+def parse_budgets(entries: Sequence[str], flag: str) -> list[float]:
+    """Budgets of a list flag: positive numbers, or ``inf`` for no limit.
+
+    >>> parse_budgets(["15", "inf"], "budgets_ms")
+    [15.0, inf]
+
+    Raises:
       ValueError: if one is not a positive number.
     """
     out = []
@@ -65,7 +82,7 @@ def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
             value = numerals.number(entry)
         except ValueError as error:
             raise ValueError(f"--{flag}: not a positive number: {error}; write --{flag}=15,20,30") from None
-        if not 0 < value < float("inf"):
+        if not value > 0:
             raise ValueError(f"--{flag}: {entry!r} is not a positive number; write --{flag}=15,20,30")
         out.append(value)
     return out
@@ -97,13 +114,15 @@ def define_seed(name: str, what: str, values: flags.FlagValues, default: int | N
 
 
 def example_budgets(low: float, high: float) -> str:
-    """Three budgets within a range, for an example in a message.
+    """Three budgets within a range, for an example in a message; rounded up, so that each can be met.
 
-    >>> example_budgets(9.9, 92.4)
-    '14,30,63'
+    >>> example_budgets(9.9, 92.4), example_budgets(1.03, 1.05)
+    ('15,31,64', '1.1,1.1,1.1')
     """
+    from nagjax.costs import rounded_up
+
     ratio = high / low if low > 0 else 1.0
-    return ",".join(f"{max(low * ratio**share, low * 1.01):.2g}" for share in (0.17, 0.5, 0.83))
+    return ",".join(f"{rounded_up(max(low * ratio**share, low * 1.01), 2)}" for share in (0.17, 0.5, 0.83))
 
 
 def user_path(name: str, flag: str) -> Path:

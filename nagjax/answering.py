@@ -56,6 +56,9 @@ def candidates(
       how: static, one of ``DECODES``; without a policy only ``best`` has an answer.
       draws: static, samples (``sample``, ``best``) or beams (``beam``) a budget.
       turn: int32 ``[B]``, how often the row's budget stood before; 0 where None.
+
+    Raises:
+      ValueError: if there is no policy and ``how`` needs one.
     """
     turn = jnp.zeros(budgets.shape[0], jnp.int32) if turn is None else turn
     keys = jax.vmap(functools.partial(_row_key, key))(budgets, turn)

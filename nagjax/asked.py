@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax.costs import exactly
+from nagjax.costs import exactly, rounded_up
 from nagjax.problems import Description
 
 Numbers: TypeAlias = Sequence[float] | np.ndarray | float
@@ -45,7 +45,7 @@ def read_budgets(
 
 def _numbers(values: Any, name: str) -> np.ndarray:
     what = f"budgets of {name}: a {type(values).__name__} is not a list of numbers"
-    if isinstance(values, str | bytes | bool | Mapping | set | frozenset) or (
+    if isinstance(values, str | bytes | bytearray | memoryview | bool | Mapping | set | frozenset) or (
         isinstance(values, Iterable) and not hasattr(values, "__len__") and not hasattr(values, "__array__")
     ):
         raise ValueError(f"{what}; give a number, a list or an array")
@@ -90,7 +90,7 @@ def refusal(description: Description, asked: Mapping[str, np.ndarray]) -> str:
                 f"budget {listed(info.name, short)} is below the cheapest architecture on "
                 f"{info.device or info.source}: possible are {info.span(low, high)}{where}"
             )
-    return "; ".join(parts) + "; on_infeasible='skip' answers the others"
+    return "; ".join(parts) + "; on_infeasible=skip answers the others"
 
 
 def listed(name: str, values: np.ndarray) -> str:
@@ -112,6 +112,6 @@ def remarks(description: Description, asked: Mapping[str, np.ndarray]) -> list[s
         if len(far) and high > 0:
             out.append(
                 f"budget {listed(info.name, far)} is {far.min() / high:.0f} times or more what the costliest "
-                f"architecture costs ({high:.6g} {info.unit}): is it in another unit?"
+                f"architecture costs ({rounded_up(float(high))} {info.unit}): is it in another unit?"
             )
     return out

@@ -324,7 +324,7 @@ def _unmet(scope: _Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed
         ]
         lines.append(f"nothing is within {pair} together; possible are {' or '.join(others)}")
     more = f"; and {int((~met).sum()) - 20:,} more" if (~met).sum() > 20 else ""
-    return "; ".join(lines) + more + "; on_infeasible='skip' answers the others"
+    return "; ".join(lines) + more + "; on_infeasible=skip answers the others"
 
 
 def _find(

@@ -24,7 +24,11 @@ LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick
 
 
 def pack(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
-    """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind."""
+    """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind.
+
+    Raises:
+      ValueError: if the quality is of a kind that cannot be saved.
+    """
     tree: dict[str, Any] = {"problem": {name: getattr(problem, name) for name in LEAVES}}
     tree["exact"] = {
         f"{k}": {f"{t:04d}": values for t, values in column.edges.items()}

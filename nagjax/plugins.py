@@ -191,6 +191,6 @@ def _owner(entry: EntryPoint) -> str:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     ordered = sorted(known)
-    near = nearest(name, ordered)
+    near = nearest(str(name), ordered)
     hint = f" (did you mean {near!r}?)" if near else ""
     return f"{what}{hint}; known: {', '.join(ordered)}"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments import cli, describe, embedded, generate, run, run_folder, settings, setup
 from experiments.monitor import Monitor, read_metrics
@@ -110,6 +112,16 @@ def test_generate_prints_and_writes_answers(trained, tmp_path, capsys):
     assert [answer["budget"] for answer in answers] == [{"latency_ms": 5.0}, {"latency_ms": 6.0}]
     assert all(answer["costs"]["latency_ms"] <= answer["budget"]["latency_ms"] for answer in answers)
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
+
+
+def test_an_infinite_budget_is_no_limit(trained, tmp_path, capsys):
+    flags = [f"--checkpoint={trained}", "--budgets_ms=inf,1e9", "--compilation_cache=", f"--json={tmp_path / 'a.json'}"]
+    assert generate.main(flags) == 0
+    assert "1e+09 is" in capsys.readouterr().err, "only the finite one may be in another unit"
+    free, far = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)["answers"]
+    assert free["budget"] == {"latency_ms": None}
+    assert far["budget"] == {"latency_ms": 1e9}
+    assert free["tokens"] == far["tokens"]
 
 
 def test_generate_refuses_what_cannot_be(trained, capsys, tmp_path):
@@ -275,8 +287,17 @@ def test_pairs_and_numbers():
     assert settings.parse_pairs(["a=1", "b=x,2"], "where", many=True) == {"a": 1, "b": ["x", 2]}
     with pytest.raises(ValueError, match="twice"):
         settings.parse_pairs(["a=1", "a=2"], "where")
-    with pytest.raises(ValueError, match="positive"):
-        settings.parse_numbers(["-1"], "budgets_ms")
+    for text in ("-1", "inf", "nan"):
+        with pytest.raises(ValueError, match="positive"):
+            settings.parse_numbers([text], "budgets_ms")
+    for text in ("0", "-inf", "nan"):
+        with pytest.raises(ValueError, match="positive"):
+            settings.parse_budgets([text], "budgets_ms")
+
+
+@given(low=st.floats(1e-3, 1e6), ratio=st.floats(1.02, 1e3))
+def test_budgets_of_an_example_can_be_met(low, ratio):
+    assert all(float(text) >= low for text in settings.example_budgets(low, low * ratio).split(","))
 
 
 JOBS = ("run", "generate", "describe", "embedded", "profile_device", "train_supernet", "label", "fit", "rank_supernet")

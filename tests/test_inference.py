@@ -295,6 +295,12 @@ def test_no_budgets_give_no_answers():
         ({"budgets_ms": [MIDDLE], "num_samples": 2, "decode": "greedy"}, "greedy has exactly one"),
         ({"budgets_ms": [MIDDLE], "where": {"kernel": 3}}, "'kernel' is not a decision"),
         ({"budgets_ms": [MIDDLE], "where": {"layer1": "conv"}}, r"\['conv'\] is not a choice"),
+        ({"budgets_ms": [MIDDLE], "where": {"layer1": {1: 2}}}, r"\[\{1: 2\}\] is not a choice"),
+        ({"budgets_ms": [MIDDLE], "where": {1: 2, "layer1": 3}}, "give a dict of names and values"),
+        ({"budgets_ms": [MIDDLE], "where": 3}, "where=3: give a dict"),
+        ({"budgets_ms": [MIDDLE], "where": [("layer1", 3)]}, "give a dict"),
+        ({"budgets_ms": b"20"}, "a bytes is not a list of numbers"),
+        ({"budgets_ms": bytearray(b"20")}, "a bytearray is not a list of numbers"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, text):

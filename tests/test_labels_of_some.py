@@ -169,6 +169,14 @@ def test_records_of_another_file_are_read_in_their_own_spelling(tmp_path):
         read_labelled(write(tmp_path, "skip,top1,kernel\n1,50,3\n"), space, "architecture", labels)
 
 
+def test_costs_alone_say_where_the_quality_may_come_from(tmp_path):
+    path = write(tmp_path, "kernel,skip,phone\n3,False,1.5\n5,True,2\n")
+    with pytest.raises(ValueError, match=r"no column 'top1'.*give the quality by --records or --predictor"):
+        read(path, required="columns")
+    with pytest.raises(ValueError, match=r"no column 'board'; columns [^-]*$"):
+        read(write(tmp_path, "kernel,skip,phone,top1\n3,False,1.5,60\n"), "board", required="columns")
+
+
 # Labels that are drawn
 
 

@@ -269,3 +269,8 @@ def test_what_we_register_ourselves_loads(kind):
     assert len(ours)
     for entry in ours:
         assert callable(plugins.load(kind, entry.name))
+
+
+def test_a_name_that_is_no_text_is_refused_as_any_other():
+    with pytest.raises(plugins.PluginError, match=r"spaces: 3 is not registered; known: .*nas_bench_macro"):
+        plugins.load("spaces", 3)

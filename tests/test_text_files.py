@@ -166,6 +166,15 @@ def test_a_file_that_is_no_table_is_refused_by_name_with_the_true_reason(tmp_pat
     assert says in message
 
 
+def test_a_file_of_another_format_is_not_taken_for_text(tmp_path):
+    """As CSV an array of objects on one line would be a header without rows."""
+    path = write(tmp_path / "a.JSON", '[{"a": 1}]')
+    message = refusal(read_table, path)
+    assert message == f"{path}: is .JSON by its name; CSV and Parquet are read: export its rows as one of them"
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "b.json")
+
+
 def test_a_column_is_named_with_the_separator_and_only_near_names_are_suggested(tmp_path):
     table = read_table(write(tmp_path / "a.csv", "arch;top1\na;1\n"), ["quality"])
     assert refusal(table.column, "quality").endswith(
@@ -469,6 +478,12 @@ def test_what_is_odd_in_a_flagfile_is_said_with_its_line(tmp_path, capsys, line,
     message = capsys.readouterr().err
     assert says in message
     assert f"{path}:6" in message or line.startswith("space")
+
+
+def test_semicolons_between_pairs_are_remarked_upon_for_both_kinds_of_flags():
+    argument = flagfile.Argument("--budgets=latency_ms=2;energy_mj=12")
+    (remark,) = flagfile.remarks([argument], "--budgets: not a positive number: '2;energy_mj=12'")
+    assert "separated by commas, --budgets=latency_ms=2,energy_mj=12, or, if the flag takes one, each is" in remark
 
 
 @pytest.mark.parametrize(

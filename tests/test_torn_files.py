@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from experiments import compare_results, rank_supernet, record_file, run_folder, train_supernet
+from experiments import cli, compare_results, rank_supernet, record_file, run_folder, train_supernet
 from experiments.compare_results import RESULTS, Results
 from experiments.monitor import METRICS, Monitor, read_metrics
 from nagjax import durable
@@ -32,6 +32,23 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path, caplog):
     with durable.Appender(path):
         assert path.read_text() == "eins\nzwei\n"
     assert not caplog.text
+
+
+def test_a_job_says_so_once_and_as_it_says_everything(tmp_path, capsys, caplog):
+    path = tmp_path / "\x1b[2Jlines.txt"
+    path.write_bytes(b"one\ntw")
+
+    def job(values):
+        del values
+        durable.whole_text(path)
+        durable.whole_text(path)
+        return 0
+
+    assert cli.execute("A job.", lambda values: None, job, []) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {tmp_path}")
+    assert "\\x1b[2Jlines.txt: line 2 was cut short" in line
+    assert not caplog.records, "nobody else prints it"
 
 
 @pytest.mark.parametrize("content", [b"", b"half", b"\x00\x00\x00"])

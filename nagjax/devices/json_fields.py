@@ -26,7 +26,10 @@ def load(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=pairs, parse_float=numerals.number, parse_int=numerals.integer)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}:{error.lineno}: is not JSON ({error.msg}, column {error.colno})") from None
+        raise ValueError(
+            f"{where}:{error.lineno}: is not JSON ({error.msg}, column {error.colno}): correct it there, or export "
+            "the table again; JSON has no comments, and no comma after the last entry"
+        ) from None
     except RecursionError:
         raise ValueError(f"{where}: is nested too deeply for a table; the form is in docs/device_tables.md") from None
     except ValueError as error:
@@ -34,7 +37,11 @@ def load(text: str, where: str) -> Any:
 
 
 def check_fields(given: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...], where: str) -> None:
-    """Unknown fields are refused too: a misspelt optional field would be lost in silence."""
+    """Check that an object has its fields. Unknown ones are refused too: a misspelt optional one would be lost.
+
+    Raises:
+      ValueError: if one is missing or unknown.
+    """
     missing = [name for name in required if name not in given]
     unknown = [name for name in given if name not in required + optional]
     if missing or unknown:
@@ -43,7 +50,11 @@ def check_fields(given: Mapping[str, Any], required: tuple[str, ...], optional: 
 
 
 def list_field(document: Mapping[str, Any], name: str, where: str) -> list[Any]:
-    """The value of a field that must be a list."""
+    """The value of a field.
+
+    Raises:
+      ValueError: if it is no list.
+    """
     value = document[name]
     if not isinstance(value, list):
         raise ValueError(f"{where}: {name} is a {type(value).__name__}; it must be a list")
@@ -51,7 +62,11 @@ def list_field(document: Mapping[str, Any], name: str, where: str) -> list[Any]:
 
 
 def read_correction(entry: Any, factor: float, where: str) -> Correction:
-    """The correction of a table whose unit is ``factor`` ms."""
+    """The correction of a table whose unit is ``factor`` ms; its offset in ms.
+
+    Raises:
+      ValueError: if a field is unknown, missing or out of range, or the offset does not survive the change of unit.
+    """
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: correction is {entry!r}; it must be an object with scale and offset")
     check_fields(entry, ("scale", "offset"), ("networks", "space"), f"{where}: correction")
@@ -63,7 +78,11 @@ def read_correction(entry: Any, factor: float, where: str) -> Correction:
 
 
 def read_validation(entries: list[Any], factor: float, where: str) -> tuple[MeasuredNetwork, ...]:
-    """The measured networks of a table whose unit is ``factor`` ms."""
+    """The measured networks of a table whose unit is ``factor`` ms; their times in ms.
+
+    Raises:
+      ValueError: if an entry is malformed or stands twice, or a time does not survive the change of unit.
+    """
     networks: dict[str, MeasuredNetwork] = {}
     for number, entry in enumerate(entries, 1):
         place = f"{where}: validation {number}"

@@ -146,7 +146,11 @@ def _headroom(table: DeviceTable, quantile: float | None) -> float:
 
 
 def analytic(space: Space, name: str) -> Prices:
-    """MAdds or parameters (``"madds"``, ``"params"``) in millions, from the operators' shapes."""
+    """MAdds or parameters (``"madds"``, ``"params"``) in millions, from the operators' shapes.
+
+    Raises:
+      ValueError: if the name is another one, or the space declares no operators.
+    """
     if name not in ANALYTIC:
         raise ValueError(f"cost {name!r} is not computed from shapes; known: {', '.join(ANALYTIC)}")
     if not space.operators:

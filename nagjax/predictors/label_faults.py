@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nagjax.predictors.tables import Table
+from nagjax.predictors.tables import Table, as_read, is_empty, named_rows
 
 SHOWN = 5
 """Rows named of each kind of fault."""
@@ -27,14 +27,14 @@ def tally(table: Table, quality_column: str, cost_columns: Sequence[str], may_be
         if name not in table.columns:
             continue
         cells = table.columns[name]
-        values = [_value(value) for value in cells]
+        values = as_read(table, name)
         absent = [i for i, value in enumerate(values) if value is not None and math.isnan(value)]
         kinds = {
-            "empty or NaN": [i for i in absent if not (may_be_empty and _is_empty(cells[i]))],
+            "empty or NaN": [i for i in absent if not (may_be_empty and is_empty(cells[i]))],
             "no finite number": [i for i, value in enumerate(values) if value is None or math.isinf(value)],
             "of 0 or below": [i for i, v in enumerate(values) if name in cost_columns and v is not None and v <= 0],
         }
-        found = [f"{len(at)} {kind} ({_rows(table, at)})" for kind, at in kinds.items() if at]
+        found = [f"{len(at)} {kind} ({named_rows(table, at, SHOWN)})" for kind, at in kinds.items() if at]
         total += sum(map(len, kinds.values()))
         if found:
             below = [values[i] or 0.0 for i in kinds["of 0 or below"]]
@@ -67,25 +67,6 @@ def spread_summary(tokens: np.ndarray, quality: np.ndarray, costs: Mapping[str, 
         f"; {wrong.sum()} architectures stand in rows that differ by more, and --duplicate_tolerance="
         f"{math.ceil(least / digits - 1e-8) * digits:.3g} averages them all"
     )
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or not str(value).strip()
-
-
-def _value(value: object) -> float | None:
-    """A cell as a number, NaN where it is empty; None for other text."""
-    if _is_empty(value):
-        return math.nan
-    try:
-        return float(str(value).strip().replace(",", "."))
-    except ValueError:
-        return None
-
-
-def _rows(table: Table, at: Sequence[int]) -> str:
-    more = f" and {len(at) - SHOWN} more" if len(at) > SHOWN else ""
-    return f"row{'s' * (len(at) > 1)} {', '.join(str(table.rows[i]) for i in at[:SHOWN])}{more}"
 
 
 def _base(below: Sequence[float]) -> str:

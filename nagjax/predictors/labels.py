@@ -12,7 +12,7 @@ import numpy as np
 
 from nagjax import arguments
 from nagjax.predictors.label_faults import tally
-from nagjax.predictors.tables import Table, numbers, optional_numbers
+from nagjax.predictors.tables import Table, named_rows, numbers, optional_numbers
 
 SHOWN = 8
 """Rows that an error names."""
@@ -49,7 +49,10 @@ class Labels:
         if self.quality_unit not in UNITS:
             raise ValueError(f"quality_unit is {self.quality_unit!r}; it is one of {', '.join(UNITS)}")
         if self.quality_column in self.cost_columns:
-            raise ValueError(f"column {self.quality_column!r} cannot be both the quality and a cost")
+            raise ValueError(
+                f"column {self.quality_column!r} cannot be both the quality and a cost; name another one "
+                "(--quality_column, --cost_columns)"
+            )
         if self.required not in REQUIRED:
             raise ValueError(f"required is {self.required!r}; it is one of {', '.join(REQUIRED)}")
         try:
@@ -76,7 +79,14 @@ def read_labels(table: Table, labels: Labels) -> tuple[np.ndarray, dict[str, np.
         return quality, {name: _costs(table, name, read) for name in labels.cost_columns}
     except ValueError as error:
         others = tally(table, labels.quality_column, labels.cost_columns, labels.required != "all")
-        raise ValueError(f"{error}{others}") from None
+        raise ValueError(f"{error}{others}{_elsewhere(table, labels)}") from None
+
+
+def _elsewhere(table: Table, labels: Labels) -> str:
+    """Where the quality may come from if a benchmark has none."""
+    if labels.required != "columns" or labels.quality_column in table.columns:
+        return ""
+    return "; if the file has costs alone, give the quality by --records or --predictor"
 
 
 def _quality(table: Table, labels: Labels, read: Read) -> np.ndarray:
@@ -108,7 +118,8 @@ def _unit_hint(table: Table, raw: np.ndarray) -> str:
     fractions = np.flatnonzero(raw <= 1)
     if not fractions.size:
         return "give --quality_unit=percent"
-    return f"if all are percent give --quality_unit=percent, but {_rows(table, fractions)} may be none"
+    odd = named_rows(table, fractions.tolist(), SHOWN)
+    return f"if all are percent give --quality_unit=percent, but {odd} may be none"
 
 
 def _refuse_fractions(table: Table, name: str, raw: np.ndarray) -> None:
@@ -119,16 +130,9 @@ def _refuse_fractions(table: Table, name: str, raw: np.ndarray) -> None:
     if odd.size:
         raise ValueError(
             f"{table.place(int(odd[0]), name)}: {raw[odd[0]]:g} % among {least:g} to {most:g} %: "
-            f"{_rows(table, odd)} may be fractions, not percentages; write all in one unit, or, "
+            f"{named_rows(table, odd.tolist(), SHOWN)} may be fractions, not percentages; write all in one unit, or, "
             "if they are right, give --units_are_right"
         )
-
-
-def _rows(table: Table, indices: np.ndarray) -> str:
-    """Rows by number, the first few of many."""
-    shown = ", ".join(str(table.rows[int(index)]) for index in indices[:SHOWN])
-    more = f" and {len(indices) - SHOWN} more" if len(indices) > SHOWN else ""
-    return f"row{'s' if len(indices) > 1 else ''} {shown}{more}"
 
 
 def _costs(table: Table, name: str, read: Read) -> np.ndarray:

@@ -98,7 +98,11 @@ def write_records(records: Records, space: Space, path: str | Path) -> None:
 
 
 def read_tokens(table: Table, name: str, space: Space) -> np.ndarray:
-    """Canonical tokens int32 ``[N, T]``: text row by row, the walk through the graph for all rows at once."""
+    """Canonical tokens int32 ``[N, T]``: text row by row, the walk through the graph for all rows at once.
+
+    Raises:
+      ValueError: with file and row of the first text that names no architecture of the space.
+    """
     parsed = []
     for index, text in enumerate(table.column(name)):
         try:

@@ -15,6 +15,9 @@ from nagjax.files import check_file
 from nagjax.names import nearest
 from nagjax.predictors.delimited import read_delimited, separated_by
 
+OTHER_FORMATS = (".json", ".jsonl", ".yaml", ".yml", ".npz", ".npy", ".pkl", ".pickle", ".feather", ".h5")
+"""Endings of files that hold rows too, and would be taken for CSV with no rows, or none that makes sense."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -63,6 +66,11 @@ def read_table(path: Path, wanted: Sequence[str] = ()) -> Table:
       ImportError: for Parquet without pyarrow.
       ValueError: if the file cannot be read, is empty, or its rows do not fit its header.
     """
+    if path.suffix.lower() in OTHER_FORMATS:
+        check_file(path, "the labelled architectures")
+        raise ValueError(
+            f"{path}: is {path.suffix} by its name; CSV and Parquet are read: export its rows as one of them"
+        )
     if path.suffix.lower() in (".parquet", ".pq"):
         return _parquet(path)
     found = read_delimited(path, wanted)
@@ -102,7 +110,7 @@ def numbers(table: Table, name: str) -> np.ndarray:
 def optional_numbers(table: Table, name: str) -> np.ndarray:
     """A column as float64 ``[N]``, NaN where a cell is empty; else as ``numbers``."""
     column = table.column(name)
-    given = [i for i, value in enumerate(column) if value is not None and str(value).strip()]
+    given = [i for i, value in enumerate(column) if not is_empty(value)]
     out = np.full(len(column), np.nan)
     out[given] = _numbers(table, name, given)
     return out
@@ -128,6 +136,35 @@ def _numbers(table: Table, name: str, indices: Sequence[int]) -> np.ndarray:
             )
         out.append(number)
     return np.array(out, np.float64)
+
+
+def as_read(table: Table, name: str) -> list[float | None]:
+    """Each cell of a column as ``numbers`` reads it: NaN where it is empty, None where it is not plainly a number."""
+    values, commas = table.column(name), has_commas(table, name)
+    return [math.nan if is_empty(value) else _number_or_none(value, commas) for value in values]
+
+
+def is_empty(cell: object) -> bool:
+    """Whether nothing stands in a cell."""
+    return cell is None or not str(cell).strip()
+
+
+def _number_or_none(value: object, commas: bool) -> float | None:
+    try:
+        return _number(value, commas)
+    except ValueError:
+        return None
+
+
+def named_rows(table: Table, indices: Sequence[int], most: int) -> str:
+    """Rows by number, the first ``most`` of many.
+
+    >>> named_rows(Table(Path("a.csv"), {}, [2, 3, 4]), [0, 2], 1)
+    'rows 2 and 1 more'
+    """
+    shown = ", ".join(str(table.rows[index]) for index in indices[:most])
+    more = f" and {len(indices) - most} more" if len(indices) > most else ""
+    return f"row{'s' if len(indices) > 1 else ''} {shown}{more}"
 
 
 def has_commas(table: Table, name: str) -> bool:

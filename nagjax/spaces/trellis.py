@@ -182,7 +182,11 @@ def count(target: np.ndarray, valid: np.ndarray) -> list[list[int]]:
 
 
 def sample_uniform(target: np.ndarray, valid: np.ndarray, rng: np.random.Generator, num: int) -> np.ndarray:
-    """Tokens int32 ``[num, T]``, exactly uniform over the paths (each choice weighted by its number of completions)."""
+    """Tokens int32 ``[num, T]``, exactly uniform over the paths (each choice weighted by its number of completions).
+
+    Raises:
+      ValueError: if there is no path.
+    """
     totals = count(target, valid)
     if not totals[0][0]:
         raise ValueError("no architecture is left to draw from: every path is masked; allow more choices")
