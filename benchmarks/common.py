@@ -15,7 +15,7 @@ from absl import app, flags
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
 from nagjax.predictors.ofa_npz import import_ofa
-from nagjax.problems import Description, PredictedQuality, Problem, make_problem
+from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces import ofa_mobilenet_v3
 from nagjax.spaces.space import Space
 
@@ -70,7 +70,7 @@ def note10(data_dir: Path) -> tuple[Space, Problem, Description]:
     fitted = import_ofa(folder / "accuracy_predictor.npz", space)
     prices = price(read_table(folder / "note10", space.operators), space)
     report = dict(fitted.report)
-    return space, *make_problem(space, [prices], PredictedQuality(fitted.predictor), quality_report=report)
+    return space, *make_problem(space, [prices], fitted.predictor, quality_report=report)
 
 
 def front_budgets(description: Description, front: Front) -> np.ndarray:

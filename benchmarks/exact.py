@@ -30,7 +30,7 @@ from benchmarks import common
 from experiments import compare_problems
 from experiments.compare_case import truth
 from nagjax import additive
-from nagjax.predictors.predictor import Predictor
+from nagjax.predictors.forms.form import Form
 from nagjax.predictors.records import Records
 from nagjax.predictors.ridge import fit_ridge, solve
 from nagjax.problems import Description, Problem
@@ -92,15 +92,15 @@ def seconds(asked: Asked) -> float:
     return float(np.median(spent[1:]))
 
 
-def linear_gains(asked: Asked, predictor: Predictor) -> jax.Array:
+def linear_gains(asked: Asked, predictor: Form) -> jax.Array:
     """Gains of a linear predictor.
 
     Raises:
       ValueError: if it is not linear.
     """
-    weights = additive.linear_weights(predictor)
+    weights = predictor.feature_weights
     if weights is None:
-        raise ValueError(f"the predictor has hidden layers {predictor.module.features} or several members")
+        raise ValueError(f"the predictor, of the form {predictor.form}, does not add up over features")
     return additive.edge_gains(asked.problem, weights)
 
 

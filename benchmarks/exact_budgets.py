@@ -34,6 +34,7 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.generator.policy import init_policy
 from nagjax.inference import Generator
+from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.records import Records
 from nagjax.problems import Description, Problem, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
@@ -140,7 +141,7 @@ def large_tables(rng: Rng) -> Iterator[Cases]:
     for number in range(1_000_000):
         table = random_table(space, rng, number)
         prices = price(table, space)
-        problem, description = make_problem(space, [prices], _Sum(jnp.asarray(rng.random(len(space.feature_names)))))
+        problem, description = make_problem(space, [prices], random_quality(space, rng))
         generator = _generator(problem, description, rng)
         front = generator.front()
 
@@ -151,17 +152,11 @@ def large_tables(rng: Rng) -> Iterator[Cases]:
         yield Cases(generator, front.tokens[keep], cost_of(front.tokens[keep]), front.quality[keep], cost_of)
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class _Sum:
+def random_quality(space: Space, rng: Rng) -> Linear:
     """A made-up quality: a weighted sum of path features."""
-
-    weights: jax.Array
-
-    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        del tokens
-        mean = features @ self.weights.astype(jnp.float32) / features.sum(-1)
-        return mean, jnp.zeros_like(mean)
+    num = len(space.feature_names)
+    weights = jnp.asarray(rng.random(num) / len(space.decisions), jnp.float32)
+    return Linear(weights, jnp.float32(0), jnp.ones(num, bool))
 
 
 def _generator(problem: Problem, description: Description, rng: Rng) -> Generator:

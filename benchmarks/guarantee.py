@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +23,7 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator.decode import greedy, sample
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.walk import decode_scores, repair
+from nagjax.predictors.forms.linear import Linear
 from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 from nagjax.spaces.space import Space
@@ -31,15 +31,10 @@ from nagjax.spaces.space import Space
 Rng = np.random.Generator
 
 
-@flax.struct.dataclass
-class NoQuality:
-    """Quality plays no part in keeping a budget."""
-
-    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Zeros."""
-        del features
-        zeros = jnp.zeros(len(tokens))
-        return zeros, zeros
+def no_quality(space: Space) -> Linear:
+    """Zeros: quality plays no part in keeping a budget."""
+    num = len(space.feature_names)
+    return Linear(jnp.zeros(num), jnp.float32(0), jnp.ones(num, bool))
 
 
 def dyadic_times(rng: Rng, num: int) -> np.ndarray:
@@ -148,7 +143,7 @@ def trials(space: Space, rng: Rng, batch: int) -> Iterator[np.ndarray]:
     for times in TIMES:
         for reduce in REDUCES:
             prices = dataclasses.replace(random_prices(space, rng, times), reduce=reduce)
-            problem, description = make_problem(space, [prices], NoQuality())
+            problem, description = make_problem(space, [prices], no_quality(space))
             budgets = budgets_ms(space, problem, description, prices, rng, batch)
             key = jax.random.key(int(rng.integers(2**31)))
             policy = jax.tree.map(partial(spoil, rng), init_policy(key, problem.spec, hidden=32))

@@ -1,6 +1,6 @@
 """Costs of all architectures, labels of some, by flags alone: regret on NAS-Bench-Macro with 200 of its accuracies.
 
-``python -m benchmarks.labels_of_some --data_dir=DIR [--seeds=10] [--fit_settings=target=rank]``
+``python -m benchmarks.labels_of_some --data_dir=DIR [--seeds=10] [--predictor_settings=target=rank]``
 
 A file with the multiply-adds and the accuracy of every architecture is written, and ``experiments.run`` started on it
 as a user does, with ``--num_labels``. The checkpoint answers 400 budgets even in cost; the file judges the answers:
@@ -80,7 +80,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     more = [f"--steps={values.steps}", f"--compilation_cache={values.compilation_cache}"]
-    more += [f"--fit_settings={','.join(values.fit_settings)}"] if values.fit_settings else []
+    more += [f"--predictor_settings={','.join(values.predictor_settings)}"] if values.predictor_settings else []
     best, greedy, labelled = [], [], []
     with tempfile.TemporaryDirectory() as name:
         known, index = benchmark_file(data_dir, Path(name) / "macro.csv")
@@ -102,7 +102,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         "seeds": values.seeds,
         "budgets": BUDGETS,
         "steps": values.steps,
-        "fit_settings": values.fit_settings or [],
+        "predictor_settings": values.predictor_settings or [],
     }
 
 
@@ -110,6 +110,6 @@ if __name__ == "__main__":
     flags.DEFINE_integer("seeds", 10, "Runs, each with labels of its own.", lower_bound=1)
     flags.DEFINE_integer("labels", 200, "Accuracies that a run sees.", lower_bound=10)
     flags.DEFINE_integer("steps", 1000, "Updates of a run.", lower_bound=1)
-    flags.DEFINE_list("fit_settings", None, "Settings of the fit, as experiments.run takes them.")
+    flags.DEFINE_list("predictor_settings", None, "Settings of the fit, as experiments.run takes them.")
     runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

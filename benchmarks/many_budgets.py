@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from benchmarks.exact_budgets import _Sum
+from benchmarks.exact_budgets import random_quality
 from nagjax.controllers import Artefact
 from nagjax.devices.pricing import analytic
 from nagjax.generator.policy import init_policy
@@ -31,8 +31,7 @@ def many_budgets(data_dir: Path | None = None, budgets: int = 1_000_000, decode:
     """The result of this benchmark; no data are read."""
     del data_dir
     space, rng = ofa_mobilenet_v3.make(width=1.2), np.random.default_rng(0)
-    quality = _Sum(jax.numpy.asarray(rng.random(len(space.feature_names))))
-    problem, description = make_problem(space, [analytic(space, "madds")], quality)
+    problem, description = make_problem(space, [analytic(space, "madds")], random_quality(space, rng))
     generator = Generator(Artefact(init_policy(jax.random.key(0), problem.spec), None), problem, description, {})
     low, high = generator.budget_range[0].tolist()
     asked = rng.uniform(low, high, budgets)

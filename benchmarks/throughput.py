@@ -25,7 +25,7 @@ from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
 from nagjax.generator.decode import sample
 from nagjax.generator.policy import Policy, budget_at
-from nagjax.problems import PredictedQuality, Problem, make_problem
+from nagjax.problems import Problem, make_problem
 from nagjax.spaces.space import Space
 
 BATCH, CALLS, SINGLE_CALLS = 4096, 40, 400
@@ -71,7 +71,7 @@ def scaled_problem(data_dir: Path, space: Space, problem: Problem, factor: float
     table = read_table(data_dir / common.OFA / "note10", space.operators)
     growth = np.linspace(1.0, factor, len(table.rows))
     rows = {key: row.scaled(float(by)) for (key, row), by in zip(table.rows.items(), growth, strict=True)}
-    quality: PredictedQuality = problem.quality
+    quality = problem.quality
     return make_problem(space, [price(dataclasses.replace(table, rows=rows), space)], quality)[0]
 
 

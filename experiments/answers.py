@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments import judge
-from experiments.benchmark import quality_is
+from experiments.benchmark import quality_is, quality_title
 from experiments.front import POINTS, Point
 from nagjax.costs import exactly, rounded_up
 from nagjax.problems import Description
@@ -58,10 +58,10 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
         table.add_column(f"{name}, {unit}", justify="right")
     for name in corrected:
         table.add_column(f"raw sum, {units[name]}", justify="right")
-    table.add_column(f"{quality_is(description.quality_report)} quality, %", justify="right")
+    table.add_column(quality_title(quality_is(description.quality_report)), justify="right")
     rows, measured = judge.rows_of(description, answers), judge.measured_of(description, answers)
     shows_row = any(row is not None for row in rows)
-    judged = quality_is(description.quality_report) == "predicted" and any(value is not None for value in measured)
+    judged = quality_is(description.quality_report) != "measured" and any(value is not None for value in measured)
     if judged:
         table.add_column("measured quality, %", justify="right")
     table.add_column("found by")

@@ -165,8 +165,19 @@ def judge_text(report: Mapping[str, Any]) -> str:
 
 
 def quality_is(report: Mapping[str, Any]) -> str:
-    """Whether quality is ``"predicted"`` or ``"measured"``."""
+    """Whether quality is ``"predicted"``, ``"measured"``, or only ``"ranked"``: the predictor tells an order."""
+    if report.get("values") == "rank":
+        return "ranked"
     return "measured" if "measured" in report else "predicted"
+
+
+def quality_title(which: str, name: str = "quality") -> str:
+    """What figures of quality are, above them; those of ranks are no percentages of anything.
+
+    >>> quality_title("predicted"), quality_title("ranked")
+    ('predicted quality, %', 'rank by the predictor, 0 to 100')
+    """
+    return "rank by the predictor, 0 to 100" if which == "ranked" else f"{which} {name}, %"
 
 
 def measured_text(report: Mapping[str, Any]) -> str:

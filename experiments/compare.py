@@ -35,6 +35,7 @@ from experiments.compare_results import RESULTS, Results
 from experiments.compare_run import Options, Trainer
 from experiments.compare_table import Section
 from experiments.compare_tasks import Contender, Limit, all_tasks, parse_contenders, parse_limits
+from experiments.quality import define_kind_flags, predictor_kind
 from experiments.run_folder import FLAGS, flagfile
 from nagjax import durable
 
@@ -73,14 +74,15 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "parquet", False, f"Write {compare_parquet.PARQUET} too, at the end (needs pyarrow).", flag_values=values
     )
+    define_kind_flags(values)
     runtime.define_flags(values)
 
 
 class Cases:
     """Problems of a comparison, each built once; labels that are drawn are another problem for every seed."""
 
-    def __init__(self, data_dir: str, budgets: int) -> None:
-        self._data_dir, self._budgets = data_dir, budgets
+    def __init__(self, data_dir: str, budgets: int, kind: Sequence[str] = ()) -> None:
+        self._data_dir, self._budgets, self._kind = data_dir, budgets, tuple(kind)
         self._held: dict[tuple[str, int], Case] = {}
         self._draws: dict[str, bool] = {}
 
@@ -90,7 +92,7 @@ class Cases:
             self._draws[entry] = compare_problems.draws_labels(entry, self._data_dir)
         key = (entry, seed if self._draws[entry] else 0)
         if key not in self._held:
-            self._held[key] = compare_problems.build(entry, self._data_dir, seed, self._budgets)
+            self._held[key] = compare_problems.build(entry, self._data_dir, seed, self._budgets, self._kind)
         return self._held[key]
 
 
@@ -113,7 +115,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> int:
     if parquet:
         compare_parquet.check()
     runtime.use_compilation_cache(values.compilation_cache)
-    cases = Cases(values.data_dir, values.budgets)
+    cases = Cases(values.data_dir, values.budgets, _kind(values))
     for problem in values.problems:
         _check_settings(cases(problem, seeds[0]), contenders, limits)
     full_disk.persist(lambda: durable.replace(results.folder / FLAGS, flagfile(values)), "the flags")
@@ -146,6 +148,14 @@ def _options(values: flags.FlagValues) -> Options:
     if not values.decodes or len(set(values.decodes)) < len(values.decodes):
         raise ValueError(f"--decodes={','.join(values.decodes)}: name each way once; known: {', '.join(DECODES)}")
     return Options(values.decodes, values.checkpoints, values.chunk, values.idle_updates)
+
+
+def _kind(values: flags.FlagValues) -> list[str]:
+    """The flags that name a kind of predictor, as given; a wrong one is refused before anything is built."""
+    predictor_kind(values)
+    kind = [f"--predictor_kind={values.predictor_kind}"] if values.predictor_kind else []
+    given = values.predictor_settings
+    return [*kind, f"--predictor_settings={','.join(given)}"] if given else kind
 
 
 def _base(values: flags.FlagValues, contenders: Sequence[Contender]) -> str:

@@ -19,10 +19,11 @@ from absl import flags
 from experiments import cli, evaluator, run_report, settings, setup
 from experiments.compare_case import Case, Points, make_case, truth
 from experiments.front import Reference
+from experiments.quality import define_kind_flags, predictor_kind
 from nagjax.devices.pricing import analytic
-from nagjax.predictors.fit import fit
+from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.records import Records, draw
-from nagjax.problems import Description, PredictedQuality, make_problem, tabular_quality
+from nagjax.problems import Description, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -53,7 +54,7 @@ def check_names(entries: Sequence[str]) -> None:
         raise ValueError(f"--problems={','.join(entries)}: name each problem once; known: {', '.join(NAMES)}")
 
 
-def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
+def build(entry: str, data_dir: str, seed: int, num_budgets: int, kind: Sequence[str] = ()) -> Case:
     """A problem by its entry in ``--problems``.
 
     Args:
@@ -61,24 +62,25 @@ def build(entry: str, data_dir: str, seed: int, num_budgets: int) -> Case:
       data_dir: folder of the public data sets, with ``nas_bench_macro/`` and ``ofa_mobilenet_v3/``.
       seed: draws the labels where only some are used.
       num_budgets: how many budgets answers are asked for.
+      kind: flags that say how predictors are fitted, where the problem fits one; empty for what it says itself.
 
     Raises:
       ValueError: if a file is missing or cannot be used.
     """
     name, separator, path = entry.partition("=")
     if separator:
-        return _from_flagfile(name, settings.user_path(path, "problems"), data_dir, num_budgets, seed)
+        return _from_flagfile(name, settings.user_path(path, "problems"), data_dir, num_budgets, seed, kind)
     if name in ("note10", "i7"):
         file = FLAGFILES / {"note10": "note10.flags", "i7": "i7_8700k.flags"}[name]
         folder = str(settings.user_path(data_dir, "data_dir") / "ofa_mobilenet_v3")
-        return _from_flagfile(name, file, folder, num_budgets, seed)
+        return _from_flagfile(name, file, folder, num_budgets, seed, kind)
     if name.startswith("tiny"):
         return _tiny(name, num_budgets)
     labels = int(name.removeprefix("macro_")) if name != "macro" else 0
-    return _macro(name, data_dir, labels, seed, num_budgets)
+    return _macro(name, data_dir, labels, seed, num_budgets, kind)
 
 
-def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int) -> Case:
+def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int, kind: Sequence[str]) -> Case:
     space = nas_bench_macro.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
     quality = macro_accuracies(settings.user_path(data_dir, "data_dir") / "nas_bench_macro" / "cifar10.json", tokens)
@@ -89,8 +91,8 @@ def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int) -
     if not 10 <= labels <= len(tokens):
         raise ValueError(f"--problems={name}: between 10 and {len(tokens)} labels are possible, such as macro_200")
     records = draw(Records(tokens, quality, source="NAS-Bench-Macro"), labels, seed)
-    fitted = fit(space, records, seed=seed)
-    problem, description = make_problem(space, prices, PredictedQuality(fitted.predictor), quality_report=fitted.report)
+    fitted = fit(predictor_kind(cli.parse(define_kind_flags, list(kind))), space, records, seed)
+    problem, description = make_problem(space, prices, fitted.predictor, quality_report=fitted.report)
     true, costs = truth(exact, records.tokens)
     rivals = {"best label": (costs[:, 0], true)}
     return make_case(name, problem, description, num_budgets, exact, labels, rivals)
@@ -137,16 +139,18 @@ def draws_labels(entry: str, data_dir: str) -> bool:
     return bool(values.num_labels) and values.labels_seed is None
 
 
-def _flags(path: Path, data_dir: str) -> flags.FlagValues:
+def _flags(path: Path, data_dir: str, more: Sequence[str] = ()) -> flags.FlagValues:
     from experiments import run
 
     define: Callable[[flags.FlagValues], None] = run.define_flags
     # Given first, so that a flagfile that names its own folder keeps it.
-    return cli.parse(define, [f"--data_dir={data_dir}", f"--flagfile={path}"])
+    return cli.parse(define, [f"--data_dir={data_dir}", f"--flagfile={path}", *more])
 
 
-def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int, seed: int) -> Case:
+def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int, seed: int, kind: Sequence[str]) -> Case:
     values = _flags(path, data_dir)
+    if kind and not values.predictor and (values.records or values.num_labels):
+        values = _flags(path, data_dir, kind)
     if values.num_labels and values.labels_seed is None:
         values["labels_seed"].value = seed
     built = evaluator.with_evaluator(setup.build_problem(values), values)

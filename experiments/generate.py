@@ -137,7 +137,8 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
     for warning in report_data.warnings(description):
         out.print(warning)
     report = description.quality_report
-    out.print(f"{quality_is(report).capitalize()} quality; its error: {report_data.error_text(report)}.")
+    what = "Ranks by the predictor, of which only the order counts" if quality_is(report) == "ranked" else None
+    out.print(f"{what or f'{quality_is(report).capitalize()} quality'}; its error: {report_data.error_text(report)}.")
 
 
 def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:

@@ -13,11 +13,13 @@ from absl import flags
 from experiments import settings
 from nagjax.front_door import read_any_predictor
 from nagjax.predictors.columns import read_labelled
-from nagjax.predictors.fit import FitConfig, check_config, errors, fit
+from nagjax.predictors.fit import agreement
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.kinds.kind import Kind
+from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT, fit, load, make
 from nagjax.predictors.labels import UNITS, Labels
-from nagjax.predictors.predictor import FittedPredictor, predict
+from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records import Records, draw, read_records
-from nagjax.problems import PredictedQuality, Quality
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report
 
@@ -25,8 +27,6 @@ SLIP = 0.1
 """Share of qualities that may be missing by mistake."""
 
 ReadRecords = Callable[[], Records]
-HIDDEN = "x"
-"""What separates the sizes of layers in a flag."""
 
 
 def define_quality_flags(values: flags.FlagValues) -> None:
@@ -56,72 +56,73 @@ def define_quality_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     settings.define_seed("fit_seed", "Seed of fitting a predictor.", values)
-    flags.DEFINE_list(
-        "fit_settings",
+    define_kind_flags(values)
+
+
+def define_kind_flags(values: flags.FlagValues) -> None:
+    """Add the flags that ``predictor_kind`` reads."""
+    flags.DEFINE_string(
+        "predictor_kind",
         None,
-        "Settings of that fit, such as target=rank,members=8,hidden=128x128; the others: "
-        + ", ".join(field.name for field in dataclasses.fields(FitConfig)) + ".",
+        f"How a predictor is fitted: {', '.join(BUILT_IN)}, or a plugin's kind; {DEFAULT} where it is left out.",
         flag_values=values,
-    )  # fmt: skip
+    )
+    flags.DEFINE_list(
+        "predictor_settings",
+        None,
+        "Settings of that kind; of mlp such as loss=hinge,target=rank,members=8,hidden=128x128, of auto such as "
+        "candidates=mlp+gp.",
+        flag_values=values,
+    )
 
 
-def fit_config(values: flags.FlagValues) -> FitConfig:
-    """The settings of a fit that --fit_settings names; the others keep their defaults.
+def predictor_kind(values: flags.FlagValues) -> Kind:
+    """The kind that --predictor_kind and --predictor_settings name; settings left out keep their defaults.
 
     Raises:
-      ValueError: if a setting is not known, or its value is of another type or out of range.
+      ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
     """
-    given = settings.parse_pairs(values.fit_settings or (), "fit_settings")
-    defaults = dataclasses.asdict(FitConfig())
-    for name in given:
-        if name not in defaults:
-            raise ValueError(f"--fit_settings: {name!r} is not a setting of a fit{settings.nearest(name, defaults)}")
-    config = FitConfig(**{name: _setting(name, value, defaults[name]) for name, value in given.items()})
+    given = settings.parse_pairs(values.predictor_settings or (), "predictor_settings")
+    name = values.predictor_kind or DEFAULT
     try:
-        check_config(config)
+        load(name)
     except ValueError as error:
-        raise ValueError(f"--fit_settings: {error}") from None
-    return config
+        raise ValueError(f"--predictor_kind: {error}") from None
+    try:
+        return make(name, given)
+    except ValueError as error:
+        raise ValueError(f"--predictor_settings: {error}") from None
 
 
-def _setting(name: str, value: Any, default: Any) -> Any:
-    """A value of the type of its default; ValueError if it is not."""
-    if name == "hidden":
-        sizes = [] if value == "none" else str(value).split(HIDDEN)
-        if not all(size.isascii() and size.isdecimal() for size in sizes):
-            raise ValueError(f"--fit_settings: hidden={value}: write sizes of layers as 64{HIDDEN}64, or none")
-        return tuple(map(int, sizes))
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(default):
-        what = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}[type(default)]
-        raise ValueError(f"--fit_settings: {name}={value}: is not {what}; such as {name}={default}")
-    return value
+def _refuse_kind(values: flags.FlagValues, why: str) -> None:
+    for name in ("predictor_kind", "predictor_settings"):
+        if values[name].value:
+            raise ValueError(f"--{name}: nothing is fitted, {why}")
 
 
 def benchmark_quality(
     values: flags.FlagValues, found: Tabular
-) -> tuple[Quality, Mapping[str, Any], FittedPredictor | None]:
+) -> tuple[Form, Mapping[str, Any], FittedPredictor | None]:
     """How good a benchmark's architectures are, what is known of that, and the predictor: None where it is looked up.
 
     Raises:
       ValueError: if there are too few labels, or a file cannot be used.
     """
     if found.quality is not None and not (values.predictor or values.records or values.num_labels):
-        if values.fit_settings:
-            raise ValueError(
-                "--fit_settings: nothing is fitted, every row of --benchmark has a quality that is looked up: leave it "
-                "out, or give --num_labels=N to fit to N of them"
-            )
+        _refuse_kind(
+            values,
+            "every row of --benchmark has a quality that is looked up: leave it out, or give --num_labels=N to fit "
+            "to N of them",
+        )
         return found.quality, found.report, None
     if values.predictor or values.records:
         fitted = load_quality(values, found.whole, _matching(values, found))
     else:
-        labelled = _labelled(values, found)
-        fitted = fit(found.whole, labelled, fit_config(values), values.fit_seed)
+        kind = predictor_kind(values)
+        fitted = fit(kind, found.whole, _labelled(values, found), values.fit_seed)
         if not values.num_labels:
             fitted = dataclasses.replace(fitted, report={**_slip(found), **fitted.report})
-    return PredictedQuality(fitted.predictor), predicted_report(found, fitted), fitted
+    return fitted.predictor, predicted_report(found, fitted), fitted
 
 
 def _slip(found: Tabular) -> dict[str, str]:
@@ -170,19 +171,19 @@ def load_quality(values: flags.FlagValues, space: Space, read: ReadRecords | Non
     Raises:
       ValueError: if neither --predictor nor --records is given, or a file cannot be used.
     """
-    if values.predictor and values.fit_settings:
-        raise ValueError("--fit_settings: nothing is fitted, --predictor gives the predictor: leave one of them out")
+    if values.predictor:
+        _refuse_kind(values, "--predictor gives the predictor: leave one of them out")
     if not values.predictor and not values.records:
         raise ValueError(
             "nothing says how good an architecture is: give --records=FILE (labelled architectures), --predictor=FILE, "
             "or --benchmark=FILE (every architecture measured)"
         )
-    config = fit_config(values)  # before large files are read
+    kind = predictor_kind(values)  # before large files are read
     records = None
     if values.records:
         records = read() if read else _records(values, space)
     if records is not None and not values.predictor:
-        return fit(space, records, config, values.fit_seed)
+        return fit(kind, space, records, values.fit_seed)
     fitted = read_any_predictor(settings.input_path(values, "predictor"), space, values.predictor_format)
     return fitted if records is None else _measured(fitted, records, space)
 
@@ -201,6 +202,7 @@ def _records(values: flags.FlagValues, space: Space) -> Records:
 
 def _measured(fitted: FittedPredictor, records: Records, space: Space) -> FittedPredictor:
     """The same predictor with its errors on records that it was not fitted to by us."""
-    mean, _ = predict(fitted.predictor, jnp.asarray(space.features(records.tokens)))
+    mean, _ = fitted.predictor(jnp.asarray(records.tokens), jnp.asarray(space.features(records.tokens)))
     report = {**fitted.report, "validation": len(records.quality), "validation_source": records.source}
-    return FittedPredictor(fitted.predictor, report | errors(np.asarray(mean), records.quality))
+    found = agreement(np.asarray(mean), records.quality, fitted.predictor.rank_valued)
+    return FittedPredictor(fitted.predictor, report | found)

@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments import judge, plot, report_html
 from experiments.answers import to_points
-from experiments.benchmark import quality_is
+from experiments.benchmark import quality_is, quality_title
 from experiments.front import (
     POINTS,
     Comparison,
@@ -64,7 +64,7 @@ def write_report(generator: Generator, options: Options, folder: Path) -> Report
     folder.mkdir(parents=True, exist_ok=True)
     write_front_csv(folder / "front.csv", distinct_front(report.best))
     write_front_csv(folder / "budgets.csv", report.table)
-    label, quality = f"{report.cost_label} budget, {report.unit}", f"{report.quality_is} {report.quality_name}, %"
+    label, quality = f"{report.cost_label} budget, {report.unit}", quality_title(report.quality_is, report.quality_name)
     figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
     plot.save_png(figure, folder / "front.png")
     curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
@@ -149,13 +149,13 @@ def _compare(
 def _tiles(
     best: Sequence[Point], comparisons: Mapping[str, Comparison], description: Description, seconds: float | None
 ) -> list[tuple[str, str]]:
-    info = description.costs[0]
+    info, which = description.costs[0], quality_is(description.quality_report)
     low, high = rounded_up(best[0].budget, 3), rounded_up(best[-1].budget, 3)
     tiles = [
         (f"range of {cost_label(info.name)}", f"{low} to {high} {info.unit}"),
         (
-            f"{quality_is(description.quality_report)} quality over it",
-            f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f} %",
+            f"{which} quality over it" if which != "ranked" else quality_title(which),
+            f"{POINTS * best[0].quality:.1f} to {POINTS * best[-1].quality:.1f}" + " %" * (which != "ranked"),
         ),
     ]
     if "rmse_points" in description.quality_report:

@@ -11,6 +11,8 @@ from experiments.front import POINTS, Comparison, Point, Reference
 from nagjax.costs import CostInfo
 from nagjax.problems import Description
 
+RANKED = "The predictor tells ranks: only the order of architectures counts, and no figure is a quality."
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -31,7 +33,7 @@ class Report:
       curves: training metrics: x and y by name.
       curves_label: what x is.
       flags: the flags of the run, one a line.
-      quality_is: ``"predicted"`` or ``"measured"``.
+      quality_is: ``"predicted"``, ``"measured"`` or ``"ranked"``.
     """
 
     title: str
@@ -68,7 +70,11 @@ class Report:
         return (
             f"Lines: the answer to each {self.cost_label} budget. Points, if any: a reference front at its "
             f"{self.cost_label}. "
-            + ("Quality is measured." if self.quality_is == "measured" else "Quality is predicted, not measured.")
+            + {
+                "measured": "Quality is measured.",
+                "predicted": "Quality is predicted, not measured.",
+                "ranked": RANKED,
+            }[self.quality_is]
         )
 
     @property
@@ -76,6 +82,8 @@ class Report:
         """What the ± in the table means."""
         if self.quality_is == "measured":
             return "Quality is measured: each answer is a row of the benchmark."
+        if self.quality_is == "ranked":
+            return RANKED
         if self.error_points is None:
             return "Quality is predicted; the predictor's error is not known for this run."
         return f"± is the predictor's error on held-out records (root mean square, {self.error_points:.2f} points)."
@@ -96,7 +104,7 @@ class Report:
     @property
     def shows_measured(self) -> bool:
         """Whether the measured quality of answers stands beside the predicted one."""
-        return self.quality_is == "predicted" and any(point.measured is not None for point in self.table)
+        return self.quality_is != "measured" and any(point.measured is not None for point in self.table)
 
     @property
     def shows_raw(self) -> bool:
@@ -183,8 +191,10 @@ def error_text(report: Mapping[str, Any]) -> str:
     """
     if "measured" in report:
         return f"none, each is one of {report['measured']:,} measured in {report['source']}"
-    if "rmse_points" not in report:
+    if "rmse_points" not in report and "kendall_tau" not in report:
         return "not known: no held-out records were given"
+    if "rmse_points" not in report:
+        return f"Kendall tau {report['kendall_tau']:.3f} on {report.get('validation', '?')} records"
     tau = f", Kendall tau {report['kendall_tau']:.3f}" if "kendall_tau" in report else ""
     if "tau_undefined" in report:
         tau = f", Kendall tau undefined ({report['tau_undefined']})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from experiments.benchmark import quality_title
 from experiments.escapes import html
 from experiments.front import POINTS, Comparison, Point
 from experiments.report_data import Report
@@ -81,7 +82,7 @@ def _budgets(report: Report) -> str:
         f"{report.cost_label}, {unit}",
         *sums,
         *others,
-        f"{report.quality_is} {report.quality_name}, %",
+        quality_title(report.quality_is, report.quality_name),
         *([f"measured {report.quality_name}, %"] if report.shows_measured else []),
         *(["row"] if report.shows_rows else []),
     ]

@@ -25,7 +25,8 @@ PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}
 DECIDING = (
     "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
     "quality_unit", "duplicate_tolerance", "fit_seed", "controller", "controller_params", "controller_static", "steps",
-    "seed", "init_from", "decision_columns", "cost_columns", "fit_settings", "num_labels", "labels_seed",
+    "seed", "init_from", "decision_columns", "cost_columns", "predictor_kind", "predictor_settings", "num_labels",
+    "labels_seed",
 )  # fmt: skip
 """Flags that decide the result of training; the input files do so by their content."""
 

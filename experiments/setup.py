@@ -17,7 +17,8 @@ from nagjax import front_door, plugins
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
 from nagjax.front_door import Setup
-from nagjax.problems import Description, PredictedQuality, Problem, TabularQuality, make_problem
+from nagjax.predictors.forms.table import TabularQuality
+from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces.space import Space
 
 
@@ -72,9 +73,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
     table = load_table(values, space) if values.table else None
     prices = load_prices(values.costs, table, space, values.cost_quantile, allowed)
     quality = load_quality(values, space)
-    problem, description = make_problem(
-        space, prices, PredictedQuality(quality.predictor), where, values.pessimism, quality.report
-    )
+    problem, description = make_problem(space, prices, quality.predictor, where, values.pessimism, quality.report)
     return Setup(space, problem, description, table, quality)
 
 

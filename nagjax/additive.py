@@ -20,8 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import segments
-from nagjax.predictors.predictor import Predictor
-from nagjax.problems import PredictedQuality, Problem, Spec, cheapest, path_costs
+from nagjax.problems import Problem, Spec, cheapest, path_costs
 from nagjax.spaces.trellis import INFINITE
 
 Edges: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]
@@ -44,26 +43,12 @@ def check_spec(spec: Spec) -> None:
         )
 
 
-def linear_weights(predictor: Predictor) -> jax.Array | None:
-    """Quality that each path feature adds, float32 ``[F]``, by a predictor that is linear; None where it is not.
-
-    An ensemble is not: its deviation does not add up.
-    """
-    scale = predictor.params["scale"]
-    if predictor.module.features or scale.shape[0] != 1:
-        return None
-    kernel: jax.Array = predictor.params["network"]["params"]["Dense_0"]["kernel"]
-    return scale[0] * kernel[0, :, 0]
-
-
 def known_gains(problem: Problem) -> jax.Array | None:
     """Quality that each edge adds, float32 ``[T, S, C]``, where the problem's quality is linear; None where it is not.
 
     Which of the two depends on the structure of the problem alone, so it may be asked inside jit.
     """
-    if not isinstance(problem.quality, PredictedQuality):
-        return None
-    weights = linear_weights(problem.quality.predictor)
+    weights = problem.quality.feature_weights
     return None if weights is None else edge_gains(problem, weights)
 
 

@@ -27,9 +27,9 @@ from nagjax.spaces.space import Space
 from nagjax.steps import ChangedError, DamagedError, RefusedError, read_arrays
 from nagjax.verification import check_archive
 
-FORMAT = 2
-READ = (1, 2)
-"""Formats that are read; the first had no hashes."""
+FORMAT = 3
+READ = (1, 2, 3)
+"""Formats that are read; the first had no hashes, the first two knew two forms of quality."""
 FOLDER = "checkpoints"
 T = TypeVar("T")
 

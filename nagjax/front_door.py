@@ -26,11 +26,13 @@ from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
 from nagjax.inference import Generator, Training
 from nagjax.names import nearest
-from nagjax.predictors.fit import FitConfig, fit
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.kinds.kind import Kind
+from nagjax.predictors.kinds.registry import DEFAULT, fit, make
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.readers import FORMATS, read_predictor
+from nagjax.predictors.readers import foreign, read_predictor
 from nagjax.predictors.records import Records, draw, read_records
-from nagjax.problems import Description, PredictedQuality, Problem, Quality, make_problem
+from nagjax.problems import Description, Problem, make_problem
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report
 
@@ -78,7 +80,7 @@ def problem(
     *,
     predictor: str | Path | FittedPredictor | None = None,
     records: str | Path | Records | None = None,
-    quality: Quality | None = None,
+    quality: Form | None = None,
     costs: Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
     cost_quantile: float | None = None,
@@ -88,7 +90,8 @@ def problem(
     text_column: str = "architecture",
     quality_column: str = "quality",
     quality_unit: str = "fraction",
-    fit_config: FitConfig | None = None,
+    predictor_kind: str = DEFAULT,
+    predictor_settings: Mapping[str, Any] | None = None,
     fit_seed: int = 0,
     num_labels: int = 0,
     labels_seed: int = 0,
@@ -111,7 +114,8 @@ def problem(
       text_column: column of the file of records: architecture as text.
       quality_column: its column of quality.
       quality_unit: ``"fraction"`` (0 to 1) or ``"percent"``.
-      fit_config: settings of fitting a predictor.
+      predictor_kind: how a predictor is fitted: mlp, gp, ridge, auto, or a plugin's kind.
+      predictor_settings: settings of that kind; those left out keep their defaults.
       fit_seed: of the random numbers of that fit.
       num_labels: draw so many of a benchmark's qualities and predict the others from them; 0 looks all up.
       labels_seed: of that draw.
@@ -130,7 +134,7 @@ def problem(
     fitted = None
     if quality is None:
         fitted = _fitted(on, found, predictor, records, predictor_format, text_column, quality_column, quality_unit,
-                         fit_config or FitConfig(), fit_seed, num_labels, labels_seed)  # fmt: skip
+                         make(predictor_kind, predictor_settings), fit_seed, num_labels, labels_seed)  # fmt: skip
     known, report = _known(quality, found, fitted)
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
@@ -249,10 +253,7 @@ def read_any_predictor(path: str | Path, on: Space, predictor_format: str = "aut
     Raises:
       ValueError: if it cannot be read; the message names the file and the remedy.
     """
-    # Built-in formats are read without the registry, so that a broken plugin stops only those who ask for it.
-    foreign = predictor_format not in ("auto", *FORMATS) and predictor_format in plugins.names("predictors")
-    own = {predictor_format: plugins.load("predictors", predictor_format)} if foreign else {}
-    return read_predictor(Path(path), on, predictor_format, own)
+    return read_predictor(Path(path), on, predictor_format, foreign(predictor_format))
 
 
 def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:
@@ -320,7 +321,7 @@ def _prices(
 def _fitted(
     on: Space, found: Tabular | None, predictor: str | Path | FittedPredictor | None,
     records: str | Path | Records | None, predictor_format: str, text_column: str, quality_column: str,
-    quality_unit: str, config: FitConfig, seed: int, num_labels: int, labels_seed: int,
+    quality_unit: str, kind: Kind, seed: int, num_labels: int, labels_seed: int,
 ) -> FittedPredictor | None:  # fmt: skip
     """The predictor that arguments name; None where a benchmark is looked up."""
     whole = on if found is None else found.whole
@@ -338,7 +339,7 @@ def _fitted(
             if isinstance(records, Records)
             else read_records(records, whole, text_column, quality_column, quality_unit)
         )
-        return fit(whole, known, config, seed)
+        return fit(kind, whole, known, seed)
     if found is None:
         raise ValueError(
             "problem: nothing says how good an architecture is: give records= (labelled architectures), predictor=, "
@@ -346,12 +347,12 @@ def _fitted(
         )
     if num_labels or found.quality is None:
         labelled = draw(found.labelled, num_labels, labels_seed) if num_labels else found.labelled
-        return fit(whole, labelled, config, seed)
+        return fit(kind, whole, labelled, seed)
     return None
 
 
 def _known(
-    quality: Quality | None, found: Tabular | None, fitted: FittedPredictor | None
+    quality: Form | None, found: Tabular | None, fitted: FittedPredictor | None
 ) -> tuple[Any, Mapping[str, Any]]:
     """The quality of a problem, and what is known of its error."""
     if quality is not None:
@@ -359,7 +360,7 @@ def _known(
     if fitted is None:
         return (None, {}) if found is None else (found.quality, found.report)
     report = fitted.report if found is None else predicted_report(found, fitted)
-    return PredictedQuality(fitted.predictor), report
+    return fitted.predictor, report
 
 
 def _begin(

@@ -19,7 +19,7 @@ from nagjax.answering import DRAWS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.controllers import Artefact
 from nagjax.costs import ExactCosts
 from nagjax.distinct import enumerate_within
-from nagjax.problems import Description, Problem, TabularQuality, cheapest
+from nagjax.problems import Description, Problem, cheapest
 from nagjax.spaces import trellis as tl
 
 LISTED = 2**17
@@ -93,7 +93,7 @@ class Front:
 
 def can_be_listed(problem: Problem, description: Description) -> bool:
     """Whether a problem has so few architectures that every one is looked at."""
-    limit = LOOKED_UP if isinstance(problem.quality, TabularQuality) else LISTED
+    limit = LOOKED_UP if problem.quality.looked_up else LISTED
     return tl.count(description.space.trellis.target, np.asarray(problem.allowed))[0][0] <= limit
 
 

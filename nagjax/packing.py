@@ -14,8 +14,8 @@ from nagjax.costs import CostInfo, ExactCosts
 from nagjax.devices.ticks import exact_costs
 from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.pareto import Archive
-from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problems import Description, PredictedQuality, Problem, Spec, TabularQuality
+from nagjax.predictors.forms import registry
+from nagjax.problems import Description, Problem, Spec
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
 
@@ -41,13 +41,7 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
     if description.listing is not None:
         rows = {} if description.listing.rows is None else {"rows": description.listing.rows}
         tree["listing"] = {"quality": description.listing.quality, **rows}
-    if isinstance(problem.quality, PredictedQuality):
-        predictor = problem.quality.predictor
-        tree["quality"] = {"params": predictor.params, "known": predictor.known}
-    elif isinstance(problem.quality, TabularQuality):
-        tree["quality"] = {name: getattr(problem.quality, name) for name in ("offset", "target", "values")}
-    else:
-        raise ValueError(f"quality of type {type(problem.quality).__name__} cannot be kept in a checkpoint")
+    tree["quality"] = registry.check_form(problem.quality).arrays()
     if artefact.policy is not None:
         tree["policy"] = {"params": artefact.policy.params, "anchors": artefact.policy.anchors}
     if artefact.archive is not None:
@@ -57,10 +51,7 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
 
 def describe(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
     """All that is not an array, as JSON values."""
-    space, quality, policy = description.space, problem.quality, artefact.policy
-    kind: dict[str, Any] = {"kind": "tabular"}
-    if isinstance(quality, PredictedQuality):
-        kind = {"kind": "predicted", "hidden": list(quality.predictor.module.features)}
+    space, policy = description.space, artefact.policy
     network = {"hidden": policy.network.hidden, "num_anchors": policy.network.num_anchors} if policy else None
     return {
         "space": {
@@ -74,7 +65,7 @@ def describe(artefact: Artefact, problem: Problem, description: Description) -> 
         "ranges": description.ranges.tolist(),
         "where": dict(description.where),
         "quality_report": dict(description.quality_report),
-        "quality": kind,
+        "quality": registry.describe(problem.quality),
         "policy": network,
     }
 
@@ -86,7 +77,8 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
         target, valid = np.asarray(tree["problem"]["target"]), np.asarray(tree["graph"]["valid"])
         space = refine(space, target, valid, config["space"]["refinement"])
     arrays = {name: jnp.asarray(tree["problem"][name]) for name in LEAVES}
-    problem = Problem(**arrays, quality=_quality(config["quality"], tree["quality"]), evaluator=None, spec=spec)
+    quality = registry.restore(config["quality"], _arrays(tree["quality"]))
+    problem = Problem(**arrays, quality=quality, evaluator=None, spec=spec)
     policy = None
     if config["policy"] is not None:
         network = PolicyNetwork(spec, **config["policy"])
@@ -113,13 +105,6 @@ def _exact(
             layers = dict(enumerate(info.to_unit(ticks)))
         out.append(exact_costs(info, space.trellis, layers, ticks, allowed, int(problem.high[k])))
     return tuple(out)
-
-
-def _quality(config: Mapping[str, Any], tree: Mapping[str, Any]) -> PredictedQuality | TabularQuality:
-    arrays = _arrays(tree)
-    if config["kind"] == "tabular":
-        return TabularQuality(**arrays)
-    return PredictedQuality(Predictor(arrays["params"], arrays["known"], MLP(tuple(config["hidden"]))))
 
 
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

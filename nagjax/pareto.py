@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.problems import Problem, Spec, evaluate, walk_nodes
-from nagjax.spaces.trellis import INFINITE
+from nagjax.problems import Problem, Spec, evaluate
+from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 
 @flax.struct.dataclass

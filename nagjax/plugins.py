@@ -1,18 +1,19 @@
-"""The registry: controllers, spaces, predictors and device formats, found by name among the installed distributions.
+"""The registry: controllers, spaces, kinds of predictors and file formats, by name among the installed distributions.
 
 A distribution registers a plugin with an entry point in its packaging metadata; ours do the same::
 
     [project.entry-points."nagjax.controllers"]
     mine = "my_package:make"
 
-================  =========================  ==========================================================
-kind              entry-point group          what the entry point names
-================  =========================  ==========================================================
-controllers       nagjax.controllers         ``make(spec, **static) -> Controller``
-spaces            nagjax.spaces              ``make(**settings) -> Space``
-predictors        nagjax.predictors          a reader of a predictor's file
-device_formats    nagjax.device_formats      a reader of a device table's file
-================  =========================  ==========================================================
+=================  ==========================  ==========================================================
+kind               entry-point group           what the entry point names
+=================  ==========================  ==========================================================
+controllers        nagjax.controllers          ``make(spec, **static) -> Controller``
+spaces             nagjax.spaces               ``make(**settings) -> Space``
+predictors         nagjax.predictors           ``make(**settings) -> Kind``, how a predictor is fitted
+predictor_formats  nagjax.predictor_formats    a reader of a predictor's file
+device_formats     nagjax.device_formats       a reader of a device table's file
+=================  ==========================  ==========================================================
 
 Nothing is imported until it is loaded, and nothing is remembered between calls: a plugin that raises on import, or a
 name that two distributions claim, stops only those who ask for it, and ``broken`` lists it. What a plugin raises when
@@ -31,7 +32,7 @@ from nagjax.names import nearest
 
 T = TypeVar("T")
 
-KINDS = ("controllers", "spaces", "predictors", "device_formats")
+KINDS = ("controllers", "spaces", "predictors", "predictor_formats", "device_formats")
 
 
 class PluginError(ValueError):
@@ -54,6 +55,15 @@ def available(kind: str) -> Mapping[str, EntryPoint]:
       PluginError: if there is no such kind.
     """
     return {name: claims[0] for name, claims in _claims(kind).items() if len(claims) == 1}
+
+
+def claimed(kind: str) -> list[str]:
+    """All names that are registered, those that several distributions claim too, sorted.
+
+    Raises:
+      PluginError: if there is no such kind.
+    """
+    return sorted(_claims(kind))
 
 
 def load(kind: str, name: str) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import flax.struct
 import jax
@@ -21,53 +21,13 @@ from nagjax import arguments
 from nagjax.costs import CostInfo, ExactCosts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.ticks import edge_ticks
-from nagjax.predictors.predictor import Predictor, predict
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.forms.registry import check_form
+from nagjax.predictors.forms.table import TabularQuality
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.spaces.trellis import walk_nodes
 from nagjax.spaces.trie import Listing
-
-
-class Quality(Protocol):
-    """How good architectures are: a pytree that is called inside jit."""
-
-    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean and deviation, fractions float32 ``[B]``, of tokens ``[B, T]`` with path features float32 ``[B, F]``."""
-        ...
-
-
-@flax.struct.dataclass
-class PredictedQuality:
-    """Quality by a predictor on path features."""
-
-    predictor: Predictor
-
-    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See ``Quality``."""
-        del tokens
-        return predict(self.predictor, features)
-
-
-@flax.struct.dataclass
-class TabularQuality:
-    """Quality of every architecture of a small space, looked up.
-
-    Attributes:
-      offset: int32 ``[T, S, C]``; the offsets along a path add up to the path's rank among all of them.
-      target: int32 ``[T, S, C]``, the space's graph.
-      values: float32 ``[N]``, quality in the order of ``trellis.enumerate_paths``.
-    """
-
-    offset: jax.Array
-    target: jax.Array
-    values: jax.Array
-
-    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See ``Quality``."""
-        del features
-        nodes = walk_nodes(self.target, tokens)
-        rank = self.offset[jnp.arange(tokens.shape[1]), nodes, tokens].sum(-1)
-        mean = self.values[rank]
-        return mean, jnp.zeros_like(mean)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +78,7 @@ class Problem:
       togo: int32 ``[K, T + 1, S]``, cheapest way to finish from a node, ticks.
       tick: float32 ``[K]``, units in a tick.
       low, high: int32 ``[K]``, the range of budgets, ticks.
-      quality: see ``Quality``.
+      quality: a form of ``nagjax.predictors.forms``.
       pessimism: float32, the objective is mean - pessimism * std.
       evaluator: a learned dominance evaluator, or None.
       spec: static shape.
@@ -182,7 +142,7 @@ def make_spec(space: Space, reduces: Sequence[str] = ("sum",)) -> Spec:
 def make_problem(
     space: Space,
     prices: Sequence[Prices],
-    quality: Quality,
+    quality: Form,
     where: Mapping[str, Any] | None = None,
     pessimism: float = 0.0,
     quality_report: Mapping[str, Any] | None = None,
@@ -194,7 +154,7 @@ def make_problem(
     Args:
       space: the search space.
       prices: K cost columns.
-      quality: how good architectures are; a ``PredictedQuality`` also closes what its predictor does not know.
+      quality: how good architectures are, in one of the library's forms; choices it does not know are closed.
       where: conditions as ``Space.where`` takes them.
       pessimism: weight of the predictor's standard deviation in the objective.
       quality_report: what is known of the predictor's error.
@@ -202,14 +162,14 @@ def make_problem(
       listing: what a file says of each architecture of a prefix trie.
 
     Raises:
-      ValueError: if no architecture is left, or the pessimism is not finite.
+      ValueError: if no architecture is left, the quality is no form that a checkpoint can keep, or the pessimism is not
+        finite, or not 0 where the quality is a rank.
     """
-    pessimism = arguments.finite(pessimism, "pessimism")
+    pessimism, report = _judged_by(space, quality, arguments.finite(pessimism, "pessimism"), quality_report)
     allowed = space.where(where or {})
     for column in prices:
         allowed &= column.open_edges
-    if isinstance(quality, PredictedQuality):
-        allowed &= _known_edges(space, np.asarray(quality.predictor.known))
+    allowed &= _known_edges(space, quality)
     if not tl.count(space.trellis.target, allowed)[0][0]:
         raise ValueError(_nothing_left(space, prices, quality, where or {}))
     priced = [edge_ticks(column, space, allowed) for column in prices]
@@ -220,17 +180,35 @@ def make_problem(
     )
     ranges = np.array([companion.span(space.trellis.target, allowed) for companion in exact])
     infos = tuple(companion.info for companion in exact)
-    return problem, Description(space, infos, ranges, dict(where or {}), dict(quality_report or {}), exact, listing)
+    return problem, Description(space, infos, ranges, dict(where or {}), report, exact, listing)
 
 
-def _known_edges(space: Space, known: np.ndarray) -> np.ndarray:
+def _judged_by(
+    space: Space, quality: Form, pessimism: float, report: Mapping[str, Any] | None
+) -> tuple[float, dict[str, Any]]:
+    """The pessimism and the report, once the quality is known to be of use."""
+    form, num = check_form(quality), len(space.feature_names)
+    if form.known is not None and form.known.shape != (num,):
+        raise ValueError(f"the predictor knows features {form.known.shape}, {space.identity} has {num}; fit one to it")
+    if form.rank_valued and pessimism:
+        raise ValueError(
+            f"pessimism={pessimism:g}: the predictor tells ranks, and a deviation of ranks cannot be taken from them; "
+            "fit a predictor of quality (kind gp, or mlp with loss=mse), or leave the pessimism at 0"
+        )
+    return pessimism, {**(report or {}), **({"values": "rank"} if form.rank_valued else {})}
+
+
+def _known_edges(space: Space, quality: Form) -> np.ndarray:
     """Close optional choices with an unknown feature; the predictor answers for everything else."""
+    if quality.known is None:
+        return np.ones(space.trellis.shape, bool)
+    known = np.asarray(quality.known)
     fine = np.append(known, True)[space.trellis.features].all(-1)
     optional = np.array([decision.optional for decision in space.decisions])
     return fine | ~optional[:, None, None]
 
 
-def _nothing_left(space: Space, prices: Sequence[Prices], quality: Quality, where: Mapping[str, Any]) -> str:
+def _nothing_left(space: Space, prices: Sequence[Prices], quality: Form, where: Mapping[str, Any]) -> str:
     lines = [f"no architecture of {space.identity} is left"]
     lines += [f"{dict(where)} was asked"] if where else []
     for t, decision in enumerate(space.decisions):
@@ -239,8 +217,8 @@ def _nothing_left(space: Space, prices: Sequence[Prices], quality: Quality, wher
         known = {}
         for column in prices:
             known[column.source or column.device] = column.open_edges[t].any(0)
-        if isinstance(quality, PredictedQuality):
-            edges = space.trellis.valid & _known_edges(space, np.asarray(quality.predictor.known))
+        if quality.known is not None:
+            edges = space.trellis.valid & _known_edges(space, quality)
             known["predictor"] = edges[t].any(0)
         both = np.logical_and.reduce(list(known.values()))
         values = [next(iter(choice.values())) for choice in decision.choices]
@@ -250,7 +228,7 @@ def _nothing_left(space: Space, prices: Sequence[Prices], quality: Quality, wher
 
 
 def _assemble(
-    space: Space, spec: Spec, allowed: np.ndarray, cost: np.ndarray, exact: Sequence[ExactCosts], quality: Quality,
+    space: Space, spec: Spec, allowed: np.ndarray, cost: np.ndarray, exact: Sequence[ExactCosts], quality: Form,
     pessimism: float, evaluator: Any,
 ) -> Problem:  # fmt: skip
     graph = space.trellis
@@ -299,18 +277,6 @@ def restrict(problem: Problem, allowed: jax.Array) -> Problem:
 def cheapest(problem: Problem) -> jax.Array:
     """Cost int32 ``[K]`` of the cheapest architecture by each column; ``INFINITE`` where none is left."""
     return problem.togo[:, 0, 0]
-
-
-def walk_nodes(target: jax.Array, tokens: jax.Array) -> jax.Array:
-    """Nodes int32 ``[B, T]`` at which tokens ``[B, T]`` are taken."""
-
-    def step(here: jax.Array, layer: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        following, token = layer
-        return following[here, token], here
-
-    start = jnp.zeros(tokens.shape[0], jnp.int32)
-    _, nodes = jax.lax.scan(step, start, (target, tokens.T))
-    return nodes.T
 
 
 def path_costs(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:

@@ -29,10 +29,11 @@ from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
 from nagjax.predictors.columns import read_columns
+from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.labels import Labels
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records import Records, read_texts, take
-from nagjax.problems import TabularQuality, tabular_quality
+from nagjax.problems import tabular_quality
 from nagjax.spaces import trie
 from nagjax.spaces.space import Space
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nagjax import additive, testing
 from nagjax.devices.pricing import Prices
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problems import PredictedQuality, cheapest, evaluate, make_problem, path_costs, restrict
+from nagjax.problems import cheapest, evaluate, make_problem, path_costs, restrict
 from nagjax.spaces import trellis as tl
 from tests import tiny
 
@@ -161,11 +161,8 @@ def test_a_quality_that_is_not_linear_has_no_gains():
     deep = MLP((4,))
     network = deep.init(jax.random.key(0), jnp.zeros((1, len(space.feature_names))))
     params = {"network": jax.tree.map(lambda x: x[None], network), "offset": jnp.zeros(1), "scale": jnp.ones(1)}
-    known = problem.quality.predictor.known
-    assert (
-        additive.known_gains(dataclasses.replace(problem, quality=PredictedQuality(Predictor(params, known, deep))))
-        is None
-    )
+    known = problem.quality.known
+    assert additive.known_gains(dataclasses.replace(problem, quality=Predictor(params, known, deep))) is None
 
 
 def test_other_cost_columns_are_refused():

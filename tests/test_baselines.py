@@ -157,7 +157,7 @@ def test_lookup_of_some_labels_knows_only_them():
 def test_lookup_refuses_a_problem_without_labels():
     problem, _ = tiny.make()
     controller = plugins.load("controllers", "lookup")(problem.spec)
-    with pytest.raises(ValueError, match="PredictedQuality holds no labels"):
+    with pytest.raises(ValueError, match="form mlp holds no labels"):
         controllers.init(controller, problem, 0)
     known = testing.tiny_problem()
     with pytest.raises(ValueError, match=r"labels=9999, but the table has 351"):

@@ -38,7 +38,7 @@ def small():
     """NAS-Bench-Macro with random prices and a quality that rises with cost."""
     space = nas_bench_macro.make()
     prices = guarantee.random_prices(space, np.random.default_rng(0), guarantee.dyadic_times)
-    return space, prices, *make_problem(space, [prices], guarantee.NoQuality())
+    return space, prices, *make_problem(space, [prices], guarantee.no_quality(space))
 
 
 @pytest.mark.data
@@ -260,7 +260,7 @@ def test_scores_of_replaced_choices_are_the_differences_they_make(additive_case)
     """Of a linear quality that is the weight of the choice less that of the last one, wherever it stands."""
     scores, evaluations = exact.replacement_scores(additive_case)
     assert evaluations == 1 + 2 + 2 + 3 + 3
-    kernel = np.asarray(additive_case.problem.quality.predictor.params["network"]["params"]["Dense_0"]["kernel"])
+    kernel = np.asarray(additive_case.problem.quality.params["network"]["params"]["Dense_0"]["kernel"])
     weights = 0.1 * kernel[0, :, 0]
     np.testing.assert_allclose(scores[2, 0], weights[2:5] - weights[4], atol=1e-6)
     np.testing.assert_allclose(scores[0, 0, :2], weights[:2] - weights[1], atol=1e-6)
@@ -271,5 +271,5 @@ def test_scores_of_replaced_choices_are_the_differences_they_make(additive_case)
 
 def test_an_answer_over_its_limit_is_counted(additive_case):
     strict = dataclasses.replace(additive_case, limits=additive_case.limits * 0)
-    gains = exact.linear_gains(strict, strict.problem.quality.predictor)
+    gains = exact.linear_gains(strict, strict.problem.quality)
     assert exact.solved(strict, gains).over == 30

@@ -10,7 +10,7 @@ import pytest
 from nagjax import controllers, pareto, testing
 from nagjax.controllers import Limits
 from nagjax.predictors.ridge import solve
-from nagjax.problems import PredictedQuality, evaluate
+from nagjax.problems import evaluate
 from nagjax_baselines import exact, make_exact
 from tests import tiny
 
@@ -40,7 +40,7 @@ def test_a_linear_quality_is_solved_and_not_learned():
 def test_an_ensemble_is_learned():
     problem, description = tiny.make()
     several = dataclasses.replace(problem, quality=tiny.make_quality(description.space, members=3))
-    assert isinstance(several.quality, PredictedQuality)
+    assert several.quality.feature_weights is None
     _, moment = trained(several, 2, children=8, proposals=8, bins=32)
     assert moment.metrics["evaluations"].tolist() == [16.0, 32.0]
     assert float(moment.state.sums.number) == 32

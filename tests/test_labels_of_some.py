@@ -15,10 +15,11 @@ import nagjax
 from benchmarks import labels_of_some
 from experiments import cli, compare_problems, generate, judge, run, run_folder, setup
 from experiments.compare import Cases
-from experiments.quality import define_quality_flags, fit_config
+from experiments.quality import define_quality_flags, predictor_kind
 from experiments.report_data import error_text, warnings
 from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
+from nagjax.predictors.kinds import mlp
 from nagjax.predictors.labels import Labels
 from nagjax.predictors.predictor import KNOTS, REACH, at_score, predict
 from nagjax.predictors.records import Records, draw, take
@@ -38,7 +39,7 @@ TEXT = """kernel,skip,top1,phone,board
 SMALL = [
     *(f"--controller_static={pair}" for pair in
       ("hidden=8", "budgets=2", "group=2", "imitated=4", "children=64", "cells=32")),
-    "--steps=12", "--chunk=4", "--compilation_cache=", "--fit_settings=steps=100,members=2,hidden=8",
+    "--steps=12", "--chunk=4", "--compilation_cache=", "--predictor_settings=steps=100,members=2,hidden=8",
 ]  # fmt: skip
 
 
@@ -196,36 +197,36 @@ def test_a_draw_depends_on_architectures_not_on_their_order():
 
 
 def parse_fit(*texts):
-    return fit_config(cli.parse(define_quality_flags, [f"--fit_settings={','.join(texts)}"] if texts else []))
+    return predictor_kind(cli.parse(define_quality_flags, [f"--predictor_settings={','.join(texts)}"] if texts else []))
 
 
-def test_fit_settings_by_hand():
-    assert parse_fit() == FitConfig()
-    assert parse_fit("members=2", "hidden=128x32", "learning_rate=1", "target=rank", "refit=false") == FitConfig(
+def test_predictor_settings_by_hand():
+    assert parse_fit() == mlp.make()
+    assert parse_fit("members=2", "hidden=128x32", "learning_rate=1", "target=rank", "refit=false") == mlp.make(
         hidden=(128, 32), members=2, learning_rate=1.0, refit=False, target="rank"
     )
-    assert parse_fit("hidden=none").hidden == ()
-    assert parse_fit("hidden=16").hidden == (16,)
+    assert parse_fit("hidden=none").settings["hidden"] == []
+    assert parse_fit("hidden=16").settings["hidden"] == [16]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("member=3", r"'member' is not a setting of a fit \(did you mean 'members'\?\)"),
+        ("member=3", r"'member' is not a setting of kind mlp \(did you mean 'members'\?\)"),
         ("members=2.5", "members=2.5: is not a whole number; such as members=4"),
-        ("members=0", "--fit_settings: members is 0; it must be positive"),
+        ("members=0", "--predictor_settings: members is 0; it must be positive"),
         ("learning_rate=fast", "is not a number"),
         ("learning_rate=inf", "learning_rate=inf: is not a number"),
         ("weight_decay=-1", "weight_decay=-1.0: must be a finite number, at least 0"),
         ("refit=1", "is not true or false"),
-        ("hidden=64,32", "write --fit_settings=key=value"),
+        ("hidden=64,32", "write --predictor_settings=key=value"),
         ("hidden=64x", "write sizes of layers as 64x64"),
         ("hidden=0", "hidden=0: must be an integer, at least 1"),
         ("target=ranks", "target is 'ranks'; it is one of auto, quality, rank"),
         ("members=1,members=2", "'members' is given twice"),
     ],
 )
-def test_fit_settings_are_checked(text, says):
+def test_predictor_settings_are_checked(text, says):
     with pytest.raises(ValueError, match=says):
         parse_fit(text)
 
@@ -475,9 +476,7 @@ def test_a_comparison_draws_by_seed_and_judges_by_all(given_flags, rows, tmp_pat
     first, second = cases(entry, 0), cases(entry, 1)
     assert first is not second
     assert (first.labels, first.content_hash) == (12, second.content_hash)
-    assert not np.array_equal(
-        first.problem.quality.predictor.params["offset"], second.problem.quality.predictor.params["offset"]
-    )
+    assert not np.array_equal(first.problem.quality.params["offset"], second.problem.quality.params["offset"])
     cost, quality = np.array([(float(r["board"]), float(r["top1"]) / 100) for r in rows if r["board"]]).T
     budgets = first.description.costs[0].to_unit(first.budgets[:, 0].astype(np.int64))
     np.testing.assert_allclose(first.yardstick.oracle, [quality[cost <= b].max() for b in budgets], atol=1e-6)

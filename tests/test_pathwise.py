@@ -14,10 +14,10 @@ from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
 from nagjax.generator.walk import open_budgets, unmasked
 from nagjax.operators import Operator
-from nagjax.problems import evaluate, make_problem, path_costs, path_features, tabular_quality, walk_nodes
+from nagjax.problems import evaluate, make_problem, path_costs, path_features, tabular_quality
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
-from nagjax.spaces.trellis import INFINITE
+from nagjax.spaces.trellis import INFINITE, walk_nodes
 from nagjax_nag import edge_flow, gates, gumbel, make_pathwise, pathwise, traced_walk
 from tests import tiny
 
@@ -350,7 +350,7 @@ def test_a_gradient_is_scaled_down_to_the_bound():
 def test_a_table_has_no_gradient_and_gumbel_says_what_to_do():
     table = testing.tiny_problem().problem
     controller = make_pathwise(table.spec, "gumbel", hidden=4)
-    with pytest.raises(ValueError, match=r"TabularQuality.*estimator=gates, or fit a predictor"):
+    with pytest.raises(ValueError, match=r"form table.*estimator=gates, or fit a predictor"):
         controllers.init(controller, table, 0)
 
 

@@ -116,7 +116,7 @@ def test_an_unknown_name_suggests_the_nearest(install):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(plugins.PluginError, match=r"did you mean 'controllers'\?"):
         plugins.names("controller")
-    with pytest.raises(ValueError, match="known: controllers, device_formats, predictors, spaces"):
+    with pytest.raises(ValueError, match="known: controllers, device_formats, predictor_formats, predictors, spaces"):
         plugins.load("engines", "x")
 
 
@@ -237,7 +237,7 @@ def test_a_reader_that_returns_something_else_is_named(tmp_path):
     path.write_text("")
     with pytest.raises(plugins.PluginError, match="device_formats: 'mine': returned dict, not a DeviceTable"):
         read_table(path, (), "mine", {"mine": lambda path, operators: {}})
-    with pytest.raises(plugins.PluginError, match="predictors: 'mine': returned dict, not a FittedPredictor"):
+    with pytest.raises(plugins.PluginError, match="predictor_formats: 'mine': returned dict, not a FittedPredictor"):
         read_predictor(path, testing.tiny_space(), "mine", {"mine": lambda path, space: {}})
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nagjax.predictors.fit import FitConfig, errors, fit
 from nagjax.predictors.ofa_npz import INPUTS, import_ofa
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, objective, predict
+from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
 from nagjax.predictors.readers import read_predictor
 from nagjax.predictors.records import Records
 from nagjax.predictors.storage import HEADER, load_predictor, save_predictor
@@ -19,6 +19,11 @@ from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 
 MACRO = nas_bench_macro.make()
 QUICK = FitConfig(hidden=(16,), members=2, steps=200)
+
+
+def objective(predictor, features, pessimism):
+    mean, std = predict(predictor, features)
+    return mean - pessimism * std
 
 
 run = jax.jit(predict)

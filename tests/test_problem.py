@@ -52,7 +52,7 @@ def test_need_and_togo_are_the_cheapest_completions(seed, where):
     """Of every prefix of every architecture: what its suffixes cost, listed."""
     whole, _ = tiny.make(seed, BOTH)
     problem = whole if where is None else restrict(whole, jnp.asarray(SPACE.where(where)))
-    nodes = np.asarray(pb.walk_nodes(problem.target, jnp.asarray(TOKENS)))
+    nodes = np.asarray(tl.walk_nodes(problem.target, jnp.asarray(TOKENS)))
     allowed = np.asarray(problem.allowed)[np.arange(4), nodes, TOKENS]
     edges = np.asarray(problem.cost)[:, np.arange(4), nodes, TOKENS].astype(np.int64)
     for k, combine in enumerate((np.sum, np.max)):
@@ -73,7 +73,7 @@ def test_features_and_quality():
     for row, (size, depth, first, second) in zip(np.asarray(features), TOKENS.tolist(), strict=True):
         on = [size, 2 + first] + ([5 + second] if depth else [])
         assert np.flatnonzero(row).tolist() == on
-    weights = np.asarray(problem.quality.predictor.params["network"]["params"]["Dense_0"]["kernel"])[0, :, 0]
+    weights = np.asarray(problem.quality.params["network"]["params"]["Dense_0"]["kernel"])[0, :, 0]
     objective, costs = evaluate(problem, TOKENS)
     np.testing.assert_allclose(objective, 0.5 + 0.1 * np.asarray(features) @ weights, rtol=1e-5)
     np.testing.assert_array_equal(costs, path_costs(problem, TOKENS))

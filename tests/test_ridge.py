@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax.predictors.predictor import MLP, predict
+from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.records import Records
 from nagjax.predictors.ridge import RidgeConfig, fit_ridge, solve
 from nagjax.predictors.storage import load_predictor, save_predictor
@@ -58,13 +58,13 @@ def test_the_penalty_is_the_one_that_leaving_each_record_out_prefers():
 
 def test_a_linear_quality_is_found_exactly():
     fitted = fit_ridge(SPACE, records(200), seed=1)
-    assert fitted.predictor.module == MLP(())
+    assert isinstance(fitted.predictor, Linear)
     assert fitted.report["validation"] == 40
     assert fitted.report["refitted_on"] == 200
     assert fitted.report["mae_points"] < 1e-3
     assert fitted.report["kendall_tau"] > 0.999
     rest = records(300, seed=5)
-    mean, std = jax.jit(predict)(fitted.predictor, jnp.asarray(SPACE.features(rest.tokens)))
+    mean, std = fitted.predictor(jnp.asarray(rest.tokens), jnp.asarray(SPACE.features(rest.tokens)))
     np.testing.assert_allclose(mean, rest.quality, atol=1e-5)
     np.testing.assert_array_equal(std, 0)
 
@@ -93,8 +93,8 @@ def test_a_choice_that_was_never_seen_is_unknown_where_it_is_optional():
 def test_equal_qualities_give_no_weights():
     flat = records(20)
     fitted = fit_ridge(SPACE, Records(flat.tokens, np.full(20, 0.75)))
-    np.testing.assert_allclose(fitted.predictor.params["network"]["params"]["Dense_0"]["kernel"], 0, atol=1e-12)
-    assert float(fitted.predictor.params["offset"][0]) == pytest.approx(0.75)
+    np.testing.assert_allclose(fitted.predictor.weights, 0, atol=1e-12)
+    assert float(fitted.predictor.offset) == pytest.approx(0.75)
 
 
 def test_it_is_saved_and_read(tmp_path):

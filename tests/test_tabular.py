@@ -323,7 +323,7 @@ def test_bad_rows_are_refused_with_file_row_and_remedy(tmp_path, capsys, rows, f
         (["--records=x.csv", "--num_labels=20"], "--num_labels=20 of --benchmark and --records both say"),
         (["--labels_seed=1"], "say how many by --num_labels=200"),
         (["--num_labels=15626"], "15,626 labels are asked for; 1 to 15,625 can be drawn"),
-        (["--fit_settings=members=2"], "nothing is fitted, every row of --benchmark has a quality"),
+        (["--predictor_settings=members=2"], "nothing is fitted, every row of --benchmark has a quality"),
         (["--cost_columns=images_per_second"], "1000 / (images per second)"),
         (["--cost_columns=latency_ms=fps"], "'fps' is a rate by its name"),
         (["--cost_quantile=0.9"], "priced by a --table"),

@@ -19,12 +19,13 @@ from nagjax.devices.yaml_rows import read_rows
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.delimited import read_delimited
 from nagjax.predictors.fit import FitConfig, fit
+from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.labels import Labels
 from nagjax.predictors.npz import read_arrays
 from nagjax.predictors.readers import read_predictor
 from nagjax.predictors.records import Records, read_records
 from nagjax.predictors.tables import numbers, read_table
-from nagjax.problems import TabularQuality, make_problem
+from nagjax.problems import make_problem
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import read_tabular
 

@@ -10,23 +10,30 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from experiments import fit
 from nagjax import pareto, plugins, testing
+from nagjax.predictors.kinds import registry as kinds
+from nagjax.predictors.records import Records, write_records
+from nagjax.predictors.storage import load_predictor
 from nagjax.problems import evaluate
+from nagjax.spaces import nas_bench_macro
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "example_plugin"
+PREDICTOR = ROOT / "tests" / "example_predictor"
 SMALL = {"children": 32, "cells": 32}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """A folder into which pip has installed the example, as a user would."""
+    """A folder into which pip has installed the examples, as a user would."""
     pytest.importorskip("hatchling", reason="needs hatchling: make env")
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
-    command += ["--no-index", "--no-build-isolation", "--target", str(out), str(EXAMPLE)]
+    command += ["--no-index", "--no-build-isolation", "--target", str(out), str(EXAMPLE), str(PREDICTOR)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return out
@@ -48,6 +55,32 @@ def test_it_conforms(installed, check):
     check(installed, **SMALL)
 
 
+@pytest.fixture
+def kind(site, monkeypatch):
+    monkeypatch.syspath_prepend(str(site))
+    return kinds.load("marginal")
+
+
+@pytest.mark.parametrize("check", testing.PREDICTOR_CHECKS, ids=lambda check: check.__name__)
+def test_its_kind_of_predictor_conforms(kind, check):
+    check(kind, shrink=2.0)
+
+
+@pytest.mark.usefixtures("kind")
+def test_its_kind_is_fitted_by_a_job(tmp_path):
+    assert kinds.make("marginal").settings == {"shrink": 4.0}
+    out = tmp_path / "predictor.npz"
+    space = nas_bench_macro.make()
+    tokens = np.unique(space.sample(np.random.default_rng(0), 12), axis=0)
+    records = Records(tokens, np.linspace(0.5, 0.7, len(tokens)))
+    write_records(records, space, tmp_path / "records.csv")
+    given = ["--space=nas_bench_macro", f"--records={tmp_path / 'records.csv'}", f"--out={out}", "--compilation_cache="]
+    assert fit.main([*given, "--predictor_kind=marginal", "--predictor_settings=shrink=2"]) == 0
+    assert load_predictor(out, space).predictor.form == "linear"
+    with pytest.raises(ValueError, match=r"'marginl' is not known \(did you mean 'marginal'\?\); known: auto, gp"):
+        kinds.make("marginl")
+
+
 def test_a_broken_one_is_named_while_the_others_work(installed, tmp_path, monkeypatch):
     info = tmp_path / "nagjax_engine-0.1.dist-info"
     info.mkdir()
@@ -64,6 +97,7 @@ def test_a_broken_one_is_named_while_the_others_work(installed, tmp_path, monkey
 
 def test_the_page_shows_the_files_that_are_tested():
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert (PREDICTOR / "nagjax_marginal.py").read_text(encoding="utf-8") in page
     assert (EXAMPLE / "nagjax_local_search.py").read_text(encoding="utf-8") in page
     shown = page.partition("```toml\n")[2].partition("```")[0]
     assert shown in (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from nagjax.devices.pricing import Prices
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problems import Description, PredictedQuality, Problem, Spec, make_problem
+from nagjax.problems import Description, Problem, Spec, make_problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 
@@ -128,9 +128,7 @@ def make_prices(space: Space, seed: int, reduce: str = "sum", scale: float = 1.0
     return Prices(name, unit, values, space.trellis.valid, reduce, device="made up")
 
 
-def make_quality(
-    space: Space, seed: int = 0, known: Sequence[bool] | None = None, members: int = 1
-) -> PredictedQuality:
+def make_quality(space: Space, seed: int = 0, known: Sequence[bool] | None = None, members: int = 1) -> Predictor:
     """A linear predictor of made-up weights."""
     rng = np.random.default_rng(seed)
     num = len(space.feature_names)
@@ -144,7 +142,7 @@ def make_quality(
         "scale": jnp.full(members, 0.1),
     }
     mask = np.ones(num, bool) if known is None else np.array(known)
-    return PredictedQuality(Predictor(params, jnp.asarray(mask), MLP(())))
+    return Predictor(params, jnp.asarray(mask), MLP(()))
 
 
 def make(seed: int = 0, reduces: Sequence[str] = ("sum",), sizes: Sequence[int] = SIZES) -> tuple[Problem, Description]:

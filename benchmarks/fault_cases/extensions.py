@@ -105,9 +105,13 @@ def _called() -> Iterator[Case]:
             describe.main, NO_CACHE, "--space=nas_bench_macro", f"--table={write(folder / 'a.x', '1')}",
             "--device_format=mine",
         ),
-        "predictors": lambda folder: run_job(
+        "predictor_formats": lambda folder: run_job(
             run.main, NO_CACHE, "--space=nas_bench_macro", "--costs=madds", f"--predictor={write(folder / 'a.x', '1')}",
             "--predictor_format=mine", f"--out={folder / 'new'}",
+        ),
+        "predictors": lambda folder: run_job(
+            run.main, NO_CACHE, "--space=nas_bench_macro", "--costs=madds", f"--records={write(folder / 'a.x', '1')}",
+            "--predictor_kind=mine", f"--out={folder / 'new'}",
         ),
         "controllers": lambda folder: run_job(
             run.main, NO_CACHE, f"--benchmark={write(folder / labelled.FILE, labelled.text())}", *BENCHMARK,

@@ -169,9 +169,9 @@ def _inputs() -> Iterator[Case]:
         ("a seed of no labels", (*sound, "--out=DIR/new", "--labels_seed=3"), "labels_seed"),
         ("labels of a device table", (MACRO, "--table=DIR/phone.json", "--num_labels=9", "--out=DIR/new"),
          "num_labels"),
-        ("settings of no fit", (*sound, "--out=DIR/new", "--fit_settings=members=3"), "--fit_settings"),
-        *((f"fit setting {given}", (*sound, "--num_labels=4", "--out=DIR/new", f"--fit_settings={given}"),
-         "fit_settings")
+        ("settings of no fit", (*sound, "--out=DIR/new", "--predictor_settings=members=3"), "--predictor_settings"),
+        *((f"fit setting {given}", (*sound, "--num_labels=4", "--out=DIR/new", f"--predictor_settings={given}"),
+         "predictor_settings")
           for given in ("membres=3", "members=0", "members=1.5", "members=many", "hidden=wide", "target=x", "steps=-1",
                         "learning_rate=0", "members", "members=", "members=3,members=4", "validation_share=1")),
         ("a throughput", ("--benchmark=DIR/bench.csv", *BENCHMARK[:-1], "--cost_columns=latency_ms=fps",

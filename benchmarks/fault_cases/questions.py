@@ -18,7 +18,8 @@ from benchmarks.fault_cases import generators
 from benchmarks.fault_cases.case import REMEDY, Case, bound
 from nagjax import arguments, controllers
 from nagjax.inference import Generator
-from nagjax.problems import TabularQuality, make_problem
+from nagjax.predictors.forms.table import TabularQuality
+from nagjax.problems import make_problem
 
 _NUMBER = itertools.count()
 """Controllers are known by their names: each gets another, since what is compiled for a name is kept."""

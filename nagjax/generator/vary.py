@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import masked_walk
-from nagjax.problems import Problem, walk_nodes
+from nagjax.problems import Problem
+from nagjax.spaces.trellis import walk_nodes
 
 
 def reroll(

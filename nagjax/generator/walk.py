@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from nagjax.problems import Problem, Spec, walk_nodes
-from nagjax.spaces.trellis import INFINITE
+from nagjax.problems import Problem, Spec
+from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 WIDEST = 4
 Choose: TypeAlias = Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, Any]]

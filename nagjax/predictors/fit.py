@@ -9,6 +9,9 @@ Networks that failed to train (10 % on ten classes) lie far from the others and 
 there are some the target is the rank among the labels instead, as its normal score (of N labels the n-th has that which
 a share of (n - 0.5) / N of a normal distribution lies below); the quality then is that of the labels at the predicted
 score.
+
+A ranking loss (ReNAS, arXiv 1910.01523) asks for the order alone. With few labels it orders architectures better, and
+what it gives is no quality: ``Predictor.values`` is ``"rank"``.
 """
 
 from __future__ import annotations
@@ -30,6 +33,12 @@ from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
 
 TARGETS = ("auto", "quality", "rank")
+
+LOSSES = ("mse", "hinge", "logistic")
+"""Squared error; or, of every two records of a batch, whether they stand in the right order."""
+
+MARGIN = 0.1
+"""By which the score of the better of two records is to be above the other's, for the hinge."""
 
 FAR, SHARE, LEAST = 10.0, 0.03, 2
 """Labels that lie below the median by more than ``FAR`` times the best tenth's distance from it are far below; where at
@@ -53,6 +62,8 @@ class FitConfig:
       validation_share: part of the records held out, 0..1 (0: no errors are reported).
       refit: fit again on all records once the errors are known.
       target: what is fitted, ``"quality"``, ``"rank"``, or ``"auto"``: ranks where ``far_below`` counts labels.
+      loss: ``"mse"``; or a ranking loss, ``"hinge"`` or ``"logistic"``: the predictor then tells ranks.
+      calibrate: with a ranking loss, take its score for a normal score and give the quality of the labels there.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -64,6 +75,13 @@ class FitConfig:
     validation_share: float = 0.2
     refit: bool = True
     target: str = "auto"
+    loss: str = "mse"
+    calibrate: bool = False
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the loss asks for the order alone."""
+        return self.loss != "mse"
 
 
 def fit(
@@ -88,7 +106,7 @@ def fit(
     config = config or FitConfig()
     check_config(config)
     check_records(records)
-    failed = far_below(records.quality) if config.target == "auto" else 0
+    failed = far_below(records.quality) if config.target == "auto" and not config.ranks else 0
     if config.target == "auto":
         config = dataclasses.replace(config, target="rank" if failed else "quality")
     seed = arguments.seed(seed)
@@ -106,8 +124,9 @@ def fit(
         why = f", since {failed} of {len(order)} labels lie far below the others" if failed else ""
         report["target"] = f"rank{why}"
     if held:
-        first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden))
-        report |= errors(np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0]), records.quality[valid])
+        first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden), _values(config))
+        found = np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0])
+        report |= agreement(found, records.quality[valid], _values(config) == "rank")
     if refit:
         params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
@@ -117,7 +136,17 @@ def fit(
             "others, or correct the column"
         )
     known = known_features(space, features[seen])
-    return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden)), report)
+    return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden), _values(config)), report)
+
+
+def _values(config: FitConfig) -> str:
+    return "rank" if config.ranks and not config.calibrate else "quality"
+
+
+def agreement(predicted: np.ndarray, quality: np.ndarray, ranks: bool) -> dict[str, float | int | str]:
+    """``errors``; of ranks those that their values, which are no qualities, do not enter."""
+    found = errors(predicted, quality)
+    return {key: value for key, value in found.items() if not (ranks and key.endswith("_points"))}
 
 
 def errors(predicted: np.ndarray, quality: np.ndarray) -> dict[str, float | int | str]:
@@ -160,8 +189,13 @@ def check_config(config: FitConfig) -> None:
         arguments.count(size, "hidden")
     arguments.finite(config.learning_rate, "learning_rate", above=0)
     arguments.finite(config.weight_decay, "weight_decay", least=0)
-    if config.target not in TARGETS:
-        raise ValueError(f"target is {config.target!r}; it is one of {', '.join(TARGETS)}")
+    for name, allowed in (("target", TARGETS), ("loss", LOSSES)):
+        if getattr(config, name) not in allowed:
+            raise ValueError(f"{name} is {getattr(config, name)!r}; it is one of {', '.join(allowed)}")
+    if config.ranks and config.target != "auto":
+        raise ValueError(f"target={config.target}: a ranking loss, {config.loss}, has no target; leave one of them out")
+    if config.calibrate and not config.ranks:
+        raise ValueError("calibrate=true: is for a ranking loss, hinge or logistic; loss is mse")
 
 
 def check_records(records: Records) -> None:
@@ -205,17 +239,36 @@ def _fit_rows(
         network, state = _train(network, state, inputs, targets, jnp.asarray(chunk), module, config)
         counter.add(steps // batches.CHUNKS)
     members = config.members
+    if config.ranks:
+        levels = score_levels(quality[rows]) if config.calibrate else None
+        return {
+            "network": network,
+            **_standardised(network, inputs, jnp.asarray(rows), module),
+            **_levels(levels, members),
+        }
     return {
         "network": network,
         "offset": jnp.full(members, offset, jnp.float32),
         "scale": jnp.full(members, scale, jnp.float32),
-        **({} if levels is None else {"levels": jnp.tile(jnp.asarray(levels, jnp.float32), (members, 1))}),
+        **_levels(levels, members),
     }
+
+
+def _levels(levels: np.ndarray | None, members: int) -> dict[str, jax.Array]:
+    return {} if levels is None else {"levels": jnp.tile(jnp.asarray(levels, jnp.float32), (members, 1))}
+
+
+@partial(jax.jit, static_argnames="module")
+def _standardised(network: Any, inputs: jax.Array, rows: jax.Array, module: MLP) -> dict[str, jax.Array]:
+    """Offset and scale ``[E]`` that give the scores of ``rows`` mean 0 and deviation 1; the loss leaves both open."""
+    scores = jax.vmap(lambda params: jnp.asarray(module.apply(params, inputs[rows])))(network)
+    scale = 1 / jnp.maximum(scores.std(-1), 1e-6)
+    return {"offset": -scores.mean(-1) * scale, "scale": scale}
 
 
 def _target(quality: np.ndarray, rows: np.ndarray, config: FitConfig) -> tuple[np.ndarray, np.ndarray | None]:
     """What is fitted, float64 ``[N]``, of which only ``rows`` count; and the levels of ``at_score``, or None."""
-    if config.target == "quality":
+    if config.target == "quality" or config.ranks:
         return quality, None
     score = np.zeros(len(quality))
     score[rows] = stats.norm.ppf((stats.rankdata(quality[rows]) - 0.5) / len(rows))
@@ -267,7 +320,10 @@ def _train(
     optimiser = _optimiser(config)
 
     def loss(params: Any, rows: jax.Array) -> jax.Array:
-        return jnp.mean(jnp.square(jnp.asarray(module.apply(params, inputs[rows])) - targets[rows]))
+        found = jnp.asarray(module.apply(params, inputs[rows]))
+        if config.ranks:
+            return ranking_loss(found, targets[rows], config.loss)
+        return jnp.mean(jnp.square(found - targets[rows]))
 
     def step(carry: tuple[Any, Any], rows: jax.Array) -> tuple[tuple[Any, Any], None]:
         params, moments = carry
@@ -279,3 +335,16 @@ def _train(
         return carry
 
     return jax.vmap(member)(network, state, rows)
+
+
+def ranking_loss(scores: jax.Array, targets: jax.Array, loss: str) -> jax.Array:
+    """The mean over pairs of records ``[B]`` that differ in target: what is wrong with the order of their scores.
+
+    >>> round(float(ranking_loss(jnp.array([0.0, 0.05]), jnp.array([1.0, 2.0]), "hinge")), 3)
+    0.05
+    """
+    sign = jnp.sign(targets[:, None] - targets[None])
+    lead = (scores[:, None] - scores[None]) * sign
+    lost = jnp.maximum(0.0, MARGIN - lead) if loss == "hinge" else jax.nn.softplus(-lead)
+    pairs = sign != 0
+    return jnp.where(pairs, lost, 0.0).sum() / jnp.maximum(pairs.sum(), 1)

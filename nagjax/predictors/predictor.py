@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+
+from nagjax.predictors.forms.form import Defaults, Form
 
 REACH, KNOTS = 4.0, 65
 """Largest normal score whose quality is kept, and the number of scores from minus it to it."""
@@ -36,8 +38,8 @@ class MLP(nn.Module):
 
 
 @flax.struct.dataclass
-class Predictor:
-    """A network, or an ensemble of E of them.
+class Predictor(Defaults):
+    """The form ``mlp``: a network, or an ensemble of E of them.
 
     Attributes:
       params: ``{"network": parameters of module, "offset": [E], "scale": [E]}``; every leaf has a leading axis E. The
@@ -46,11 +48,45 @@ class Predictor:
       known: bool ``[F]``, path features that it has seen. A problem closes choices of optional decisions that need one
         it has not.
       module: the network.
+      values: ``"quality"``; or ``"rank"``: the sum is a score of which only the order means anything, and what is given
+        is ``share_of`` it.
     """
+
+    form: ClassVar[str] = "mlp"
 
     params: Any
     known: jax.Array
     module: MLP = flax.struct.field(pytree_node=False)
+    values: str = flax.struct.field(pytree_node=False, default="quality")
+
+    @property
+    def rank_valued(self) -> bool:
+        """See ``Form``."""
+        return self.values == "rank"
+
+    @property
+    def feature_weights(self) -> jax.Array | None:
+        """See ``Form``; an ensemble has none, since its deviation does not add up."""
+        scale = self.params["scale"]
+        if self.module.features or scale.shape[0] != 1 or "levels" in self.params or self.rank_valued:
+            return None
+        kernel: jax.Array = self.params["network"]["params"]["Dense_0"]["kernel"]
+        return scale[0] * kernel[0, :, 0]
+
+    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See ``Form``."""
+        del tokens
+        return predict(self, features)
+
+    def static(self) -> dict[str, Any]:
+        """See ``Form``."""
+        return {"hidden": list(self.module.features), "values": self.values}
+
+    @classmethod
+    def restore(cls, static: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
+        """See ``Form``; what was kept before there were ranks says nothing of them."""
+        module = MLP(tuple(static["hidden"]))
+        return cls(arrays["params"], arrays["known"], module, static.get("values", "quality"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +94,12 @@ class FittedPredictor:
     """A predictor and where it is from.
 
     Attributes:
-      predictor: what a problem uses.
+      predictor: what a problem uses, one of the library's forms.
       report: ``source`` and, where they are known, counts of records and errors on validation records (``kendall_tau``,
         ``spearman``, ``rmse_points``, ``mae_points``; a point is 0.01 of quality).
     """
 
-    predictor: Predictor
+    predictor: Form
     report: Mapping[str, float | int | str]
 
 
@@ -109,14 +145,19 @@ def at_score(score: jax.Array, levels: jax.Array) -> jax.Array:
     return levels[below] + (place - below) * (levels[below + 1] - levels[below])
 
 
-def objective(predictor: Predictor, features: jax.Array, pessimism: jax.Array | float) -> jax.Array:
-    """What is maximised: ``mean - pessimism * std``, ``[B]``, of path features ``[B, F]``."""
-    mean, std = predict(predictor, features)
-    return mean - pessimism * std
-
-
 def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:
     own = jax.tree.map(lambda leaf: leaf[index], predictor.params)
     output = jnp.asarray(predictor.module.apply(own["network"], features))
     figure = own["offset"] + own["scale"] * output
+    if predictor.rank_valued:
+        return share_of(figure)
     return at_score(figure, own["levels"]) if "levels" in own else figure
+
+
+def share_of(score: jax.Array) -> jax.Array:
+    """A score of any size as a number 0..1 of the same order; it levels off slowly, so that large ones stay apart.
+
+    >>> share_of(jnp.array([-1.0, 0.0, 3.0])).tolist()
+    [0.25, 0.5, 0.875]
+    """
+    return (1 + score / (1 + jnp.abs(score))) / 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from nagjax import plugins
 from nagjax.names import nearest
 from nagjax.predictors import npz, storage
+from nagjax.predictors.forms.registry import check_form
 from nagjax.predictors.ofa_npz import import_ofa
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.storage import load_predictor
@@ -15,7 +16,7 @@ from nagjax.spaces.space import Space
 
 Reader = Callable[[str | Path, Space], FittedPredictor]
 FORMATS: Mapping[str, Reader] = {"ofa_npz": import_ofa, "nagjax": load_predictor}
-"""Formats that the library brings; plugins add theirs under the entry-point group ``nagjax.predictors``."""
+"""Formats that the library brings; plugins add theirs under the entry-point group ``nagjax.predictor_formats``."""
 
 
 def read_predictor(
@@ -40,9 +41,38 @@ def read_predictor(
         hint = f"did you mean {near!r}? " if near else ""
         raise ValueError(
             f"{path}: predictor format {name!r} is not known; {hint}formats: auto, {', '.join(known)}, and those of "
-            "plugins (docs/plugins.md, predictors)"
+            "plugins (docs/plugins.md, predictor_formats)"
         )
-    return plugins.expect("predictors", name, known[name](path, space), FittedPredictor)
+    return _kept(name, plugins.expect("predictor_formats", name, known[name](path, space), FittedPredictor))
+
+
+def _kept(name: str, found: FittedPredictor) -> FittedPredictor:
+    try:
+        check_form(found.predictor)
+    except ValueError as error:
+        raise plugins.fault("predictor_formats", name, str(error)) from None
+    return found
+
+
+def foreign(name: str) -> dict[str, Reader]:
+    """The plugin's reader of a format by name, none where the format is built in, ``"auto"`` or not known.
+
+    Raises:
+      PluginError: if the plugin is broken, or is registered where readers no longer are.
+    """
+    # Built-in formats are read without the registry, so that a broken plugin stops only those who ask for it.
+    if name in ("auto", *FORMATS):
+        return {}
+    if name in plugins.claimed("predictor_formats"):
+        return {name: plugins.load("predictor_formats", name)}
+    if name in plugins.claimed("predictors"):
+        raise plugins.fault(
+            "predictors",
+            name,
+            "is no format: readers of files are registered under nagjax.predictor_formats, nagjax.predictors is for "
+            "kinds; change the group in its pyproject.toml",
+        )
+    return {}
 
 
 def _detect(path: str | Path) -> str:
@@ -55,5 +85,5 @@ def _detect(path: str | Path) -> str:
     raise ValueError(
         f"{path}: cannot tell the predictor's format from its keys {', '.join(sorted(keys)[:8])}; "
         f"if it is one of {', '.join(FORMATS)}, name it (--predictor_format); else write a reader of it "
-        "(docs/plugins.md, predictors), or fit a predictor to labelled architectures (--records)"
+        "(docs/plugins.md, predictor_formats), or fit a predictor to labelled architectures (--records)"
     )

@@ -15,7 +15,8 @@ import numpy as np
 
 from nagjax import arguments
 from nagjax.predictors.fit import check_records, errors, known_features
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
+from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records import Records
 from nagjax.spaces.space import Space
 
@@ -54,7 +55,7 @@ def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None,
       seed: decides which records are held out.
 
     Returns:
-      the predictor, with module ``MLP(())`` and one member; its report also has the ``penalty`` that was chosen.
+      the predictor, of the form ``linear``; its report also has the ``penalty`` that was chosen.
 
     Raises:
       ValueError: if there are too few records.
@@ -72,19 +73,9 @@ def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None,
         report["refitted_on"] = len(order)
     weights, offset, penalty = solve(features[order], records.quality[order], config.penalties)
     report["penalty"] = penalty
-    predictor = linear_predictor(weights, offset, known_features(space, features))
+    known = jnp.asarray(known_features(space, features))
+    predictor = Linear(jnp.asarray(weights, jnp.float32), jnp.asarray(offset, jnp.float32), known)
     return FittedPredictor(predictor, report)
-
-
-def linear_predictor(weights: np.ndarray, offset: float, known: np.ndarray) -> Predictor:
-    """The predictor ``offset + features @ weights``, from weights ``[F]`` and what it knows bool ``[F]``."""
-    layer = {"kernel": jnp.asarray(weights, jnp.float32)[None, :, None], "bias": jnp.zeros((1, 1), jnp.float32)}
-    params = {
-        "network": {"params": {"Dense_0": layer}},
-        "offset": jnp.full(1, offset, jnp.float32),
-        "scale": jnp.ones(1, jnp.float32),
-    }
-    return Predictor(params, jnp.asarray(known), MLP(()))
 
 
 def solve(

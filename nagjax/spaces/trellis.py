@@ -301,3 +301,15 @@ def cheapest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: 
         total = cost[t] + onward if reduce == "sum" else np.maximum(cost[t], onward)
         ahead = np.where(allowed[t], total, np.inf).min(-1)
     return float(ahead[0])
+
+
+def walk_nodes(target: jax.Array, tokens: jax.Array) -> jax.Array:
+    """Nodes int32 ``[B, T]`` at which tokens ``[B, T]`` are taken."""
+
+    def step(here: jax.Array, layer: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        following, token = layer
+        return following[here, token], here
+
+    start = jnp.zeros(tokens.shape[0], jnp.int32)
+    _, nodes = jax.lax.scan(step, start, (target, tokens.T))
+    return nodes.T

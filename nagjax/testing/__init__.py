@@ -17,7 +17,8 @@ Keyword arguments are static settings of the factory; small ones make the suite 
 ``AssertionError``, whose text begins with the name of the check. ``tiny_problem`` gives the exact problems it runs on.
 
 A factory of spaces is checked in the same way: ``testing.check_space(my_package.make, width=1.2)``, or one test a check
-of ``testing.SPACE_CHECKS``.
+of ``testing.SPACE_CHECKS``. One of kinds of predictors: ``testing.check_predictor(my_package.make)``, or
+``testing.PREDICTOR_CHECKS``.
 """
 
 from nagjax.testing.checks import (
@@ -35,6 +36,17 @@ from nagjax.testing.checks import (
     check_seeds,
 )
 from nagjax.testing.counting import check_counting
+from nagjax.testing.predictors import (
+    PREDICTOR_CHECKS,
+    check_predictor,
+    check_predictor_determinism,
+    check_predictor_form,
+    check_predictor_kept,
+    check_predictor_known,
+    check_predictor_order,
+    check_predictor_refusals,
+    check_predictor_settings,
+)
 from nagjax.testing.problems import VARIANTS, Oracle, Tiny, tiny_problem, tiny_space
 from nagjax.testing.spaces import (
     SPACE_CHECKS,
@@ -51,6 +63,7 @@ from nagjax.testing.spaces import (
 
 __all__ = [
     "CHECKS",
+    "PREDICTOR_CHECKS",
     "SPACE_CHECKS",
     "VARIANTS",
     "Oracle",
@@ -62,6 +75,14 @@ __all__ = [
     "check_determinism",
     "check_improvement",
     "check_nonfinite",
+    "check_predictor",
+    "check_predictor_determinism",
+    "check_predictor_form",
+    "check_predictor_kept",
+    "check_predictor_known",
+    "check_predictor_order",
+    "check_predictor_refusals",
+    "check_predictor_settings",
     "check_protocol",
     "check_rebase",
     "check_recompilation",

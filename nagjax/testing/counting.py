@@ -62,7 +62,7 @@ class _Overheard:
     hear: Callable[[np.ndarray], None] = flax.struct.field(pytree_node=False)
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See ``nagjax.problems.Quality``."""
+        """See ``nagjax.predictors.forms.form.Form``."""
         jax.debug.callback(self.hear, tokens)
         mean, std = self.quality(tokens, features)
         return mean, std

@@ -107,7 +107,7 @@ def tiny_problem(
     """
     space = tiny_space(variant)
     tokens = _all_tokens(space)
-    prices = _prices(space, device, 2 if variant == "two_costs" else 1)
+    prices = prices_of(space, device, 2 if variant == "two_costs" else 1)
     rng = np.random.default_rng(seed)
     quality = _quality(tokens, rng)
     broken = rng.random(len(quality)) < gaps
@@ -140,7 +140,8 @@ def _closed(space: Space, tokens: np.ndarray) -> np.ndarray:
     return np.arange(tokens.shape[1])[None] > layers - 2 + tokens[:, :1]
 
 
-def _prices(space: Space, device: int, num: int) -> Sequence[Prices]:
+def prices_of(space: Space, device: int = 0, num: int = 1) -> Sequence[Prices]:
+    """Cost columns of a tiny space, ``num`` of them, on a made-up device."""
     rng = np.random.default_rng([device, 7])
     base = {op: 0.3 * op.out_channels**0.7 for op in space.operators}
     latency = np.array([base[op] for op in space.operators]) * rng.uniform(0.5, 1.5, len(space.operators))

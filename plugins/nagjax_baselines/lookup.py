@@ -8,6 +8,8 @@ records behind a predictor are a front by themselves: ``nagjax.pareto.insert_fro
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,8 @@ import jax.numpy as jnp
 from nagjax import findings as fd
 from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.problems import Problem, Spec, TabularQuality
+from nagjax.predictors.forms.table import TabularQuality
+from nagjax.problems import Problem, Spec
 
 CHUNK = 1024
 
@@ -86,12 +89,14 @@ def table(problem: Problem) -> TabularQuality:
     Raises:
       ValueError: where the problem has none.
     """
-    if not isinstance(problem.quality, TabularQuality):
+    quality: Any = problem.quality
+    if not quality.looked_up:
         raise ValueError(
-            f"lookup: a {type(problem.quality).__name__} holds no labels to look up; use a problem with a tabular "
+            f"lookup: a quality of the form {quality.form} holds no labels to look up; use a problem with a tabular "
             "quality, or another controller (random searches the same space without labels)"
         )
-    return problem.quality
+    table: TabularQuality = quality
+    return table
 
 
 def labelled(quality: TabularQuality, ranks: jax.Array) -> jax.Array:

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import graph_layers, segments
-from nagjax.problems import Problem, path_costs, path_features, walk_nodes
-from nagjax.spaces.trellis import INFINITE
+from nagjax.problems import Problem, path_costs, path_features
+from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 CLOSED = -1e30
 """Score of a closed choice: finite, so that a node without any choice has no NaN in its gradient."""

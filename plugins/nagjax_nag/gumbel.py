@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from nagjax.controllers import Params
 from nagjax.generator.policy import Policy
 from nagjax.generator.walk import masked
-from nagjax.problems import Problem, TabularQuality
+from nagjax.problems import Problem
 from nagjax_nag import edge_flow, traced_walk
 from nagjax_nag.traced_walk import Seen
 
@@ -57,10 +57,10 @@ def check(problem: Problem) -> None:
     Raises:
       ValueError: with what to do.
     """
-    if isinstance(problem.quality, TabularQuality):
+    if not problem.quality.differentiable:
         raise ValueError(
             "nag_pathwise: estimator=gumbel differentiates the quality through path features, and this problem's "
-            "quality is looked up in a table (TabularQuality); set estimator=gates, or fit a predictor to the table"
+            f"quality, of the form {problem.quality.form}, has no derivative; set estimator=gates, or fit a predictor"
         )
 
 

@@ -1,0 +1,56 @@
+"""The form ``gaussian_process``: what records say of architectures with similar path features, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.predictors.forms.form import Defaults
+from nagjax.predictors.predictor import at_score
+
+LEAST = 1e-12
+"""Of a variance, as a share of the prior's: rounding makes it negative at a record."""
+
+
+@flax.struct.dataclass
+class GaussianProcess(Defaults):
+    """A Gaussian process with covariance ``amplitude^2 exp(-|x - y|^2 / (2 length^2))``, given N records.
+
+    Attributes:
+      support: float32 ``[N, F]``, path features of the records.
+      alpha: float32 ``[N]``; the mean score is ``covariance with the records @ alpha``.
+      whiten: float32 ``[N, N]``; the prior's variance is lessened by ``|whiten @ covariance with the records|^2``.
+      length, amplitude: float32.
+      levels: float32 ``[M]``, the quality at scores, as ``at_score`` takes them; rising.
+      known: bool ``[F]``, path features that it has seen.
+
+    The deviation is of the quality itself: noise of the labels is not in it. That of the score grows to ``amplitude``
+    away from all records; the quality's is half the way between the scores one deviation above and below.
+    """
+
+    form: ClassVar[str] = "gaussian_process"
+
+    support: jax.Array
+    alpha: jax.Array
+    whiten: jax.Array
+    length: jax.Array
+    amplitude: jax.Array
+    levels: jax.Array
+    known: jax.Array
+
+    def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See ``Form``."""
+        del tokens
+        precise = jax.lax.Precision.HIGHEST
+        squares = jnp.square(features).sum(-1)[:, None] + jnp.square(self.support).sum(-1)[None]
+        distance = squares - 2 * jnp.matmul(features, self.support.T, precision=precise)
+        near = jnp.square(self.amplitude) * jnp.exp(-jnp.maximum(distance, 0.0) / (2 * jnp.square(self.length)))
+        score = jnp.matmul(near, self.alpha, precision=precise)
+        told = jnp.square(jnp.matmul(near, self.whiten.T, precision=precise)).sum(-1)
+        prior = jnp.square(self.amplitude)
+        off = jnp.sqrt(jnp.maximum(prior - told, LEAST * prior))
+        low, mean, high = (at_score(score + by, self.levels) for by in (-off, 0.0, off))
+        return mean, (high - low) / 2

@@ -1,0 +1,176 @@
+"""The kind ``gp``: a Gaussian process on path features; length, amplitude and noise by marginal likelihood.
+
+A Gaussian process wants Gaussian targets, and accuracies have a long tail below. So the target is the normal score of
+the rank among the labels, and the quality that of the labels at the predicted score, as in ``nagjax.predictors.fit``.
+
+Exact, in float64 on the host: its time grows with the cube of the number of records and its size with the square. The
+covariance is divided by the amplitude's square, so that the best amplitude for a length and a share of noise is known
+in closed form (Rasmussen and Williams 2006, chapter 5); two numbers are searched, on a grid and by Nelder and Mead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from scipy import linalg, optimize, stats
+from scipy.spatial import distance
+
+from nagjax import arguments
+from nagjax.predictors.fit import check_records, errors, known_features, score_levels
+from nagjax.predictors.forms.gaussian_process import GaussianProcess
+from nagjax.predictors.kinds.kind import Kind, configure, written
+from nagjax.predictors.predictor import KNOTS, REACH, FittedPredictor
+from nagjax.predictors.records import Records
+from nagjax.spaces.space import Space
+
+LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)
+"""Grid of lengths, in units of the root mean square distance of records, and of shares of noise in variance."""
+
+TARGETS = ("rank", "quality")
+
+LEAST_NOISE, MOST_NOISE = 1e-6, 1e3
+LEAST_LENGTH, MOST_LENGTH = 1e-2, 1e3
+
+
+@dataclasses.dataclass(frozen=True)
+class GpConfig:
+    """Settings of a Gaussian process.
+
+    Attributes:
+      most: records that are fitted at most; more are refused.
+      validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
+      target: what is fitted, ``"rank"`` or ``"quality"``.
+    """
+
+    most: int = 2000
+    validation_share: float = 0.2
+    target: str = "rank"
+
+    def __post_init__(self) -> None:
+        arguments.count(self.most, "most", least=10)
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        if self.target not in TARGETS:
+            raise ValueError(f"target is {self.target!r}; it is one of {', '.join(TARGETS)}")
+
+
+class Scales(NamedTuple):
+    """Length of the covariance, and the variance of the noise as a share of the prior's."""
+
+    length: float
+    noise: float
+
+
+def make(**settings: Any) -> Kind:
+    """The kind; settings are the fields of ``GpConfig``."""
+    config = configure("kind gp", GpConfig, settings)
+
+    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
+        return fit_gp(space, records, config, seed)
+
+    return Kind("gp", written(config), fitted)
+
+
+def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed: int = 0) -> FittedPredictor:
+    """Fit a Gaussian process to records.
+
+    Args:
+      space: what the records are architectures of.
+      records: architectures and their quality.
+      config: settings.
+      seed: decides which records are held out.
+
+    Raises:
+      ValueError: if there are too few records or too many.
+    """
+    config = config or GpConfig()
+    check_records(records)
+    num = len(records.quality)
+    if num > config.most:
+        raise ValueError(
+            f"{records.source}: {num:,} records are too many for a Gaussian process, whose time grows with their cube; "
+            f"give at most {config.most:,} (--num_labels, or the setting most), or use kind mlp or ridge"
+        )
+    features, quality = space.features(records.tokens).astype(np.float64), records.quality
+    order = np.random.default_rng(arguments.seed(seed)).permutation(num)
+    held = round(config.validation_share * num)
+    valid, train = order[:held], order[held:]
+    known = known_features(space, features)
+    report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
+    if held:
+        first = condition(features[train], quality[train], known, config.target)
+        mean, _ = first(jnp.zeros((held, 1), jnp.int32), jnp.asarray(features[valid], jnp.float32))
+        report |= errors(np.asarray(mean), quality[valid])
+        report["refitted_on"] = num
+    whole = condition(features, quality, known, config.target)
+    report |= {"length": float(whole.length), "amplitude": float(whole.amplitude)}
+    return FittedPredictor(whole, report)
+
+
+def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "rank") -> GaussianProcess:
+    """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``, at its likeliest scales."""
+    squares = distance.cdist(features, features, "sqeuclidean")
+    score, levels = _scores(quality, target)
+    scales = likeliest(squares, score)
+    chol = linalg.cholesky(_covariance(squares, scales), lower=True)
+    whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
+    alpha = whiten.T @ (whiten @ score)
+    amplitude = np.sqrt(max(float(score @ alpha) / len(score), 1e-12))
+    arrays = {
+        "support": features,
+        # Of correlations; the form has the amplitude in its covariance.
+        "alpha": alpha / amplitude**2,
+        "whiten": whiten / amplitude,
+        "length": scales.length,
+        "amplitude": amplitude,
+        "levels": levels,
+    }
+    floats = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
+    return GaussianProcess(**floats, known=jnp.asarray(known))
+
+
+def _scores(quality: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is fitted, float64 ``[N]``, and the levels of ``at_score`` that make it a quality again."""
+    if target == "rank":
+        return stats.norm.ppf((stats.rankdata(quality) - 0.5) / len(quality)), score_levels(quality)
+    centre, spread = float(quality.mean()), float(quality.std()) or 1.0
+    return (quality - centre) / spread, centre + spread * np.linspace(-REACH, REACH, KNOTS)
+
+
+def likeliest(squares: np.ndarray, target: np.ndarray) -> Scales:
+    """Scales of the largest marginal likelihood, of squared distances ``[N, N]`` and standardised targets ``[N]``."""
+    unit = np.sqrt(squares.mean()) or 1.0
+
+    def loss(point: np.ndarray) -> float:
+        length, noise = np.exp(point)
+        if not (LEAST_LENGTH <= length <= MOST_LENGTH and LEAST_NOISE <= noise <= MOST_NOISE):
+            return np.inf
+        return surprise(squares, target, Scales(length * unit, noise))
+
+    grid = [np.log([length, noise]) for length in LENGTHS for noise in NOISES]
+    start = min(grid, key=loss)
+    found = optimize.minimize(loss, start, method="Nelder-Mead", options={"maxfev": 40, "xatol": 0.02, "fatol": 1e-3})
+    length, noise = np.exp(found.x)
+    return Scales(float(length * unit), float(noise))
+
+
+def surprise(squares: np.ndarray, target: np.ndarray, scales: Scales) -> float:
+    """Minus the logarithm of the marginal likelihood, without its constant, at the best amplitude.
+
+    >>> surprise(np.zeros((1, 1)), np.ones(1), Scales(1.0, 1.0))  # log(1 / 2) / 2 + log(2) / 2
+    0.0
+    """
+    try:
+        chol = linalg.cholesky(_covariance(squares, scales), lower=True)
+    except linalg.LinAlgError:
+        return float("inf")
+    white = linalg.solve_triangular(chol, target, lower=True)
+    num = len(target)
+    return 0.5 * num * float(np.log(max(white @ white / num, 1e-300))) + float(np.log(np.diag(chol)).sum())
+
+
+def _covariance(squares: np.ndarray, scales: Scales) -> np.ndarray:
+    return np.exp(-squares / (2 * scales.length**2)) + scales.noise * np.eye(len(squares))

@@ -1,0 +1,84 @@
+"""A kind of predictor: how one is fitted to records; and how its settings are read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from nagjax.names import nearest
+from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.records import Records
+from nagjax.spaces.space import Space
+
+C = TypeVar("C")
+BY, BETWEEN_WORDS = "x", "+"
+"""What separates several values of a setting in text: numbers, such as sizes of layers, and words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """How a predictor is fitted.
+
+    Attributes:
+      name: the name it is registered under.
+      settings: what its factory was given, defaults included; JSON values. The factory called with them gives an equal
+        kind.
+      fit: ``fit(space, records, seed)``, the predictor (one of the library's forms) and a report: ``source``, and
+        errors on records that were held out, as ``nagjax.predictors.fit.errors`` has them. The same arguments give
+        equal arrays.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    fit: Callable[[Space, Records, int], FittedPredictor] = dataclasses.field(compare=False)
+
+
+def configure(name: str, config: type[C], settings: Mapping[str, Any]) -> C:
+    """A dataclass of settings, every field with a default, from some of them; each has the type of its default.
+
+    Text is read for a tuple: ``64x64``, ``mlp+gp``, or ``none`` for an empty one.
+
+    Raises:
+      ValueError: if there is no such setting, or its value is of another type or out of range.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    for key in settings:
+        if key not in defaults:
+            near = nearest(key, defaults)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            raise ValueError(f"{key!r} is not a setting of {name}{hint}; known: {', '.join(sorted(defaults))}")
+    return config(**{key: _typed(key, value, defaults[key]) for key, value in settings.items()})
+
+
+def written(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass of settings as JSON values."""
+    fields = dataclasses.asdict(config)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+
+
+def _typed(key: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple):
+        return _several(key, value, default)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        what = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}[type(default)]
+        raise ValueError(f"{key}={value}: is not {what}; such as {key}={default}")
+    return value
+
+
+def _several(key: str, value: Any, default: tuple[Any, ...]) -> tuple[Any, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    of = type(default[0])
+    separator = BETWEEN_WORDS if of is str else BY
+    parts = [] if value == "none" else str(value).split(separator)
+    try:
+        if of is int and not all(part.isascii() and part.isdecimal() for part in parts):
+            raise ValueError
+        return tuple(map(of, parts))
+    except ValueError:
+        example = separator.join(map(str, default[:2]))
+        what = "sizes of layers" if key == "hidden" else "values"
+        raise ValueError(f"{key}={value}: write {what} as {example}, or none") from None

@@ -1,0 +1,222 @@
+"""Forms of predictors: values worked by hand, what is kept of them, and what is refused."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nagjax import testing
+from nagjax.fronts import can_be_listed
+from nagjax.predictors.forms import registry
+from nagjax.predictors.forms.exported import export
+from nagjax.predictors.forms.gaussian_process import GaussianProcess
+from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.neighbours import smoothed
+from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, share_of
+from nagjax.predictors.storage import load_predictor, save_predictor
+from nagjax.problems import make_problem, tabular_quality
+from nagjax.testing.problems import prices_of
+from nagjax.testing.runs import same
+
+TINY = testing.tiny_problem()
+SPACE, TOKENS = TINY.space, TINY.oracle.tokens
+NUM = len(SPACE.feature_names)
+FEATURES = jnp.asarray(SPACE.features(TOKENS))
+RNG = np.random.default_rng(0)
+
+
+def linear():
+    return Linear(jnp.asarray(RNG.normal(0, 0.05, NUM), jnp.float32), jnp.float32(0.5), jnp.ones(NUM, bool))
+
+
+def process():
+    """Of two records without noise; covariance 4 [[1, e^-1], [e^-1, 1]]; quality is 0.5 + score."""
+    support = np.zeros((2, NUM), np.float32)
+    support[0, 0] = support[1, 1] = 1.0
+    near = 4 * np.array([[1, np.exp(-1)], [np.exp(-1), 1]])
+    quality = np.array([0.4, 0.8])
+    whiten = np.linalg.inv(np.linalg.cholesky(near))
+    alpha = np.linalg.solve(near, quality - 0.5)
+    floats = [
+        jnp.asarray(value, jnp.float32) for value in (support, alpha, whiten, 1.0, 2.0, 0.5 + np.linspace(-4, 4, 65))
+    ]
+    return GaussianProcess(*floats, jnp.ones(NUM, bool))
+
+
+def network(values="quality"):
+    layer = {"kernel": jnp.asarray(RNG.normal(0, 1, (1, NUM, 1)), jnp.float32), "bias": jnp.zeros((1, 1))}
+    params = {"network": {"params": {"Dense_0": layer}}, "offset": jnp.full(1, 0.5), "scale": jnp.full(1, 0.1)}
+    return Predictor(params, jnp.ones(NUM, bool), MLP(()), values)
+
+
+def table():
+    return tabular_quality(SPACE, TOKENS, TINY.oracle.quality)
+
+
+def exported():
+    pytest.importorskip("flatbuffers", reason="needs flatbuffers: make env")
+    weights = jnp.asarray(RNG.normal(0, 0.1, NUM), jnp.float32)
+    return export(lambda tokens, features: (features @ weights, tokens.sum(-1) * 0.01), TOKENS.shape[1], np.ones(NUM))
+
+
+MAKERS = {
+    "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
+    "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
+    "exported": exported,
+}  # fmt: skip
+
+
+def test_all_forms_are_tried_here():
+    assert set(registry.FORMS) <= set(MAKERS)
+    assert all(name == form.form for name, form in registry.FORMS.items())
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_form_is_kept(make, tmp_path):
+    form = make()
+    config = json.loads(json.dumps(registry.describe(form)))
+    arrays = jax.tree.map(jnp.asarray, jax.tree.map(np.asarray, form.arrays()))
+    again = registry.restore(config, arrays)
+    assert same(again, form)
+    save_predictor(FittedPredictor(form, {"source": "here"}), SPACE, tmp_path / "file.npz")
+    read = load_predictor(tmp_path / "file.npz", SPACE).predictor
+    assert same(read, form)
+    assert read.rank_valued == form.rank_valued
+    ask = jax.jit(lambda form: form(jnp.asarray(TOKENS), FEATURES))
+    for one, other in zip(ask(form), ask(read), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_form_answers_alike_in_any_batch(make):
+    form, tokens = make(), jnp.asarray(TOKENS[:6])
+    mean, std = jax.jit(lambda form: form(tokens, FEATURES[:6]))(form)
+    assert mean.shape == std.shape == (6,)
+    rows = jax.vmap(form.__call__)(tokens[:, None], FEATURES[:6, None])
+    for one, other in zip((mean, std), rows, strict=True):
+        np.testing.assert_allclose(one, other[:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_process_by_hand():
+    form = process()
+    at = np.zeros((3, NUM), np.float32)
+    at[0, 0] = at[1, 1] = 1.0
+    at[2, 2:7] = 10.0
+    mean, std = form(None, jnp.asarray(at))
+    np.testing.assert_allclose(mean, [0.4, 0.8, 0.5], atol=1e-5)
+    np.testing.assert_allclose(std, [0, 0, 2], atol=2e-3)
+    middle, unsure = form(None, jnp.zeros((1, NUM)))
+    # Covariance 4 e^-1/2 with both: mean 0.5 + 4 e^-.5 (0.2) / (4 (1 + e^-1)), variance 4 - 16 e^-1 2 / (4 (1 + e^-1)).
+    np.testing.assert_allclose(middle, 0.5 + np.exp(-0.5) * 0.2 / (1 + np.exp(-1)), rtol=1e-5)
+    np.testing.assert_allclose(unsure, np.sqrt(4 - 8 * np.exp(-1) / (1 + np.exp(-1))), rtol=1e-4)
+
+
+def test_neighbours_are_counted_by_hand():
+    quality = TINY.oracle.quality
+    mean, std = jax.jit(lambda form: form(jnp.asarray(TOKENS), FEATURES))(smoothed(SPACE, table()))
+    index = {tuple(row): i for i, row in enumerate(TOKENS.tolist())}
+    for i, row in enumerate(TOKENS.tolist()):
+        found = {i}
+        for t in range(len(row)):
+            for choice in range(3):
+                edit = list(row)
+                edit[t] = choice
+                # Layers beyond the depth carry 0.
+                edit = [edit[0], *(token if k < 3 + edit[0] else 0 for k, token in enumerate(edit[1:]))]
+                found.add(index[tuple(edit)])
+        # Shallower or deeper may lead to one architecture only; each is counted once here.
+        assert float(mean[i]) == pytest.approx(np.mean([quality[j] for j in found]), abs=1e-6)
+    assert float(std.max()) == 0.0
+
+
+def test_what_forms_say_of_themselves():
+    assert table().known is None
+    assert table().looked_up
+    assert not table().differentiable
+    form = linear()
+    np.testing.assert_array_equal(form.feature_weights, form.weights)
+    np.testing.assert_allclose(
+        network().feature_weights, 0.1 * network().params["network"]["params"]["Dense_0"]["kernel"][0, :, 0], atol=1
+    )
+    assert network("rank").feature_weights is None
+    assert process().feature_weights is None
+    assert smoothed(SPACE, network("rank")).rank_valued
+    problem = dataclasses.replace(TINY.problem, quality=form)
+    assert can_be_listed(problem, TINY.description)
+
+
+def test_ranks_stay_apart_and_within_0_and_1():
+    score = jnp.linspace(-40, 40, 4001)
+    share = np.asarray(share_of(score))
+    assert (np.diff(share) > 0).all()
+    assert share.min() > 0
+    assert share.max() < 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Stranger:
+    form: str = "mine"
+
+    def __call__(self, tokens, features):
+        return features[:, 0], features[:, 0]
+
+
+def test_what_cannot_be_kept_is_refused_when_the_problem_is_made():
+    prices = prices_of(SPACE)
+    with pytest.raises(ValueError, match=r"type Stranger cannot be kept .* lacks known, rank_valued, static, arrays"):
+        make_problem(SPACE, prices, Stranger())
+    with pytest.raises(ValueError, match=r"type function .* lacks form, known.*exported.export"):
+        make_problem(SPACE, prices, lambda tokens, features: None)
+
+    class Impostor(Linear):
+        pass
+
+    impostor = Impostor(*(getattr(linear(), name) for name in ("weights", "offset", "known")))
+    with pytest.raises(ValueError, match="owns no form 'linear' of this type"):
+        make_problem(SPACE, prices, impostor)
+    with pytest.raises(ValueError, match="owns no form 'linear' of this type"):
+        make_problem(SPACE, prices, smoothed(SPACE, impostor))
+    short = dataclasses.replace(linear(), known=jnp.ones(3, bool))
+    with pytest.raises(ValueError, match=r"knows features \(3,\), tiny.* has 18; fit one to it"):
+        make_problem(SPACE, prices, short)
+
+
+def test_ranks_are_marked_and_take_no_pessimism():
+    prices = prices_of(SPACE)
+    _, description = make_problem(SPACE, prices, network("rank"), quality_report={"source": "here"})
+    assert description.quality_report == {"source": "here", "values": "rank"}
+    with pytest.raises(ValueError, match=r"pessimism=0.5: the predictor tells ranks.*kind gp"):
+        make_problem(SPACE, prices, network("rank"), pessimism=0.5)
+    _, description = make_problem(SPACE, prices, network(), pessimism=0.5)
+    assert "values" not in description.quality_report
+
+
+def test_former_names_are_read():
+    form = network()
+    again = registry.restore({"kind": "predicted", "hidden": []}, form.arrays())
+    assert same(again, form)
+    assert same(registry.restore({"kind": "tabular"}, table().arrays()), table())
+    with pytest.raises(ValueError, match=r"form 'lineal' is not known \(did you mean 'linear'\?\)"):
+        registry.restore({"form": "lineal"}, {})
+
+
+def test_an_exported_function_is_checked():
+    pytest.importorskip("flatbuffers", reason="needs flatbuffers: make env")
+    with pytest.raises(ValueError, match="it must give mean and std, float32"):
+        export(lambda tokens, features: (features, features), 6, np.ones(4))
+    with pytest.raises(ValueError, match="values='percent': write 'quality' or 'rank'"):
+        export(lambda tokens, features: (features[:, 0], features[:, 1]), 6, np.ones(4), "percent")
+
+
+def test_a_file_of_a_form_that_does_not_fit_is_refused(tmp_path):
+    path = tmp_path / "file.npz"
+    wrong = dataclasses.replace(linear(), weights=jnp.ones(3))
+    save_predictor(FittedPredictor(wrong, {"source": "here"}), SPACE, path)
+    with pytest.raises(ValueError, match=r"do not make a predictor of tiny"):
+        load_predictor(path, SPACE)
+    save_predictor(FittedPredictor(dataclasses.replace(linear(), offset=jnp.float32(np.nan)), {}), SPACE, path)
+    with pytest.raises(ValueError, match="weights must be finite"):
+        load_predictor(path, SPACE)

@@ -1,0 +1,202 @@
+"""Kinds of predictors: what they fit, how they are chosen among, and how they are asked for."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import cli, compare_problems
+from experiments.answers import to_table
+from experiments.benchmark import quality_is, quality_title
+from experiments.quality import define_quality_flags, predictor_kind
+from nagjax import plugins, testing
+from nagjax.inference import Answer
+from nagjax.predictors.fit import ranking_loss
+from nagjax.predictors.kinds import auto, gp, registry
+from nagjax.predictors.kinds.auto import Score, choose, regret
+from nagjax.predictors.readers import foreign
+from nagjax.predictors.records import Records
+from tests.test_plugins import install  # noqa: F401  # a fixture
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = {
+    "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {},
+    "auto": {"candidates": ["ridge", "gp"], "folds": 2},
+}  # fmt: skip
+CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
+
+
+@pytest.mark.parametrize("check", testing.PREDICTOR_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("name", "settings"), CASES, ids=[*SMALL, "hinge"])
+def test_our_kinds_conform(name, settings, check):
+    check(registry.load(name), **settings)
+
+
+def test_our_kinds_are_registered_under_their_names():
+    entries = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    assert entries["nagjax.predictors"] == {name: f"{module}:make" for name, module in registry.BUILT_IN.items()}
+    assert set(entries["nagjax.predictor_formats"]) == {"nagjax", "ofa_npz"}
+    assert set(SMALL) == set(registry.BUILT_IN)
+
+
+def records(num=60, noise=0.0, seed=0):
+    tiny = testing.tiny_problem()
+    rows = np.random.default_rng(seed).permutation(len(tiny.oracle.tokens))[:num]
+    quality = tiny.oracle.quality[rows] + np.random.default_rng(1).normal(0, noise, num)
+    return tiny, Records(tiny.oracle.tokens[rows], np.clip(quality, 0, 1))
+
+
+def test_a_calibrated_ranking_gives_qualities():
+    tiny, known = records()
+    kind = registry.make("mlp", {**SMALL["mlp"], "loss": "hinge", "calibrate": True})
+    fitted = registry.fit(kind, tiny.space, known)
+    assert not fitted.predictor.rank_valued
+    assert fitted.report["rmse_points"] < 100 * known.quality.std()
+
+
+@pytest.mark.parametrize("loss", ["hinge", "logistic"])
+def test_a_ranking_loss_gives_ranks(loss):
+    tiny, known = records()
+    fitted = registry.fit(registry.make("mlp", {**SMALL["mlp"], "loss": loss}), tiny.space, known)
+    assert fitted.predictor.rank_valued
+    assert "rmse_points" not in fitted.report
+    assert fitted.report["kendall_tau"] > 0.3
+    mean, _ = fitted.predictor(None, jnp.asarray(tiny.space.features(known.tokens)))
+    assert 0.4 < float(mean.mean()) < 0.6
+
+
+def test_ranking_losses_by_hand():
+    scores, targets = jnp.array([1.0, 1.05, 0.0]), jnp.array([0.0, 1.0, 1.0])
+    # Pairs that differ: (1, 0) leads by 0.05, (2, 0) lags by 1; each counts twice.
+    assert float(ranking_loss(scores, targets, "hinge")) == pytest.approx((0.05 + 1.1) / 2, abs=1e-6)
+    by_hand = (np.log1p(np.exp(-0.05)) + np.log1p(np.exp(1.0))) / 2
+    assert float(ranking_loss(scores, targets, "logistic")) == pytest.approx(by_hand, rel=1e-5)
+    assert float(ranking_loss(scores, jnp.ones(3), "hinge")) == 0.0
+
+
+def test_a_process_finds_the_scales_it_was_drawn_from():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(150, 2))
+    squares = np.square(features[:, None] - features[None]).sum(-1)
+    covariance = np.exp(-squares / (2 * 0.8**2)) + 0.01 * np.eye(150)
+    target = np.linalg.cholesky(covariance) @ rng.normal(size=150)
+    found = gp.likeliest(squares, (target - target.mean()) / target.std())
+    assert 0.5 < found.length < 1.2
+    assert 0.003 < found.noise < 0.03
+    better = gp.surprise(squares, target, found)
+    assert better < gp.surprise(squares, target, gp.Scales(found.length * 3, found.noise))
+    assert better < gp.surprise(squares, target, gp.Scales(found.length, found.noise * 30))
+
+
+def test_the_deviation_of_a_process_is_that_of_its_errors():
+    tiny, known = records(40)
+    fitted = registry.fit(registry.make("gp"), tiny.space, known)
+    tokens = tiny.oracle.tokens
+    mean, std = fitted.predictor(None, jnp.asarray(tiny.space.features(tokens)))
+    seen = (tokens[:, None] == known.tokens[None]).all(-1).any(1)
+    off = np.abs(np.asarray(mean) - tiny.oracle.quality)
+    assert 0.4 < np.sqrt(np.mean((off[~seen] / std[~seen]) ** 2)) < 2.5
+    assert std[seen].mean() < std[~seen].mean()
+
+
+def test_a_process_refuses_what_is_too_large_and_fits_equal_labels():
+    tiny, known = records(30)
+    with pytest.raises(ValueError, match=r"30 records are too many .* at most 20 .*kind mlp or ridge"):
+        registry.make("gp", {"most": 20}).fit(tiny.space, known, 0)
+    flat = dataclasses.replace(known, quality=np.full(30, 0.5))
+    mean, std = registry.fit(registry.make("gp"), tiny.space, flat).predictor(
+        None, jnp.asarray(tiny.space.features(tiny.oracle.tokens))
+    )
+    np.testing.assert_allclose(mean, 0.5, atol=1e-3)
+    assert np.isfinite(std).all()
+
+
+def test_auto_takes_the_smaller_regret_and_tau_decides_ties():
+    clear = {"a": Score(np.array([1.0, 1.1, 0.9]), 0.9), "b": Score(np.array([0.1, 0.2, 0.0]), 0.1)}
+    assert choose(clear) == "b"
+    tied = {"a": Score(np.array([1.0, 0.0, 0.5]), 0.9), "b": Score(np.array([0.0, 1.0, 0.2]), 0.1)}
+    assert choose(tied) == "a"
+
+
+def test_regret_of_a_perfect_and_of_a_reversed_order():
+    quality, rng = np.array([0.1, 0.2, 0.4]), np.random.default_rng(0)
+    assert regret(quality, quality, rng) == 0.0
+    assert 0.05 < regret(-quality, quality, rng) < 0.3
+
+
+def test_auto_says_what_it_chose_and_leaves_out_what_cannot_be_fitted(monkeypatch):
+    tiny, known = records(40)
+    report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
+    assert report["kind"] in ("gp", "ridge")
+    assert "ridge" in report["held_out_regret_points"]
+    monkeypatch.setattr(auto, "OWN", {**auto.OWN, "gp": ("gp", {"most": 10})})
+    report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
+    assert report["kind"] == "ridge"
+    with pytest.raises(ValueError, match=r"candidates=\['auto'\]: name other kinds"):
+        registry.make("auto", {"candidates": "auto"})
+
+
+def kind_of(*given):
+    return predictor_kind(cli.parse(define_quality_flags, list(given)))
+
+
+def test_flags_name_a_kind():
+    assert kind_of().name == "mlp"
+    assert kind_of("--predictor_kind=ridge", "--predictor_settings=penalties=0.1x1").settings["penalties"] == [0.1, 1.0]
+    assert kind_of("--predictor_kind=auto", "--predictor_settings=candidates=gp+mlp").settings["candidates"] == [
+        "gp",
+        "mlp",
+    ]
+    with pytest.raises(ValueError, match=r"--predictor_kind: .*'rigde' is not known \(did you mean 'ridge'\?\)"):
+        kind_of("--predictor_kind=rigde")
+    with pytest.raises(ValueError, match=r"--predictor_settings: 'loss' is not a setting of kind gp"):
+        kind_of("--predictor_kind=gp", "--predictor_settings=loss=hinge")
+    with pytest.raises(ValueError, match="loss is 'huber'; it is one of mse, hinge, logistic"):
+        kind_of("--predictor_settings=loss=huber")
+    with pytest.raises(ValueError, match="target=rank: a ranking loss, hinge, has no target"):
+        kind_of("--predictor_settings=loss=hinge,target=rank")
+
+
+READER = "def read(path, space):\n    return None\n"
+
+
+def test_a_reader_in_the_group_of_kinds_is_told_the_new_group(install):  # noqa: F811
+    install("third-party", {"old": "third_reader:read"}, {"third_reader": READER}, kind="predictors")
+    for ask in (lambda: registry.load("old"), lambda: foreign("old")):
+        with pytest.raises(plugins.PluginError, match=r"'old' of distribution third-party .*nagjax.predictor_formats"):
+            ask()
+    assert foreign("auto") == foreign("nagjax") == foreign("unheard_of") == {}
+
+
+def test_a_kind_that_ends_in_no_form_is_named():
+    tiny, known = records(20)
+    kind = registry.make("ridge")
+    odd = dataclasses.replace(kind, name="mine", fit=lambda space, records, seed: 3)
+    with pytest.raises(plugins.PluginError, match="predictors: 'mine': returned int, not a FittedPredictor"):
+        registry.fit(odd, tiny.space, known)
+    found = kind.fit(tiny.space, known, 0)
+    stranger = dataclasses.replace(
+        kind, name="mine", fit=lambda *given: dataclasses.replace(found, predictor=lambda tokens, features: None)
+    )
+    with pytest.raises(plugins.PluginError, match="predictors: 'mine': a quality of type function cannot be kept"):
+        registry.fit(stranger, tiny.space, known)
+
+
+def test_ranks_are_not_shown_as_percentages():
+    report = {"values": "rank", "kendall_tau": 0.8, "validation": 20, "source": "here"}
+    assert quality_title(quality_is(report)) == "rank by the predictor, 0 to 100"
+    tiny = testing.tiny_problem()
+    description = dataclasses.replace(tiny.description, quality_report=report)
+    answer = Answer({"latency_ms": 9.0}, tiny.oracle.tokens[0], "0", 0.5, 0.0, {"latency_ms": 8.0}, {}, True, "listed")
+    headers = [str(column.header) for column in to_table([answer], description).columns]
+    assert "rank by the predictor, 0 to 100" in headers
+    assert not [header for header in headers if "%" in header]
+
+
+def test_a_comparison_fits_the_kind_that_is_asked(tmp_path, shared_data):
+    macro = shared_data("nas_bench_macro/cifar10.json")
+    case = compare_problems.build("macro_50", str(macro.parent.parent), 0, 10, ["--predictor_kind=ridge"])
+    assert case.problem.quality.form == "linear"
