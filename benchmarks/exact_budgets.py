@@ -33,7 +33,7 @@ from nagjax.devices.pricing import Prices, price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.generator.policy import init_policy
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.records import Records
 from nagjax.problems import Description, Problem, make_problem, tabular_quality

@@ -15,7 +15,7 @@ from nagjax.problems import Description
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nagjax.inference import Answer, Generator
+    from nagjax.inference.generator import Answer, Generator
 
 
 def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -> list[Point]:

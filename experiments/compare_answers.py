@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.compare_case import Case
-from nagjax.answering import BEAMS, DRAWS, jit_candidates
 from nagjax.controllers import Artefact
-from nagjax.fronts import make_front
-from nagjax.inference import Generator
+from nagjax.inference.answering import BEAMS, DRAWS, jit_candidates
+from nagjax.inference.fronts import make_front
+from nagjax.inference.generator import Generator
 from nagjax.pareto import Archive, best_within
 
 DECODES = {

@@ -52,7 +52,7 @@ def job(values: flags.FlagValues) -> int:
 def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
     if values.space or values.table or values.benchmark or values.write_template:
         raise ValueError("--checkpoint holds its own space and table: give it alone, or --space and --table without it")
-    from nagjax.inference import load
+    from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     description = generator.description

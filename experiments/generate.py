@@ -15,7 +15,7 @@ from experiments import cli, console, life, runtime, settings
 from nagjax import durable
 
 if TYPE_CHECKING:
-    from nagjax.inference import Answer, Generator
+    from nagjax.inference.generator import Answer, Generator
     from nagjax.problems import Description
 
 EXIT_OVER = 3
@@ -69,7 +69,7 @@ def job(values: flags.FlagValues) -> int:
         _check_target(flag, values[flag].value)
     runtime.use_compilation_cache(values.compilation_cache)
     life.doing("answering")
-    from nagjax.inference import load
+    from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     where = settings.parse_pairs(values.where, "where", many=True) or None

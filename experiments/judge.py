@@ -16,7 +16,7 @@ from nagjax.spaces import trellis as tl
 from nagjax.spaces.trie import Listing
 
 if TYPE_CHECKING:
-    from nagjax.inference import Answer, Generator
+    from nagjax.inference.generator import Answer, Generator
 
 
 def rows_of(description: Description, answers: Sequence[Answer]) -> list[int | None]:

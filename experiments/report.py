@@ -30,7 +30,7 @@ from nagjax.costs import rounded_up
 from nagjax.problems import Description
 
 if TYPE_CHECKING:
-    from nagjax.inference import Generator
+    from nagjax.inference.generator import Generator
 
 CURVE_BUDGETS, TABLE_BUDGETS = 160, 20
 

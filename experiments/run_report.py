@@ -15,7 +15,7 @@ from experiments.front import UNITS, Reference, read_reference
 from experiments.monitor import read_metrics
 from experiments.report import Options, write_report
 from experiments.report_data import Report
-from nagjax.asked import possible, refusal
+from nagjax.inference.asked import possible, refusal
 from nagjax.problems import Description
 
 NOT_DRAWN = ("step", "seconds", "evaluations", "infeasible", "nonfinite")
@@ -72,7 +72,7 @@ def check_request(request: Request, description: Description) -> None:
 
 def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
     """Write the report of the run in ``folder`` from its last checkpoint; ``ignore_hash`` is that of ``load``."""
-    from nagjax.inference import load
+    from nagjax.inference.generator import load
 
     generator = load(folder, ignore_hash=ignore_hash)
     metrics = read_metrics(folder)

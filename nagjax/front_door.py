@@ -24,7 +24,7 @@ from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
-from nagjax.inference import Generator, Training
+from nagjax.inference.generator import Generator, Training
 from nagjax.names import nearest
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind

@@ -322,7 +322,7 @@ def test_files_that_are_asked_for_do_not_need_a_terminal(tmp_path, monkeypatch):
         assert written
         raise BrokenPipeError
 
-    monkeypatch.setattr("nagjax.inference.load", lambda folder, **how: Asked())
+    monkeypatch.setattr("nagjax.inference.generator.load", lambda folder, **how: Asked())
     monkeypatch.setattr(generate, "_write", lambda *given: written.append(given))
     monkeypatch.setattr(generate, "_show", show)
     with pytest.raises(BrokenPipeError):

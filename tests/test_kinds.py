@@ -13,7 +13,7 @@ from experiments.answers import to_table
 from experiments.benchmark import quality_is, quality_title
 from experiments.quality import define_quality_flags, predictor_kind
 from nagjax import plugins, testing
-from nagjax.inference import Answer
+from nagjax.inference.generator import Answer
 from nagjax.predictors.fit import ranking_loss
 from nagjax.predictors.kinds import auto, gp, registry
 from nagjax.predictors.kinds.auto import Score, choose, regret

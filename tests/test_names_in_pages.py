@@ -17,7 +17,7 @@ from experiments.compare_rows import Row
 from experiments.compare_table import sections
 from experiments.escapes import html, plot_text
 from experiments.front import Reference
-from nagjax.inference import load
+from nagjax.inference.generator import load
 from nagjax.names import HIDDEN
 
 TITLE = "\x1b]0;owned\x07"

@@ -9,7 +9,7 @@ import pytest
 
 import nagjax
 from experiments import cli, compare_problems, describe, generate, run, setup
-from nagjax.distinct import enumerate_within
+from nagjax.inference.distinct import enumerate_within
 from nagjax.problems import make_problem
 from nagjax.spaces import nas_bench_201, nas_bench_macro
 from nagjax.spaces import trellis as tl

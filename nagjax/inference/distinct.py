@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.controllers import Artefact
 from nagjax.generator import vary
+from nagjax.inference.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.problems import Problem
 
 ROUNDS = 8

@@ -1,43 +1,27 @@
-"""Inference: ``load`` a checkpoint, ``generate`` architectures for any number of budgets.
-
-Three ways lead to an answer. ``best`` looks it up in a front (``nagjax.fronts``). The others ask the policy within
-ticks that leave open whatever is within the budget, check the exact cost, and ask again within strict ticks where that
-is over. Several samples for a budget are found by ``nagjax.distinct``.
-"""
+"""The generator as users have it: ``load`` a checkpoint, ``generate`` architectures for any number of budgets."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments, checkpoint
-from nagjax.answering import DECODES, SOURCES, jit_candidates, jit_quality
-from nagjax.asked import Numbers, possible, read_budgets, refusal, remarks
 from nagjax.controllers import Artefact, Controller
 from nagjax.costs import exactly
-from nagjax.distinct import distinct_architectures, enumerate_within
-from nagjax.fronts import Front, can_be_listed, evaluate_all, make_front
+from nagjax.inference.answering import DECODES, SOURCES, jit_quality
+from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
+from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
 from nagjax.problems import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
 
-CHUNK = 256
-"""Budgets are answered in chunks padded to this size: memory stays flat, one shape compiles, and an answer does not
-depend on how many others are asked."""
-
-BOTTOM = 4096
-"""Architectures within a few ticks of the cheapest that are looked at one by one."""
-
 SKIP = ("raise", "skip")
-Progress = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +61,7 @@ class AnswerArrays:
       costs: float64 ``[B, K]``, in the units of the cost columns.
       quality, quality_std: float32 ``[B]``, predicted, fractions.
       guaranteed: bool ``[B]``, whether every cost is known to be within its budget.
-      source: int32 ``[B]``, index into ``nagjax.answering.SOURCES``.
+      source: int32 ``[B]``, index into ``nagjax.inference.answering.SOURCES``.
     """
 
     index: np.ndarray
@@ -108,51 +92,18 @@ class Training:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Scope:
-    """A generator under conditions, and the fronts that were made of it, by seed."""
-
-    artefact: Artefact
-    problem: Problem
-    description: Description
-    fronts: dict[int, Front] = dataclasses.field(default_factory=dict)
-
-    @property
-    def columns(self) -> int:
-        return len(self.description.costs)
-
-    def front(self, seed: int) -> Front:
-        if seed not in self.fronts:
-            self.fronts[seed] = make_front(self.artefact, self.problem, self.description, seed)
-        return self.fronts[seed]
-
-    @functools.cached_property
-    def listable(self) -> bool:
-        return can_be_listed(self.problem, self.description)
-
-    def ticks(self, budgets: np.ndarray, strict: bool = False) -> np.ndarray:
-        """Budgets float64 ``[B, K]`` in ticks int32 ``[B, K]``, see ``nagjax.costs``."""
-        columns = [
-            (column.strict if strict else column.offers)(budgets[:, k])
-            for k, column in enumerate(self.description.exact)
-        ]
-        return np.stack(columns, -1).astype(np.int32)
-
-    def within(self, costs: np.ndarray, budgets: np.ndarray) -> np.ndarray:
-        """Whether costs float64 ``[..., K]`` are all within budgets float64 ``[..., K]``."""
-        columns = [c.within(costs[..., k], budgets[..., k]) for k, c in enumerate(self.description.exact)]
-        return np.logical_and.reduce(columns)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class Generator:
-    """A trained generator; ``nagjax.answering.candidates`` takes its ``artefact`` and ``problem`` in your own jit."""
+    """A trained generator.
+
+    ``nagjax.inference.answering.candidates`` takes its ``artefact`` and ``problem`` in your own jit.
+    """
 
     artefact: Artefact
     problem: Problem
     description: Description
     config: Mapping[str, Any]
     training: Training | None = None
-    _scopes: dict[str, _Scope] = dataclasses.field(default_factory=dict, repr=False)
+    _scopes: dict[str, Scope] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def budget_range(self) -> np.ndarray:
@@ -215,9 +166,9 @@ class Generator:
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
         if num_samples > 1:
-            tokens, source = _distinct(scope, matrix, num_samples, decode, seed)
+            tokens, source = find_distinct(scope, matrix, num_samples, decode, seed)
         else:
-            tokens, source = _find(scope, matrix, decode, seed, None)
+            tokens, source = find(scope, matrix, decode, seed, None)
         found = _arrays(scope, np.repeat(matrix, num_samples, 0), np.repeat(index, num_samples), tokens, source)
         return _answers(scope.description, asked, found)
 
@@ -239,7 +190,7 @@ class Generator:
         seed = arguments.seed(seed)
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
-        tokens, source = _find(scope, matrix, decode, seed, on_progress)
+        tokens, source = find(scope, matrix, decode, seed, on_progress)
         return _arrays(scope, matrix, index, tokens, source)
 
     def front(self, where: Mapping[str, Any] | None = None, seed: int = 0) -> AnswerArrays:
@@ -251,7 +202,7 @@ class Generator:
     def _ask(
         self, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None, decode: str,
         where: Mapping[str, Any] | None, seed: int, on_infeasible: str,
-    ) -> tuple[_Scope, dict[str, np.ndarray], np.ndarray]:  # fmt: skip
+    ) -> tuple[Scope, dict[str, np.ndarray], np.ndarray]:  # fmt: skip
         """The scope, budgets by column, and which of them are possible: int64 ``[B']``."""
         if decode not in DECODES:
             raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
@@ -271,7 +222,7 @@ class Generator:
             warnings.warn(remark, stacklevel=3)
         return scope, asked, np.flatnonzero(fine)
 
-    def _under(self, where: Mapping[str, Any] | None) -> _Scope:
+    def _under(self, where: Mapping[str, Any] | None) -> Scope:
         if where is not None:
             self.description.space.where(where)  # refuses what is no mapping of conditions
         key = json.dumps(dict(where or {}), sort_keys=True, default=str)
@@ -279,17 +230,17 @@ class Generator:
             self._scopes[key] = self._restricted(where) if where else self._whole()
         return self._scopes[key]
 
-    def _whole(self) -> _Scope:
-        return _Scope(self.artefact, self.problem, self.description)
+    def _whole(self) -> Scope:
+        return Scope(self.artefact, self.problem, self.description)
 
-    def _restricted(self, where: Mapping[str, Any]) -> _Scope:
+    def _restricted(self, where: Mapping[str, Any]) -> Scope:
         problem = restrict(self.problem, jnp.asarray(self.description.space.where(where)))
         if bool((cheapest(problem) >= tl.INFINITE).any()):
             raise ValueError(f"where={dict(where)}: no architecture of the checkpoint's problem satisfies all of it")
         allowed, target = np.asarray(problem.allowed), self.description.space.trellis.target
         ranges = np.array([column.span(target, allowed) for column in self.description.exact])
         description = dataclasses.replace(self.description, ranges=ranges, where=dict(where))
-        return _Scope(self.artefact, problem, description)
+        return Scope(self.artefact, problem, description)
 
 
 def load(path: str | Path, *, ignore_hash: bool = False) -> Generator:
@@ -313,7 +264,7 @@ def _matrix(description: Description, asked: Mapping[str, np.ndarray]) -> np.nda
     return np.stack([asked.get(info.name, free) for info in description.costs], -1)
 
 
-def _unmet(scope: _Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed: int) -> str:
+def _unmet(scope: Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed: int) -> str:
     """Which budgets nothing meets together, the first with what is nearest to it."""
     matrix, names = _matrix(scope.description, asked), [info.name for info in scope.description.costs]
     lines = []
@@ -327,103 +278,8 @@ def _unmet(scope: _Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed
     return "; ".join(lines) + more + "; on_infeasible=skip answers the others"
 
 
-def _find(
-    scope: _Scope, budgets: np.ndarray, decode: str, seed: int, on_progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens int32 ``[B, T]`` and source int32 ``[B]`` for budgets float64 ``[B, K]``."""
-    if decode == "best" and (scope.columns == 1 or scope.listable):
-        front = scope.front(seed)
-        row = np.maximum(front.best(budgets), 0)
-        return front.tokens[row], front.source[row]
-    turn = _turns(budgets) if decode != "greedy" else np.zeros(len(budgets), np.int32)
-    tokens = np.zeros((len(budgets), scope.problem.spec.num_layers), np.int32)
-    source = np.zeros(len(budgets), np.int32)
-    for first in range(0, len(budgets), CHUNK):
-        rows = slice(first, first + CHUNK)
-        tokens[rows], source[rows] = _decode(scope, budgets[rows], turn[rows], decode, seed)
-        if on_progress is not None:
-            on_progress(min(first + CHUNK, len(budgets)), len(budgets))
-    return tokens, source
-
-
-def _turns(budgets: np.ndarray) -> np.ndarray:
-    """How often each budget float64 ``[B, K]`` stood before in the list, int32 ``[B]``."""
-    _, same = np.unique(budgets, axis=0, return_inverse=True)
-    same = same.ravel()
-    order = np.argsort(same, kind="stable")
-    first = np.searchsorted(same[order], same[order])
-    out = np.zeros(len(budgets), np.int32)
-    out[order] = np.arange(len(budgets)) - first
-    return out
-
-
-def _decode(
-    scope: _Scope, budgets: np.ndarray, turn: np.ndarray, decode: str, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """A chunk by the policy: within what is offered, then strictly where that cost too much."""
-    tokens, source, fits = _within(scope, budgets, scope.ticks(budgets), turn, decode, seed)
-    strict = scope.ticks(budgets, strict=True)
-    again = ~fits & (strict >= np.asarray(cheapest(scope.problem))).all(1)
-    if again.any():
-        tokens[again], source[again], fits[again] = _within(
-            scope, budgets[again], strict[again], turn[again], decode, seed
-        )
-    for row in np.flatnonzero(~fits) if scope.columns == 1 else ():
-        tokens[row], source[row] = _lowest(scope, budgets[row])
-    return tokens, source
-
-
-def _within(
-    scope: _Scope, budgets: np.ndarray, ticks: np.ndarray, turn: np.ndarray, decode: str, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The candidate of each budget that counts, where it is from, and whether it is within the budget."""
-    num = len(ticks)
-    padding = np.zeros(CHUNK - num, int)
-    ticks, turn = np.concatenate([ticks, ticks[padding]]), np.concatenate([turn, turn[padding]])
-    draws = {"best": 16, "beam": 4}.get(decode, 1)
-    key = jax.random.key(seed)
-    one = jit_candidates(scope.artefact, scope.problem, jnp.asarray(ticks), key, decode, draws, jnp.asarray(turn))
-    tokens, objective = np.asarray(one.tokens)[:num], np.asarray(one.objective)[:num]
-    costs = scope.description.costs_of(tokens.reshape(-1, tokens.shape[-1])).reshape(*tokens.shape[:2], -1)
-    fits = scope.within(costs, budgets[:, None])
-    # A beam's first is its most likely; everywhere else the best predicted counts.
-    likely = -np.arange(tokens.shape[1]) if decode == "beam" else objective
-    score = np.where(objective > -np.inf, np.nan_to_num(likely, neginf=-1e30), -1e30)
-    pick = np.argmax(np.where(fits, score, -np.inf), 1)
-    pick = np.where(fits.any(1), pick, 0)
-    rows = np.arange(num)
-    return tokens[rows, pick].copy(), np.asarray(one.source)[pick].copy(), fits[rows, pick].copy()
-
-
-def _lowest(scope: _Scope, budget: np.ndarray) -> tuple[np.ndarray, int]:
-    """The best of what fits a budget float64 ``[1]`` that lies within a few ticks of the cheapest architecture."""
-    tokens = enumerate_within(scope.problem, scope.ticks(budget[None])[0].astype(np.int64), BOTTOM)
-    fits = scope.within(scope.description.costs_of(tokens), budget[None])
-    tokens = tokens[fits]
-    return tokens[int(np.argmax(evaluate_all(scope.problem, tokens)))], SOURCES.index("listed")
-
-
-def _distinct(
-    scope: _Scope, budgets: np.ndarray, num_samples: int, decode: str, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    tokens = np.zeros((len(budgets) * num_samples, scope.problem.spec.num_layers), np.int32)
-    source = np.zeros(len(tokens), np.int32)
-    ticks, turn = scope.ticks(budgets), _turns(budgets)
-    for index, budget in enumerate(budgets):
-
-        def fits(some: np.ndarray, budget: np.ndarray = budget) -> np.ndarray:
-            return scope.within(scope.description.costs_of(some), budget[None])
-
-        key = jax.random.fold_in(jax.random.key(seed), int(turn[index]))
-        found = distinct_architectures(scope.artefact, scope.problem, ticks[index], num_samples, decode, key, fits)
-        rows = slice(index * num_samples, (index + 1) * num_samples)
-        tokens[rows] = np.stack([one for one, _, _ in found])
-        source[rows] = [SOURCES.index(name) for _, _, name in found]
-    return tokens, source
-
-
 def _arrays(
-    scope: _Scope, budgets: np.ndarray, index: np.ndarray, tokens: np.ndarray, source: np.ndarray
+    scope: Scope, budgets: np.ndarray, index: np.ndarray, tokens: np.ndarray, source: np.ndarray
 ) -> AnswerArrays:
     """Costs, quality and guarantee of what was found for budgets float64 ``[B, K]``; each architecture counts once."""
     different, back = _unique_rows(tokens)

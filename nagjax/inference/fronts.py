@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.answering import DRAWS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.controllers import Artefact
 from nagjax.costs import ExactCosts
-from nagjax.distinct import enumerate_within
+from nagjax.inference.answering import DRAWS, SOURCES, jit_candidates, jit_evaluate
+from nagjax.inference.distinct import enumerate_within
 from nagjax.problems import Description, Problem, cheapest
 from nagjax.spaces import trellis as tl
 
