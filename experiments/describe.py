@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import cli, console, costs, run, runtime, settings, setup
-from experiments.benchmark import check_benchmark_flags
-from experiments.description import (
+from experiments import run
+from experiments.frame import cli, console, runtime, settings
+from experiments.inputs import costs, setup
+from experiments.inputs.benchmark import check_benchmark_flags
+from experiments.reports.description import (
     Facts,
     checkpoint_facts,
     fitting_facts,

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import cli, console, full_disk, generate, life, runtime, settings, terminal
-from experiments.board import Board
-from experiments.monitor import METRICS, Monitor, forget_metrics, read_metrics
+from experiments import generate
+from experiments.frame import cli, console, full_disk, life, runtime, settings, terminal
+from experiments.training.board import Board
+from experiments.training.monitor import METRICS, Monitor, forget_metrics, read_metrics
 from nagjax import saving
 from nagjax.controllers import Limits, Moment
 from nagjax.profile.journal import Journal

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cli, compare, fit, label, output, profile_device, rank_supernet, run, train_supernet
+from experiments import compare, fit, label, profile_device, rank_supernet, run, train_supernet
+from experiments.frame import cli, output
 
 ROOT = Path(__file__).resolve().parent.parent
 
