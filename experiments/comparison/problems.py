@@ -32,7 +32,7 @@ from nagjax.spaces import trellis as tl
 NAMES = ("macro", "macro_50", "macro_200", "macro_1000", "note10", "i7", "tiny", "tiny_wide")
 """Names that are suggested; ``macro_`` takes any number of labels."""
 
-FLAGFILES = Path(__file__).parent / "flags"
+FLAGFILES = Path(__file__).parent.parent / "flags"
 
 
 def check_names(entries: Sequence[str]) -> None:
