@@ -89,7 +89,7 @@ def random_table(space: Space, rng: Rng, number: int) -> DeviceTable:
 
 
 def listed_tables(rng: Rng) -> Iterator[Cases]:
-    """Random tables of NAS-Bench-Macro, every second one with a condition; all 6,561 architectures are known."""
+    """Random tables of NAS-Bench-Macro, every second one with a condition; all 3,969 architectures are known."""
     space = nas_bench_macro.make()
     for number in range(1_000_000):
         table = random_table(space, rng, number)

@@ -5,7 +5,7 @@ is private by convention, but what docs/plugins.md names for those who write plu
 
 >>> import nagjax
 >>> nagjax.space("nas_bench_macro").count()
-6561
+3969
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def space(name: str, **settings: Any) -> Space:
     """The search space registered under a name.
 
     >>> space("nas_bench_macro").count()
-    6561
+    3969
 
     Raises:
       ValueError: if no such space is registered (the nearest name is suggested), or it has no such setting.

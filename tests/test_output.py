@@ -60,7 +60,7 @@ def test_a_file_is_taken_by_one_at_a_time(tmp_path):
 
 def test_a_killed_process_leaves_no_lock(tmp_path):
     code = (
-        "import sys, time\nfrom experiments import output\n"
+        "import sys, time\nfrom experiments.frame import output\n"
         "with output.folder(sys.argv[1], 'x'):\n    print('taken', flush=True)\n    time.sleep(600)\n"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
