@@ -16,8 +16,8 @@ from typing import Any
 from absl import flags
 
 from benchmarks import common, studies
-from experiments.compare_results import RESULTS
-from experiments.compare_rows import NO_LIMIT, Row
+from experiments.comparison.results import RESULTS
+from experiments.comparison.rows import NO_LIMIT, Row
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from experiments import compare_problems
-from experiments.compare_case import truth
+from experiments.comparison import problems as compare_problems
+from experiments.comparison.case import truth
 from nagjax import additive
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.records import Records

@@ -33,7 +33,7 @@ from nagjax.devices.pricing import Prices, price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.generator.policy import init_policy
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.records import Records
 from nagjax.problems import Description, Problem, make_problem, tabular_quality
@@ -89,7 +89,7 @@ def random_table(space: Space, rng: Rng, number: int) -> DeviceTable:
 
 
 def listed_tables(rng: Rng) -> Iterator[Cases]:
-    """Random tables of NAS-Bench-Macro, every second one with a condition; all 6,561 architectures are known."""
+    """Random tables of NAS-Bench-Macro, every second one with a condition; all 3,969 architectures are known."""
     space = nas_bench_macro.make()
     for number in range(1_000_000):
         table = random_table(space, rng, number)

@@ -24,9 +24,10 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from experiments import compare_problems, runtime
-from experiments.compare_case import Case, truth
-from experiments.compare_metrics import POINTS, best_within
+from experiments.comparison import problems as compare_problems
+from experiments.comparison.case import Case, truth
+from experiments.comparison.metrics import POINTS, best_within
+from experiments.frame import runtime
 from nagjax import controllers, plugins
 from nagjax.controllers import Controller, resolve_params
 from nagjax.generator import decode

@@ -19,9 +19,9 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common, jobs
-from experiments import runtime
-from experiments.compare_metrics import POINTS, best_within
-from experiments.compare_problems import macro_accuracies
+from experiments.comparison.metrics import POINTS, best_within
+from experiments.comparison.problems import macro_accuracies
+from experiments.frame import runtime
 from nagjax import csv_cells, durable
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.records import Records, draw

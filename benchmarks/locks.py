@@ -23,8 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import common, crash, jobs
-from experiments import cli, embedded, setup, supernet_setup, train_supernet
-from experiments.monitor import METRICS
+from experiments import embedded, train_supernet
+from experiments.frame import cli
+from experiments.inputs import setup, supernet_setup
+from experiments.training.monitor import METRICS
 from nagjax.supernet import storage, training
 
 ROUNDS = 3

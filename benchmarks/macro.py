@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common, studies
-from experiments.compare_rows import NO_LIMIT, Row
+from experiments.comparison.rows import NO_LIMIT, Row
 
 LIMIT, LABELLED = "2000", "macro_200"
 

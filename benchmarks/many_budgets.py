@@ -22,7 +22,7 @@ from benchmarks.exact_budgets import random_quality
 from nagjax.controllers import Artefact
 from nagjax.devices.pricing import analytic
 from nagjax.generator.policy import init_policy
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.problems import make_problem
 from nagjax.spaces import ofa_mobilenet_v3
 

@@ -22,9 +22,9 @@ from absl import flags
 from scipy import stats
 
 from benchmarks import common
-from experiments import runtime, settings
-from experiments.compare_metrics import best_within
-from experiments.compare_problems import macro_accuracies
+from experiments.comparison.metrics import best_within
+from experiments.comparison.problems import macro_accuracies
+from experiments.frame import runtime, settings
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make

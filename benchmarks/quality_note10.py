@@ -27,7 +27,7 @@ from absl import flags
 
 from benchmarks import common, nsga2
 from nagjax import controllers, plugins
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.problems import Description, Problem, make_spec
 
 FULL_STEPS = 12000

@@ -13,14 +13,16 @@ import numpy as np
 from absl import flags
 
 from benchmarks.jobs import ROOT
-from experiments import cli, compare, compare_study, settings
-from experiments.compare_answers import Answers
-from experiments.compare_case import Case
-from experiments.compare_metrics import best_within
-from experiments.compare_results import RESULTS, Results
-from experiments.compare_rows import Row
-from experiments.compare_run import Options, Reading, Trainer
-from experiments.compare_tasks import EVALUATIONS, Contender, Task, all_tasks, parse_contenders, parse_limits
+from experiments import compare
+from experiments.comparison import study as compare_study
+from experiments.comparison.answers import Answers
+from experiments.comparison.case import Case
+from experiments.comparison.metrics import best_within
+from experiments.comparison.results import RESULTS, Results
+from experiments.comparison.rows import Row
+from experiments.comparison.run import Options, Reading, Trainer
+from experiments.comparison.tasks import EVALUATIONS, Contender, Task, all_tasks, parse_contenders, parse_limits
+from experiments.frame import cli, settings
 
 NSGA2 = "pymoo_nsga2"
 FLAGS = ROOT / "experiments" / "flags"

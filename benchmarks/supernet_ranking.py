@@ -15,7 +15,7 @@ from typing import Any
 
 from absl import app
 
-from experiments import rank_report
+from experiments.reports import rank_report
 
 RESULT = Path(__file__).parent / "results" / "supernet_ranking.json"
 

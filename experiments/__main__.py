@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from experiments import cli, console, settings
+from experiments.frame import cli, console, settings
 
 JOBS = {
     "run": "train a generator for a device; checkpoint and report",

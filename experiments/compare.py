@@ -16,27 +16,19 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import (
-    cli,
-    compare_parquet,
-    compare_problems,
-    compare_report,
-    compare_study,
-    console,
-    full_disk,
-    life,
-    output,
-    runtime,
-    settings,
-)
-from experiments.compare_answers import DECODES
-from experiments.compare_case import Case
-from experiments.compare_results import RESULTS, Results
-from experiments.compare_run import Options, Trainer
-from experiments.compare_table import Section
-from experiments.compare_tasks import Contender, Limit, all_tasks, parse_contenders, parse_limits
-from experiments.quality import define_kind_flags, predictor_kind
-from experiments.run_folder import FLAGS, flagfile
+from experiments.comparison import parquet as compare_parquet
+from experiments.comparison import problems as compare_problems
+from experiments.comparison import report as compare_report
+from experiments.comparison import study as compare_study
+from experiments.comparison.answers import DECODES
+from experiments.comparison.case import Case
+from experiments.comparison.results import RESULTS, Results
+from experiments.comparison.run import Options, Trainer
+from experiments.comparison.table import Section
+from experiments.comparison.tasks import Contender, Limit, all_tasks, parse_contenders, parse_limits
+from experiments.frame import cli, console, full_disk, life, output, runtime, settings
+from experiments.inputs.quality import define_kind_flags, predictor_kind
+from experiments.training.run_folder import FLAGS, flagfile
 from nagjax import durable
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import cli, console, costs, run, runtime, settings, setup
-from experiments.benchmark import check_benchmark_flags
-from experiments.description import (
+from experiments import run
+from experiments.frame import cli, console, runtime, settings
+from experiments.inputs import costs, setup
+from experiments.inputs.benchmark import check_benchmark_flags
+from experiments.reports.description import (
     Facts,
     checkpoint_facts,
     fitting_facts,
@@ -52,7 +54,7 @@ def job(values: flags.FlagValues) -> int:
 def _from_checkpoint(values: flags.FlagValues, budgets: Sequence[float]) -> list[tuple[str, Facts]]:
     if values.space or values.table or values.benchmark or values.write_template:
         raise ValueError("--checkpoint holds its own space and table: give it alone, or --space and --table without it")
-    from nagjax.inference import load
+    from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     description = generator.description

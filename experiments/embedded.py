@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, console, settings
+from experiments.frame import cli, console, settings
 
 FLAGFILE = "default.flags"
 TABLE = "table.json"

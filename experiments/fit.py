@@ -14,8 +14,9 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, console, full_disk, life, output, runtime, setup
-from experiments.quality import define_quality_flags, load_quality
+from experiments.frame import cli, console, full_disk, life, output, runtime
+from experiments.inputs import setup
+from experiments.inputs.quality import define_quality_flags, load_quality
 from nagjax.predictors.storage import save_predictor
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import cli, console, life, runtime, settings
+from experiments.frame import cli, console, life, runtime, settings
 from nagjax import durable
 
 if TYPE_CHECKING:
-    from nagjax.inference import Answer, Generator
+    from nagjax.inference.generator import Answer, Generator
     from nagjax.problems import Description
 
 EXIT_OVER = 3
@@ -69,7 +69,7 @@ def job(values: flags.FlagValues) -> int:
         _check_target(flag, values[flag].value)
     runtime.use_compilation_cache(values.compilation_cache)
     life.doing("answering")
-    from nagjax.inference import load
+    from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     where = settings.parse_pairs(values.where, "where", many=True) or None
@@ -128,9 +128,9 @@ def _check_target(flag: str, name: str | None) -> None:
 
 
 def _show(answers: Sequence[Answer], description: Description) -> None:
-    from experiments import report_data
-    from experiments.answers import to_table
-    from experiments.benchmark import quality_is
+    from experiments.inputs.benchmark import quality_is
+    from experiments.reports import report_data
+    from experiments.reports.answers import to_table
 
     out = console.console(width=200)
     out.print(to_table(answers, description))
@@ -142,7 +142,7 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
 
 
 def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:
-    from experiments import judge
+    from experiments.reports import judge
 
     # What is over a limit has no best architecture within it to be held against.
     kept = [answer for answer in answers if answer.guaranteed]
@@ -153,8 +153,8 @@ def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, 
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:
-    from experiments.answers import to_json, to_points
-    from experiments.front import write_front_csv
+    from experiments.reports.answers import to_json, to_points
+    from experiments.reports.front import write_front_csv
 
     if values.json:
         text = json.dumps(to_json(generator, answers), indent=2, default=float) + "\n"

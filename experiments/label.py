@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, full_disk, life, output, record_file, runtime, settings, supernet_setup
+from experiments.frame import cli, console, full_disk, life, output, record_file, runtime, settings
+from experiments.inputs import supernet_setup
 from nagjax import operators as ops
 from nagjax import plugins
 from nagjax.spaces.space import Space

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, console, full_disk, output, profile_machine, runtime, settings, setup
-from experiments.profile_summary import summary_lines
+from experiments.frame import cli, console, full_disk, output, runtime, settings
+from experiments.inputs import profile_machine, setup
+from experiments.reports.profile_summary import summary_lines
 from nagjax.devices.json_table import write_json
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile

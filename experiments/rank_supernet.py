@@ -24,8 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, full_disk, life, output, rank_report, runtime, settings, setup, supernet_setup
+from experiments.frame import cli, console, full_disk, life, output, runtime, settings
+from experiments.inputs import setup, supernet_setup
 from experiments.label import load_space
+from experiments.reports import rank_report
 from experiments.train_supernet import RECORD, claim, recorded_config
 from nagjax import durable
 from nagjax import operators as ops

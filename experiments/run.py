@@ -13,23 +13,11 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import (
-    benchmark,
-    cli,
-    console,
-    costs,
-    evaluator,
-    full_disk,
-    life,
-    output,
-    report_data,
-    run_folder,
-    run_report,
-    runtime,
-    settings,
-    setup,
-    training,
-)
+from experiments.frame import cli, console, full_disk, life, output, runtime, settings
+from experiments.inputs import benchmark, costs, evaluator, setup
+from experiments.reports import report_data, run_report
+from experiments.training import run_folder
+from experiments.training import trainer as training
 
 
 def define_flags(values: flags.FlagValues) -> None:

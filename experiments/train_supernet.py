@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, console, life, output, record_file, runtime, settings, setup, supernet_setup
-from experiments.monitor import Monitor, forget_metrics
+from experiments.frame import cli, console, life, output, record_file, runtime, settings
+from experiments.inputs import setup, supernet_setup
+from experiments.training.monitor import Monitor, forget_metrics
 from nagjax.controllers import Limits, Moment
 from nagjax.supernet import storage, strategies, training
 from nagjax.supernet.datasets.images import Splits

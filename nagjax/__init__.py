@@ -5,7 +5,7 @@ is private by convention, but what docs/plugins.md names for those who write plu
 
 >>> import nagjax
 >>> nagjax.space("nas_bench_macro").count()
-6561
+3969
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nagjax.front_door import Setup, problem, space, train
-    from nagjax.inference import Answer, AnswerArrays, Generator, load
+    from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.tabular import read_tabular
 
 _HOMES = {
-    "Answer": "inference",
-    "AnswerArrays": "inference",
-    "Generator": "inference",
+    "Answer": "inference.generator",
+    "AnswerArrays": "inference.generator",
+    "Generator": "inference.generator",
     "Setup": "front_door",
-    "load": "inference",
+    "load": "inference.generator",
     "problem": "front_door",
     "read_tabular": "tabular",
     "space": "front_door",

@@ -24,7 +24,7 @@ from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
-from nagjax.inference import Generator, Training
+from nagjax.inference.generator import Generator, Training
 from nagjax.names import nearest
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind
@@ -64,7 +64,7 @@ def space(name: str, **settings: Any) -> Space:
     """The search space registered under a name.
 
     >>> space("nas_bench_macro").count()
-    6561
+    3969
 
     Raises:
       ValueError: if no such space is registered (the nearest name is suggested), or it has no such setting.

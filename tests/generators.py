@@ -11,7 +11,7 @@ from nagjax import pareto
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.pricing import Prices, analytic
 from nagjax.generator.policy import init_policy
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.problems import Spec, evaluate, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl

@@ -156,7 +156,7 @@ def test_the_committed_study_is_what_its_networks_say():
 
 def study_rows():
     """Rows of a study, by hand: two seeds of two limits."""
-    from experiments.compare_rows import NO_LIMIT, Row
+    from experiments.comparison.rows import NO_LIMIT, Row
 
     def row(problem, contender, decode, seed, regret, limit="2000"):
         figures = (True, 2001, 0, 1, 0, 1.0, 1.0, regret, regret, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -199,8 +199,8 @@ def test_a_comparison_counts_what_every_controller_has():
 def test_nsga2_is_a_contender_at_a_limit_of_evaluations(small):
     pytest.importorskip("pymoo")
     from benchmarks import studies
-    from experiments.compare_case import make_case
-    from experiments.compare_tasks import EVALUATIONS, Contender, Limit, Task
+    from experiments.comparison.case import make_case
+    from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 
     _, _, problem, description = small
     with jax.numpy_rank_promotion("allow"):

@@ -12,26 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import (
-    cli,
-    compare,
-    compare_looks,
-    compare_metrics,
-    compare_parquet,
-    compare_plot,
-    compare_report,
-    compare_study,
-    compare_table,
-    compare_tasks,
-)
-from experiments.compare_answers import Answers
-from experiments.compare_case import make_case, serve, truth
-from experiments.compare_metrics import Yardstick
-from experiments.compare_problems import build, check_names
-from experiments.compare_results import RESULTS, Results
-from experiments.compare_rows import COLUMNS, NO_LIMIT, Row, complete, read_rows
-from experiments.compare_run import Reading
-from experiments.compare_tasks import EVALUATIONS, Contender, Limit, Task
+from experiments import compare
+from experiments.comparison import looks as compare_looks
+from experiments.comparison import metrics as compare_metrics
+from experiments.comparison import parquet as compare_parquet
+from experiments.comparison import plot as compare_plot
+from experiments.comparison import report as compare_report
+from experiments.comparison import study as compare_study
+from experiments.comparison import table as compare_table
+from experiments.comparison import tasks as compare_tasks
+from experiments.comparison.answers import Answers
+from experiments.comparison.case import make_case, serve, truth
+from experiments.comparison.metrics import Yardstick
+from experiments.comparison.problems import build, check_names
+from experiments.comparison.results import RESULTS, Results
+from experiments.comparison.rows import COLUMNS, NO_LIMIT, Row, complete, read_rows
+from experiments.comparison.run import Reading
+from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
+from experiments.frame import cli
 from nagjax import plugins, testing
 from nagjax.predictors.records import Records, write_records
 
@@ -606,7 +604,7 @@ def test_a_limit_of_time_ends_a_run(tmp_path, local_search):
 
 def test_a_controller_that_evaluates_nothing_more_ends(tmp_path, monkeypatch, case):
     """As a table lookup does: everything is spent at the start."""
-    from experiments.compare_run import Options, Trainer
+    from experiments.comparison.run import Options, Trainer
     from nagjax import pareto
     from nagjax.controllers import Artefact, Controller
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import settings
+from experiments.frame import settings
 from nagjax import checkpoint, controllers, plugins, testing
 from nagjax.controllers import Artefact
 from nagjax.generator import walk

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.compare_results import Results
-from experiments.compare_rows import Row
-from experiments.front import Point, write_front_csv
-from experiments.monitor import read_metrics
+from experiments.comparison.results import Results
+from experiments.comparison.rows import Row
+from experiments.reports.front import Point, write_front_csv
+from experiments.training.monitor import read_metrics
 from nagjax import csv_cells
 from nagjax.predictors.columns import read_columns
 from nagjax.predictors.labels import Labels

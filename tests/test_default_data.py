@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import cli, embedded, run, setup
+from experiments import embedded, run
+from experiments.frame import cli
+from experiments.inputs import setup
 from nagjax.devices.json_table import read_json
 from nagjax.devices.pricing import price
 from nagjax.devices.validation import judge

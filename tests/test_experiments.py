@@ -14,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import cli, describe, embedded, generate, run, run_folder, settings, setup
-from experiments.monitor import Monitor, read_metrics
+from experiments import describe, embedded, generate, run
+from experiments.frame import cli, settings
+from experiments.inputs import setup
+from experiments.training import run_folder
+from experiments.training.monitor import Monitor, read_metrics
 from nagjax import plugins
 from nagjax.controllers import Limits, Moment
 from nagjax.devices.json_table import write_json

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nagjax import testing
-from nagjax.fronts import can_be_listed
+from nagjax.inference.fronts import can_be_listed
 from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess

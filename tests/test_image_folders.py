@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from experiments import cli, console, setup, supernet_setup
+from experiments.frame import cli, console
+from experiments.inputs import setup, supernet_setup
 from nagjax.supernet.datasets import cache, folders, memory
 from nagjax.supernet.datasets.draw import draw_images
 from nagjax.supernet.datasets.images import Images, Stored, channel_statistics, image_sums, make_splits

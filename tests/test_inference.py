@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import fronts
-from nagjax.answering import DECODES, SOURCES, candidates, jit_candidates
 from nagjax.controllers import Artefact
 from nagjax.costs import exactly, rounded_up
-from nagjax.inference import CHUNK, Generator
+from nagjax.inference import fronts
+from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
+from nagjax.inference.generator import Generator
+from nagjax.inference.scope import CHUNK
 from nagjax.spaces import trellis as tl
 from tests.generators import DEVICE, make_generator
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import cli, console, full_disk, generate, life, runtime, settings, terminal
-from experiments.board import Board
-from experiments.monitor import METRICS, Monitor, forget_metrics, read_metrics
+from experiments import generate
+from experiments.frame import cli, console, full_disk, life, runtime, settings, terminal
+from experiments.training.board import Board
+from experiments.training.monitor import METRICS, Monitor, forget_metrics, read_metrics
 from nagjax import saving
 from nagjax.controllers import Limits, Moment
 from nagjax.profile.journal import Journal
@@ -322,7 +323,7 @@ def test_files_that_are_asked_for_do_not_need_a_terminal(tmp_path, monkeypatch):
         assert written
         raise BrokenPipeError
 
-    monkeypatch.setattr("nagjax.inference.load", lambda folder, **how: Asked())
+    monkeypatch.setattr("nagjax.inference.generator.load", lambda folder, **how: Asked())
     monkeypatch.setattr(generate, "_write", lambda *given: written.append(given))
     monkeypatch.setattr(generate, "_show", show)
     with pytest.raises(BrokenPipeError):

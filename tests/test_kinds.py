@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import cli, compare_problems
-from experiments.answers import to_table
-from experiments.benchmark import quality_is, quality_title
-from experiments.quality import define_quality_flags, predictor_kind
+from experiments.comparison import problems as compare_problems
+from experiments.frame import cli
+from experiments.inputs.benchmark import quality_is, quality_title
+from experiments.inputs.quality import define_quality_flags, predictor_kind
+from experiments.reports.answers import to_table
 from nagjax import plugins, testing
-from nagjax.inference import Answer
+from nagjax.inference.generator import Answer
 from nagjax.predictors.fit import ranking_loss
 from nagjax.predictors.kinds import auto, gp, registry
 from nagjax.predictors.kinds.auto import Score, choose, regret

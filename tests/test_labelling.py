@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from experiments import rank_report, rank_supernet, settings
+from experiments import rank_supernet
+from experiments.frame import settings
+from experiments.reports import rank_report
 from nagjax import operators as ops
 from nagjax.predictors.records import read_records
 from nagjax.spaces import mobilenet_v3_small28

@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 
 import nagjax
 from benchmarks import labels_of_some
-from experiments import cli, compare_problems, generate, judge, run, run_folder, setup
+from experiments import generate, run
 from experiments.compare import Cases
-from experiments.quality import define_quality_flags, predictor_kind
-from experiments.report_data import error_text, warnings
+from experiments.comparison import problems as compare_problems
+from experiments.frame import cli
+from experiments.inputs import setup
+from experiments.inputs.quality import define_quality_flags, predictor_kind
+from experiments.reports import judge
+from experiments.reports.report_data import error_text, warnings
+from experiments.training import run_folder
 from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
 from nagjax.predictors.kinds import mlp

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import compare_html_table, compare_page, compare_plot, describe, generate, plot, report_data, run
-from experiments.compare_rows import Row
-from experiments.compare_table import sections
-from experiments.escapes import html, plot_text
-from experiments.front import Reference
-from nagjax.inference import load
+from experiments import describe, generate, run
+from experiments.comparison import html_table as compare_html_table
+from experiments.comparison import page as compare_page
+from experiments.comparison import plot as compare_plot
+from experiments.comparison.rows import Row
+from experiments.comparison.table import sections
+from experiments.reports import plot, report_data
+from experiments.reports.escapes import html, plot_text
+from experiments.reports.front import Reference
+from nagjax.inference.generator import load
 from nagjax.names import HIDDEN
 
 TITLE = "\x1b]0;owned\x07"

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 
-from experiments import cli, console, embedded
-from experiments.compare_results import Results
-from experiments.run_folder import flagfile
+from experiments import embedded
+from experiments.comparison.results import Results
+from experiments.frame import cli, console
+from experiments.training.run_folder import flagfile
 from nagjax.names import HIDDEN, LONGEST, safe_name, shown, shown_lines
 
 ROOT = Path(__file__).parent.parent
@@ -125,7 +126,7 @@ def test_jobs_and_the_library_print_through_the_console_alone():
     imports = {*calls, "Progress", "Text"}
     found = []
     for path in [p for name in ("nagjax", "experiments", "plugins") for p in (ROOT / name).rglob("*.py")]:
-        if path in (ROOT / "experiments" / "console.py", ROOT / "nagjax" / "front_door.py"):
+        if path in (ROOT / "experiments" / "frame" / "console.py", ROOT / "nagjax" / "front_door.py"):
             continue  # the second shows a bar of numbers alone
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in calls:

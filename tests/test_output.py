@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cli, compare, fit, label, output, profile_device, rank_supernet, run, train_supernet
+from experiments import compare, fit, label, profile_device, rank_supernet, run, train_supernet
+from experiments.frame import cli, output
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,7 +60,7 @@ def test_a_file_is_taken_by_one_at_a_time(tmp_path):
 
 def test_a_killed_process_leaves_no_lock(tmp_path):
     code = (
-        "import sys, time\nfrom experiments import output\n"
+        "import sys, time\nfrom experiments.frame import output\n"
         "with output.folder(sys.argv[1], 'x'):\n    print('taken', flush=True)\n    time.sleep(600)\n"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])

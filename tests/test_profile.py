@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from benchmarks import profile_validation
-from experiments import profile_device, profile_machine
+from experiments import profile_device
+from experiments.inputs import profile_machine
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
 from nagjax.devices.validation import MeasuredNetwork, judge

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import plot, report_html
-from experiments.front import (
+from experiments.reports import plot, report_html
+from experiments.reports.front import (
     Point,
     Reference,
     compare,
@@ -16,7 +16,7 @@ from experiments.front import (
     read_reference,
     write_front_csv,
 )
-from experiments.report_data import Report, correction_facts
+from experiments.reports.report_data import Report, correction_facts
 from nagjax.problems import CostInfo
 
 

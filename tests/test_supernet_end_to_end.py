@@ -28,7 +28,8 @@ def make():
 
 DIES_IN_TRAINING = """
 import os, signal, sys
-from experiments import monitor, train_supernet
+from experiments import train_supernet
+from experiments.training import monitor
 on_chunk = monitor.Monitor.on_chunk
 def dying(self, moment):
     on_chunk(self, moment)

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import nagjax
-from experiments import cli, compare_problems, describe, generate, run, setup
-from nagjax.distinct import enumerate_within
+from experiments import describe, generate, run
+from experiments.comparison import problems as compare_problems
+from experiments.frame import cli
+from experiments.inputs import setup
+from nagjax.inference.distinct import enumerate_within
 from nagjax.problems import make_problem
 from nagjax.spaces import nas_bench_201, nas_bench_macro
 from nagjax.spaces import trellis as tl

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import cli, flagfile, front, run, settings
+from experiments import run
+from experiments.frame import cli, flagfile, settings
+from experiments.reports import front
 from nagjax import arguments, controllers, files, names, numerals
 from nagjax.devices.formats import read_table as read_device_table
 from nagjax.devices.json_table import read_json

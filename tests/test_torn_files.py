@@ -6,9 +6,12 @@ import logging
 import numpy as np
 import pytest
 
-from experiments import cli, compare_results, rank_supernet, record_file, run_folder, train_supernet
-from experiments.compare_results import RESULTS, Results
-from experiments.monitor import METRICS, Monitor, read_metrics
+from experiments import rank_supernet, train_supernet
+from experiments.comparison import results as compare_results
+from experiments.comparison.results import RESULTS, Results
+from experiments.frame import cli, record_file
+from experiments.training import run_folder
+from experiments.training.monitor import METRICS, Monitor, read_metrics
 from nagjax import durable
 from nagjax.controllers import Limits, Moment
 from nagjax.profile.journal import Journal

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import cli, supernet_setup, train_supernet
-from experiments.monitor import METRICS, Monitor, read_metrics
+from experiments import train_supernet
+from experiments.frame import cli
+from experiments.inputs import supernet_setup
+from experiments.training.monitor import METRICS, Monitor, read_metrics
 from nagjax.supernet import storage, strategies, training
 from nagjax.supernet.datasets.images import Images, make_splits
 from nagjax.supernet.evaluation import Assessor

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nagjax import tabular
-from nagjax.distinct import enumerate_within
+from nagjax.inference.distinct import enumerate_within
 from nagjax.predictors.records import Records
 from nagjax.problems import evaluate, make_problem, path_costs, restrict
 from nagjax.spaces import trellis as tl

@@ -18,7 +18,7 @@ from nagjax import checkpoint, pareto
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.pricing import Prices, analytic
 from nagjax.generator.policy import init_policy
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.problems import Spec, evaluate, make_problem, tabular_quality
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl

@@ -15,18 +15,8 @@ import jax
 
 from benchmarks.fault_cases import device_tables, generators, labelled
 from benchmarks.fault_cases.case import REMEDY, Case, bound, call_job, has, run_job, write
-from experiments import (
-    compare,
-    describe,
-    fit,
-    generate,
-    label,
-    profile_device,
-    rank_supernet,
-    run,
-    runtime,
-    train_supernet,
-)
+from experiments import compare, describe, fit, generate, label, profile_device, rank_supernet, run, train_supernet
+from experiments.frame import runtime
 from nagjax.spaces import nas_bench_macro
 
 NO_CACHE = "--compilation_cache="

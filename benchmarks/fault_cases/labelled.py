@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.fault_cases.case import Case, bound, write
 from benchmarks.fault_cases.device_tables import broken_files
-from experiments.front import read_reference
+from experiments.reports.front import read_reference
 from nagjax.predictors.fit import FitConfig, fit
 from nagjax.predictors.records import Records, read_records
 from nagjax.problems import make_problem

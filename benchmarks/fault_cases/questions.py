@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.fault_cases import generators
 from benchmarks.fault_cases.case import REMEDY, Case, bound
 from nagjax import arguments, controllers
-from nagjax.inference import Generator
+from nagjax.inference.generator import Generator
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.problems import make_problem
 

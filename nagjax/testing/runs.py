@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import controllers
-from nagjax.answering import candidates
 from nagjax.controllers import Artefact, Controller, Limits, Moment
+from nagjax.inference.answering import candidates
 from nagjax.problems import Problem
 from nagjax.testing.problems import Tiny
 

@@ -1,0 +1,1 @@
+"""Controllers x problems x seeds x limits: tasks, runs, figures, rows and the page."""

@@ -1,0 +1,1 @@
+"""The flags that describe what a job works on, and what is built from them."""

@@ -1,0 +1,197 @@
+"""A tabular benchmark by flags: a file whose columns become a space, its costs and its qualities; how to tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from experiments.frame import settings
+from nagjax import plugins
+from nagjax.problems import Description
+from nagjax.spaces.space import Space
+from nagjax.tabular import Tabular, check_direction, read_tabular, unit_of
+
+
+def define_benchmark_flags(values: flags.FlagValues) -> None:
+    """Add the flags that ``load_benchmark`` reads beside those of labelled records."""
+    flags.DEFINE_string(
+        "benchmark",
+        None,
+        "CSV or Parquet file with the measured costs of every architecture, one a row, and the quality of all or some; "
+        "or give --records or --predictor for the quality.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "decision_columns",
+        None,
+        "Columns of --benchmark that are the decisions, in their order; or give --space and --text_column.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "cost_columns",
+        None,
+        "Costs measured in --benchmark: columns whose names end in a unit (latency_ms), or NAME=COLUMN.",
+        flag_values=values,
+    )
+
+    flags.DEFINE_integer(
+        "num_labels",
+        None,
+        "Fit a predictor to so many of the qualities in --benchmark, drawn at random, instead of looking them up; the "
+        "others then only judge the answers.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    settings.define_seed(
+        "labels_seed",
+        "Seed of that draw; 0 if it is not given, and in a comparison the seed of each run.",
+        values,
+        default=None,
+    )
+
+
+def check_benchmark_flags(values: flags.FlagValues) -> None:
+    """Refuse flags that contradict each other.
+
+    Raises:
+      ValueError: naming both.
+    """
+    for name in ("decision_columns", "cost_columns"):
+        if values[name].value and not values.benchmark:
+            raise ValueError(f"--{name} names columns of a file that is not given: give --benchmark=FILE")
+    if values.num_labels and not values.benchmark:
+        raise ValueError(f"--num_labels={values.num_labels} draws from a benchmark's qualities: give --benchmark=FILE")
+    if values.labels_seed is not None and not values.num_labels:
+        raise ValueError(f"--labels_seed={values.labels_seed} draws labels; say how many by --num_labels=200")
+    if not values.benchmark:
+        return
+    for name in ("records", "predictor"):
+        if values[name].value and values.num_labels:
+            raise ValueError(
+                f"--num_labels={values.num_labels} of --benchmark and --{name} both say how good an architecture is; "
+                "leave one out"
+            )
+    if bool(values.decision_columns) == bool(values.space):
+        raise ValueError(
+            "--benchmark: say what the architectures are, either by --decision_columns=a,b,c (one column a decision) "
+            f"or by --space=NAME and --text_column=COLUMN; spaces: {', '.join(plugins.names('spaces'))}"
+        )
+
+
+def load_benchmark(values: flags.FlagValues, space: Space | None) -> Tabular:
+    """The benchmark that flags name; ``space`` is that of --space, None where --decision_columns make one.
+
+    Raises:
+      ValueError: for anything wrong in flags or file.
+    """
+    return read_tabular(
+        settings.input_path(values, "benchmark"),
+        parse_costs(values.cost_columns or ()),
+        space,
+        values.text_column,
+        [name.strip() for name in values.decision_columns or ()],
+        values.quality_column,
+        values.quality_unit,
+        values.duplicate_tolerance,
+        values.units_are_right,
+        "costs" if values.records or values.predictor else "columns",
+    )
+
+
+def parse_costs(entries: Sequence[str]) -> dict[str, str]:
+    """Column of the file for each cost, from ``NAME`` or ``NAME=COLUMN``.
+
+    >>> parse_costs(["latency_ms", "energy_mj=joule"])
+    {'latency_ms': 'latency_ms', 'energy_mj': 'joule'}
+
+    Raises:
+      ValueError: if a name stands twice or has no unit.
+    """
+    out: dict[str, str] = {}
+    for entry in entries:
+        name, separator, column = (part.strip() for part in entry.partition("="))
+        _check_cost(entry, name, column or name)
+        if name in out or (separator and not column):
+            raise ValueError(f"--cost_columns={entry}: name each cost once, as NAME or NAME=COLUMN")
+        out[name] = column or name
+    return out
+
+
+def _check_cost(entry: str, name: str, column: str) -> None:
+    try:
+        check_direction(column)
+        check_direction(name)
+    except ValueError as error:
+        raise ValueError(f"--cost_columns={entry}: {error}") from None
+    try:
+        unit_of(name)
+    except ValueError as error:
+        raise ValueError(f"--cost_columns={entry}: {error}, as in --cost_columns={name}_ms={column}") from None
+
+
+def benchmark_lines(description: Description) -> list[str]:
+    """What should be said aloud of a tabular benchmark: its size, what is missing, what was averaged."""
+    report = description.quality_report
+    if "graph" not in report:
+        return []
+    lines = [f"{report.get('costs_source', report['source'])}: {measured_text(report)}", str(report["graph"])]
+    if "measured" not in report:
+        lines.append(f"{fitted_text(report)}; {judge_text(report)}")
+    return lines
+
+
+def fitted_text(report: Mapping[str, Any]) -> str:
+    """Which predictor says how good architectures are.
+
+    >>> fitted_text({"source": "records.csv", "train": 80, "validation": 20})
+    'quality by a predictor fitted to 100 labels (records.csv)'
+    """
+    if "train" not in report:
+        return f"quality by a predictor ({report['source']})"
+    labels = int(report["train"]) + int(report.get("validation", 0))
+    return f"quality by a predictor fitted to {labels:,} labels ({report['source']})"
+
+
+def judge_text(report: Mapping[str, Any]) -> str:
+    """How many architectures have a measured quality to judge the answers by, in words.
+
+    >>> judge_text({"priced": 15625, "judged": 200})
+    'the measured quality of 200 of 15,625 is known'
+    """
+    whole = "all" if report["judged"] == report["priced"] else f"{report['judged']:,} of {report['priced']:,}"
+    return f"the measured quality of {whole} is known" if report["judged"] else "no measured quality judges it"
+
+
+def quality_is(report: Mapping[str, Any]) -> str:
+    """Whether quality is ``"predicted"``, ``"measured"``, or only ``"ranked"``: the predictor tells an order."""
+    if report.get("values") == "rank":
+        return "ranked"
+    return "measured" if "measured" in report else "predicted"
+
+
+def quality_title(which: str, name: str = "quality") -> str:
+    """What figures of quality are, above them; those of ranks are no percentages of anything.
+
+    >>> quality_title("predicted"), quality_title("ranked")
+    ('predicted quality, %', 'rank by the predictor, 0 to 100')
+    """
+    return "rank by the predictor, 0 to 100" if which == "ranked" else f"{which} {name}, %"
+
+
+def measured_text(report: Mapping[str, Any]) -> str:
+    """How many architectures a benchmark has, in words; priced where not all are measured.
+
+    >>> measured_text({"measured": 15620, "missing": 5, "averaged": 0})
+    '15,620 measured; 5 of the space are missing and are never an answer'
+    """
+    missing = f"{report['missing']:,} of the space are missing and are never an answer"
+    rows = "row" if report["averaged"] == 1 else "rows"
+    averaged = f"; {report['averaged']:,} {rows} averaged with another row of their architecture"
+    unpriced = f"; {report.get('unpriced', 0):,} without a cost are never an answer"
+    counted = f"{report['measured']:,} measured" if "measured" in report else f"{report['priced']:,} priced"
+    return (
+        f"{counted}; {missing if report['missing'] else 'none of the space is missing'}"
+        f"{averaged if report['averaged'] else ''}{unpriced if 'unpriced' in report else ''}"
+    )

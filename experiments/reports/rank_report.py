@@ -1,0 +1,121 @@
+"""The figures of a ranking study, as JSON, a scatter plot and a few lines of text."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.reports import plot
+from nagjax import durable
+from nagjax.supernet import ranking
+
+RESULT, PLOT = "ranking.json", "ranking.png"
+NAMES = {
+    "supernet": "supernet accuracy",
+    "supernet_loss": "supernet loss",
+    "madds": "multiply-adds",
+    "params": "parameters",
+}
+
+
+def alone_table(runs: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> np.ndarray:
+    """Test accuracy ``[N, seeds]`` of networks trained alone.
+
+    Raises:
+      ValueError: if a network lacks a seed that another has.
+    """
+    seeds = sorted({run["seed"] for run in runs})
+    found = {(run["architecture"], run["seed"]): run["accuracy"] for run in runs}
+    missing = [(text, seed) for text in texts for seed in seeds if (text, seed) not in found]
+    if missing or not seeds:
+        what = f"{missing[0][0]} under seed {missing[0][1]}" if missing else "all networks"
+        raise ValueError(f"not trained alone yet: {what}; run without --supernet first, with all --seeds")
+    return np.array([[found[text, seed] for seed in seeds] for text in texts])
+
+
+def figures(
+    texts: Sequence[str], alone: np.ndarray, columns: Mapping[str, np.ndarray], test: np.ndarray, bins: int
+) -> dict[str, Any]:
+    """Tau of every column with the networks' mean accuracy, in all and among equal multiply-adds.
+
+    Args:
+      texts: the networks; the first is the smallest, the second the largest.
+      alone: accuracy ``[N, seeds]`` of networks trained alone.
+      columns: what may rank them, each ``[N]``, higher is better; ``madds`` among them.
+      test: accuracy ``[N]`` of the supernet on the images that the networks are compared on.
+      bins: parts of the range of multiply-adds within which networks count as equals.
+    """
+    mean, madds = alone.mean(1), columns["madds"]
+    group = np.minimum((bins * (madds - madds.min()) / np.ptp(madds)).astype(int), bins - 1)
+    taus: dict[str, Any] = {}
+    for name, column in columns.items():
+        tau, pairs = ranking.within(column, mean, group)
+        single = [ranking.kendall(column, alone[:, seed]).value for seed in range(alone.shape[1])]
+        whole = dataclasses.asdict(ranking.kendall(column, mean))
+        taus[name] = {**whole, "against_one_seed": float(np.mean(single)), "within_bins": tau, "pairs_within": pairs}
+    networks = [
+        {"architecture": text, "alone": alone[at].tolist(), "supernet_test": float(test[at]),
+         **{name: float(column[at]) for name, column in columns.items()}}
+        for at, text in enumerate(texts)
+    ]  # fmt: skip
+    gaps = 100 * (mean - test)
+    return {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "tau": taus,
+        "ceiling": ranking.ceiling(alone),
+        "smallest_gap_points": float(gaps[0]),
+        "largest_gap_points": float(gaps[1]),
+        "networks": networks,
+    }
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """The figures for a person."""
+    count = len(result["networks"])
+    out = [
+        f"{count} networks trained alone; tau between two of their seeds (the ceiling): {_figure(result['ceiling'])}"
+    ]
+    for name, tau in result["tau"].items():
+        shown = {key: _figure(value) for key, value in tau.items()}
+        out.append(
+            f"{NAMES[name]}: tau {shown['value']} (95 %: {shown['low']} to {shown['high']}), against one seed "
+            f"{shown['against_one_seed']}, among equal multiply-adds {shown['within_bins']}"
+        )
+    share = result["tau"]["supernet"]["value"] / result["ceiling"]
+    out.append(f"the supernet's tau is {_figure(share, 2)} of the ceiling")
+    out.append(
+        f"trained alone minus with the supernet's weights, test images: smallest {result['smallest_gap_points']:+.2f} "
+        f"points, largest {result['largest_gap_points']:+.2f}"
+    )
+    return out
+
+
+def _figure(tau: float, digits: int = 3) -> str:
+    """A rank correlation; where one side does not vary there is none.
+
+    >>> _figure(0.5), _figure(float("nan"))
+    ('0.500', 'undefined')
+    """
+    return "undefined" if math.isnan(tau) else f"{tau:.{digits}f}"
+
+
+def write(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write the figures and the plot into a folder."""
+    durable.replace(folder / RESULT, json.dumps(result, indent=1) + "\n")
+    networks = result["networks"]
+    alone = np.array([network["alone"] for network in networks])
+    panels = {
+        name: (np.array([network[column] for network in networks]) * scale, 100 * alone)
+        for name, column, scale in (
+            ("supernet, % of validation images", "supernet", 100.0),
+            ("multiply-adds, M", "madds", 1e-6),
+        )
+    }
+    plot.save_png(plot.scatter_figure(panels, "trained alone, % of test images (each seed, mean)"), folder / PLOT)

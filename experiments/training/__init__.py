@@ -1,0 +1,1 @@
+"""A run of training: its folder, what happens between two chunks, saving and going on."""

@@ -1,0 +1,124 @@
+"""The flags of training, and a run of it: a controller from the registry, checkpoints, resuming, a warm start."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments.frame import settings
+from experiments.training.monitor import Monitor, forget_metrics
+from nagjax import checkpoint, controllers, front_door
+from nagjax.front_door import Setup
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags that ``prepare`` reads."""
+    flags.DEFINE_string("controller", "nag", "Controller, by its registered name.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "controller_params", [], "A swept value of the controller, key=value; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_multi_string(
+        "controller_static", [], "A size of the controller, key=value; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_integer("steps", 2000, "Updates.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("max_seconds", None, "End after this time, compilation not counted.", flag_values=values)
+    flags.DEFINE_integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
+    settings.define_seed("seed", "Seed of training.", values)
+    flags.DEFINE_string("init_from", None, "Run whose last checkpoint training starts from.", flag_values=values)
+    flags.DEFINE_bool(
+        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trainer:
+    """Everything that a run of training needs.
+
+    Attributes:
+      built: the problem.
+      controller, params: what trains, and its swept values.
+      limits: when it ends.
+      seed: of the random numbers.
+      save_seconds: time between two checkpoints.
+      start: state of a warm start, under this problem; None for a fresh one.
+      resume: continue from the folder's last checkpoint, if it has one.
+      ignore_hash: believe that checkpoint although it is not as it was written.
+    """
+
+    built: Setup
+    controller: controllers.Controller
+    params: Mapping[str, Any]
+    limits: controllers.Limits
+    seed: int
+    save_seconds: float
+    start: Any
+    resume: bool
+    ignore_hash: bool = False
+
+    def run(self, folder: Path) -> controllers.Moment:
+        """Train, saving into ``folder``.
+
+        Raises:
+          KeyboardInterrupt: on Ctrl-C, after saving.
+          ValueError: if the folder's checkpoint is of another run.
+        """
+        state, step, seconds = self._state(folder)
+        forget_metrics(folder, step)
+        with checkpoint.Writer(folder) as writer:
+
+            def save(moment: controllers.Moment) -> None:
+                self._save(writer, moment)
+
+            with Monitor(folder, save, self.save_seconds, finish=writer.finish) as monitor:
+                return controllers.train(
+                    self.controller, self.built.problem, state, self.seed, self.limits, self.params, step, seconds,
+                    monitor.on_chunk,
+                )  # fmt: skip
+
+    def _state(self, folder: Path) -> tuple[Any, int, float]:
+        if self.resume and checkpoint.latest_step(folder) is not None:
+            template = front_door.template(self.controller, self.built)
+            state, step, run = checkpoint.read_state(folder, self.controller, template, ignore_hash=self.ignore_hash)
+            return state, step, float(run["seconds"])
+        if self.start is not None:
+            return self.start, 0, 0.0
+        return controllers.init(self.controller, self.built.problem, self.seed, self.params), 0, 0.0
+
+    def _save(self, writer: checkpoint.Writer, moment: controllers.Moment) -> None:
+        problem = self.built.problem
+        artefact = controllers.artefact(self.controller, moment.state, problem)
+        run = {"seed": self.seed, "seconds": moment.seconds}
+        writer.save(
+            moment.step, self.controller, self.params, moment.state, artefact, problem, self.built.description, run
+        )
+
+
+def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
+    """Everything for a run, checked; nothing is trained or written.
+
+    Raises:
+      ValueError: if the controller or a setting of it is unknown, a limit is out of range or --init_from does not fit.
+    """
+    sizes = settings.parse_pairs(values.controller_static, "controller_static")
+    controller = front_door.make_controller(values.controller, built, sizes)
+    swept = settings.parse_pairs(values.controller_params, "controller_params")
+    for key, value in swept.items():
+        if isinstance(value, str):
+            raise ValueError(f"--controller_params={key}={value}: is not a number; write one, as in {key}=0.1")
+    params = controllers.resolve_params(controller, swept)
+    limits = controllers.Limits(values.steps, values.max_seconds, values.chunk)
+    try:
+        start = (
+            front_door.warm_start(values.init_from, controller, built, values.ignore_hash) if values.init_from else None
+        )
+    except ValueError as error:
+        raise ValueError(f"--init_from: {error}") from error
+    return Trainer(
+        built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash
+    )

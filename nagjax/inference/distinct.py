@@ -1,0 +1,118 @@
+"""Several distinct architectures for one budget, or how many exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax.controllers import Artefact
+from nagjax.generator import vary
+from nagjax.inference.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
+from nagjax.problems import Problem
+
+ROUNDS = 8
+LEAST_DRAWS = 64
+
+Row: TypeAlias = tuple[np.ndarray, float, str]
+Fits: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+
+def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> np.ndarray:
+    """Architectures within a budget int32 ``[K]``, as tokens ``[N, T]``, at most about ``limit`` of them.
+
+    Every prefix that the mask leaves can be finished (one cost column), so the number of prefixes never falls: once it
+    passes ``limit``, so many exist, and it is cut there.
+    """
+    need, cost, target = (np.asarray(a, np.int64) for a in (problem.need, problem.cost, problem.target))
+    reduces = problem.spec.reduces
+    prefixes, nodes = np.zeros((1, 0), np.int32), np.zeros(1, np.int64)
+    spent = np.zeros((1, len(reduces)), np.int64)
+    for t in range(problem.spec.num_layers):
+        left = [budget[k] - (spent[:, k] if reduce == "sum" else 0) for k, reduce in enumerate(reduces)]
+        fits = np.logical_and.reduce([need[k, t, nodes] <= left[k][..., None] for k in range(len(reduces))])
+        rows, choices = np.nonzero(fits)
+        rows, choices = rows[:limit], choices[:limit]
+        paid = cost[:, t, nodes[rows], choices].T
+        before = spent[rows]
+        spent = np.where(np.array(reduces) == "sum", before + paid, np.maximum(before, paid))
+        prefixes = np.concatenate([prefixes[rows], choices[:, None].astype(np.int32)], 1)
+        nodes = target[t, nodes[rows], choices]
+    return prefixes
+
+
+def distinct_architectures(
+    artefact: Artefact, problem: Problem, budget: np.ndarray, num: int, how: str, key: jax.Array, fits: Fits
+) -> list[Row]:
+    """``num`` distinct architectures within a budget: tokens, objective and source of each.
+
+    The policy is asked first; where it repeats itself, random architectures within the budget fill up.
+
+    Args:
+      artefact: policy, archive or both.
+      problem: the problem.
+      budget: int32 ``[K]`` ticks that leave open whatever is within the budget.
+      num: how many.
+      how: one of ``DECODES``.
+      key: random key.
+      fits: whether tokens int32 ``[N, T]`` are within the budget by their exact costs, bool ``[N]``.
+
+    Raises:
+      ValueError: if fewer exist, with their number.
+    """
+    exist = _exist(problem, budget, num, fits)
+    if len(exist) < num:
+        raise ValueError(
+            f"num_samples={num}: only {len(exist)} architectures fit the budget; ask for at most that many"
+        )
+    found: dict[bytes, Row] = {}
+    row = jnp.asarray(budget, jnp.int32)[None]
+    draws = max(LEAST_DRAWS, 1 << (num - 1).bit_length())
+    for attempt in range(1 if how == "beam" else ROUNDS):
+        key, draw_key = jax.random.split(key)
+        width = min(num, 256) if how == "beam" else draws
+        one = jit_candidates(artefact, problem, row, draw_key, how, max(width, BEAMS))
+        _collect(found, np.asarray(one.tokens)[0], np.asarray(one.objective)[0],
+                 [SOURCES[s] for s in np.asarray(one.source)], fits)  # fmt: skip
+        if len(found) >= num and (how != "best" or attempt > 0):
+            break
+    if len(found) < num:
+        _fill(found, problem, row, num, exist, key, fits)
+    rows = list(found.values())
+    if how == "best":
+        rows.sort(key=lambda r: -r[1])
+    return rows[:num]
+
+
+def _exist(problem: Problem, budget: np.ndarray, num: int, fits: Fits) -> np.ndarray:
+    """Architectures within the budget, tokens ``[N, T]``; all of them where there are fewer than ``num``."""
+    limit = num
+    while True:
+        found = enumerate_within(problem, budget, limit)
+        within = found[fits(found)]
+        if len(within) >= num or len(found) < limit:
+            return within
+        limit *= 4
+
+
+def _collect(
+    found: dict[bytes, Row], tokens: np.ndarray, objective: np.ndarray, sources: list[str], fits: Fits
+) -> None:
+    for t, q, s, fine in zip(tokens, objective, sources, fits(tokens), strict=True):
+        if q > -np.inf and fine:
+            found.setdefault(t.tobytes(), (t, float(q), s))
+
+
+def _fill(
+    found: dict[bytes, Row], problem: Problem, row: jax.Array, num: int, exist: np.ndarray, key: jax.Array, fits: Fits
+) -> None:
+    size = max(LEAST_DRAWS, 4 * num)
+    tokens, _ = jax.jit(vary.random_architectures)(problem, jnp.repeat(row, size, 0), key)
+    for batch in (np.asarray(tokens), exist):
+        objective = np.asarray(jit_evaluate(problem, jnp.asarray(batch)))
+        _collect(found, batch.astype(np.int32), objective, ["random"] * len(batch), fits)
+        if len(found) >= num:
+            return

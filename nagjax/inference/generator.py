@@ -1,0 +1,332 @@
+"""The generator as users have it: ``load`` a checkpoint, ``generate`` architectures for any number of budgets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax import arguments, checkpoint
+from nagjax.controllers import Artefact, Controller
+from nagjax.costs import exactly
+from nagjax.inference.answering import DECODES, SOURCES, jit_quality
+from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
+from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
+from nagjax.problems import Description, Problem, cheapest, restrict
+from nagjax.spaces import trellis as tl
+
+SKIP = ("raise", "skip")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answer:
+    """An architecture for a budget.
+
+    Attributes:
+      budget: what was asked, by cost column, in its unit.
+      tokens: int32 ``[T]``.
+      text: the architecture as text; ``space.parse`` reads it.
+      quality, quality_std: predicted, fractions.
+      costs: by cost column, in its unit: what the file has, or the float64 sum of the table's rows, corrected as the
+        table says. Asked as a budget it is answered with at least this quality (``best``).
+      raw_costs: the same before correction.
+      guaranteed: whether every cost is known to be within its budget.
+      source: what found it: greedy, sample, beam, archive, random, or listed (all architectures were looked at).
+    """
+
+    budget: Mapping[str, float]
+    tokens: np.ndarray
+    text: str
+    quality: float
+    quality_std: float
+    costs: Mapping[str, float]
+    raw_costs: Mapping[str, float]
+    guaranteed: bool
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AnswerArrays:
+    """Architectures for B budgets, as arrays.
+
+    Attributes:
+      index: int64 ``[B]``, which of the budgets that were asked; all of them unless impossible ones were skipped.
+      tokens: int32 ``[B, T]``.
+      costs: float64 ``[B, K]``, in the units of the cost columns.
+      quality, quality_std: float32 ``[B]``, predicted, fractions.
+      guaranteed: bool ``[B]``, whether every cost is known to be within its budget.
+      source: int32 ``[B]``, index into ``nagjax.inference.answering.SOURCES``.
+    """
+
+    index: np.ndarray
+    tokens: np.ndarray
+    costs: np.ndarray
+    quality: np.ndarray
+    quality_std: np.ndarray
+    guaranteed: np.ndarray
+    source: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Training:
+    """What a generator was trained with, and what is needed to go on.
+
+    Attributes:
+      controller, params: what trained it, and its swept values.
+      state: of the controller, after ``step`` updates.
+      step: updates done.
+      run: what else a checkpoint remembers: seed and seconds.
+    """
+
+    controller: Controller
+    params: Mapping[str, Any]
+    state: Any
+    step: int
+    run: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Generator:
+    """A trained generator.
+
+    ``nagjax.inference.answering.candidates`` takes its ``artefact`` and ``problem`` in your own jit.
+    """
+
+    artefact: Artefact
+    problem: Problem
+    description: Description
+    config: Mapping[str, Any]
+    training: Training | None = None
+    _scopes: dict[str, Scope] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def budget_range(self) -> np.ndarray:
+        """Cheapest and costliest plausible architecture of each cost column, float64 ``[K, 2]``, in its unit."""
+        return self.description.ranges
+
+    def save(self, folder: str | Path) -> None:
+        """Write a checkpoint that ``nagjax.load`` opens and training can go on from.
+
+        Raises:
+          ValueError: if the generator was loaded, not trained: its folder can be copied.
+        """
+        done = self.training
+        if done is None:
+            raise ValueError("this generator was loaded: copy the folder it is from")
+        with checkpoint.Writer(folder) as writer:
+            writer.save(
+                done.step, done.controller, done.params, done.state, self.artefact, self.problem, self.description,
+                done.run,
+            )  # fmt: skip
+
+    def describe(self, answer: Answer) -> str:
+        """An answer's architecture for a person."""
+        return self.description.space.describe(answer.tokens)
+
+    def generate(
+        self,
+        budgets_ms: Numbers | None = None,
+        *,
+        budgets: Mapping[str, Numbers] | None = None,
+        num_samples: int = 1,
+        decode: str = "best",
+        where: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        on_infeasible: str = "raise",
+    ) -> list[Answer]:
+        """Architectures for budgets.
+
+        Args:
+          budgets_ms: latency budgets in ms, short for ``budgets={"latency_ms": ...}``; infinity is no limit.
+          budgets: budgets by cost column, all of one length; a column that is left out does not bind.
+          num_samples: distinct architectures a budget, best first (most likely first for ``beam``).
+          decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: where all architectures can be
+            listed, the best of them; elsewhere the best of the archive and of what the policy answers (greedy, samples,
+            beams) to a ladder of budgets. A larger budget never gets a lower predicted quality by ``best``.
+          where: conditions on the architecture, as ``Space.where`` takes them.
+          seed: of the samples.
+          on_infeasible: ``raise`` refuses budgets that nothing meets, all of them at once; ``skip`` leaves them out.
+
+        Returns:
+          ``num_samples`` answers for each budget, in the order of the budgets.
+
+        Raises:
+          ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
+            ``num_samples`` exist, or an argument is unknown.
+        """
+        num_samples, seed = arguments.count(num_samples, "num_samples"), arguments.seed(seed)
+        if decode == "greedy" and num_samples > 1:
+            raise ValueError(f"num_samples={num_samples}: greedy has exactly one; use sample, beam or best")
+        scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
+        matrix = _matrix(scope.description, asked)[index]
+        if num_samples > 1:
+            tokens, source = find_distinct(scope, matrix, num_samples, decode, seed)
+        else:
+            tokens, source = find(scope, matrix, decode, seed, None)
+        found = _arrays(scope, np.repeat(matrix, num_samples, 0), np.repeat(index, num_samples), tokens, source)
+        return _answers(scope.description, asked, found)
+
+    def generate_arrays(
+        self,
+        budgets_ms: Numbers | None = None,
+        *,
+        budgets: Mapping[str, Numbers] | None = None,
+        decode: str = "best",
+        where: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        on_infeasible: str = "raise",
+        on_progress: Progress | None = None,
+    ) -> AnswerArrays:
+        """The answers of ``generate`` as arrays, for millions of budgets; arguments and errors are the same.
+
+        ``on_progress(done, of)`` is called now and then with numbers of budgets.
+        """
+        seed = arguments.seed(seed)
+        scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
+        matrix = _matrix(scope.description, asked)[index]
+        tokens, source = find(scope, matrix, decode, seed, on_progress)
+        return _arrays(scope, matrix, index, tokens, source)
+
+    def front(self, where: Mapping[str, Any] | None = None, seed: int = 0) -> AnswerArrays:
+        """All that ``best`` ever answers under conditions, cheapest first, as arrays; ``index`` counts them."""
+        scope = self._under(where)
+        front = scope.front(arguments.seed(seed))
+        return _arrays(scope, front.costs, np.arange(len(front.tokens)), front.tokens, front.source)
+
+    def _ask(
+        self, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None, decode: str,
+        where: Mapping[str, Any] | None, seed: int, on_infeasible: str,
+    ) -> tuple[Scope, dict[str, np.ndarray], np.ndarray]:  # fmt: skip
+        """The scope, budgets by column, and which of them are possible: int64 ``[B']``."""
+        if decode not in DECODES:
+            raise ValueError(f"decode={decode!r} is not one of {', '.join(DECODES)}")
+        if on_infeasible not in SKIP:
+            raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
+        scope = self._under(where)
+        asked = read_budgets(scope.description, budgets_ms, budgets)
+        fine = possible(scope.description, asked)
+        if not fine.all() and on_infeasible == "raise":
+            raise ValueError(refusal(scope.description, asked))
+        if scope.columns > 1 and scope.listable:
+            met = scope.front(seed).best(_matrix(scope.description, asked)) >= 0
+            if not met.all() and on_infeasible == "raise":
+                raise ValueError(_unmet(scope, asked, met, seed))
+            fine &= met
+        for remark in remarks(scope.description, asked):
+            warnings.warn(remark, stacklevel=3)
+        return scope, asked, np.flatnonzero(fine)
+
+    def _under(self, where: Mapping[str, Any] | None) -> Scope:
+        if where is not None:
+            self.description.space.where(where)  # refuses what is no mapping of conditions
+        key = json.dumps(dict(where or {}), sort_keys=True, default=str)
+        if key not in self._scopes:
+            self._scopes[key] = self._restricted(where) if where else self._whole()
+        return self._scopes[key]
+
+    def _whole(self) -> Scope:
+        return Scope(self.artefact, self.problem, self.description)
+
+    def _restricted(self, where: Mapping[str, Any]) -> Scope:
+        problem = restrict(self.problem, jnp.asarray(self.description.space.where(where)))
+        if bool((cheapest(problem) >= tl.INFINITE).any()):
+            raise ValueError(f"where={dict(where)}: no architecture of the checkpoint's problem satisfies all of it")
+        allowed, target = np.asarray(problem.allowed), self.description.space.trellis.target
+        ranges = np.array([column.span(target, allowed) for column in self.description.exact])
+        description = dataclasses.replace(self.description, ranges=ranges, where=dict(where))
+        return Scope(self.artefact, problem, description)
+
+
+def load(path: str | Path, *, ignore_hash: bool = False) -> Generator:
+    """Open the last complete checkpoint of a run, on any machine and device count; no plugin is needed.
+
+    Args:
+      path: folder of the run.
+      ignore_hash: believe the checkpoint although it is not as it was written, after an edit on purpose.
+
+    Raises:
+      ValueError: if there is no complete checkpoint, it is not as it was written, or it is of another format or space
+        version.
+    """
+    saved = checkpoint.read(path, ignore_hash=ignore_hash)
+    return Generator(saved.artefact, saved.problem, saved.description, saved.config)
+
+
+def _matrix(description: Description, asked: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Budgets float64 ``[B, K]``; infinite where a column does not bind."""
+    free = np.full(len(next(iter(asked.values()))), np.inf)
+    return np.stack([asked.get(info.name, free) for info in description.costs], -1)
+
+
+def _unmet(scope: Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed: int) -> str:
+    """Which budgets nothing meets together, the first with what is nearest to it."""
+    matrix, names = _matrix(scope.description, asked), [info.name for info in scope.description.costs]
+    lines = []
+    for row in np.flatnonzero(~met)[:20]:
+        near = scope.front(seed).nearest(matrix[row])
+        pair, *others = [
+            ", ".join(f"{name}={exactly(value[names.index(name)])}" for name in asked) for value in (matrix[row], *near)
+        ]
+        lines.append(f"nothing is within {pair} together; possible are {' or '.join(others)}")
+    more = f"; and {int((~met).sum()) - 20:,} more" if (~met).sum() > 20 else ""
+    return "; ".join(lines) + more + "; on_infeasible=skip answers the others"
+
+
+def _arrays(
+    scope: Scope, budgets: np.ndarray, index: np.ndarray, tokens: np.ndarray, source: np.ndarray
+) -> AnswerArrays:
+    """Costs, quality and guarantee of what was found for budgets float64 ``[B, K]``; each architecture counts once."""
+    different, back = _unique_rows(tokens)
+    costs = scope.description.costs_of(different)[back]
+    quality, std = _quality(scope.problem, different)
+    return AnswerArrays(index, tokens, costs, quality[back], std[back], scope.within(costs, budgets), source)
+
+
+def _unique_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of tokens int32 ``[B, T]``, and which of them each row is, int64 ``[B]``."""
+    if not len(tokens):
+        return tokens, np.zeros(0, int)
+    as_bytes = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.dtype.itemsize * tokens.shape[1])))
+    _, first, back = np.unique(as_bytes.ravel(), return_index=True, return_inverse=True)
+    return tokens[first], back.ravel()
+
+
+def _quality(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    means, stds = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for first in range(0, len(tokens), CHUNK):
+        chunk = tokens[first : first + CHUNK]
+        padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), 0)])
+        mean, std = jit_quality(problem, jnp.asarray(padded))
+        means.append(np.asarray(mean)[: len(chunk)])
+        stds.append(np.asarray(std)[: len(chunk)])
+    return np.concatenate(means), np.concatenate(stds)
+
+
+def _answers(description: Description, asked: Mapping[str, np.ndarray], found: AnswerArrays) -> list[Answer]:
+    texts: dict[bytes, str] = {}
+    out = []
+    for i, row in enumerate(found.index.tolist()):
+        tokens = found.tokens[i]
+        text = texts.setdefault(tokens.tobytes(), "") or description.space.format(tokens)
+        texts[tokens.tobytes()] = text
+        costs = {info.name: float(cost) for info, cost in zip(description.costs, found.costs[i], strict=True)}
+        out.append(
+            Answer(
+                budget={name: values[row].item() for name, values in asked.items()},
+                tokens=tokens,
+                text=text,
+                quality=float(found.quality[i]),
+                quality_std=float(found.quality_std[i]),
+                costs=costs,
+                raw_costs={info.name: info.to_raw(costs[info.name]) for info in description.costs},
+                guaranteed=bool(found.guaranteed[i]),
+                source=SOURCES[found.source[i]],
+            )
+        )
+    return out

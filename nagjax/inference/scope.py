@@ -1,0 +1,166 @@
+"""What a generator answers under conditions, on the host: tokens for budgets in units, checked by exact costs.
+
+Three ways lead to an answer. ``best`` looks it up in a front (``nagjax.inference.fronts``). The others ask the policy
+within ticks that leave open whatever is within the budget, check the exact cost, and ask again within strict ticks
+where that is over. Several samples for a budget are found by ``nagjax.inference.distinct``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax.controllers import Artefact
+from nagjax.inference.answering import SOURCES, jit_candidates
+from nagjax.inference.distinct import distinct_architectures, enumerate_within
+from nagjax.inference.fronts import Front, can_be_listed, evaluate_all, make_front
+from nagjax.problems import Description, Problem, cheapest
+
+CHUNK = 256
+"""Budgets are answered in chunks padded to this size: memory stays flat, one shape compiles, and an answer does not
+depend on how many others are asked."""
+
+BOTTOM = 4096
+"""Architectures within a few ticks of the cheapest that are looked at one by one."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scope:
+    """A generator under conditions, and the fronts that were made of it, by seed."""
+
+    artefact: Artefact
+    problem: Problem
+    description: Description
+    fronts: dict[int, Front] = dataclasses.field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        """K, the number of cost columns."""
+        return len(self.description.costs)
+
+    def front(self, seed: int) -> Front:
+        """What ``best`` answers from, made when it is first asked for."""
+        if seed not in self.fronts:
+            self.fronts[seed] = make_front(self.artefact, self.problem, self.description, seed)
+        return self.fronts[seed]
+
+    @functools.cached_property
+    def listable(self) -> bool:
+        """Whether every architecture can be looked at."""
+        return can_be_listed(self.problem, self.description)
+
+    def ticks(self, budgets: np.ndarray, strict: bool = False) -> np.ndarray:
+        """Budgets float64 ``[B, K]`` in ticks int32 ``[B, K]``, see ``nagjax.costs``."""
+        columns = [
+            (column.strict if strict else column.offers)(budgets[:, k])
+            for k, column in enumerate(self.description.exact)
+        ]
+        return np.stack(columns, -1).astype(np.int32)
+
+    def within(self, costs: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+        """Whether costs float64 ``[..., K]`` are all within budgets float64 ``[..., K]``."""
+        columns = [c.within(costs[..., k], budgets[..., k]) for k, c in enumerate(self.description.exact)]
+        return np.logical_and.reduce(columns)
+
+
+def find(
+    scope: Scope, budgets: np.ndarray, decode: str, seed: int, on_progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 ``[B, T]`` and source int32 ``[B]`` for budgets float64 ``[B, K]``."""
+    if decode == "best" and (scope.columns == 1 or scope.listable):
+        front = scope.front(seed)
+        row = np.maximum(front.best(budgets), 0)
+        return front.tokens[row], front.source[row]
+    turn = _turns(budgets) if decode != "greedy" else np.zeros(len(budgets), np.int32)
+    tokens = np.zeros((len(budgets), scope.problem.spec.num_layers), np.int32)
+    source = np.zeros(len(budgets), np.int32)
+    for first in range(0, len(budgets), CHUNK):
+        rows = slice(first, first + CHUNK)
+        tokens[rows], source[rows] = _decode(scope, budgets[rows], turn[rows], decode, seed)
+        if on_progress is not None:
+            on_progress(min(first + CHUNK, len(budgets)), len(budgets))
+    return tokens, source
+
+
+def _turns(budgets: np.ndarray) -> np.ndarray:
+    """How often each budget float64 ``[B, K]`` stood before in the list, int32 ``[B]``."""
+    _, same = np.unique(budgets, axis=0, return_inverse=True)
+    same = same.ravel()
+    order = np.argsort(same, kind="stable")
+    first = np.searchsorted(same[order], same[order])
+    out = np.zeros(len(budgets), np.int32)
+    out[order] = np.arange(len(budgets)) - first
+    return out
+
+
+def _decode(
+    scope: Scope, budgets: np.ndarray, turn: np.ndarray, decode: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A chunk by the policy: within what is offered, then strictly where that cost too much."""
+    tokens, source, fits = _within(scope, budgets, scope.ticks(budgets), turn, decode, seed)
+    strict = scope.ticks(budgets, strict=True)
+    again = ~fits & (strict >= np.asarray(cheapest(scope.problem))).all(1)
+    if again.any():
+        tokens[again], source[again], fits[again] = _within(
+            scope, budgets[again], strict[again], turn[again], decode, seed
+        )
+    for row in np.flatnonzero(~fits) if scope.columns == 1 else ():
+        tokens[row], source[row] = _lowest(scope, budgets[row])
+    return tokens, source
+
+
+def _within(
+    scope: Scope, budgets: np.ndarray, ticks: np.ndarray, turn: np.ndarray, decode: str, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The candidate of each budget that counts, where it is from, and whether it is within the budget."""
+    num = len(ticks)
+    padding = np.zeros(CHUNK - num, int)
+    ticks, turn = np.concatenate([ticks, ticks[padding]]), np.concatenate([turn, turn[padding]])
+    draws = {"best": 16, "beam": 4}.get(decode, 1)
+    key = jax.random.key(seed)
+    one = jit_candidates(scope.artefact, scope.problem, jnp.asarray(ticks), key, decode, draws, jnp.asarray(turn))
+    tokens, objective = np.asarray(one.tokens)[:num], np.asarray(one.objective)[:num]
+    costs = scope.description.costs_of(tokens.reshape(-1, tokens.shape[-1])).reshape(*tokens.shape[:2], -1)
+    fits = scope.within(costs, budgets[:, None])
+    # A beam's first is its most likely; everywhere else the best predicted counts.
+    likely = -np.arange(tokens.shape[1]) if decode == "beam" else objective
+    score = np.where(objective > -np.inf, np.nan_to_num(likely, neginf=-1e30), -1e30)
+    pick = np.argmax(np.where(fits, score, -np.inf), 1)
+    pick = np.where(fits.any(1), pick, 0)
+    rows = np.arange(num)
+    return tokens[rows, pick].copy(), np.asarray(one.source)[pick].copy(), fits[rows, pick].copy()
+
+
+def _lowest(scope: Scope, budget: np.ndarray) -> tuple[np.ndarray, int]:
+    """The best of what fits a budget float64 ``[1]`` that lies within a few ticks of the cheapest architecture."""
+    tokens = enumerate_within(scope.problem, scope.ticks(budget[None])[0].astype(np.int64), BOTTOM)
+    fits = scope.within(scope.description.costs_of(tokens), budget[None])
+    tokens = tokens[fits]
+    return tokens[int(np.argmax(evaluate_all(scope.problem, tokens)))], SOURCES.index("listed")
+
+
+def find_distinct(
+    scope: Scope, budgets: np.ndarray, num_samples: int, decode: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 ``[B * num_samples, T]`` and their source: distinct architectures for each budget ``[B, K]``."""
+    tokens = np.zeros((len(budgets) * num_samples, scope.problem.spec.num_layers), np.int32)
+    source = np.zeros(len(tokens), np.int32)
+    ticks, turn = scope.ticks(budgets), _turns(budgets)
+    for index, budget in enumerate(budgets):
+
+        def fits(some: np.ndarray, budget: np.ndarray = budget) -> np.ndarray:
+            return scope.within(scope.description.costs_of(some), budget[None])
+
+        key = jax.random.fold_in(jax.random.key(seed), int(turn[index]))
+        found = distinct_architectures(scope.artefact, scope.problem, ticks[index], num_samples, decode, key, fits)
+        rows = slice(index * num_samples, (index + 1) * num_samples)
+        tokens[rows] = np.stack([one for one, _, _ in found])
+        source[rows] = [SOURCES.index(name) for _, _, name in found]
+    return tokens, source
