@@ -106,10 +106,14 @@ def summary(held: Mapping[str, Entry]) -> dict[str, Any]:
     """The benchmark's keys, medians over seeds; null where there is no run."""
 
     def median(name: str, part: str, key: str) -> float | None:
-        values = [run[key] for label, run in held.items() if label.startswith(f"{name}/{part}/")]
+        runs = [run for label, run in held.items() if label.startswith(f"{name}/{part}/")]
+        values = [run[key] for run in runs if key in run]
         return float(np.median(values)) if values else None
 
-    keys = ("greedy_mean", "greedy_wins", "greedy_worst", "best_of_64_mean", "best_of_64_wins")
+    keys = (
+        "greedy_mean", "greedy_wins", "greedy_worst", "best_of_64_mean", "best_of_64_wins",
+        "best_mean", "best_wins", "best_worst",  # of runs with exact budgets
+    )  # fmt: skip
     out: dict[str, Any] = {key: median("nag", "full", key) for key in keys}
     out["infeasible"] = sum(run["infeasible"] for label, run in held.items() if label.startswith("nag/"))
     out["monotone_violations"] = sum(run.get("monotone_violations", 0) for run in held.values())
