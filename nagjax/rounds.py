@@ -87,9 +87,7 @@ Seen = Callable[[Evaluations, int], None]
 """Called after each evaluation with all so far and the number of the round."""
 
 
-def run(
-    search: Search, journal: Journal, pool: workers.Pool, seen: Seen = lambda evaluations, number: None
-) -> Evaluations:
+def run(search: Search, journal: Journal, pool: workers.Pool, seen: Seen = lambda *_: None) -> Evaluations:
     """Evaluate until the plan is done; goes on from what the journal holds.
 
     Raises:
@@ -185,6 +183,6 @@ def _check_not_all_failed(evaluations: Evaluations, number: int) -> None:
     if number == 0 and evaluations.known.sum() < LEAST:
         reason = next((text for text, bad in zip(evaluations.failure, failed, strict=True) if bad), "")
         raise ValueError(
-            f"{int(failed.sum())} of the first {len(failed)} evaluations failed, and a predictor needs {LEAST} that did "
-            f"not; the first failure: {reason}; repair the evaluator, and begin in a new folder"
+            f"{int(failed.sum())} of the first {len(failed)} evaluations failed, and a predictor needs {LEAST} that "
+            f"did not; the first failure: {reason}; repair the evaluator, and begin in a new folder"
         )

@@ -52,8 +52,8 @@ class Programs:
         """
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                start_new_session=True,
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                errors="replace", start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise ValueError(f"{words[0]}: cannot be started: {error.strerror}; check the command") from None
@@ -132,9 +132,9 @@ def question(space: Space, tokens: np.ndarray, seed: int) -> str:
 
 
 def answer(output: str) -> Mapping[str, Any]:
-    """What the last line of a program's output says.
+    r"""What the last line of a program's output says.
 
-    >>> answer("loading\\n{\\"quality\\": 0.5}\\n")
+    >>> answer('loading\\n{"quality": 0.5}\\n')
     {'quality': 0.5}
 
     Raises:
@@ -146,9 +146,7 @@ def answer(output: str) -> Mapping[str, Any]:
         found = json.loads(last)
     except ValueError:
         found = None
-    if not isinstance(found, dict) or any(
-        isinstance(v, bool) or not isinstance(v, int | float) for v in found.values()
-    ):
+    if not isinstance(found, dict) or not all(type(value) in (int, float) for value in found.values()):
         raise ValueError(
             f"the last line of its output is {last[:200]!r}; it must be JSON with numbers by name, such as "
             '{"quality": 0.713}'

@@ -89,7 +89,7 @@ def make(name: str, space: Space, settings: Mapping[str, Any] | None = None) -> 
 
 
 def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
-    """What an evaluator says of one architecture, tokens int32 ``[T]``; whatever it raises is the reason of a failure."""
+    """What an evaluator says of one architecture, tokens int32 ``[T]``; an error of any kind is a failure's reason."""
     began = time.monotonic()
     try:
         found = evaluator.evaluate(tokens[None])

@@ -1,7 +1,8 @@
-"""The file of a search's evaluations: a CSV that grows by whole rows, one an evaluation, failures and their reasons too.
+"""The file of a search's evaluations: a CSV that grows by a row for each, failures and their reasons too.
 
 Each row is on the disk before the next is written, so a search that is killed loses at most what was being evaluated,
-and none is evaluated twice. Rows stand in the order of completion; ``order`` tells in which they were proposed.
+and nothing in the file is evaluated again. Rows stand in the order of completion; ``round`` and ``place`` tell in which
+order they were proposed.
 """
 
 from __future__ import annotations
@@ -142,7 +143,8 @@ class Journal:
             return np.array([float(row[name] or "nan") for row in rows], np.float64)
 
         return Evaluations(
-            np.array(tokens, np.int32).reshape(-1, length), column(QUALITY), {name: column(name) for name in self._costs},
+            np.array(tokens, np.int32).reshape(-1, length), column(QUALITY),
+            {name: column(name) for name in self._costs},
             np.array([int(row["round"]) for row in rows], np.int64), column("predicted"), column("deviation"),
             tuple(row["failure"] for row in rows),
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """Evaluations on workers: through any ``concurrent.futures.Executor``, with retries, as they complete.
 
 ``inline`` evaluates here, ``threads`` in threads (right for ``command``, whose work is done by other programs),
-``processes`` in processes of this machine, ``dask:ADDRESS`` on a Dask cluster. MPI and Slurm have executors of their own
-(``mpi4py.futures``, ``submitit``), which Python code hands over.
+``processes`` in processes of this machine, ``dask:ADDRESS`` on a Dask cluster. MPI and Slurm have executors of their
+own (``mpi4py.futures``, ``submitit``), which Python code hands over.
 """
 
 from __future__ import annotations

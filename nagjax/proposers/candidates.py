@@ -148,12 +148,14 @@ def _worth(score: Score, mean: jax.Array, std: jax.Array, best: jax.Array, key: 
 
 @jax.jit
 def told_of(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Predicted mean and deviation float32 ``[N]`` of tokens ``[N, T]``, and costs int32 ``[N, K]``, ticks."""
     mean, std = problem.quality(tokens, path_features(problem, tokens))
     return mean, std, path_costs(problem, tokens)
 
 
 @jax.jit
 def scored(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``nagjax.problems.evaluate``, compiled."""
     return evaluate(problem, tokens)
 
 

@@ -64,7 +64,7 @@ def varied(space: Space, valid: np.ndarray, num: int, rng: np.random.Generator) 
 
 
 def unseen(space: Space, valid: np.ndarray, seen: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
-    """Different architectures int32 ``[M, T]`` that are not among ``seen`` ``[N, T]``; M < ``num`` where no more exist."""
+    """Different architectures int32 ``[M, T]`` not among ``seen`` ``[N, T]``; M < ``num`` where no more exist."""
     known = {row.tobytes() for row in np.asarray(seen, np.int32)}
     if tl.count(space.trellis.target, valid)[0][0] <= POOL:
         every = rng.permutation(tl.enumerate_paths(space.trellis.target, valid))

@@ -104,6 +104,6 @@ def _hashed(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     while True:
         factors = rng.integers(1, LARGEST, tokens.shape[1], dtype=np.int32)
         with np.errstate(over="ignore"):
-            hashes = (tokens * factors).sum(1, dtype=np.int32)
+            hashes: np.ndarray = np.sum(tokens * factors, axis=1, dtype=np.int32)
         if len(np.unique(hashes)) == len(hashes):
             return factors, hashes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 import flax.struct
@@ -47,7 +48,7 @@ class GaussianProcess(Defaults):
         if more <= 0:
             return self
         support, whiten = jnp.pad(self.support, ((0, more), (0, 0))), jnp.pad(self.whiten, ((0, more), (0, more)))
-        return self.replace(support=support, alpha=jnp.pad(self.alpha, (0, more)), whiten=whiten)
+        return dataclasses.replace(self, support=support, alpha=jnp.pad(self.alpha, (0, more)), whiten=whiten)
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
