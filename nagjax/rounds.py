@@ -126,6 +126,8 @@ def _proposals(search: Search, evaluations: Evaluations, number: int) -> tuple[n
     problem = dataclasses.replace(search.problem, quality=quality)
     question = Question(problem, search.description, before, size, number, search.seed)
     tokens = _checked(search, question, search.proposer.propose(question))
+    if not len(tokens):
+        return tokens, []  # nothing is left to evaluate
     mean, std = told(problem, tokens)
     return tokens, [Proposal(number, place, mean[place], std[place]) for place in range(len(tokens))]
 

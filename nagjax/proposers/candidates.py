@@ -18,6 +18,7 @@ from nagjax.generator import vary
 from nagjax.problems import Problem, evaluate, path_costs, path_features
 from nagjax.proposers.proposer import Question
 from nagjax.spaces import trellis as tl
+from nagjax.spaces.members import Members, members
 
 LISTED = 2**16
 """Architectures that are looked at one by one at most."""
@@ -42,7 +43,8 @@ def propose(question: Question, score: Score) -> np.ndarray:
     if tl.count(total.trellis.target, allowed)[0][0] <= LISTED:
         every = tl.enumerate_paths(total.trellis.target, allowed)
         return _of_all(question, every, budgets, best, score, search_key)
-    pool, value = _evolve(question.problem, *_parents(question, budgets), budgets, best, score, search_key)
+    seen = members(question.evaluated.tokens, CHUNK)[0]
+    pool, value = _evolve(question.problem, seen, *_parents(question, budgets), budgets, best, score, search_key)
     return _unseen(question, np.asarray(pool), np.asarray(value))
 
 
@@ -54,7 +56,8 @@ def spread(problem: Problem, num: int, key: jax.Array) -> jax.Array:
     orders = [jnp.arange(num)] + [jax.random.permutation(k, num) for k in jax.random.split(order_key, columns - 1)]
     place = jnp.stack([place[order, k] for k, order in enumerate(orders)], -1)
     low, high = problem.low.astype(jnp.float32), problem.high.astype(jnp.float32)
-    return jnp.clip((low + place * (high - low)).astype(jnp.int32), problem.low, problem.high)
+    asked = low[None] + place * (high - low)[None]
+    return jnp.clip(asked.astype(jnp.int32), problem.low[None], problem.high[None])
 
 
 def best_evaluated(question: Question, budgets: jax.Array) -> jax.Array:
@@ -92,10 +95,10 @@ def _parents(question: Question, budgets: jax.Array) -> tuple[jax.Array, jax.Arr
     return jnp.asarray(tokens[row]), jnp.asarray(fits.any(-1))
 
 
-@functools.partial(jax.jit, static_argnums=5)
+@functools.partial(jax.jit, static_argnums=6)
 def _evolve(
-    problem: Problem, parents: jax.Array, begun: jax.Array, budgets: jax.Array, best: jax.Array, score: Score,
-    key: jax.Array,
+    problem: Problem, seen: Members, parents: jax.Array, begun: jax.Array, budgets: jax.Array, best: jax.Array,
+    score: Score, key: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:  # fmt: skip
     """Candidates int32 ``[B * M, T]`` that evolved towards the score under each budget, and their scores ``[B, M]``."""
     num, length = parents.shape
@@ -108,7 +111,7 @@ def _evolve(
         mean, std = problem.quality(tokens, path_features(problem, tokens))
         # One draw for all generations: an architecture's score does not change while it is compared.
         value = score(mean, std, top, noise_key)
-        return jnp.where(jnp.isfinite(value), value, -jnp.inf)
+        return jnp.where(jnp.isfinite(value) & ~seen.find(tokens)[1], value, -jnp.inf)
 
     def generation(state: tuple[jax.Array, jax.Array], key: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         tokens, value = state
@@ -133,7 +136,8 @@ def _unseen(question: Question, pool: np.ndarray, value: np.ndarray) -> np.ndarr
     taken = {row.tobytes() for row in question.evaluated.tokens}
     chosen = []
     for group, scores in zip(pool.reshape(*value.shape, -1), value, strict=True):
-        fresh = [row for row in np.argsort(-scores, kind="stable") if group[row].tobytes() not in taken]
+        best_first = np.argsort(-scores, kind="stable")
+        fresh = [row for row in best_first if group[row].tobytes() not in taken]
         if fresh:
             chosen.append(group[fresh[0]])
             taken.add(group[fresh[0]].tobytes())

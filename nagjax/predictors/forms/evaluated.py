@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.predictors.forms.form import Defaults, Form
-
-LARGEST = 2**31 - 1
+from nagjax.spaces.members import Members, members
 
 
 @flax.struct.dataclass
@@ -25,20 +24,16 @@ class Evaluated(Defaults):
 
     Attributes:
       inner: the form that is asked.
-      tokens: int32 ``[N, T]``, canonical, in the order of their hashes.
-      quality: float32 ``[N]``.
-      factors: int32 ``[T]``; the hash of an architecture is its tokens' product with them, different for each of the N.
-      hashes: int32 ``[N]``, rising.
+      members: the N, and ``find``.
+      quality: float32 ``[N]``, in their order.
     """
 
     form: ClassVar[str] = "evaluated"
     differentiable: ClassVar[bool] = False
 
     inner: Any
-    tokens: jax.Array
+    members: Members
     quality: jax.Array
-    factors: jax.Array
-    hashes: jax.Array
 
     @property
     def known(self) -> jax.Array | None:
@@ -49,9 +44,7 @@ class Evaluated(Defaults):
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
         mean, std = self.inner(tokens, features)
-        place = jnp.searchsorted(self.hashes, tokens @ self.factors)
-        row = jnp.minimum(place, self.hashes.shape[0] - 1)
-        known = (self.tokens[row] == tokens).all(-1)  # others may have the hash too
+        row, known = self.members.find(tokens)
         return jnp.where(known, self.quality[row], mean), jnp.where(known, 0.0, std)
 
     def static(self) -> dict[str, Any]:
@@ -62,8 +55,8 @@ class Evaluated(Defaults):
 
     def arrays(self) -> dict[str, Any]:
         """See ``Form``."""
-        own = {name: getattr(self, name) for name in ("tokens", "quality", "factors", "hashes")}
-        return {"inner": self.inner.arrays(), **own}
+        listed = {name: getattr(self.members, name) for name in ("tokens", "factors", "hashes")}
+        return {"inner": self.inner.arrays(), "quality": self.quality, **listed}
 
     @classmethod
     def restore(cls, static: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
@@ -71,7 +64,7 @@ class Evaluated(Defaults):
         from nagjax.predictors.forms.registry import restore
 
         inner = restore(static["inner"], arrays["inner"])
-        return cls(inner, **{name: array for name, array in arrays.items() if name != "inner"})
+        return cls(inner, Members(arrays["tokens"], arrays["factors"], arrays["hashes"]), arrays["quality"])
 
 
 def with_evaluated(inner: Form, tokens: np.ndarray, quality: np.ndarray) -> Evaluated:
@@ -90,20 +83,5 @@ def with_evaluated(inner: Form, tokens: np.ndarray, quality: np.ndarray) -> Eval
             "the predictor tells ranks, and evaluated qualities cannot stand beside them; fit a predictor of quality "
             "(kind gp, ridge, or mlp with loss=mse)"
         )
-    factors, hashes = _hashed(np.asarray(tokens, np.int32))
-    order = np.argsort(hashes)
-    return Evaluated(
-        inner, jnp.asarray(tokens[order], jnp.int32), jnp.asarray(quality[order], jnp.float32), jnp.asarray(factors),
-        jnp.asarray(hashes[order]),
-    )  # fmt: skip
-
-
-def _hashed(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factors int32 ``[T]`` and hashes int32 ``[N]`` that differ from each other; int32 products wrap as XLA's do."""
-    rng = np.random.default_rng(0)
-    while True:
-        factors = rng.integers(1, LARGEST, tokens.shape[1], dtype=np.int32)
-        with np.errstate(over="ignore"):
-            hashes: np.ndarray = np.sum(tokens * factors, axis=1, dtype=np.int32)
-        if len(np.unique(hashes)) == len(hashes):
-            return factors, hashes
+    listed, order = members(tokens)
+    return Evaluated(inner, listed, jnp.asarray(quality[order], jnp.float32))
