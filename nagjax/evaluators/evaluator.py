@@ -21,10 +21,12 @@ from nagjax.spaces.space import Space
 QUALITY = "quality"
 
 BUILT_IN: Mapping[str, str] = {
-    "command": "nagjax.evaluators.command",
-    "table": "nagjax.evaluators.table",
+    "alone": "nagjax.supernet.evaluators:make_alone",
+    "command": "nagjax.evaluators.command:make",
+    "supernet": "nagjax.supernet.evaluators:make_supernet",
+    "table": "nagjax.evaluators.table:make",
 }
-"""Module of each; its ``make`` is the factory."""
+"""Module and factory of each."""
 
 LONGEST = 2000
 """Characters of a failure's reason that are kept: the last ones say why."""
@@ -78,14 +80,16 @@ def make(name: str, space: Space, settings: Mapping[str, Any] | None = None) -> 
     """
     given = dict(settings or {})
     if name in BUILT_IN:
-        found: Evaluator = importlib.import_module(BUILT_IN[name]).make(space, **given)
-        return found
+        module, _, factory = BUILT_IN[name].partition(":")
+        made = checked_call(getattr(importlib.import_module(module), factory), f"evaluator {name}", given, space)
+        return plugins.expect("evaluators", name, made, Evaluator)
     if name not in plugins.claimed("evaluators"):
         near = nearest(name, {*BUILT_IN, *plugins.names("evaluators")})
         hint = f" (did you mean {near!r}?)" if near else ""
         known = ", ".join(sorted({*BUILT_IN, *plugins.names("evaluators")}))
         raise ValueError(f"evaluator {name!r} is not known{hint}; known: {known}, and those of plugins")
-    return plugins.expect("evaluators", name, plugins.load("evaluators", name)(space, **given), Evaluator)
+    made = checked_call(plugins.load("evaluators", name), f"evaluator {name}", given, space)
+    return plugins.expect("evaluators", name, made, Evaluator)
 
 
 def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
