@@ -21,7 +21,7 @@ from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.problems import Description, Problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.proposers.candidates import CHUNK, among, padded, told_of
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import draws

@@ -21,7 +21,7 @@ from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.registry import describe, restore
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.predictors.kinds.gp import condition
-from nagjax.problems import evaluate
+from nagjax.problems.problem import evaluate
 from nagjax.proposers import acquisition, candidates, proposer
 from nagjax.spaces import draws, nas_bench_macro
 

@@ -81,14 +81,16 @@ def make(name: str, space: Space, settings: Mapping[str, Any] | None = None) -> 
     given = dict(settings or {})
     if name in BUILT_IN:
         module, _, factory = BUILT_IN[name].partition(":")
-        made = checked_call(getattr(importlib.import_module(module), factory), f"evaluator {name}", given, space)
+        made = plugins.checked_call(
+            getattr(importlib.import_module(module), factory), f"evaluator {name}", given, space
+        )
         return plugins.expect("evaluators", name, made, Evaluator)
     if name not in plugins.claimed("evaluators"):
         near = nearest(name, {*BUILT_IN, *plugins.names("evaluators")})
         hint = f" (did you mean {near!r}?)" if near else ""
         known = ", ".join(sorted({*BUILT_IN, *plugins.names("evaluators")}))
         raise ValueError(f"evaluator {name!r} is not known{hint}; known: {known}, and those of plugins")
-    made = checked_call(plugins.load("evaluators", name), f"evaluator {name}", given, space)
+    made = plugins.checked_call(plugins.load("evaluators", name), f"evaluator {name}", given, space)
     return plugins.expect("evaluators", name, made, Evaluator)
 
 

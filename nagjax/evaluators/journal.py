@@ -16,7 +16,7 @@ import numpy as np
 
 from nagjax import csv_cells, durable
 from nagjax.evaluators.evaluator import QUALITY, Outcome
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 FIRST = ("architecture",)

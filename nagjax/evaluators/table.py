@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nagjax.evaluators.evaluator import QUALITY, Evaluator
-from nagjax.predictors.records import read_records
+from nagjax.predictors.records.records import read_records
 from nagjax.spaces.space import Space
 
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import arguments, controllers, pareto, plugins
+from nagjax import arguments, controllers, plugins
 from nagjax.controllers import Controller
 from nagjax.generator import decode
 from nagjax.proposers.candidates import CHUNK, among, padded, scored, spread
@@ -61,7 +61,7 @@ def _found(artefact: controllers.Artefact, problem: Any, budgets: jax.Array, key
     """What the archive holds and the policy samples, int32 ``[N, T]``."""
     parts = []
     if artefact.archive is not None:
-        parts.append(np.asarray(artefact.archive.tokens)[np.asarray(pareto.occupied(artefact.archive))])
+        parts.append(np.asarray(artefact.archive.tokens)[np.asarray(artefact.archive.occupied)])
     if artefact.policy is not None:
         tokens, _ = jax.jit(decode.sample)(artefact.policy, problem, jnp.repeat(budgets, SAMPLES, 0), key)
         parts.append(np.asarray(tokens))

@@ -16,7 +16,7 @@ import numpy as np
 from nagjax import plugins
 from nagjax.evaluators.journal import Evaluations
 from nagjax.names import nearest
-from nagjax.problems import Description, Problem
+from nagjax.problems.problem import Description, Problem
 
 BUILT_IN: Mapping[str, str] = {
     "controller": "nagjax.proposers.controller",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -49,6 +51,6 @@ def _hashed(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     while True:
         factors = rng.integers(1, LARGEST, tokens.shape[1], dtype=np.int32)
         with np.errstate(over="ignore"):
-            hashes = np.asarray(np.sum(tokens * factors, axis=1, dtype=np.int32))
+            hashes: np.ndarray[Any, np.dtype[np.int32]] = np.array((tokens * factors).sum(1, dtype=np.int32))
         if len(np.unique(hashes)) == len(hashes):
             return factors, hashes

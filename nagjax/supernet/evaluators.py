@@ -1,4 +1,4 @@
-"""The evaluators ``supernet`` and ``alone``: accuracy with a supernet's weights, or with weights trained from scratch."""
+"""The evaluators ``supernet`` and ``alone``: accuracy with a supernet's weights, or those trained from scratch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def make_supernet(space: Space, folder: str, data_dir: str = "", images: int = 0
     weights = storage.read_weights(Path(folder))
     written = weights.config["space"]
     if (written["name"], written["version"], written["settings"]) != (space.name, space.version, dict(space.settings)):
-        raise ValueError(f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}")
+        raise ValueError(
+            f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
+        )
     data = weights.config["data"]
     splits = load(
         data["data"], data_dir or None, data["validation_images"], data["data_seed"], data["image_size"],
@@ -65,13 +67,17 @@ def make_alone(
       space: a space whose networks the library can build.
       data: name of the data set.
       data_dir: folder of its files, where it needs one.
-      steps, batch, learning_rate, seed: of training, see ``nagjax.supernet.training.Recipe``.
+      steps: updates of training.
+      batch: images an update.
+      learning_rate: the highest.
+      seed: of training.
 
     Raises:
       ValueError: if a number is out of range, or the data cannot be read or does not suit the space.
     """
     settings = {
-        "data": data, "data_dir": data_dir, "steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed,
+        "data": data, "data_dir": data_dir, "steps": steps, "batch": batch, "learning_rate": learning_rate,
+        "seed": seed,
     }  # fmt: skip
     recipe = training.Recipe(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
     splits = load(data, data_dir or None)
@@ -89,7 +95,7 @@ def _trained_accuracy(space: Space, tokens: np.ndarray, splits: Splits, recipe: 
     state = training.start(learner, recipe)
     for reached, _ in training.train(learner, splits, recipe, state):
         state = reached
-    return alone_assessor(space, tokens, splits).scores(state.parameters, tokens, splits.validation).accuracy
+    return alone_assessor(space, tokens.tolist(), splits).scores(state.parameters, tokens, splits.validation).accuracy
 
 
 def _check_suits(splits: Splits, space: Space) -> None:
@@ -97,6 +103,6 @@ def _check_suits(splits: Splits, space: Space) -> None:
     for name, value in (("image_channels", splits.train.pixels.shape[3]), ("classes", splits.classes)):
         if getattr(plan, name) != value:
             raise ValueError(
-                f"data={splits.name} has {name}={value}, the space {space.identity} has {getattr(plan, name)}; make the "
-                f"space with {name}={value}, or give other data"
+                f"data={splits.name} has {name}={value}, the space {space.identity} has {getattr(plan, name)}; make "
+                f"the space with {name}={value}, or give other data"
             )
