@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
+    from nagjax.searching import Found, search
     from nagjax.tabular import read_tabular
     from nagjax.training import train
 
 _HOMES = {
     "Answer": "inference.generator",
     "AnswerArrays": "inference.generator",
+    "Found": "searching",
     "Generator": "inference.generator",
     "Setup": "posing",
     "load": "inference.generator",
     "problem": "posing",
     "read_tabular": "tabular",
+    "search": "searching",
     "space": "posing",
     "train": "training",
 }
@@ -35,11 +38,13 @@ _HOMES = {
 __all__ = [
     "Answer",
     "AnswerArrays",
+    "Found",
     "Generator",
     "Setup",
     "load",
     "problem",
     "read_tabular",
+    "search",
     "space",
     "train",
 ]

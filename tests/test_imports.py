@@ -18,15 +18,17 @@ SPINE = (
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),
+    ("evaluators",),
     ("problems", "ranking"),
     ("generator", "tabular"),
     ("populations",),
     ("verification",),
     ("controllers",),
-    ("checkpoint",),
+    ("proposers",),
+    ("rounds", "checkpoint"),
     ("inference",),
     ("posing",),
-    ("training",),
+    ("training", "searching"),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
@@ -41,6 +43,7 @@ BRANCHES = {
         "spaces",
         "devices",
         "predictors",
+        "evaluators",
         "problems",
         "blocks",
         "depthwise",

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax.populations import vary
 from nagjax.problems.problem import Problem, evaluate, path_costs, path_features
 from nagjax.proposers.proposer import Question
-from nagjax.search import vary
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.members import Members, members
 

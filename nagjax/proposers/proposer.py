@@ -28,6 +28,7 @@ BUILT_IN: Mapping[str, str] = {
 """Module of each; its ``make_NAME`` is the factory."""
 
 DEFAULT = "improvement"
+NAMES = (*sorted({*BUILT_IN} - {"controller"}), "controller:NAME")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,8 +81,8 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Proposer:
         found: Proposer = factory(*([rest] if rest else []), **given)
         return found
     if name not in plugins.claimed("proposers"):
-        known = sorted({*BUILT_IN, *plugins.names("proposers")} - {"controller"})
+        known = sorted({*NAMES, *plugins.names("proposers")})
         near = nearest(name, known)
         hint = f" (did you mean {near!r}?)" if near else ""
-        raise ValueError(f"proposer {name!r} is not known{hint}; known: {', '.join(known)}, controller:NAME")
+        raise ValueError(f"proposer {name!r} is not known{hint}; known: {', '.join(known)}")
     return plugins.expect("proposers", name, plugins.load("proposers", name)(**given), Proposer)

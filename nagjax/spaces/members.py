@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -49,8 +47,8 @@ def _hashed(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Factors int32 ``[T]`` and hashes int32 ``[N]`` that differ from each other; products wrap as XLA's do."""
     rng = np.random.default_rng(0)
     while True:
-        factors = rng.integers(1, LARGEST, tokens.shape[1], dtype=np.int32)
+        factors = np.asarray(rng.integers(1, LARGEST, tokens.shape[1], dtype=np.int32))
         with np.errstate(over="ignore"):
-            hashes: np.ndarray[Any, np.dtype[np.int32]] = np.array((tokens * factors).sum(1, dtype=np.int32))
+            hashes = np.asarray((tokens * factors).sum(1, dtype=np.int32))
         if len(np.unique(hashes)) == len(hashes):
             return factors, hashes
