@@ -115,4 +115,4 @@ def test_all_csv_files_are_written_by_one_writer():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter"):
                 found += [str(path.relative_to(root))]
-    assert found == [str(Path("nagjax/spaces/tabular.py"))]
+    assert found == [str(Path("nagjax/spaces/chains.py"))]
