@@ -21,11 +21,11 @@ from experiments.frame import cli, settings
 from experiments.inputs import evaluator, setup
 from experiments.inputs.quality import define_kind_flags, predictor_kind
 from experiments.reports import run_report
-from experiments.reports.front import Reference
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.records import Records, draw
 from nagjax.problems import Description, make_problem, tabular_quality
+from nagjax.reports.front import Reference
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
