@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.front_door import Setup, problem, space, train
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
+    from nagjax.reports.report import report
     from nagjax.tabular import read_tabular
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "load": "inference.generator",
     "problem": "front_door",
     "read_tabular": "tabular",
+    "report": "reports.report",
     "space": "front_door",
     "train": "front_door",
 }
@@ -39,6 +41,7 @@ __all__ = [
     "load",
     "problem",
     "read_tabular",
+    "report",
     "space",
     "train",
 ]
