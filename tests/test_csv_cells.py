@@ -14,9 +14,9 @@ from experiments.comparison.results import Results
 from experiments.comparison.rows import Row
 from experiments.training.monitor import read_metrics
 from nagjax import csv_cells
-from nagjax.predictors.columns import read_columns
-from nagjax.predictors.labels import Labels
-from nagjax.predictors.records import read_records, write_records
+from nagjax.predictors.records.columns import read_columns
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import read_records, write_records
 from nagjax.reports.front import Point, write_front_csv
 from nagjax.supernet.labelling import LabelFile
 

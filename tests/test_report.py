@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nagjax.problems import CostInfo
+from nagjax.problems.costs import CostInfo
 from nagjax.reports import plot, report_html
 from nagjax.reports.front import (
     Point,

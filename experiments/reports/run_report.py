@@ -13,7 +13,7 @@ from experiments.frame import settings
 from experiments.training import run_folder
 from experiments.training.monitor import read_metrics
 from nagjax.inference.asked import possible, refusal
-from nagjax.problems import Description
+from nagjax.problems.problem import Description
 from nagjax.reports.front import UNITS, Reference, read_reference
 from nagjax.reports.made import curves, made_facts, pairs, train_seconds
 from nagjax.reports.report import Options, write_report

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nagjax.costs import exactly, rounded_up
-from nagjax.problems import Description
+from nagjax.problems.costs import exactly, rounded_up
+from nagjax.problems.problem import Description
 from nagjax.reports import judge
 from nagjax.reports.front import POINTS, Point
 from nagjax.reports.wording import quality_is, quality_title

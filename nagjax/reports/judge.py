@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nagjax.problems import Description, Problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.trie import Listing

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nagjax import durable
-from nagjax.costs import rounded_up
-from nagjax.problems import Description
+from nagjax.problems.costs import rounded_up
+from nagjax.problems.problem import Description
 from nagjax.reports import judge, plot, report_html
 from nagjax.reports.answers import to_points
 from nagjax.reports.front import (

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nagjax.costs import CostInfo
-from nagjax.problems import Description
+from nagjax.problems.costs import CostInfo
+from nagjax.problems.problem import Description
 from nagjax.reports.front import POINTS, Comparison, Point, Reference
 from nagjax.reports.wording import fitted_text, judge_text, measured_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nagjax.costs import rounded_up
+from nagjax.problems.costs import rounded_up
 from nagjax.reports.escapes import html
 from nagjax.reports.front import POINTS, Comparison, Point
 from nagjax.reports.report_data import Report

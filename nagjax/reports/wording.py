@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nagjax.problems import Description
+from nagjax.problems.problem import Description
 
 
 def benchmark_lines(description: Description) -> list[str]:
