@@ -27,7 +27,7 @@ SPINE = (
     ("proposers",),
     ("rounds", "checkpoint"),
     ("inference",),
-    ("posing",),
+    ("posing", "reports"),
     ("training", "searching"),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""

@@ -12,11 +12,11 @@ import numpy as np
 from scipy import stats
 
 from experiments.comparison.metrics import POINTS, front, hypervolume
-from experiments.reports import plot
-from experiments.reports.escapes import html, plot_text
-from experiments.reports.report_html import document, tiles
 from nagjax import durable
 from nagjax.evaluators.journal import Evaluations
+from nagjax.reports import plot
+from nagjax.reports.escapes import html, plot_text
+from nagjax.reports.report_html import document, tiles
 from nagjax.searching import Found
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 PAGE, FIGURES = "search.html", "rounds.json"
 NOTE = (
-    "Each round fits the predictor to all before it, and evaluates what promises the most improvement over the best that "
-    "is evaluated within each of as many budgets. Error and tau compare what was predicted for a round's architectures "
+    "Each round fits the predictor to all before it, and evaluates what promises the most improvement over the best "
+    "that is evaluated within each of as many budgets. Error and tau compare what was predicted for a round's architectures "
     "before they were evaluated with what they turned out to be."
 )
 EXAMPLES = 3
