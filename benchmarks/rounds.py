@@ -23,7 +23,6 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from experiments.comparison.metrics import POINTS, best_within
 from experiments.comparison.problems import macro_accuracies
 from experiments.frame import runtime
 from nagjax.devices.pricing import analytic
@@ -34,6 +33,7 @@ from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records, draw, write_records
 from nagjax.problems.problem import evaluate
+from nagjax.reports.front import POINTS, best_within
 from nagjax.searching import KIND, Found, search
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl

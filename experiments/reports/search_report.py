@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from experiments.comparison.metrics import POINTS, front, hypervolume
+from experiments.comparison.metrics import front, hypervolume
 from nagjax import durable
 from nagjax.evaluators.journal import Evaluations
 from nagjax.reports import plot
 from nagjax.reports.escapes import html, plot_text
+from nagjax.reports.front import POINTS
 from nagjax.reports.report_html import document, tiles
 from nagjax.searching import Found
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 PAGE, FIGURES = "search.html", "rounds.json"
 NOTE = (
     "Each round fits the predictor to all before it, and evaluates what promises the most improvement over the best "
-    "that is evaluated within each of as many budgets. Error and tau compare what was predicted for a round's architectures "
-    "before they were evaluated with what they turned out to be."
+    "that is evaluated within each of as many budgets. Error and tau compare what was predicted for a round's "
+    "architectures before they were evaluated with what they turned out to be."
 )
 EXAMPLES = 3
 """Reasons of failures that the page shows."""
