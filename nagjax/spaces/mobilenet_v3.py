@@ -10,8 +10,9 @@ are 0. Without the last field the resolution is the plan's ``usual_resolution``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from nagjax import numerals
@@ -110,8 +111,14 @@ class Plan:
 
 def make_space(name: str, version: int, settings: Mapping[str, Any], plan: Plan) -> Space:
     """The space of a plan; ``name``, ``version`` and ``settings`` identify it."""
+
+    @functools.cache
+    def blocks(resolution: int, unit: int, slot: int) -> tuple[tuple[Operator], ...]:
+        """What each choice of a block adds; many nodes have the same."""
+        return tuple((plan.block(resolution, unit, slot, kernel, ratio),) for kernel, ratio in plan.blocks)
+
     graph, operators = tl.build(
-        1 + plan.units * (1 + plan.slots), "start", lambda t, node: _edges(plan, t, node), len(_names(plan))
+        1 + plan.units * (1 + plan.slots), "start", lambda t, node: _edges(plan, blocks, t, node), len(_names(plan))
     )
     return Space(
         name=name,
@@ -147,7 +154,9 @@ def _decisions(plan: Plan) -> tuple[Decision, ...]:
     return tuple(out)
 
 
-def _edges(plan: Plan, t: int, node: Hashable) -> list[tl.Edge]:
+def _edges(
+    plan: Plan, blocks: Callable[[int, int, int], tuple[tuple[Operator], ...]], t: int, node: Hashable
+) -> list[tl.Edge]:
     """A node holds the resolution, which sizes the operators, and within a unit how many of its blocks remain."""
     slots = plan.units * plan.slots
     ratio_base, resolution_base = slots * len(plan.kernels), slots * (len(plan.kernels) + len(plan.ratios))
@@ -164,11 +173,12 @@ def _edges(plan: Plan, t: int, node: Hashable) -> list[tl.Edge]:
     if remaining == 0:
         return [tl.Edge(0, following)]
     index = unit * plan.slots + slot
+    added = blocks(resolution, unit, min(slot, 1))  # all but the first of a unit are alike
     edges = []
-    for c, (kernel, ratio) in enumerate(plan.blocks):
+    for c in range(len(plan.blocks)):
         at_kernel, at_ratio = divmod(c, len(plan.ratios))
         features = (index * len(plan.kernels) + at_kernel, ratio_base + index * len(plan.ratios) + at_ratio)
-        edges.append(tl.Edge(c, following, (plan.block(resolution, unit, slot, kernel, ratio),), features))
+        edges.append(tl.Edge(c, following, added[c], features))
     return edges
 
 
