@@ -20,8 +20,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common, jobs
-from nagjax import sealing
-from nagjax.steps import restored
+from nagjax.checkpoint import sealing
+from nagjax.checkpoint.steps import restored
 
 BUDGETS = 50
 NOT_COMPARED = ("seconds", "compile_seconds", "commit", "machine", "date", "settings", "problem_hash")

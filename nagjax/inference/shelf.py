@@ -21,11 +21,12 @@ import jax
 import jaxlib
 import numpy as np
 
-from nagjax import durable, sealing
+from nagjax import durable
+from nagjax.checkpoint import sealing
 from nagjax.inference.answering import SOURCES
 from nagjax.inference.fronts import Front
 from nagjax.predictors import npz
-from nagjax.problems import Description
+from nagjax.problems.problem import Description
 from nagjax.spaces import trellis as tl
 
 _LOG = logging.getLogger(__name__)
