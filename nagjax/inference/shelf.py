@@ -14,18 +14,18 @@ import json
 import logging
 import platform
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
 import numpy as np
 
 from nagjax import durable
 from nagjax.checkpoint import sealing
 from nagjax.inference.answering import SOURCES
 from nagjax.inference.fronts import Front
-from nagjax.predictors import npz
+from nagjax.predictors.formats import npz
 from nagjax.problems.problem import Description
 from nagjax.spaces import trellis as tl
 
@@ -67,15 +67,16 @@ class Shelf:
         """Keep a front, where that is possible."""
         key = self._key(description, seed)
         path = self._path(key)
-        arrays = {name: getattr(front, name) for name in ("tokens", "objective", "source")}
+        arrays: dict[str, Any] = {name: getattr(front, name) for name in ("tokens", "objective", "source")}
         arrays["looks"] = np.array(front.looks)
         header = json.dumps({"key": key, "sha256": sealing.digest_arrays(arrays)})
+        arrays[HEADER] = np.frombuffer(header.encode(), np.uint8)
         with contextlib.suppress(OSError):  # a folder that is only read, a full disk
             path.parent.mkdir(exist_ok=True)
             self._make_room(path.parent)
             if len(list(path.parent.iterdir())) < MOST:
                 with durable.replacing(path) as file:
-                    np.savez(file, **arrays, **{HEADER: np.frombuffer(header.encode(), np.uint8)})
+                    np.savez(file, **arrays)
 
     def _path(self, key: str) -> Path:
         return self.run / FOLDER / f"{self.seal[:16]}-{key[:16]}.npz"
@@ -128,6 +129,6 @@ def _machine() -> tuple[str, ...]:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         processor += "".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
     return (
-        jax.__version__, jaxlib.__version__, device.platform, device.device_kind, str(jax.device_count()),
+        jax.__version__, metadata.version("jaxlib"), device.platform, device.device_kind, str(jax.device_count()),
         processor,
     )  # fmt: skip
