@@ -171,12 +171,7 @@ def _edges(
     added = blocks(resolution, unit, min(slot, 1))  # all but the first of a unit are alike
     name = f"slot{unit * plan.slots + slot}"
     return [
-        tl.Edge(
-            c,
-            following,
-            added[c],
-            (f"{name}.kernel{kernel}", f"{name}.ratio{ratio}"),
-        )
+        tl.Edge(c, following, added[c], (f"{name}.kernel{kernel}", f"{name}.ratio{ratio}"))
         for c, (kernel, ratio) in enumerate(plan.blocks)
     ]
 
