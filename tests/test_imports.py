@@ -26,7 +26,7 @@ SPINE = (
     ("rounds", "packing"),
     ("checkpoint",),
     ("inference",),
-    ("front_door",),
+    ("front_door", "authoring"),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
