@@ -24,9 +24,8 @@ from benchmarks import common
 from experiments import __main__ as jobs
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "walkthroughs"
-BLOCK = re.compile(
-    r'^(```(\w+)(?: title="([\w./-]+)")?\n(.*?)^```\n)(?:\n```text\n.*?^```\n)?', re.DOTALL | re.MULTILINE
-)
+BLOCK = re.compile(r'^(```(\w+)(?: title="([\w./-]+)")?\n(.*?)^```\n)(?:\n```text\n.*?^```\n)?', re.S | re.M)
+"""A block, with its kind, title and body, and what it printed."""
 
 
 def run(text: str, folder: Path, steps: int | None = None) -> str:

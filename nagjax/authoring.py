@@ -9,15 +9,13 @@ The registry, which finds plugins by name, is ``nagjax.plugins``; the suites tha
 
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.generator import decode, training, vary, walk
+from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator, madds, params, parse_key
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.predictor import FittedPredictor, Predictor
-from nagjax.predictors.records import Records
-from nagjax.problems import Problem, Spec, evaluate
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import Edge, build
 
@@ -34,19 +32,14 @@ __all__ = [
     "Operator",
     "Policy",
     "Predictor",
-    "Problem",
-    "Records",
     "Row",
     "Space",
-    "Spec",
     "build",
     "decode",
-    "evaluate",
     "init_policy",
     "madds",
     "params",
     "parse_key",
     "training",
-    "vary",
     "walk",
 ]

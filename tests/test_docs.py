@@ -1,4 +1,4 @@
-"""The documentation: a site without a broken link, without the network, with every public name; and links of the README."""
+"""The documentation: a site without a dead link, without the network, with every public name; and README's links."""
 
 import os
 import re
