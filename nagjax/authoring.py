@@ -12,34 +12,57 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator, madds, params, parse_key
+from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.form import Form
+from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.neighbours import smoothed
+from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.predictor import FittedPredictor, Predictor
+from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
+from nagjax.predictors.records.records import Records
+from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.search import findings, tournaments, vary
+from nagjax.search.cells import Cells
+from nagjax.search.front import Front
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import Edge, build
 
 __all__ = [
+    "MLP",
     "Artefact",
+    "Cells",
     "Controller",
     "Decision",
     "DeviceTable",
     "Edge",
     "FittedPredictor",
     "Form",
+    "Front",
+    "GaussianProcess",
     "Kind",
     "Linear",
     "Operator",
     "Policy",
     "Predictor",
+    "Problem",
+    "Records",
     "Row",
     "Space",
+    "Spec",
     "build",
     "decode",
+    "evaluate",
+    "export",
+    "findings",
     "init_policy",
     "madds",
     "params",
     "parse_key",
+    "smoothed",
+    "tabular_quality",
+    "tournaments",
     "training",
+    "vary",
     "walk",
 ]

@@ -16,7 +16,7 @@ from experiments.comparison.table import Section, sections, write_csv
 from experiments.reports import plot
 from experiments.reports.report_data import asked_facts, error_text
 from nagjax import durable
-from nagjax.costs import rounded_up
+from nagjax.problems.costs import rounded_up
 
 TABLE, PAGE = "table.csv", "comparison.html"
 

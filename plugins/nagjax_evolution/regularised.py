@@ -15,12 +15,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import tournaments as tm
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import vary
 from nagjax.generator.policy import budget_at_share
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
+from nagjax.search import findings as fd
+from nagjax.search import tournaments as tm
+from nagjax.search import vary
 
 
 @flax.struct.dataclass

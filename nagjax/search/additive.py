@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import segments
-from nagjax.problems import Problem, Spec, cheapest, path_costs
+from nagjax.problems.problem import Problem, Spec, cheapest, path_costs
 from nagjax.spaces.trellis import INFINITE
 
 Edges: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]

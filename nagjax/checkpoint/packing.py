@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
-from nagjax.costs import CostInfo, ExactCosts
-from nagjax.devices.ticks import exact_costs
 from nagjax.generator.policy import Policy, PolicyNetwork
-from nagjax.pareto import Archive
 from nagjax.predictors.forms import registry
-from nagjax.problems import Description, Problem, Spec
+from nagjax.problems.costs import CostInfo, ExactCosts
+from nagjax.problems.problem import Description, Problem, Spec
+from nagjax.problems.ticks import exact_costs
+from nagjax.search.archive import Archive
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
 
@@ -24,7 +24,7 @@ LEAVES = ("target", "open", "features", "allowed", "cost", "need", "togo", "tick
 
 
 def pack(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
-    """All arrays, as nested dictionaries. A learned evaluator is for training and stays behind.
+    """All arrays, as nested dictionaries. A learned ranker is for training and stays behind.
 
     Raises:
       ValueError: if the quality is of a kind that cannot be saved.
@@ -78,7 +78,7 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
         space = refine(space, target, valid, config["space"]["refinement"])
     arrays = {name: jnp.asarray(tree["problem"][name]) for name in LEAVES}
     quality = registry.restore(config["quality"], _arrays(tree["quality"]))
-    problem = Problem(**arrays, quality=quality, evaluator=None, spec=spec)
+    problem = Problem(**arrays, quality=quality, ranker=None, spec=spec)
     policy = None
     if config["policy"] is not None:
         network = PolicyNetwork(spec, **config["policy"])

@@ -1,7 +1,7 @@
 """Folders of steps: what a run saves now and then, one orbax folder a step, sealed, and read from one step.
 
 A step's folder appears whole and never changes, but a living run puts old ones away: everything is read from one step,
-and from a newer one where it vanished meanwhile. Its ``config`` (JSON) keeps the hashes of ``nagjax.sealing``.
+and from a newer one where it vanished meanwhile. Its ``config`` (JSON) keeps the hashes of ``sealing``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nagjax import sealing
+from nagjax.checkpoint import sealing
+from nagjax.checkpoint.saving import Steps
 from nagjax.files import is_folder
-from nagjax.saving import Steps
 
 TRIES = 50
 """Steps tried in turn before a run counts as saving faster than it can be read."""

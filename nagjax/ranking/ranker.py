@@ -1,4 +1,4 @@
-"""The learned architecture evaluator R(a|B): it ranks architectures under a budget.
+"""The learned ranker R(a|B): it ranks architectures under a budget.
 
 Guo et al., arXiv 2103.00219; PNAG, arXiv 2210.07634. Inputs are an architecture's path features and the soft one-hot
 w(B) of the budget over anchor budgets; the loss compares pairs of architectures at every anchor. The first layer is
@@ -22,7 +22,7 @@ import optax
 
 from nagjax import arguments
 from nagjax.predictors import batches
-from nagjax.predictors.dominance import dominance_key, kendall_tau
+from nagjax.ranking.dominance import dominance_key, kendall_tau
 
 LOSSES: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "hinge": lambda margin: jnp.maximum(0.0, 1.0 - margin),
@@ -32,7 +32,7 @@ LOSSES: Mapping[str, Callable[[jax.Array], jax.Array]] = {
 OPTIMISERS = ("sgd", "adam")
 
 
-class EvaluatorNetwork(nn.Module):
+class RankerNetwork(nn.Module):
     """[path features; w(B)] -> hidden layers -> 1, ReLU."""
 
     hidden: tuple[int, ...] = (512, 512)
@@ -51,8 +51,8 @@ class EvaluatorNetwork(nn.Module):
 
 
 @flax.struct.dataclass
-class LearnedEvaluator:
-    """A fitted evaluator.
+class Ranker:
+    """A fitted ranker.
 
     Attributes:
       params: of the module.
@@ -62,19 +62,19 @@ class LearnedEvaluator:
 
     params: Any
     anchors: jax.Array
-    module: EvaluatorNetwork = flax.struct.field(pytree_node=False)
+    module: RankerNetwork = flax.struct.field(pytree_node=False)
 
 
 @dataclasses.dataclass(frozen=True)
-class FittedEvaluator:
-    """An evaluator and its report: record counts, ``kendall_tau`` at anchors and ``kendall_tau_between`` them."""
+class FittedRanker:
+    """A ranker and its report: record counts, ``kendall_tau`` at anchors and ``kendall_tau_between`` them."""
 
-    evaluator: LearnedEvaluator
+    ranker: Ranker
     report: Mapping[str, float | int]
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluatorConfig:
+class RankerConfig:
     """Settings of a fit; the defaults are those of the released code, with fewer steps.
 
     Attributes:
@@ -98,22 +98,22 @@ class EvaluatorConfig:
     validation_share: float = 0.2
 
 
-def score(evaluator: LearnedEvaluator, features: jax.Array, weights: jax.Array) -> jax.Array:
+def score(ranker: Ranker, features: jax.Array, weights: jax.Array) -> jax.Array:
     """Scores ``[B]`` of path features ``[B, F]``, each under its budget's soft one-hot ``[B, A]``."""
-    return jnp.asarray(evaluator.module.apply(evaluator.params, features, weights))
+    return jnp.asarray(ranker.module.apply(ranker.params, features, weights))
 
 
-def fit_evaluator(
+def fit_ranker(
     features: np.ndarray,
     cost: np.ndarray,
     quality: np.ndarray,
     anchors: np.ndarray,
-    config: EvaluatorConfig | None = None,
+    config: RankerConfig | None = None,
     seed: int = 0,
     interpolate: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     progress: batches.Progress | None = None,
-) -> FittedEvaluator:
-    """Fit an evaluator to labelled architectures.
+) -> FittedRanker:
+    """Fit a ranker to labelled architectures.
 
     Args:
       features: path features float32 ``[N, F]``.
@@ -129,7 +129,7 @@ def fit_evaluator(
     Raises:
       ValueError: if a setting, a shape or a value is not allowed.
     """
-    config = config or EvaluatorConfig()
+    config = config or RankerConfig()
     _check_config(config)
     seed = arguments.seed(seed)
     _check_data(features, cost, quality, anchors)
@@ -139,21 +139,21 @@ def fit_evaluator(
     if len(train) < 2:
         raise ValueError(f"{len(cost)} architectures, {held} of them held out, leave no pair to compare; label more")
     ranks = np.stack([dominance_key(quality, cost, float(budget)) for budget in anchors]).astype(np.int32)
-    module = EvaluatorNetwork(config.hidden)
+    module = RankerNetwork(config.hidden)
     params = _run(module, np.asarray(features, np.float32), ranks, train, config, seed, progress)
-    evaluator = LearnedEvaluator(params, jnp.asarray(anchors, jnp.float32), module)
+    ranker = Ranker(params, jnp.asarray(anchors, jnp.float32), module)
     report: dict[str, float | int] = {"train": len(train), "validation": held}
     if held > 1:
         part = (np.asarray(features, np.float32)[valid], quality[valid], cost[valid])
-        report["kendall_tau"] = _agreement(evaluator, *part, anchors, jnp.eye(len(anchors)))
+        report["kendall_tau"] = _agreement(ranker, *part, anchors, jnp.eye(len(anchors)))
         if interpolate is not None and len(anchors) > 1:
             between = (anchors[1:] + anchors[:-1]) / 2
-            weights = interpolate(jnp.asarray(between, jnp.float32), evaluator.anchors)
-            report["kendall_tau_between"] = _agreement(evaluator, *part, between, weights)
-    return FittedEvaluator(evaluator, report)
+            weights = interpolate(jnp.asarray(between, jnp.float32), ranker.anchors)
+            report["kendall_tau_between"] = _agreement(ranker, *part, between, weights)
+    return FittedRanker(ranker, report)
 
 
-def _check_config(config: EvaluatorConfig) -> None:
+def _check_config(config: RankerConfig) -> None:
     for name, allowed in (("loss", tuple(LOSSES)), ("optimiser", OPTIMISERS)):
         if getattr(config, name) not in allowed:
             raise ValueError(f"{name} is {getattr(config, name)!r}; it is one of {', '.join(allowed)}")
@@ -181,7 +181,7 @@ def _check_data(features: np.ndarray, cost: np.ndarray, quality: np.ndarray, anc
 
 
 def _agreement(
-    evaluator: LearnedEvaluator,
+    ranker: Ranker,
     features: np.ndarray,
     quality: np.ndarray,
     cost: np.ndarray,
@@ -191,12 +191,12 @@ def _agreement(
     """Mean Kendall tau over budgets ``[A']`` with soft one-hots ``[A', A]``; one under which all tie is left out."""
     inputs = jnp.asarray(features)
     rows = [jnp.broadcast_to(row, (len(features), len(row))) for row in weights]
-    scores = [np.asarray(jax.jit(score)(evaluator, inputs, row)) for row in rows]
+    scores = [np.asarray(jax.jit(score)(ranker, inputs, row)) for row in rows]
     taus = [kendall_tau(own, quality, cost, float(budget)) for own, budget in zip(scores, budgets, strict=True)]
     return float(np.nanmean(taus))
 
 
-def _optimiser(config: EvaluatorConfig) -> optax.GradientTransformation:
+def _optimiser(config: RankerConfig) -> optax.GradientTransformation:
     rate = optax.cosine_decay_schedule(config.learning_rate, batches.round_up(config.steps), 0.01)
     if config.optimiser == "adam":
         return optax.adamw(rate, weight_decay=config.weight_decay)
@@ -204,11 +204,11 @@ def _optimiser(config: EvaluatorConfig) -> optax.GradientTransformation:
 
 
 def _run(
-    module: EvaluatorNetwork,
+    module: RankerNetwork,
     features: np.ndarray,
     ranks: np.ndarray,
     train: np.ndarray,
-    config: EvaluatorConfig,
+    config: RankerConfig,
     seed: int,
     progress: batches.Progress | None,
 ) -> Any:
@@ -225,7 +225,7 @@ def _run(
 
 @partial(jax.jit, static_argnames=("module", "config"))
 def _start(
-    key: jax.Array, features: jax.Array, ranks: jax.Array, module: EvaluatorNetwork, config: EvaluatorConfig
+    key: jax.Array, features: jax.Array, ranks: jax.Array, module: RankerNetwork, config: RankerConfig
 ) -> tuple[Any, Any]:
     """Parameters and optimiser state."""
     params = module.init(key, features[:1], jnp.eye(len(ranks))[:1])
@@ -239,8 +239,8 @@ def _train(
     features: jax.Array,
     ranks: jax.Array,
     rows: jax.Array,
-    module: EvaluatorNetwork,
-    config: EvaluatorConfig,
+    module: RankerNetwork,
+    config: RankerConfig,
 ) -> tuple[Any, Any]:
     """Some steps: rows int32 ``[steps, batch]``, ranks int32 ``[A, N]``."""
     optimiser = _optimiser(config)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from nagjax import arguments, csv_cells, durable
-from nagjax.predictors.label_faults import spread_summary
-from nagjax.predictors.labels import UNITS, Labels, read_labels
-from nagjax.predictors.tables import Table, read_table
+from nagjax.predictors.records.label_faults import spread_summary
+from nagjax.predictors.records.labels import UNITS, Labels, read_labels
+from nagjax.predictors.records.tables import Table, read_table
 from nagjax.spaces.space import Space
 
 

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import pareto
-from nagjax.problems import evaluate, restrict
+from nagjax.inference.fronts import nondominated
+from nagjax.problems.problem import evaluate, restrict
+from nagjax.search.cells import Cells, cell_of
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 
 TOKENS = tiny.architectures()
 CELLS = 7
-insert, best_within, rescore = jax.jit(pareto.insert), jax.jit(pareto.best_within), jax.jit(pareto.rescore)
+insert, best_within, rescore = jax.jit(Cells.insert), jax.jit(Cells.best_within), jax.jit(Cells.rescore)
 several = pytest.mark.parametrize("seed", range(3))
 columns = pytest.mark.parametrize("reduces", [("sum",), ("sum", "max")], ids=["one column", "two columns"])
 
@@ -22,7 +23,7 @@ columns = pytest.mark.parametrize("reduces", [("sum",), ("sum", "max")], ids=["o
 def by_hand(problem, tokens, costs, quality):
     """The best of each cell, a later one winning a draw within a batch."""
     held = {}
-    cell = np.asarray(pareto.cells(problem, jnp.asarray(costs), CELLS))
+    cell = np.asarray(cell_of(problem, jnp.asarray(costs), CELLS))
     for one, row, paid, good in zip(cell.tolist(), tokens.tolist(), costs.tolist(), quality.tolist(), strict=True):
         if good > -np.inf and (one not in held or good >= held[one][2]):
             held[one] = (row, paid, good)
@@ -30,7 +31,7 @@ def by_hand(problem, tokens, costs, quality):
 
 
 def contents(archive):
-    live = np.flatnonzero(pareto.occupied(archive))
+    live = np.flatnonzero(archive.occupied)
     tokens, costs, quality = (np.asarray(x) for x in (archive.tokens, archive.costs, archive.quality))
     return {int(i): (tokens[i].tolist(), costs[i].tolist(), float(quality[i])) for i in live}
 
@@ -49,11 +50,11 @@ def filled(problem, seed=0):
 def test_each_cell_keeps_its_best(seed, reduces):
     problem, _ = tiny.make(seed, reduces)
     tokens, costs, quality = filled(problem, seed)
-    archive = insert(pareto.empty_archive(problem.spec, CELLS), problem, tokens, costs, quality)
+    archive = insert(Cells.empty(problem.spec, CELLS), problem, tokens, costs, quality)
     assert contents(archive) == by_hand(problem, tokens, costs, quality)
     again = insert(archive, problem, tokens, costs, quality)
     assert contents(again) == contents(archive)
-    assert (np.asarray(again.costs)[~np.asarray(pareto.occupied(again))] == INFINITE).all()
+    assert (np.asarray(again.costs)[~np.asarray(again.occupied)] == INFINITE).all()
     draw = insert(archive, problem, np.zeros_like(archive.tokens), archive.costs, archive.quality)
     assert contents(draw) == contents(archive)
     better = insert(archive, problem, tokens[:4], costs[:4], np.full(4, 2.0, np.float32))
@@ -63,7 +64,7 @@ def test_each_cell_keeps_its_best(seed, reduces):
 
 def test_an_empty_cell_is_no_answer_and_what_is_no_number_never_enters():
     problem, _ = tiny.make()
-    empty = pareto.empty_archive(problem.spec, CELLS)
+    empty = Cells.empty(problem.spec, CELLS)
     _, costs, _ = filled(problem)
     for bad in (np.nan, -np.inf):
         archive = insert(empty, problem, TOKENS, costs[: len(TOKENS)], np.full(len(TOKENS), bad, np.float32))
@@ -77,7 +78,7 @@ def test_an_empty_cell_is_no_answer_and_what_is_no_number_never_enters():
 @several
 def test_the_best_within_a_budget(seed, reduces):
     problem, _ = tiny.make(seed, reduces)
-    archive = insert(pareto.empty_archive(problem.spec, CELLS), problem, *filled(problem, seed))
+    archive = insert(Cells.empty(problem.spec, CELLS), problem, *filled(problem, seed))
     held = contents(archive)
     budgets = np.concatenate(
         [np.asarray(archive.costs), np.asarray(problem.low)[None] - 1, np.asarray(problem.high)[None]]
@@ -96,7 +97,7 @@ def test_rescoring_prices_anew_and_drops_what_is_closed(seed):
     old, _ = tiny.make(seed)
     new, _ = tiny.make(seed + 10)
     new = restrict(new, jnp.asarray(tiny.make_space().where({"size": 8})))
-    archive = insert(pareto.empty_archive(old.spec, CELLS), old, *filled(old, seed))
+    archive = insert(Cells.empty(old.spec, CELLS), old, *filled(old, seed))
     kept = np.array([row for row, _, _ in contents(archive).values() if row[0] == 0], np.int32)
     objective, costs = evaluate(new, jnp.asarray(kept))
     found = contents(rescore(archive, new))
@@ -110,9 +111,11 @@ def test_cells_are_even_on_a_logarithmic_scale():
     problem, _ = tiny.make()
     problem = dataclasses.replace(problem, low=jnp.array([1000]), high=jnp.array([16000]))
     costs = jnp.array([[1], [1000], [1999], [2001], [4001], [8001], [16000], [10**6]], jnp.int32)
-    assert pareto.cells(problem, costs, 4).tolist() == [0, 0, 0, 1, 2, 3, 3, 3]
+    assert cell_of(problem, costs, 4).tolist() == [0, 0, 0, 1, 2, 3, 3, 3]
 
 
-def test_dominance():
-    costs, quality = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0.5, 0.4, 0.7, 0.7])
-    assert pareto.nondominated(costs, quality).tolist() == [True, False, True, False]
+def test_rows_that_no_other_beats():
+    quality = np.array([0.5, 0.4, 0.7, 0.7, -np.inf])
+    assert nondominated(np.array([[2.0], [3.0], [4.0], [5.0], [1.0]]), quality).tolist() == [4, 0, 2]
+    costs = np.array([[2.0, 3.0], [3.0, 2.0], [4.0, 4.0], [5.0, 4.0], [1.0, 9.0]])
+    assert nondominated(costs, quality).tolist() == [4, 0, 1, 2]

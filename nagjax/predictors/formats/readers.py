@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nagjax import plugins
 from nagjax.names import nearest
-from nagjax.predictors import npz, storage
+from nagjax.predictors.formats import npz, storage
+from nagjax.predictors.formats.ofa_npz import import_ofa
+from nagjax.predictors.formats.storage import load_predictor
 from nagjax.predictors.forms.registry import check_form
-from nagjax.predictors.ofa_npz import import_ofa
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.storage import load_predictor
 from nagjax.spaces.space import Space
 
 Reader = Callable[[str | Path, Space], FittedPredictor]

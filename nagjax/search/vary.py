@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import masked_walk
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 from nagjax.spaces.trellis import walk_nodes
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import durable
-from nagjax.predictors import npz
+from nagjax.predictors.formats import npz
 from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.predictor import KNOTS, MLP, FittedPredictor, Predictor

@@ -1,8 +1,8 @@
 """Self-describing checkpoints: what training needs to go on, and what inference needs, in one orbax folder a step.
 
 A step holds ``state`` (the controller's, for training), ``artefact`` (policy, archive and priced problem, for
-inference) and ``config`` (JSON: everything static, with names, versions and the hashes of ``nagjax.sealing``). Arrays
-are restored as NumPy, so a checkpoint written on one number of devices opens on another. Nothing is ever unpickled.
+inference) and ``config`` (JSON: everything static, with names, versions and the hashes of ``sealing``). Arrays are
+restored as NumPy, so a checkpoint written on one number of devices opens on another. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from nagjax import plugins, sealing, steps
+from nagjax import plugins
+from nagjax.checkpoint import sealing, steps
+from nagjax.checkpoint.packing import describe, pack, unpack
+from nagjax.checkpoint.saving import Steps
+from nagjax.checkpoint.steps import ChangedError, DamagedError, RefusedError, read_arrays
 from nagjax.controllers import Artefact, Controller
-from nagjax.packing import describe, pack, unpack
-from nagjax.problems import Description, Problem
-from nagjax.saving import Steps
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces.space import Space
-from nagjax.steps import ChangedError, DamagedError, RefusedError, read_arrays
 from nagjax.verification import check_archive
 
 FORMAT = 3

@@ -1,38 +1,31 @@
-"""The front door: from names, files and settings to a problem, and from a problem to a trained generator.
+"""Posing a problem: from names, files and settings to what a controller optimises.
 
 Each function puts parts of the library together that can be had one by one; the jobs are shells over the same parts::
 
     space = nagjax.space("ofa_mobilenet_v3", width=1.2)
     problem = nagjax.problem(space, table="note10/", predictor="accuracy_predictor.npz")
-    generator = nagjax.train(problem, controller="nag", steps=12_000, seed=0)
-    generator.save("runs/note10")
-    generator.generate(budgets_ms=[15, 20, 30])
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from nagjax import checkpoint, controllers, plugins
-from nagjax.controllers import Artefact, Controller, Limits, Moment
+from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
-from nagjax.inference.generator import Generator, Training
 from nagjax.names import nearest
+from nagjax.predictors.formats.readers import foreign, read_predictor
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import DEFAULT, fit, make
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.readers import foreign, read_predictor
-from nagjax.predictors.records import Records, draw, read_records
-from nagjax.problems import Description, Problem, make_problem
+from nagjax.predictors.records.records import Records, draw, read_records
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report
 
@@ -45,7 +38,7 @@ class Setup:
 
     Attributes:
       space: the search space.
-      problem, description: see ``nagjax.problems``.
+      problem, description: see ``nagjax.problems.problem``.
       table: the device table; None where no cost column needs one.
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
@@ -69,7 +62,7 @@ def space(name: str, **settings: Any) -> Space:
     Raises:
       ValueError: if no such space is registered (the nearest name is suggested), or it has no such setting.
     """
-    made = checked_call(plugins.load("spaces", name), f"space {name}", settings)
+    made = plugins.checked_call(plugins.load("spaces", name), f"space {name}", settings)
     found: Space = plugins.expect("spaces", name, made, Space)
     return found
 
@@ -144,98 +137,6 @@ def problem(
     return Setup(on, made, description, priced_by, fitted, judge)
 
 
-def train(
-    setup: Setup,
-    controller: str = "nag",
-    *,
-    steps: int = 2000,
-    seed: int = 0,
-    max_seconds: float | None = None,
-    sizes: Mapping[str, Any] | None = None,
-    params: Mapping[str, float] | None = None,
-    chunk: int = 25,
-    resume: str | Path | None = None,
-    start: str | Path | None = None,
-    on_chunk: Callable[[Moment], None] | None = None,
-    progress: bool = True,
-) -> Generator:
-    """Train a generator of architectures.
-
-    Args:
-      setup: from ``problem``.
-      controller: registered name of the search method.
-      steps: updates; fewer where ``max_seconds`` ends them.
-      seed: of the random numbers; the same one gives the same generator, chunk by chunk, as the job does.
-      max_seconds: end after this time, compilation not counted.
-      sizes: static settings of the controller.
-      params: swept values of the controller.
-      chunk: updates between two looks.
-      resume: folder that ``Generator.save`` or the job wrote, with fewer updates done: training goes on from there.
-      start: folder of another run on the same space, whose state is scored anew under this problem to begin with.
-      on_chunk: called after each chunk; an exception it raises ends training.
-      progress: show a bar.
-
-    Returns:
-      A generator, which also holds what is needed to save it and to go on.
-
-    Raises:
-      ValueError: if a name, size or parameter is unknown or out of range, or a folder is of another run.
-    """
-    made = make_controller(controller, setup, sizes or {})
-    swept = controllers.resolve_params(made, params)
-    limits = Limits(steps, max_seconds, chunk)
-    state, step, seconds = _begin(made, setup, seed, swept, resume, start)
-    with _Bar(shown=progress) as bar:
-
-        def looked(moment: Moment) -> None:
-            bar.update(moment)
-            if on_chunk is not None:
-                on_chunk(moment)
-
-        last = controllers.train(made, setup.problem, state, seed, limits, swept, step, seconds, looked)
-    artefact: Artefact = controllers.artefact(made, last.state, setup.problem)
-    training = Training(made, swept, last.state, last.step, {"seed": seed, "seconds": last.seconds})
-    return Generator(artefact, setup.problem, setup.description, {}, training)
-
-
-def make_controller(name: str, setup: Setup, sizes: Mapping[str, Any]) -> Controller:
-    """The controller registered under a name, for a problem.
-
-    Raises:
-      ValueError: if it is not registered (the nearest name is suggested), or refuses a size.
-    """
-    made = checked_call(plugins.load("controllers", name), f"controller {name}", sizes, setup.problem.spec)
-    found: Controller = plugins.expect("controllers", name, made, Controller)
-    return found
-
-
-def warm_start(folder: str | Path, controller: Controller, setup: Setup, ignore_hash: bool = False) -> Any:
-    """The state of another run's last checkpoint, scored anew under this problem.
-
-    Raises:
-      ValueError: if the run was on other decisions or with another controller.
-    """
-    wanted = setup.space
-    written = checkpoint.read_config(folder, ignore_hash=ignore_hash)["space"]
-    if (written["name"], written["version"]) != (wanted.name, wanted.version):
-        raise ValueError(
-            f"{folder}: was trained on {written['name']} version {written['version']}, this run is on "
-            f"{wanted.name} version {wanted.version}; start from a run on the same space"
-        )
-    if plugins.load("spaces", written["name"])(**written["settings"]).decisions != wanted.decisions:
-        raise ValueError(
-            f"{folder}: was trained on decisions or choices other than those of {wanted.identity}, so its "
-            "tokens mean something else; start from a run with the same ones"
-        )
-    state, _, _ = checkpoint.read_state(folder, controller, template(controller, setup), ignore_hash=ignore_hash)
-    return controllers.rebase(controller, state, setup.problem)
-
-
-def template(controller: Controller, setup: Setup) -> Any:
-    """Shapes of the controller's state, without computing one."""
-    return jax.eval_shape(lambda: controllers.init(controller, setup.problem, 0))
-
-
 def read_device_table(path: str | Path, on: Space, device_format: str = "auto") -> DeviceTable:
     """A device table from a file, or a folder of files, in the units of the library.
 
@@ -254,38 +155,6 @@ def read_any_predictor(path: str | Path, on: Space, predictor_format: str = "aut
       ValueError: if it cannot be read; the message names the file and the remedy.
     """
     return read_predictor(Path(path), on, predictor_format, foreign(predictor_format))
-
-
-def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:
-    """``make(*arguments, **given)``, with an error that lists the settings where one is not known.
-
-    Raises:
-      ValueError: if a setting is not known, or ``make`` refuses its value.
-    """
-    parameters = inspect.signature(make).parameters.values()
-    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    names = [p.name for p in list(parameters)[len(arguments) :] if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    for key in given:
-        if key not in names and not free:
-            near = nearest(key, names)
-            hint = f" (did you mean {near!r}?)" if near else ""
-            raise ValueError(f"{what} has no setting {key!r}{hint}; known: {', '.join(sorted(names)) or 'none'}")
-    _check_numbers(what, given, {p.name: p.annotation for p in parameters})
-    try:
-        return make(*arguments, **given)
-    except (TypeError, plugins.PluginError) as error:
-        if not given or not isinstance(error.__cause__ or error, TypeError):
-            raise
-        shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
-        raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
-
-
-def _check_numbers(what: str, given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
-    """A float where the signature has an integer, or text where it has a number, is refused by name."""
-    for key, value in given.items():
-        wanted = {"int": (int,), int: (int,), "float": (int, float), float: (int, float)}.get(annotations.get(key))
-        if wanted and (isinstance(value, bool) or not isinstance(value, wanted)):
-            raise ValueError(f"{what}: {key}={value!r}: must be {'an integer' if wanted == (int,) else 'a number'}")
 
 
 def _table(table: str | Path | DeviceTable | None, on: Space, device_format: str) -> DeviceTable | None:
@@ -361,39 +230,3 @@ def _known(
         return (None, {}) if found is None else (found.quality, found.report)
     report = fitted.report if found is None else predicted_report(found, fitted)
     return fitted.predictor, report
-
-
-def _begin(
-    controller: Controller, setup: Setup, seed: int, params: Mapping[str, Any], resume: str | Path | None,
-    start: str | Path | None,
-) -> tuple[Any, int, float]:  # fmt: skip
-    if resume is not None:
-        state, step, run = checkpoint.read_state(resume, controller, template(controller, setup))
-        if run["seed"] != seed:
-            raise ValueError(f"{resume}: was begun with seed={run['seed']}, seed={seed} is given; give the same one")
-        return state, step, float(run["seconds"])
-    if start is not None:
-        return warm_start(start, controller, setup), 0, 0.0
-    return controllers.init(controller, setup.problem, seed, params), 0, 0.0
-
-
-class _Bar:
-    """A progress bar of a training; numbers alone stand in it."""
-
-    def __init__(self, shown: bool) -> None:
-        from rich.progress import Progress
-
-        self._bar = Progress(disable=not shown, transient=True)
-        self._task = self._bar.add_task("compiling", total=1.0)
-
-    def __enter__(self) -> _Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def update(self, moment: Moment) -> None:
-        rate = moment.step / max(moment.seconds, 1e-9)
-        text = f"{moment.step} of {moment.limits.steps} steps, {rate:.1f}/s"
-        self._bar.update(self._task, completed=moment.progress, description=text)

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.predictors import npz
+from nagjax.predictors.formats import npz
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
 from nagjax.spaces.space import Space
 

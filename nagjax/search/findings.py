@@ -10,8 +10,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import pareto
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.search.front import Front
 
 
 @flax.struct.dataclass
@@ -19,17 +19,17 @@ class Findings:
     """The front of a search.
 
     Attributes:
-      archive: what nothing evaluated so far beats, as ``pareto.insert_front`` keeps it.
+      archive: what nothing evaluated so far beats, in a fixed capacity.
       evaluations: calls of the quality function so far, uint32.
     """
 
-    archive: pareto.Archive
+    archive: Front
     evaluations: jax.Array
 
 
 def nothing(spec: Spec, capacity: int) -> Findings:
     """No findings yet, with room for a front of ``capacity`` architectures."""
-    return Findings(pareto.empty_archive(spec, capacity), jnp.uint32(0))
+    return Findings(Front.empty(spec, capacity), jnp.uint32(0))
 
 
 def record(
@@ -49,19 +49,19 @@ def record(
     quality, costs = evaluate(problem, tokens)
     counted = jnp.uint32(tokens.shape[0]) if real is None else real.sum(dtype=jnp.uint32)
     quality = quality if real is None else jnp.where(real, quality, -jnp.inf)
-    archive = pareto.insert_front(findings.archive, tokens, costs, quality)
+    archive = findings.archive.insert(tokens, costs, quality)
     return Findings(archive, findings.evaluations + counted), quality, costs
 
 
 def rescore(findings: Findings, problem: Problem) -> Findings:
     """The front under a changed problem; scoring it anew is counted."""
-    held = pareto.occupied(findings.archive).sum(dtype=jnp.uint32)
-    return Findings(pareto.rescore_front(findings.archive, problem), findings.evaluations + held)
+    held = findings.archive.occupied.sum(dtype=jnp.uint32)
+    return Findings(findings.archive.rescore(problem), findings.evaluations + held)
 
 
 def metrics(findings: Findings, infeasible: jax.Array, nonfinite: jax.Array) -> dict[str, jax.Array]:
     """Scalars of an update, float32, from the step's numbers of architectures over budget and without quality."""
-    held = pareto.occupied(findings.archive)
+    held = findings.archive.occupied
     best = jnp.max(jnp.where(held, findings.archive.quality, 0.0))
     return {
         "evaluations": findings.evaluations.astype(jnp.float32),

@@ -13,7 +13,7 @@ import numpy as np
 from nagjax import numerals
 from nagjax.files import check_file
 from nagjax.names import nearest
-from nagjax.predictors.delimited import read_delimited, separated_by
+from nagjax.predictors.records.delimited import read_delimited, separated_by
 
 OTHER_FORMATS = (".json", ".jsonl", ".yaml", ".yml", ".npz", ".npy", ".pkl", ".pickle", ".feather", ".h5")
 """Endings of files that hold rows too, and would be taken for CSV with no rows, or none that makes sense."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from nagjax import numerals
-from nagjax.predictors.labels import Labels, read_labels
-from nagjax.predictors.records import Records, merge, read_tokens
-from nagjax.predictors.tables import Table, has_commas, read_table
+from nagjax.predictors.records.labels import Labels, read_labels
+from nagjax.predictors.records.records import Records, merge, read_tokens
+from nagjax.predictors.records.tables import Table, has_commas, read_table
 from nagjax.spaces import tabular
 from nagjax.spaces.space import Space
 

@@ -1,4 +1,4 @@
-"""Dominance and the evaluators: worked numbers, brute force over pairs, and what is refused."""
+"""Dominance and the rankers: worked numbers, brute force over pairs, and what is refused."""
 
 import itertools
 
@@ -9,8 +9,8 @@ import pytest
 
 from nagjax.generator.budget import anchor_weights
 from nagjax.operators import madds
-from nagjax.predictors.dominance import dominance, dominance_key, factored_score, kendall_tau
-from nagjax.predictors.evaluator import EvaluatorConfig, fit_evaluator, pair_loss, score
+from nagjax.ranking.dominance import dominance, dominance_key, factored_score, kendall_tau
+from nagjax.ranking.ranker import RankerConfig, fit_ranker, pair_loss, score
 from nagjax.spaces import nas_bench_macro
 
 
@@ -100,11 +100,11 @@ def synthetic(num=200):
 
 
 @pytest.mark.parametrize(("loss", "optimiser", "rate"), [("logistic", "sgd", 0.2), ("hinge", "adam", 1e-2)])
-def test_fitted_evaluator_ranks_at_and_between_anchors(loss, optimiser, rate):
+def test_fitted_ranker_ranks_at_and_between_anchors(loss, optimiser, rate):
     features, cost, quality = synthetic()
-    config = EvaluatorConfig((32, 32), loss, optimiser, rate, steps=300, batch_size=32)
+    config = RankerConfig((32, 32), loss, optimiser, rate, steps=300, batch_size=32)
     seen = []
-    fitted = fit_evaluator(
+    fitted = fit_ranker(
         features, cost, quality, np.array([7.0, 10.0, 13.0]), config, 0, anchor_weights, lambda *done: seen.append(done)
     )
     assert fitted.report["kendall_tau"] > 0.6
@@ -114,11 +114,11 @@ def test_fitted_evaluator_ranks_at_and_between_anchors(loss, optimiser, rate):
     assert len(seen) == 10
 
 
-def test_one_seed_gives_one_evaluator_and_scores_are_jittable():
+def test_one_seed_gives_one_ranker_and_scores_are_jittable():
     features, cost, quality = synthetic(50)
     anchors = np.array([7.0, 13.0])
-    config = EvaluatorConfig((8,), steps=20, batch_size=8)
-    first, second = (fit_evaluator(features, cost, quality, anchors, config, 3).evaluator for _ in range(2))
+    config = RankerConfig((8,), steps=20, batch_size=8)
+    first, second = (fit_ranker(features, cost, quality, anchors, config, 3).ranker for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)
     weights = anchor_weights(jnp.full(50, 10.0), first.anchors)
     together = jax.jit(score)(first, jnp.asarray(features), weights)
@@ -145,11 +145,11 @@ def test_refusals(changes, settings, expected):
     features, cost, quality = synthetic(10)
     data = {"features": features, "cost": cost, "quality": quality, "anchors": np.array([7.0, 13.0])} | changes
     with pytest.raises(ValueError, match=expected):
-        fit_evaluator(**data, config=EvaluatorConfig(**settings))
+        fit_ranker(**data, config=RankerConfig(**settings))
 
 
 @pytest.mark.data
-def test_nas_bench_macro_evaluator_and_oracle(shared_data):
+def test_nas_bench_macro_ranker_and_oracle(shared_data):
     import json
 
     space = nas_bench_macro.make()
@@ -158,7 +158,7 @@ def test_nas_bench_macro_evaluator_and_oracle(shared_data):
     quality = np.array([published[space.format(row)]["mean_acc"] / 100 for row in tokens])
     cost = space.operator_sum(tokens, np.array([madds(op) for op in space.operators], np.float64)) / 1e6
     anchors = np.quantile(cost, [0.1, 0.4, 0.7, 0.95])
-    config = EvaluatorConfig(hidden=(64, 64), steps=300, batch_size=64)
-    fitted = fit_evaluator(space.features(tokens), cost, quality, anchors, config, 0, anchor_weights)
+    config = RankerConfig(hidden=(64, 64), steps=300, batch_size=64)
+    fitted = fit_ranker(space.features(tokens), cost, quality, anchors, config, 0, anchor_weights)
     assert fitted.report["kendall_tau"] > 0.85
     assert fitted.report["kendall_tau_between"] > 0.85

@@ -12,8 +12,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import pareto
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.search.archive import allowed_rows
 
 
 @flax.struct.dataclass
@@ -70,5 +70,5 @@ def rescore(tournaments: Tournaments, problem: Problem, budgets: jax.Array) -> T
     num, members, _ = tournaments.tokens.shape
     tokens = tournaments.tokens.reshape(num * members, -1)
     quality, costs = evaluate(problem, tokens)
-    fits = pareto.allowed_rows(problem, tokens) & (costs <= jnp.repeat(budgets, members, 0)).all(-1)
+    fits = allowed_rows(problem, tokens) & (costs <= jnp.repeat(budgets, members, 0)).all(-1)
     return dataclasses.replace(tournaments, quality=jnp.where(fits, quality, -jnp.inf).reshape(num, members))

@@ -23,9 +23,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax.costs import CostInfo, ExactCosts, decimal_places
 from nagjax.devices.plausible import implausible
 from nagjax.devices.pricing import Prices
+from nagjax.problems.costs import CostInfo, ExactCosts, decimal_places
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
