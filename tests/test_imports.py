@@ -20,7 +20,7 @@ SPINE = (
     ("devices", "predictors"),
     ("problems", "ranking"),
     ("generator", "tabular"),
-    ("search",),
+    ("populations",),
     ("verification",),
     ("controllers",),
     ("checkpoint",),
