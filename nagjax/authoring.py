@@ -22,9 +22,9 @@ from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
 from nagjax.predictors.records.records import Records
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax.search import findings, tournaments, vary
-from nagjax.search.cells import Cells
-from nagjax.search.front import Front
+from nagjax.populations import findings, tournaments, vary
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import Front
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import Edge, build
 
