@@ -12,6 +12,9 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator, madds, params, parse_key
+from nagjax.populations import findings, tournaments, vary
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import Front
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
@@ -22,11 +25,7 @@ from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
 from nagjax.predictors.records.records import Records
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax.populations import findings, tournaments, vary
-from nagjax.populations.cells import Cells
-from nagjax.populations.front import Front
-from nagjax.spaces.space import Decision, Space
-from nagjax.spaces.trellis import Edge, build
+from nagjax.spaces import Decision, Edge, Space, build, chain
 
 __all__ = [
     "MLP",
@@ -51,6 +50,7 @@ __all__ = [
     "Space",
     "Spec",
     "build",
+    "chain",
     "decode",
     "evaluate",
     "export",

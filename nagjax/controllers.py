@@ -229,6 +229,12 @@ class Moment:
         by_time = self.seconds / self.limits.max_seconds if self.limits.max_seconds else 0.0
         return min(1.0, max(self.step / self.limits.steps, by_time))
 
+    @property
+    def row(self) -> dict[str, float]:
+        """The moment as a row of a table: step, seconds, and the mean of each metric over the chunk."""
+        means = {name: float(np.mean(value)) for name, value in self.metrics.items()}
+        return {"step": self.step, "seconds": round(self.seconds, 4), **means}
+
 
 def train(
     controller: Controller,

@@ -25,7 +25,7 @@ SPINE = (
     ("controllers",),
     ("checkpoint",),
     ("inference",),
-    ("posing",),
+    ("posing", "reports"),
     ("training",),
     ("authoring",),
 )
