@@ -26,7 +26,7 @@ SPINE = (
     ("checkpoint",),
     ("inference",),
     ("posing", "reports"),
-    ("training",),
+    ("training", "ranked"),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
