@@ -9,7 +9,7 @@ import pytest
 import nagjax
 from benchmarks import front_door as benchmark
 from experiments import embedded, run
-from nagjax import training
+from nagjax import plugins, training
 from nagjax.predictors.records.records import Records
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import from_records
@@ -96,6 +96,16 @@ def test_a_generator_is_saved_loaded_and_goes_on(tmp_path):
     assert whole.training.step == 8
 
 
+def test_a_factory_trains_as_its_registered_name_does():
+    problem, make = problem_by_shapes(), plugins.load("controllers", "random")
+    named, given = (
+        nagjax.train(problem, one, steps=2, sizes={"children": 8}, progress=False) for one in ("random", make)
+    )
+    np.testing.assert_array_equal(named.artefact.archive.tokens, given.artefact.archive.tokens)
+    with pytest.raises(ValueError, match=r"controller make\w* has no setting 'childern' .did you mean 'children'"):
+        nagjax.train(problem, make, sizes={"childern": 8})
+
+
 def test_going_on_is_as_if_never_interrupted(tmp_path):
     """A controller whose schedule does not ask how long a run will be."""
     problem = problem_by_shapes()
@@ -160,13 +170,13 @@ def test_records_test_a_predictor_that_they_did_not_make(macro, files):
 
 def test_rows_of_one_architecture_are_averaged_where_that_is_asked(tmp_path):
     path = tmp_path / "twice.csv"
-    rows = ["00000000,0.50", "00000000,0.52", "22222222,0.9", "11111111,0.7", "12121212,0.6"]
+    rows = ["00000000,0.50", "00000000,0.52", *(f"{n:08b}".replace("0", "2") + f",0.{n}" for n in range(192, 204))]
     path.write_text("architecture,quality\n" + "\n".join(rows) + "\n")
     space, asked = nagjax.space("nas_bench_macro"), {"costs": ["madds"], "predictor_kind": "ridge"}
-    with pytest.raises(ValueError, match="row 3, column .quality.: 0.52 for the architecture that row 2 gives"):
+    with pytest.raises(ValueError, match=r"row 3, column 'quality': 0\.52 for the architecture that row 2 gives"):
         nagjax.problem(space, records=path, **asked)
     report = nagjax.problem(space, records=path, duplicate_tolerance=0.05, **asked).description.quality_report
-    assert report["train"] + report["validation"] == 4
+    assert report["train"] + report["validation"] == 13
 
 
 def test_a_learned_ranker_is_the_one_of_the_job(macro, tmp_path):
