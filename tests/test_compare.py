@@ -31,8 +31,8 @@ from experiments.comparison.run import Reading
 from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
+from nagjax.populations.cells import Cells
 from nagjax.predictors.records.records import Records, write_records
-from nagjax.search.cells import Cells
 
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 

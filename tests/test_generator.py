@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from nagjax.generator import decode, policy, walk
 from nagjax.generator.budget import anchor_weights
+from nagjax.populations import vary
 from nagjax.problems.problem import path_costs
-from nagjax.search import vary
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

@@ -20,12 +20,12 @@ SPINE = (
     ("devices", "predictors"),
     ("problems", "ranking"),
     ("generator", "tabular"),
-    ("search",),
+    ("populations",),
     ("verification",),
     ("controllers",),
     ("checkpoint",),
     ("inference",),
-    ("posing",),
+    ("posing", "reports"),
     ("training",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""

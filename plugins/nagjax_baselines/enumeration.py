@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
 from nagjax_baselines.counting import architecture_at, completions
 
 MOST = 2**20

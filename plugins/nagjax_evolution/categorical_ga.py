@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.populations import findings as fd
+from nagjax.populations import vary
+from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax.search import findings as fd
-from nagjax.search import vary
-from nagjax.search.archive import allowed_rows
 from nagjax_evolution.regularised import tournament_budgets
 
 

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, init_policy
+from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
 from nagjax_evolution.strategies import make_strategy
 
 

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator.policy import budget_at_share
+from nagjax.populations import findings as fd
+from nagjax.populations import tournaments as tm
+from nagjax.populations import vary
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
-from nagjax.search import tournaments as tm
-from nagjax.search import vary
 
 
 @flax.struct.dataclass

@@ -13,8 +13,8 @@ import optax
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
 from nagjax.generator.training import FLAT, standardised, strata
+from nagjax.populations.cells import Cells
 from nagjax.problems.problem import Problem
-from nagjax.search.cells import Cells
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""

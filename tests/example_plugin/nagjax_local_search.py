@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Artefact, Controller
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
 from nagjax.problems.problem import evaluate
-from nagjax.search import vary
-from nagjax.search.cells import Cells
 
 
 @flax.struct.dataclass
