@@ -10,10 +10,10 @@ import pytest
 from absl.testing import parameterized
 
 from nagjax.generator import walk
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import Front
+from nagjax.populations.vary import random_architectures
 from nagjax.problems.problem import evaluate
-from nagjax.search.cells import Cells
-from nagjax.search.front import Front
-from nagjax.search.vary import random_architectures
 from tests import tiny
 from tests.test_forms import MAKERS, NUM
 from tests.test_forms import TOKENS as FORM_TOKENS
