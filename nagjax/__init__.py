@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
+    from nagjax.ranked import with_ranker
     from nagjax.reports.report import report
     from nagjax.searching import Found, search
     from nagjax.tabular import read_tabular
@@ -34,6 +35,7 @@ _HOMES = {
     "search": "searching",
     "space": "posing",
     "train": "training",
+    "with_ranker": "ranked",
 }
 """Public names and the module of each."""
 
@@ -50,6 +52,7 @@ __all__ = [
     "search",
     "space",
     "train",
+    "with_ranker",
 ]
 
 
