@@ -13,10 +13,12 @@ from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.neighbours import Neighbours
 from nagjax.predictors.forms.table import TabularQuality
+from nagjax.predictors.forms.trees import Trees
 from nagjax.predictors.predictor import Predictor
 
 FORMS: Mapping[str, type[Any]] = {
-    one.form: one for one in (TabularQuality, Predictor, Linear, GaussianProcess, Neighbours, Evaluated, Exported)
+    one.form: one
+    for one in (TabularQuality, Predictor, Linear, GaussianProcess, Trees, Neighbours, Evaluated, Exported)
 }
 
 FORMER = {"tabular": "table", "predicted": "mlp"}
