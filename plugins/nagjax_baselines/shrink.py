@@ -1,10 +1,10 @@
 """The controller ``greedy_shrink``: from the largest architecture, step by step the edit that loses least.
 
-AutoShrink (Zhang et al., arXiv 1911.09251) prunes a large cell in this way, an edit at a time. An update evaluates, for
-every decision, its next smaller choice, and takes the edit of the least loss of quality per cost that it saves
-(``saving=1``) or of the least loss alone (``saving=0``). All that it meets is archived, so one descent serves every
-budget. A small space is left over quickly: when nothing smaller is left the descent begins again from the largest, and
-from then on considers an edit with the chance ``considered`` only, so that it takes other ways.
+AutoShrink (Zhang et al., arXiv 1911.09251) prunes a large cell in this way, an edit at a time. An update evaluates all
+architectures that one other choice makes smaller, and takes the edit of the least loss of quality per cost that it
+saves (``saving=1``) or of the least loss alone (``saving=0``). All that it meets is archived, so one descent serves
+every budget. When nothing smaller is left the descent begins again from the largest, and from then on considers an edit
+with the chance ``considered`` only, so that it takes other ways.
 """
 
 from __future__ import annotations
@@ -122,25 +122,21 @@ def largest(problem: Problem) -> jax.Array:
 
 
 def edits(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """For each decision of tokens int32 ``[T]`` its next smaller choice.
+    """All architectures that another choice of one decision of tokens int32 ``[T]`` makes smaller.
 
     Returns:
-      the edited architectures int32 ``[T, T]``, what cannot stay behind the edit being the largest that can; and how
-      much smaller each is, float32 ``[T]``, 0 where no choice is smaller.
+      the edited architectures int32 ``[T * C, T]``, what cannot stay behind the edit being the largest that can; and
+      how much smaller each is, float32 ``[T * C]``, 0 where it is no such edit.
     """
     layers, choices = problem.target.shape[0], problem.target.shape[2]
     changed = jnp.eye(layers, dtype=bool)[:, None]
     wanted = jnp.where(changed, jnp.arange(choices)[None, :, None], tokens[None, None]).reshape(-1, layers)
     found = completed(problem, wanted.astype(jnp.int32))
     size = sizes(problem)
-    saved = (size_of(problem, size, tokens[None]) - size_of(problem, size, found)).reshape(layers, choices)
+    saved = size_of(problem, size, tokens[None]) - size_of(problem, size, found)
     # An edit that is not possible came out as something else: it counts where its decision is as wanted.
-    made = (found == wanted).reshape(layers, choices, layers)[jnp.arange(layers), :, jnp.arange(layers)]
-    saved = jnp.where(made & (saved > LEAST), saved, jnp.inf)
-    token = jnp.argmin(saved, -1)
-    least = jnp.min(saved, -1)
-    smaller = found.reshape(layers, choices, layers)[jnp.arange(layers), token]
-    return smaller, jnp.where(jnp.isfinite(least), least, 0.0)
+    made = (jnp.where(changed, (found == wanted).reshape(layers, choices, layers), True)).all(-1).reshape(-1)
+    return found, jnp.where(made, saved, 0.0)
 
 
 def size_of(problem: Problem, size: jax.Array, tokens: jax.Array) -> jax.Array:
