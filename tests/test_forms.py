@@ -12,6 +12,7 @@ from nagjax import testing
 from nagjax.inference.fronts import can_be_listed
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry
+from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
@@ -69,6 +70,7 @@ LEVELS = np.linspace(0.0, 1.0, 65)
 MAKERS = {
     "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
+    "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,
 }  # fmt: skip
 
@@ -121,7 +123,7 @@ def test_a_process_by_hand():
 
 def test_a_mix_is_the_quality_at_the_mean_score_and_as_unsure_as_a_choice_among_its_parts():
     tokens, qualities = jnp.asarray(TOKENS[:2]), ([0.25, 0.5], [0.75, 0.5])
-    parts = [tabular_quality(SPACE, TOKENS[:2], np.array(values)) for values in qualities]
+    parts = [tabular_quality(SPACE, TOKENS, np.resize(values, len(TOKENS))) for values in qualities]
     # Below 0.5 a score is worth 0.125, above it 0.375: scores -2 and 2/3, whose mean at weights 1 and 3 is 0.
     bent = np.interp(np.linspace(-4, 4, 65), [-4, 0, 4], [0.0, 0.5, 2.0])
     mean, std = jax.jit(lambda form: form(tokens, FEATURES[:2]))(mixed(parts, [1, 3], bent))

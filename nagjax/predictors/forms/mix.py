@@ -6,6 +6,7 @@ counts a step up as much as a step down.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,10 @@ class Mix(Defaults):
         """What all of them know."""
         each = [one.known for one in self.inner if one.known is not None]
         return functools.reduce(operator.and_, each) if each else None
+
+    def padded(self, capacity: int) -> Self:
+        """See ``Form``."""
+        return dataclasses.replace(self, inner=tuple(one.padded(capacity) for one in self.inner))
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
