@@ -29,9 +29,10 @@ from experiments.comparison.case import Case, truth
 from experiments.comparison.metrics import POINTS, best_within
 from experiments.frame import runtime
 from nagjax import controllers, plugins
+from nagjax.budgets import budget_at_share
 from nagjax.controllers import Controller, resolve_params
 from nagjax.generator import decode
-from nagjax.generator.policy import Policy, budget_at_share
+from nagjax.generator.policy import Policy
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 UPDATES = {"macro": 1500, "note10": 600}

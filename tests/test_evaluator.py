@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax.generator.budget import anchor_weights
+from nagjax.budgets import anchor_weights
 from nagjax.operators import madds
 from nagjax.predictors.dominance import dominance, dominance_key, factored_score, kendall_tau
 from nagjax.predictors.evaluator import EvaluatorConfig, fit_evaluator, pair_loss, score

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nagjax import pareto, plugins, testing, tournaments
+from nagjax.budgets import budget_at
 from nagjax.generator import vary
-from nagjax.generator.policy import budget_at
 from nagjax.problems import evaluate
 from tests import tiny
 

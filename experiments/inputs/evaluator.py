@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from nagjax.budgets import anchor_weights
 from nagjax.front_door import Setup
-from nagjax.generator.budget import anchor_weights
 from nagjax.predictors.evaluator import fit_evaluator
 from nagjax.problems import evaluate
 from nagjax.spaces import trellis

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 
 from nagjax import findings as fd
 from nagjax import pareto
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.problems import Problem, Spec
 
@@ -38,7 +39,8 @@ class State:
     nonfinite: jax.Array
 
 
-def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
+@factory("lookup", labels=0)
+def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -49,9 +51,6 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
     Raises:
       ValueError: from ``init``, where the problem has no table of labels or fewer than ``labels``.
     """
-    settings = {"labels": labels, "capacity": capacity}
-    if labels < 0 or capacity < 1:
-        raise ValueError(f"lookup: labels must be at least 0 and capacity at least 1; got {settings}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
@@ -71,15 +70,11 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
         fresh = fd.Findings(pareto.empty_archive(spec, capacity), state.findings.evaluations)
         return read(fresh, problem, state.ranks)
 
-    return Controller(
-        name="lookup",
-        spec=spec,
-        settings=settings,
-        default_params=dict,
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=rebase,
     )
 
 
