@@ -24,7 +24,7 @@ from experiments.comparison.problems import macro_accuracies
 from experiments.frame import runtime
 from nagjax import csv_cells, durable
 from nagjax.devices.pricing import analytic
-from nagjax.predictors.records import Records, draw
+from nagjax.predictors.records.records import Records, draw
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

@@ -28,7 +28,7 @@ from experiments.frame import runtime, settings
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
-from nagjax.predictors.records import Records, draw
+from nagjax.predictors.records.records import Records, draw
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

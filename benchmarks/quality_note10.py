@@ -28,7 +28,8 @@ from absl import flags
 from benchmarks import common, nsga2
 from nagjax import controllers, plugins
 from nagjax.inference.generator import Generator
-from nagjax.problems import Description, Problem, make_spec
+from nagjax.problems.build import make_spec
+from nagjax.problems.problem import Description, Problem
 
 FULL_STEPS = 12000
 SAMPLES = 64

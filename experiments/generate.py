@@ -16,7 +16,7 @@ from nagjax import durable
 
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, Generator
-    from nagjax.problems import Description
+    from nagjax.problems.problem import Description
 
 EXIT_OVER = 3
 """Exit status where an answer is over a limit."""
@@ -94,7 +94,7 @@ def job(values: flags.FlagValues) -> int:
 
 def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
     """Say which budgets only something over a limit was found for; the exit status."""
-    from nagjax.costs import exactly, rounded_up
+    from nagjax.problems.costs import exactly, rounded_up
 
     over = [answer for answer in answers if not answer.guaranteed]
     for answer in over[:SHOWN]:

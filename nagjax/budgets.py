@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 from nagjax.spaces.trellis import INFINITE
 
 

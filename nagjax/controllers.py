@@ -21,8 +21,8 @@ import numpy as np
 from nagjax import arguments, plugins
 from nagjax.generator.policy import Policy
 from nagjax.names import nearest
-from nagjax.pareto import Archive
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
+from nagjax.search.archive import Archive
 from nagjax.verification import check_metrics
 
 State: TypeAlias = Any

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from nagjax.controllers import Artefact, Controller, Metrics, Params, State
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 
 
 def _unchanged(state: State, problem: Problem) -> State:

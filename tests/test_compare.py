@@ -32,7 +32,8 @@ from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
 from nagjax.budgets import even_ticks
-from nagjax.predictors.records import Records, write_records
+from nagjax.predictors.records.records import Records, write_records
+from nagjax.search.cells import Cells
 
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 
@@ -607,7 +608,6 @@ def test_a_limit_of_time_ends_a_run(tmp_path, local_search):
 def test_a_controller_that_evaluates_nothing_more_ends(tmp_path, monkeypatch, case):
     """As a table lookup does: everything is spent at the start."""
     from experiments.comparison.run import Options, Trainer
-    from nagjax import pareto
     from nagjax.controllers import Artefact, Controller
 
     def make(spec):
@@ -615,7 +615,7 @@ def test_a_controller_that_evaluates_nothing_more_ends(tmp_path, monkeypatch, ca
             return state, {"evaluations": np.float32(7), "infeasible": np.float32(0)}
 
         return Controller(
-            "still", spec, {}, dict, lambda key, problem, params: pareto.empty_archive(spec, 4), update,
+            "still", spec, {}, dict, lambda key, problem, params: Cells.empty(spec, 4), update,
             lambda state, problem: state, lambda state, problem: Artefact(None, state),
         )  # fmt: skip
 

@@ -15,9 +15,9 @@ from experiments.comparison.rows import Row
 from experiments.reports.front import Point, write_front_csv
 from experiments.training.monitor import read_metrics
 from nagjax import csv_cells
-from nagjax.predictors.columns import read_columns
-from nagjax.predictors.labels import Labels
-from nagjax.predictors.records import read_records, write_records
+from nagjax.predictors.records.columns import read_columns
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import read_records, write_records
 from nagjax.supernet.labelling import LabelFile
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nagjax.budgets import open_budgets
-from nagjax.generator import decode, policy, vary, walk
-from nagjax.problems import path_costs
+from nagjax.generator import decode, policy, walk
+from nagjax.problems.problem import path_costs
+from nagjax.search import vary
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

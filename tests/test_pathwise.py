@@ -15,7 +15,9 @@ from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
 from nagjax.generator.walk import unmasked
 from nagjax.operators import Operator
-from nagjax.problems import evaluate, make_problem, path_costs, path_features, tabular_quality
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import evaluate, path_costs, path_features
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import INFINITE, walk_nodes

@@ -17,7 +17,7 @@ from experiments.reports.front import (
     write_front_csv,
 )
 from experiments.reports.report_data import Report, correction_facts
-from nagjax.problems import CostInfo
+from nagjax.problems.costs import CostInfo
 
 
 def point(budget, cost, quality, text="a<b"):

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from experiments import fit
-from nagjax import pareto, plugins, testing
+from nagjax import plugins, testing
+from nagjax.predictors.formats.storage import load_predictor
 from nagjax.predictors.kinds import registry as kinds
-from nagjax.predictors.records import Records, write_records
-from nagjax.predictors.storage import load_predictor
-from nagjax.problems import evaluate
+from nagjax.predictors.records.records import Records, write_records
+from nagjax.problems.problem import evaluate
 from nagjax.spaces import nas_bench_macro
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,9 +156,7 @@ def unfiltered(good):
         tokens = jnp.tile(jax.random.randint(key, (1, problem.spec.num_layers), 0, 3), (32, 1)).at[:, 0].set(2)
         quality, costs = evaluate(problem, tokens)
         quality = jnp.where(jnp.isfinite(quality), quality, 2.0)
-        return dataclasses.replace(
-            state, archive=pareto.insert(state.archive, problem, tokens, costs, quality)
-        ), metrics
+        return dataclasses.replace(state, archive=state.archive.insert(problem, tokens, costs, quality)), metrics
 
     return update
 
@@ -191,7 +189,7 @@ def spendthrift(good):
     def update(state, key, problem, params, progress):
         tokens = jnp.full((4, problem.spec.num_layers), 2, jnp.int32)
         quality, costs = evaluate(problem, tokens)
-        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        archive = state.archive.insert(problem, tokens, costs, quality)
         state = dataclasses.replace(state, archive=archive, evaluations=state.evaluations + 4)
         return state, {"evaluations": state.evaluations, "infeasible": jnp.float32(0)}
 

@@ -17,7 +17,8 @@ from nagjax.devices.pricing import Prices
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problems import Description, Problem, Spec, make_problem
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem, Spec
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.comparison.metrics import Yardstick, best_within, front
 from nagjax.budgets import even_ticks
 from nagjax.generator.walk import decode_scores
-from nagjax.problems import Description, Problem, path_costs, path_features
+from nagjax.problems.problem import Description, Problem, path_costs, path_features
 from nagjax.spaces import trellis as tl
 
 EXACT = 100_000
@@ -59,7 +59,7 @@ def make_case(
 
     Args:
       name: of the case.
-      problem: see ``nagjax.problems``.
+      problem: see ``nagjax.problems.problem``.
       description: its companion.
       num_budgets: how many budgets answers are asked for.
       judge: whose quality counts; ``problem`` where None.

@@ -48,7 +48,7 @@ def html_table(table: Section) -> str:
         f"<th class='number'>difference</th><th class='number'>better in</th>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
         f"<p class='note'>Mean ± standard deviation over seeds. The {table.metric} decides: {which} is better. "
-        f"Differences are to {html(side_text(table.base))}.{_overruns(table)}</p>"
+        f"Differences are to {html(side_text(table.base))}.{html(overruns(table))}</p>"
     )
 
 
@@ -97,8 +97,8 @@ def _wins(line: Line) -> str:
     return "&ndash;" if found is None else f"{found.better} of {found.count}"
 
 
-def _overruns(table: Section) -> str:
-    """Who used more than the limit: its updates are too large for it."""
+def overruns(table: Section) -> str:
+    """A sentence on who used more than the limit, as its updates are too large for it; empty for nobody."""
     unit = "seconds" if table.limit.endswith("s") else "evaluations"
     value = float(table.limit.removesuffix("s"))
     over = [
@@ -106,4 +106,4 @@ def _overruns(table: Section) -> str:
         for line in table.lines
         if line.limit != NO_LIMIT and line.spreads[unit].mean > OVERRUN * value and line.side[1] != "best"
     ]
-    return f" Over the limit, as updates are not cut: {html('; '.join(over))}." if over else ""
+    return f" Over {limit_text(table.limit)}, as updates are not cut: {'; '.join(over)}." if over else ""

@@ -16,7 +16,7 @@ from experiments.comparison.table import Section, sections, write_csv
 from experiments.reports import plot
 from experiments.reports.report_data import asked_facts, error_text
 from nagjax import durable
-from nagjax.costs import rounded_up
+from nagjax.problems.costs import rounded_up
 
 TABLE, PAGE = "table.csv", "comparison.html"
 
@@ -132,11 +132,12 @@ def _made(rows: Sequence[Row]) -> list[tuple[str, str]]:
             if row.contender == contender and row.limit not in by_settings.setdefault(row.settings, []):
                 by_settings[row.settings].append(row.limit)
         for text, limits in by_settings.items():
-            facts.append((f"{contender}, {', '.join(map(limit_text, limits))}", _settings(text)))
+            facts.append((f"{contender}, {', '.join(map(limit_text, limits))}", settings_text(text)))
     return facts
 
 
-def _settings(text: str) -> str:
+def settings_text(text: str) -> str:
+    """The settings of a row in words: the controller, its sizes and its parameters."""
     given = json.loads(text)
     parts = [f"{key} {value}" for kind in ("static", "params") for key, value in given.get(kind, {}).items()]
     return f"{given.get('controller', '')}: {', '.join(parts) or 'its defaults'}"

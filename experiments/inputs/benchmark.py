@@ -9,7 +9,7 @@ from absl import flags
 
 from experiments.frame import settings
 from nagjax import plugins
-from nagjax.problems import Description
+from nagjax.problems.problem import Description
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, check_direction, read_tabular, unit_of
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.inputs.benchmark import quality_is, quality_title
 from experiments.reports import judge
 from experiments.reports.front import POINTS, Point
-from nagjax.costs import exactly, rounded_up
-from nagjax.problems import Description
+from nagjax.problems.costs import exactly, rounded_up
+from nagjax.problems.problem import Description
 
 if TYPE_CHECKING:
     from rich.table import Table

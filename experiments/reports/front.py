@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.frame import settings
 from nagjax import csv_cells, durable
-from nagjax.predictors.tables import numbers, read_table
+from nagjax.predictors.records.tables import numbers, read_table
 
 POINTS = 100.0
 """Percentage points in a quality of 1."""
@@ -79,7 +79,7 @@ class Comparison:
 
 
 def read_reference(path: Path, cost_column: str, quality_column: str, quality_unit: str) -> Reference:
-    """Read a front from a CSV or Parquet file, see ``nagjax.predictors.tables``.
+    """Read a front from a CSV or Parquet file, see ``nagjax.predictors.records.tables``.
 
     Raises:
       ValueError: if a column or number is wrong; the message names file, row, column and remedy.

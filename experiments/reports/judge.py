@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.comparison.metrics import POINTS, best_within
-from nagjax.problems import Description, Problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.trie import Listing
 

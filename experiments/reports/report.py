@@ -26,8 +26,8 @@ from experiments.reports.front import (
 )
 from experiments.reports.report_data import Report, asked_facts, cost_label, trust_facts
 from nagjax import durable
-from nagjax.costs import rounded_up
-from nagjax.problems import Description
+from nagjax.problems.costs import rounded_up
+from nagjax.problems.problem import Description
 
 if TYPE_CHECKING:
     from nagjax.inference.generator import Generator

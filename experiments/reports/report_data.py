@@ -8,8 +8,8 @@ from typing import Any
 
 from experiments.inputs.benchmark import fitted_text, judge_text, measured_text
 from experiments.reports.front import POINTS, Comparison, Point, Reference
-from nagjax.costs import CostInfo
-from nagjax.problems import Description
+from nagjax.problems.costs import CostInfo
+from nagjax.problems.problem import Description
 
 RANKED = "The predictor tells ranks: only the order of architectures counts, and no figure is a quality."
 

@@ -8,7 +8,7 @@ from experiments.inputs.benchmark import quality_title
 from experiments.reports.escapes import html
 from experiments.reports.front import POINTS, Comparison, Point
 from experiments.reports.report_data import Report
-from nagjax.costs import rounded_up
+from nagjax.problems.costs import rounded_up
 
 CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }

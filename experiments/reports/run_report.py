@@ -17,7 +17,7 @@ from experiments.reports.report_data import Report
 from experiments.training import run_folder
 from experiments.training.monitor import read_metrics
 from nagjax.inference.asked import possible, refusal
-from nagjax.problems import Description
+from nagjax.problems.problem import Description
 
 NOT_DRAWN = ("step", "seconds", "evaluations", "infeasible", "nonfinite")
 """Metrics that are counts or do not change: nothing to see in a curve."""

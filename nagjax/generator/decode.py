@@ -22,7 +22,7 @@ from nagjax.generator.policy import (
     policy_tables,
 )
 from nagjax.generator.walk import advance, best_choice, follow, graph_layers, look, masked_walk, segments
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 
 
 @flax.struct.dataclass

@@ -12,13 +12,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import arguments, checkpoint
+from nagjax import arguments
+from nagjax.checkpoint import checkpoint
 from nagjax.controllers import Artefact, Controller
-from nagjax.costs import exactly
 from nagjax.inference.answering import DECODES, SOURCES, jit_quality
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
 from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
-from nagjax.problems import Description, Problem, cheapest, restrict
+from nagjax.problems.costs import exactly
+from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
 
 SKIP = ("raise", "skip")

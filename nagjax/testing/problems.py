@@ -12,7 +12,9 @@ import numpy as np
 
 from nagjax.devices.pricing import Prices
 from nagjax.operators import Operator
-from nagjax.problems import Description, Problem, make_problem, tabular_quality
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 

@@ -13,7 +13,7 @@ from nagjax import controllers
 from nagjax.budgets import even_ticks
 from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.inference.answering import candidates
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 from nagjax.testing.problems import Tiny
 
 Make = Callable[..., Controller]

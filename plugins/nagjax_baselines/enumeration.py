@@ -14,10 +14,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
+from nagjax.search import findings as fd
 from nagjax_baselines.counting import architecture_at, completions
 
 MOST = 2**20

@@ -12,13 +12,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
 from nagjax.budgets import random_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
-from nagjax.findings import Findings
-from nagjax.generator import vary
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
+from nagjax.search import findings as fd
+from nagjax.search import vary
+from nagjax.search.findings import Findings
 from nagjax_baselines.counting import uniform_architectures
 
 

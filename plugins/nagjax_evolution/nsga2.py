@@ -18,13 +18,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import pareto
 from nagjax.budgets import budget_at, open_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
-from nagjax.generator import vary
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.search import findings as fd
+from nagjax.search import vary
+from nagjax.search.archive import allowed_rows
 from nagjax_evolution.sorting import crowding, nondominated_ranks
 
 SPARE = 2
@@ -98,7 +98,7 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Methods:
     def rebase(state: State, problem: Problem) -> State:
         tokens = state.population.tokens
         quality, costs = evaluate(problem, tokens)
-        quality = jnp.where(pareto.allowed_rows(problem, tokens), quality, -jnp.inf)
+        quality = jnp.where(allowed_rows(problem, tokens), quality, -jnp.inf)
         found = fd.rescore(state.findings, problem)
         found = fd.Findings(found.archive, found.evaluations + jnp.uint32(population))
         return State(found, survive(tokens, costs, quality, population))

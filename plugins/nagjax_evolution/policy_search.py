@@ -22,13 +22,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
 from nagjax.budgets import random_budgets
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.factory import Methods, factory
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
+from nagjax.search import findings as fd
 from nagjax_evolution.strategies import make_strategy
 
 

@@ -15,13 +15,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import tournaments as tm
 from nagjax.budgets import upper_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
-from nagjax.generator import vary
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
+from nagjax.search import findings as fd
+from nagjax.search import tournaments as tm
+from nagjax.search import vary
 
 
 @flax.struct.dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nagjax.factory import Methods, factory
-from nagjax.problems import Spec
+from nagjax.problems.problem import Spec
 from nagjax_nag import evolution, learning, nag
 
 CHILDREN, SPARE = 8, 16

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nagjax import pareto
 from nagjax.budgets import bent_positions, budget_at, budget_position, stratified_positions
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import adam_step, standardised
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
+from nagjax.search.cells import Cells
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
@@ -47,9 +47,9 @@ def surrogate(
     return jnp.mean(standardised(quality).ravel() * scores.log_prob), scores.entropy.mean()
 
 
-def imitation(policy: Policy, problem: Problem, archive: pareto.Archive, budgets: jax.Array, margin: Any) -> jax.Array:
+def imitation(policy: Policy, problem: Problem, archive: Cells, budgets: jax.Array, margin: Any) -> jax.Array:
     """Mean of -log pi of the archive's best within budgets int32 ``[B, K]`` less a share ``margin``."""
-    row, best = pareto.best_within(archive, shrink(budgets, margin, problem))
+    row, best = archive.best_within(shrink(budgets, margin, problem))
     copied = decode.score(policy, problem, archive.tokens[row], budgets).log_prob
     return -jnp.mean(jnp.where(best > -jnp.inf, copied, 0.0))
 
@@ -69,7 +69,7 @@ def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array
     return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low[None])
 
 
-def draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
+def draw_budgets(archive: Cells, problem: Problem, num: int, key: jax.Array) -> jax.Array:
     """Budgets int32 ``[num, K]``, stratified; few above the cost of the best, where there is nothing left to gain."""
     top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])
     top = jnp.minimum(top * 1.02 + 0.01, 1.0)

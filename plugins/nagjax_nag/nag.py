@@ -23,13 +23,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import pareto
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.training import adam_start, annealed, policy_gradient
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
 
 DEFAULTS: Mapping[str, float] = {
@@ -154,7 +153,7 @@ def update(
     now = functools.partial(learn, sizes=learns)
     state, metrics = jax.lax.cond(late, now, wait, state, learn_key, problem, params, progress)
     archive = state.population.archive
-    held = pareto.occupied(archive)
+    held = archive.occupied
     found = {
         "evaluations": state.population.evaluations.astype(jnp.float32),
         "nonfinite": (state.population.nonfinite - before.nonfinite).astype(jnp.float32),

@@ -19,7 +19,7 @@ from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.training import adam_start, adam_step, annealed, policy_gradient
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax_nag import gates, gumbel, traced_walk
 from nagjax_nag.traced_walk import Seen
 

@@ -21,7 +21,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_weights, init_policy
 from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_reinforce import baselines
 from nagjax_reinforce.objective import Samples, descend
 from nagjax_reinforce.rewards import REWARDS, rewards

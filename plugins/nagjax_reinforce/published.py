@@ -1,7 +1,7 @@
 """The controller ``nag_published``: policy gradient on a dominance reward at K fixed budgets (arXiv 2103.00219).
 
-K budgets evenly spaced over the latency range, N samples for each, the reward R(a|B) of the architecture evaluator,
-entropy regularised, Adam at 3e-4. The evaluator is the problem's learned one; without it the factored form (quality
+K budgets evenly spaced over the latency range, N samples for each, the reward R(a|B) of the ranker,
+entropy regularised, Adam at 3e-4. The ranker is the problem's learned one; without it the factored form (quality
 where feasible, ranked by cost where not). As in the paper nothing is masked in training.
 Not in the paper: the mean reward of a budget's samples as baseline, since R has an arbitrary offset for each budget.
 It is a preset of ``learner``, with its parameters.
@@ -16,7 +16,7 @@ import jax
 from nagjax.budgets import fixed_budgets
 from nagjax.controllers import Params
 from nagjax.factory import Methods, factory
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, fixed_plan, methods
 
 PUBLISHED: Mapping[str, float | bool | str] = {

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from nagjax.budgets import shuffled_budgets, stratified_budgets
 from nagjax.factory import Methods, factory
 from nagjax.generator.policy import init_policy
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, methods
 
 
@@ -48,8 +48,8 @@ def make(
 def draw(key: jax.Array, problem: Problem, num: int, jitter: jax.Array) -> jax.Array:
     """Budgets int32 ``[num, K]`` over the whole range, one in each ``num``-th of it on a logarithmic scale.
 
-    Without ``jitter`` they are the same in every update, evenly spaced from the cheapest to the dearest
-    (one: the dearest), as a generator for K budgets is trained in the papers; only their order is drawn.
+    Without ``jitter`` they are the same in every update, evenly spaced from the cheapest to the costliest
+    (one: the costliest), as a generator for K budgets is trained in the papers; only their order is drawn.
     """
     moving, same = stratified_budgets(key, problem, num), shuffled_budgets(key, problem, num)
     return jnp.where(jitter > 0.5, moving, same)

@@ -15,13 +15,13 @@ import jax.numpy as jnp
 from nagjax.budgets import budget_at_share
 from nagjax.factory import Methods, factory
 from nagjax.generator.policy import init_policy
-from nagjax.problems import Spec
+from nagjax.problems.problem import Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, methods
 
 
 @factory("reinforce_single")
 def make(spec: Spec, hidden: int = 64, group: int = 128, epochs: int = 1) -> Methods:
-    """The controller; its parameter ``budget`` lies in 0..1 between the cheapest and the dearest architecture's cost.
+    """The controller; its parameter ``budget`` lies in 0..1 between the cheapest and the costliest architecture's cost.
 
     Args:
       spec: static shape of the problem; with several cost columns ``budget`` is the same share of each range.
