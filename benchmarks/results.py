@@ -138,15 +138,6 @@ for every update. 400 budgets are asked, most of them between those trained for.
         body=functools.partial(result_tables.by_regret, base="dominance"),
     ),
     Entry(
-        title="Samples shared between budgets",
-        source="compare_shared",
-        commands=[compare("compare_shared")],
-        said="""\
-The policy gradient of `nag` alone on NAS-Bench-Macro, 20,000 evaluations. A sample counts for its own budget, for 4
-others as well, or for the 15 others of the update.""",
-        body=functools.partial(result_tables.by_regret, base="own"),
-    ),
-    Entry(
         title="Joint training against independent searches",
         source="joint_search.json",
         commands=["python -m benchmarks.joint_search --run --results=runs/joint_search.json --data_dir=DATA"],
