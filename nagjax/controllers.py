@@ -123,6 +123,15 @@ def _parameter(controller: Controller, key: str, value: Any, default: Any) -> ja
     return jnp.asarray(given, jnp.float32)
 
 
+def named_params(controller: Controller, params: Params) -> dict[str, Any]:
+    """Parameters as users write them, the inverse of ``resolve_params``: numbers, true or false, names."""
+    defaults = controller.default_params()
+    out = {key: np.asarray(value).tolist() for key, value in params.items()}
+    for key, names in controller.choices.items():
+        out[key] = names[round(out[key])]
+    return {key: value > 0.5 if isinstance(defaults[key], bool) else value for key, value in out.items()}
+
+
 def run_chunk(
     controller: Controller,
     state: State,

@@ -202,6 +202,7 @@ def test_choices_are_given_by_name_and_switches_as_true_or_false():
     assert {k: float(v) for k, v in controllers.resolve_params(named).items()} == {"reward": 1, "mask": 0, "step": 1}
     given = controllers.resolve_params(named, {"reward": "hard", "mask": True})
     assert (float(given["reward"]), float(given["mask"])) == (2, 1)
+    assert controllers.named_params(named, given) == {"reward": "hard", "mask": True, "step": 1.0}
     for value in (2, "hrad", True):
         with pytest.raises(ValueError, match=f"reward={value}: must be one of soft, tunas, hard"):
             controllers.resolve_params(named, {"reward": value})

@@ -73,3 +73,16 @@ def test_the_command_of_a_study_names_its_flagfile():
         if entry.source.startswith("compare_"):
             assert (studies.FLAGS / f"{entry.source}.flags").exists()
             assert entry.source in entry.commands[0]
+
+
+def test_the_caveat_about_supernet_labels_has_the_figures_of_the_study():
+    study = result_tables.read(results.SOURCE / "supernet_ranking.json")
+    text = " ".join((results.PAGE.parent / "supernet.md").read_text(encoding="utf-8").split())
+    ours, counted = (study["tau"][name] for name in ("supernet", "madds"))
+    intervals = [
+        f"({'95 % interval ' * (tau is ours)}{tau['low']:.2f} to {tau['high']:.2f})" for tau in (ours, counted)
+    ]
+    assert f"tau {ours['value']:.2f} {intervals[0]} against {counted['value']:.2f} {intervals[1]}" in text
+    assert f"the supernet had {ours['within_bins']:.2f} and multiply-adds {counted['within_bins']:.2f}" in text
+    assert f"{len(study['networks'])} networks" in text
+    assert f"a ceiling of {study['ceiling']:.2f} between seeds" in text
