@@ -131,6 +131,8 @@ def curves(metrics: Mapping[str, Sequence[float]]) -> dict[str, tuple[Sequence[f
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
-    )
+    shown = {
+        key: f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else value
+        for key, value in values.items()
+    }
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
