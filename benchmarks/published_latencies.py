@@ -21,10 +21,10 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from experiments.comparison.metrics import POINTS, best_within
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from nagjax import durable
+from nagjax.reports.front import POINTS, best_within
 
 BANDS_MS = (10.0, 20.0, 30.0, 43.0, 57.0)
 GAPS = "published_latencies.json"

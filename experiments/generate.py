@@ -128,9 +128,9 @@ def _check_target(flag: str, name: str | None) -> None:
 
 
 def _show(answers: Sequence[Answer], description: Description) -> None:
-    from experiments.inputs.benchmark import quality_is
-    from experiments.reports import report_data
-    from experiments.reports.answers import to_table
+    from nagjax.reports import report_data
+    from nagjax.reports.answers import to_table
+    from nagjax.reports.wording import quality_is
 
     out = console.console(width=200)
     out.print(to_table(answers, description))
@@ -142,7 +142,7 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
 
 
 def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:
-    from experiments.reports import judge
+    from nagjax.reports import judge
 
     # What is over a limit has no best architecture within it to be held against.
     kept = [answer for answer in answers if answer.guaranteed]
@@ -153,8 +153,8 @@ def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, 
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:
-    from experiments.reports.answers import to_json, to_points
-    from experiments.reports.front import write_front_csv
+    from nagjax.reports.answers import to_json, to_points
+    from nagjax.reports.front import write_front_csv
 
     if values.json:
         text = json.dumps(to_json(generator, answers), indent=2, default=float) + "\n"

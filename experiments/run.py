@@ -14,10 +14,11 @@ from pathlib import Path
 from absl import flags
 
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs import benchmark, costs, ranker, setup
-from experiments.reports import report_data, run_report
+from experiments.inputs import costs, ranker, setup
+from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
+from nagjax.reports import report_data, wording
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -50,7 +51,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
-    for line in [*benchmark.benchmark_lines(built.description), *report_data.warnings(built.description)]:
+    for line in [*wording.benchmark_lines(built.description), *report_data.warnings(built.description)]:
         console.say(line)
     try:
         trainer.run(folder)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
+    from nagjax.reports.report import report
     from nagjax.tabular import read_tabular
     from nagjax.training import train
 
@@ -27,6 +28,7 @@ _HOMES = {
     "load": "inference.generator",
     "problem": "posing",
     "read_tabular": "tabular",
+    "report": "reports.report",
     "space": "posing",
     "train": "training",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "load",
     "problem",
     "read_tabular",
+    "report",
     "space",
     "train",
 ]

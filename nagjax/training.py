@@ -63,16 +63,19 @@ def train(
     swept = controllers.resolve_params(made, params)
     limits = Limits(steps, max_seconds, chunk)
     state, step, seconds = _begin(made, setup, seed, swept, resume, start)
+    metrics: dict[str, list[float]] = {}
     with _Bar(shown=progress) as bar:
 
         def looked(moment: Moment) -> None:
             bar.update(moment)
+            for name, value in moment.row.items():
+                metrics.setdefault(name, []).append(value)
             if on_chunk is not None:
                 on_chunk(moment)
 
         last = controllers.train(made, setup.problem, state, seed, limits, swept, step, seconds, looked)
     artefact: Artefact = controllers.artefact(made, last.state, setup.problem)
-    training = Training(made, swept, last.state, last.step, {"seed": seed, "seconds": last.seconds})
+    training = Training(made, swept, last.state, last.step, {"seed": seed, "seconds": last.seconds}, metrics)
     return Generator(artefact, setup.problem, setup.description, {}, training)
 
 

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from nagjax import plugins
+from nagjax.populations.archive import Archive, allowed_rows
 from nagjax.problems.problem import Description, Problem, path_costs
-from nagjax.search.archive import Archive, allowed_rows
 
 COUNTS = ("evaluations", "infeasible")
 """Metrics that every controller gives."""

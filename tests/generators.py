@@ -11,10 +11,10 @@ from nagjax.controllers import Artefact, Controller
 from nagjax.devices.pricing import Prices, analytic
 from nagjax.generator.policy import init_policy
 from nagjax.inference.generator import Generator
+from nagjax.populations.cells import Cells
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Spec, evaluate
-from nagjax.search.cells import Cells
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nagjax.inference.fronts import nondominated
+from nagjax.populations.cells import Cells, cell_of
 from nagjax.problems.problem import evaluate, restrict
-from nagjax.search.cells import Cells, cell_of
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

@@ -32,8 +32,8 @@ from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
 from nagjax.budgets import even_ticks
+from nagjax.populations.cells import Cells
 from nagjax.predictors.records.records import Records, write_records
-from nagjax.search.cells import Cells
 
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 

@@ -10,9 +10,9 @@ import pytest
 
 from nagjax import controllers, plugins
 from nagjax.controllers import Artefact, Controller, Limits, Moment, run_chunk, train
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
 from nagjax.problems.problem import evaluate
-from nagjax.search import vary
-from nagjax.search.cells import Cells
 from tests import tiny
 
 PROBLEM, _ = tiny.make()

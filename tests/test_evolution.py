@@ -7,9 +7,9 @@ import pytest
 
 from nagjax import controllers, plugins, testing
 from nagjax.budgets import upper_budgets
+from nagjax.populations.archive import allowed_rows
+from nagjax.populations.front import Front, front_gain
 from nagjax.problems.problem import evaluate
-from nagjax.search.archive import allowed_rows
-from nagjax.search.front import Front, front_gain
 from nagjax.testing.runs import held, train
 from nagjax_evolution import categorical_ga, nsga2, sorting
 from tests import tiny

@@ -7,8 +7,8 @@ import pytest
 
 from nagjax.budgets import open_budgets
 from nagjax.generator import decode, policy, walk
+from nagjax.populations import vary
 from nagjax.problems.problem import path_costs
-from nagjax.search import vary
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

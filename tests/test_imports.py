@@ -21,13 +21,13 @@ SPINE = (
     ("problems", "ranking"),
     ("budgets",),
     ("generator", "tabular"),
-    ("search",),
+    ("populations",),
     ("verification",),
     ("controllers",),
     ("factory",),
     ("checkpoint",),
     ("inference",),
-    ("posing",),
+    ("posing", "reports"),
     ("training",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""

@@ -10,9 +10,9 @@ import pytest
 from nagjax import plugins, testing
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import front_gain
 from nagjax.problems.problem import evaluate
-from nagjax.search.cells import Cells
-from nagjax.search.front import front_gain
 from nagjax.testing.runs import train
 from tests import tiny
 

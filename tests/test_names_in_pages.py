@@ -18,11 +18,11 @@ from experiments.comparison import page as compare_page
 from experiments.comparison import plot as compare_plot
 from experiments.comparison.rows import Row
 from experiments.comparison.table import sections
-from experiments.reports import plot, report_data
-from experiments.reports.escapes import html, plot_text
-from experiments.reports.front import Reference
 from nagjax.inference.generator import load
 from nagjax.names import HIDDEN
+from nagjax.reports import plot, report_data
+from nagjax.reports.escapes import html, plot_text
+from nagjax.reports.front import Reference
 
 TITLE = "\x1b]0;owned\x07"
 BAD = f"<script>alert(1)</script> $x_ $\\frac{{ [b] [/b] \x1b[2J\u202e{TITLE}' \" & --> ]]>"

@@ -183,7 +183,10 @@ def three_arms():
     """One decision: quality 0.2, 0.5, 0.6 for 1, 2, 3 ms."""
     decision = Decision("arm", "arm", tuple({"arm": arm} for arm in range(3)))
     graph, operators = tl.build(
-        1, "start", lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (c,)) for c in range(3)], 3
+        1,
+        "start",
+        lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (f"{c}",)) for c in range(3)],
+        "012",
     )
     space = Space(
         name="arms", version=1, settings={}, decisions=(decision,), trellis=graph, operators=operators,

@@ -44,7 +44,10 @@ def two_arms():
     """One decision with two choices: quality 0.25 for 1 ms, 0.75 for 2 ms."""
     decision = Decision("arm", "arm", ({"arm": 0}, {"arm": 1}))
     graph, operators = tl.build(
-        1, "start", lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (c,)) for c in (0, 1)], 2
+        1,
+        "start",
+        lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (f"arm={c}",)) for c in (0, 1)],
+        ("arm=0", "arm=1"),
     )
     space = Space(
         name="two arms", version=1, settings={}, decisions=(decision,), trellis=graph, operators=operators,

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from experiments import run
 from experiments.frame import cli, flagfile, settings
-from experiments.reports import front
 from nagjax import arguments, controllers, files, names, numerals
 from nagjax.devices.formats import read_table as read_device_table
 from nagjax.devices.json_table import read_json
@@ -28,6 +27,7 @@ from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, read_records
 from nagjax.predictors.records.tables import numbers, read_table
 from nagjax.problems.build import make_problem
+from nagjax.reports import front
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import read_tabular
 

@@ -9,9 +9,9 @@ import pytest
 
 from nagjax import plugins, testing
 from nagjax.budgets import budget_at
+from nagjax.populations import tournaments, vary
+from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import evaluate
-from nagjax.search import tournaments, vary
-from nagjax.search.archive import allowed_rows
 from tests import tiny
 
 

@@ -60,19 +60,19 @@ def make_space(sizes: Sequence[int] = SIZES) -> Space:
 
     def edges(layer: int, node: Any) -> list[tl.Edge]:
         if layer == 0:
-            return [tl.Edge(c, size, (stem(size),), (c,)) for c, size in enumerate(sizes)]
+            return [tl.Edge(c, size, (stem(size),), (f"size={size}",)) for c, size in enumerate(sizes)]
         if layer == 1:
             return [tl.Edge(c, (node, c), (identity(node),)) for c in (0, 1)]
         size, depth = node
         if layer == 3 and depth == 0:
             return [tl.Edge(0, "end")]
         last = (head(size),) if layer == 2 + depth else ()
-        first = len(sizes) + 3 * (layer - 2)
         return [
-            tl.Edge(c, node, (block(size, layer - 2, kernel), *last), (first + c,)) for c, kernel in enumerate(KERNELS)
+            tl.Edge(c, node, (block(size, layer - 2, k), *last), (f"block{layer - 2}={k}",))
+            for c, k in enumerate(KERNELS)
         ]
 
-    trellis, operators = tl.build(4, "start", edges, len(names))
+    trellis, operators = tl.build(4, "start", edges, names)
     return Space(
         name="tiny",
         version=1,

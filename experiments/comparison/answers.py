@@ -13,7 +13,7 @@ from nagjax.controllers import Artefact
 from nagjax.inference.answering import BEAMS, DRAWS, jit_candidates
 from nagjax.inference.fronts import make_front
 from nagjax.inference.generator import Generator
-from nagjax.search.archive import Archive
+from nagjax.populations.archive import Archive
 
 DECODES = {
     "greedy": "one pass of the policy for each budget; nothing is looked up or evaluated",

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.comparison.metrics import Yardstick, best_within, front
+from experiments.comparison.metrics import Yardstick, front
 from nagjax.budgets import even_ticks
 from nagjax.generator.walk import decode_scores
 from nagjax.problems.problem import Description, Problem, path_costs, path_features
+from nagjax.reports.front import best_within
 from nagjax.spaces import trellis as tl
 
 EXACT = 100_000

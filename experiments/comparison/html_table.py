@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import SMALLER, Line, Section, Side, Spread
-from experiments.reports.escapes import html
+from nagjax.reports.escapes import html
 
 COLUMNS = (
     ("regret", "mean regret, points", 4), ("regret_worst", "worst regret, points", 3),

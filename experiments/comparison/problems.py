@@ -21,13 +21,13 @@ from experiments.frame import cli, settings
 from experiments.inputs import ranker, setup
 from experiments.inputs.quality import define_kind_flags, predictor_kind
 from experiments.reports import run_report
-from experiments.reports.front import Reference
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.records.records import Records, draw
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description
+from nagjax.reports.front import Reference
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 from experiments.comparison.case import Case
 from experiments.comparison.html_table import limit_text, side_text
-from experiments.comparison.metrics import POINTS
 from experiments.comparison.page import Chapter, page
 from experiments.comparison.plot import Answered, has_bands, progress_figure, quality_figure, shown, sides
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT, Row
 from experiments.comparison.table import Section, sections, write_csv
-from experiments.reports import plot
-from experiments.reports.report_data import asked_facts, error_text
 from nagjax import durable
 from nagjax.problems.costs import rounded_up
+from nagjax.reports import plot
+from nagjax.reports.front import POINTS
+from nagjax.reports.report_data import asked_facts, error_text
 
 TABLE, PAGE = "table.csv", "comparison.html"
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from nagjax.controllers import Artefact
 from nagjax.generator.policy import Policy, PolicyNetwork
+from nagjax.populations.archive import Archive
 from nagjax.predictors.forms import registry
 from nagjax.problems.costs import CostInfo, ExactCosts
 from nagjax.problems.problem import Description, Problem, Spec
 from nagjax.problems.ticks import exact_costs
-from nagjax.search.archive import Archive
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
 

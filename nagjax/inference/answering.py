@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from nagjax.controllers import Artefact
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
+from nagjax.populations import vary
+from nagjax.populations.archive import Archive
 from nagjax.problems.problem import Problem, evaluate, path_features
-from nagjax.search import vary
-from nagjax.search.archive import Archive
 
 DECODES = ("best", "greedy", "sample", "beam")
 SOURCES = ("greedy", "sample", "beam", "archive", "random", "listed")

@@ -11,8 +11,8 @@ import numpy as np
 
 from nagjax.controllers import Artefact
 from nagjax.inference.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
+from nagjax.populations import vary
 from nagjax.problems.problem import Problem
-from nagjax.search import vary
 
 ROUNDS = 8
 LEAST_DRAWS = 64

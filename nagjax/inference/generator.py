@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ class Training:
       state: of the controller, after ``step`` updates.
       step: updates done.
       run: what else a checkpoint remembers: seed and seconds.
+      metrics: by name, the mean over each chunk that was trained here, ``step`` and ``seconds`` among them.
     """
 
     controller: Controller
@@ -90,6 +91,7 @@ class Training:
     state: Any
     step: int
     run: Mapping[str, Any]
+    metrics: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

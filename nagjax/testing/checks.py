@@ -17,8 +17,8 @@ from nagjax.checkpoint import checkpoint
 from nagjax.checkpoint.packing import describe, pack, unpack
 from nagjax.controllers import Artefact, Controller, Moment, resolve_params
 from nagjax.plugins import PluginError
-from nagjax.search import vary
-from nagjax.search.archive import Archive
+from nagjax.populations import vary
+from nagjax.populations.archive import Archive
 from nagjax.testing.counting import check_counting
 from nagjax.testing.problems import Tiny, tiny_problem
 from nagjax.testing.runs import (

@@ -19,6 +19,7 @@ from scipy import stats
 
 from nagjax.checkpoint.packing import describe, pack, unpack
 from nagjax.controllers import Artefact
+from nagjax.populations.cells import Cells
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry as forms
 from nagjax.predictors.forms.form import Form
@@ -27,7 +28,6 @@ from nagjax.predictors.kinds.registry import fit
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import evaluate
-from nagjax.search.cells import Cells
 from nagjax.testing.problems import Tiny, prices_of, tiny_problem
 from nagjax.testing.runs import claim, same
 

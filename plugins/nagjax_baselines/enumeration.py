@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
+from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
 from nagjax_baselines.counting import architecture_at, completions
 
 MOST = 2**20

@@ -4,7 +4,7 @@ A table lookup is hard to beat on small spaces. Labels are those of a problem wh
 them, or a random subset of ``labels`` that stands for what a user could afford to train. Reading them is what it costs:
 evaluations are the labels read. A predictor holds no labels, so a problem with a predicted quality is refused; the
 records behind a predictor are a front by themselves: insert their tokens, costs and labels into a
-``nagjax.search.front.Front``.
+``nagjax.populations.front.Front``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
+from nagjax.populations import findings as fd
+from nagjax.populations.archive import allowed_rows
+from nagjax.populations.front import Front
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
-from nagjax.search.archive import allowed_rows
-from nagjax.search.front import Front
 
 CHUNK = 1024
 

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from nagjax.budgets import random_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
+from nagjax.populations import findings as fd
+from nagjax.populations import vary
+from nagjax.populations.findings import Findings
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
-from nagjax.search import vary
-from nagjax.search.findings import Findings
 from nagjax_baselines.counting import uniform_architectures
 
 

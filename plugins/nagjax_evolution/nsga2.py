@@ -21,10 +21,10 @@ import jax.numpy as jnp
 from nagjax.budgets import budget_at, open_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
+from nagjax.populations import findings as fd
+from nagjax.populations import vary
+from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax.search import findings as fd
-from nagjax.search import vary
-from nagjax.search.archive import allowed_rows
 from nagjax_evolution.sorting import crowding, nondominated_ranks
 
 SPARE = 2

@@ -27,8 +27,8 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.factory import Methods, factory
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
+from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
 from nagjax_evolution.strategies import make_strategy
 
 

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 from nagjax.budgets import upper_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
+from nagjax.populations import findings as fd
+from nagjax.populations import tournaments as tm
+from nagjax.populations import vary
 from nagjax.problems.problem import Problem, Spec
-from nagjax.search import findings as fd
-from nagjax.search import tournaments as tm
-from nagjax.search import vary
 
 
 @flax.struct.dataclass

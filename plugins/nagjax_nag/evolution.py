@@ -15,11 +15,11 @@ import jax.numpy as jnp
 
 from nagjax.budgets import budget_at, random_budgets, strata
 from nagjax.controllers import Params
+from nagjax.populations import tournaments as tm
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import front_gain
 from nagjax.problems.problem import Problem, evaluate
-from nagjax.search import tournaments as tm
-from nagjax.search import vary
-from nagjax.search.cells import Cells
-from nagjax.search.front import front_gain
 from nagjax_nag import memory
 
 

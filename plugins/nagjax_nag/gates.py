@@ -20,8 +20,8 @@ import jax.numpy as jnp
 
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import standardised
+from nagjax.populations import vary
 from nagjax.problems.problem import Problem, evaluate
-from nagjax.search import vary
 from nagjax_nag import traced_walk
 from nagjax_nag.traced_walk import Seen, Trace
 

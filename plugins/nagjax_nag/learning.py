@@ -12,8 +12,8 @@ from nagjax.budgets import bent_positions, budget_at, budget_position, stratifie
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import adam_step, standardised
+from nagjax.populations.cells import Cells
 from nagjax.problems.problem import Problem
-from nagjax.search.cells import Cells
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""

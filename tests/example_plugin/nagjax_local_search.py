@@ -6,9 +6,9 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Artefact
 from nagjax.factory import Methods, factory
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
 from nagjax.problems.problem import evaluate
-from nagjax.search import vary
-from nagjax.search.cells import Cells
 
 
 @flax.struct.dataclass

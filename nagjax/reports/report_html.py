@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.inputs.benchmark import quality_title
-from experiments.reports.escapes import html
-from experiments.reports.front import POINTS, Comparison, Point
-from experiments.reports.report_data import Report
 from nagjax.problems.costs import rounded_up
+from nagjax.reports.escapes import html
+from nagjax.reports.front import POINTS, Comparison, Point
+from nagjax.reports.report_data import Report
+from nagjax.reports.wording import quality_title
 
 CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }

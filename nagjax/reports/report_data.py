@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.inputs.benchmark import fitted_text, judge_text, measured_text
-from experiments.reports.front import POINTS, Comparison, Point, Reference
 from nagjax.problems.costs import CostInfo
 from nagjax.problems.problem import Description
+from nagjax.reports.front import POINTS, Comparison, Point, Reference
+from nagjax.reports.wording import fitted_text, judge_text, measured_text
 
 RANKED = "The predictor tells ranks: only the order of architectures counts, and no figure is a quality."
 

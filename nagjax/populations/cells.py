@@ -12,8 +12,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax.populations.archive import Archive
 from nagjax.problems.problem import Problem
-from nagjax.search.archive import Archive
 
 
 @flax.struct.dataclass

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reports.escapes import plot_text
-from experiments.reports.front import POINTS, Point, Reference
 from nagjax import durable
+from nagjax.reports.escapes import plot_text
+from nagjax.reports.front import POINTS, Point, Reference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

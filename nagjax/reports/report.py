@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.inputs.benchmark import quality_is, quality_title
-from experiments.reports import judge, plot, report_html
-from experiments.reports.answers import to_points
-from experiments.reports.front import (
+from nagjax import durable
+from nagjax.problems.costs import rounded_up
+from nagjax.problems.problem import Description
+from nagjax.reports import judge, plot, report_html
+from nagjax.reports.answers import to_points
+from nagjax.reports.front import (
     POINTS,
     Comparison,
     Point,
@@ -22,12 +24,12 @@ from experiments.reports.front import (
     distinct_front,
     hypervolumes,
     log_spaced,
+    read_reference,
     write_front_csv,
 )
-from experiments.reports.report_data import Report, asked_facts, cost_label, trust_facts
-from nagjax import durable
-from nagjax.problems.costs import rounded_up
-from nagjax.problems.problem import Description
+from nagjax.reports.made import curves, made_facts, train_seconds
+from nagjax.reports.report_data import Report, asked_facts, cost_label, trust_facts
+from nagjax.reports.wording import quality_is, quality_title
 
 if TYPE_CHECKING:
     from nagjax.inference.generator import Generator
@@ -56,6 +58,47 @@ class Options:
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = dataclasses.field(default_factory=dict)
     flags: str = ""
     train_seconds: float | None = None
+
+
+def report(
+    generator: Generator,
+    folder: str | Path,
+    *,
+    quality_name: str = "quality",
+    budgets: Sequence[float] = (),
+    reference_front: str | Path | Reference | None = None,
+    reference_name: str | None = None,
+    reference_cost_column: str = "latency_ms",
+    reference_quality_column: str = "quality",
+    reference_quality_unit: str = "fraction",
+) -> Report:
+    """Write report.html, front.csv, budgets.csv and front.png of a generator into a folder.
+
+    Args:
+      generator: as trained or loaded; curves of training are shown while the one that was trained is at hand.
+      folder: is made where there is none; files of these names in it are replaced.
+      quality_name: what the quality is, such as ``"ImageNet top-1"``.
+      budgets: shown in the table beside evenly spaced ones, in the unit of the first cost column.
+      reference_front: a front to compare with, or a .csv or .parquet file of one.
+      reference_name: what the report calls it; by default its file's name.
+      reference_cost_column: the file's column of costs, in the unit of the first cost column.
+      reference_quality_column: its column of quality.
+      reference_quality_unit: ``"fraction"``, ``"percent"``, or ``"error_percent"``: 100 % minus quality.
+
+    Returns:
+      What the report says; ``comparisons`` are gaps to the reference front, ``best`` the answers that are plotted.
+
+    Raises:
+      ValueError: if nothing meets a budget, or the file cannot be read: with its row, and the remedy.
+    """
+    reference = reference_front
+    if isinstance(reference, str | Path):
+        columns = reference_cost_column, reference_quality_column
+        reference = read_reference(Path(reference), *columns, reference_quality_unit, reference_name)
+    metrics = {} if generator.training is None else generator.training.metrics
+    made, drawn = made_facts(generator, metrics), curves(metrics)
+    options = Options(quality_name, budgets, reference, made, drawn, train_seconds=train_seconds(generator))
+    return write_report(generator, options, Path(folder))
 
 
 def write_report(generator: Generator, options: Options, folder: Path) -> Report:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.inputs.benchmark import quality_is, quality_title
-from experiments.reports import judge
-from experiments.reports.front import POINTS, Point
 from nagjax.problems.costs import exactly, rounded_up
 from nagjax.problems.problem import Description
+from nagjax.reports import judge
+from nagjax.reports.front import POINTS, Point
+from nagjax.reports.wording import quality_is, quality_title
 
 if TYPE_CHECKING:
     from rich.table import Table

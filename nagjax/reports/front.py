@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.frame import settings
 from nagjax import csv_cells, durable
 from nagjax.predictors.records.tables import numbers, read_table
 
@@ -78,16 +77,22 @@ class Comparison:
     skipped: int
 
 
-def read_reference(path: Path, cost_column: str, quality_column: str, quality_unit: str) -> Reference:
-    """Read a front from a CSV or Parquet file, see ``nagjax.predictors.records.tables``.
+def read_reference(
+    path: Path, cost_column: str, quality_column: str, quality_unit: str, name: str | None = None
+) -> Reference:
+    """Read a front from a CSV or Parquet file (``nagjax.predictors.records.tables``), called ``name`` or like the file.
 
     Raises:
       ValueError: if a column or number is wrong; the message names file, row, column and remedy.
     """
+    if quality_unit not in UNITS:
+        raise ValueError(f"reference_quality_unit={quality_unit!r} is not one of {', '.join(UNITS)}")
     table = read_table(path, [cost_column, quality_column])
-    for flag, name in (("reference_cost_column", cost_column), ("reference_quality_column", quality_column)):
-        if name not in table.columns:
-            raise ValueError(f"{path}: no column {name!r} (--{flag}){settings.nearest(name, table.columns)}")
+    for argument, column in (("reference_cost_column", cost_column), ("reference_quality_column", quality_column)):
+        try:
+            table.column(column)
+        except ValueError as error:
+            raise ValueError(f"{error} ({argument})") from None
     if not table.rows:
         raise ValueError(f"{path}: no rows below the header; write one row for each point of the front")
     cost, raw = numbers(table, cost_column), numbers(table, quality_column)
@@ -96,10 +101,10 @@ def read_reference(path: Path, cost_column: str, quality_column: str, quality_un
     for index in np.flatnonzero((quality < 0) | (quality > 1) | (cost <= 0)).tolist():
         raise ValueError(
             f"{path}: row {table.rows[index]}: cost {cost[index]:g}, {quality_column} {raw[index]:g}: cost is above 0 "
-            f"and quality a {quality_unit}; set --reference_quality_unit, one of {', '.join(UNITS)}, or correct the row"
+            f"and quality a {quality_unit}; set reference_quality_unit, one of {', '.join(UNITS)}, or correct the row"
         )
     order = np.argsort(cost, kind="stable")
-    return Reference(path.name, cost[order], quality[order])
+    return Reference(name or path.name, cost[order], quality[order])
 
 
 def compare(points: Sequence[Point], reference: Reference) -> Comparison | None:
@@ -139,6 +144,21 @@ def hypervolumes(fronts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[list[
         data = np.stack([cost, -POINTS * quality], 1)
         volumes.append(float(moocore.hypervolume(data, ref=[worst[0], -POINTS * worst[1]])))
     return volumes, worst
+
+
+def best_within(cost: np.ndarray, quality: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+    """Row int ``[B]`` of the best of the points ``[N]`` within each budget ``[B]``; -1 where none is.
+
+    >>> best_within(np.array([3, 1, 2]), np.array([0.7, 0.5, 0.4]), np.array([0, 1, 2, 9])).tolist()
+    [-1, 1, 1, 0]
+    """
+    order = np.lexsort((-quality, cost))
+    ranked = quality[order]
+    record = np.maximum.accumulate(ranked)
+    first = np.append(True, ranked[1:] > record[:-1]) if len(order) else np.zeros(0, bool)
+    leader = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    place = np.searchsorted(cost[order], budgets, side="right") - 1
+    return np.where(place < 0, -1, leader[np.maximum(place, 0)]) if len(order) else np.full(len(budgets), -1)
 
 
 def distinct_front(points: Sequence[Point]) -> list[Point]:

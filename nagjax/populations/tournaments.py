@@ -12,8 +12,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax.search.archive import allowed_rows
 
 
 @flax.struct.dataclass

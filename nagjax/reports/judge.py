@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.comparison.metrics import POINTS, best_within
 from nagjax.problems.problem import Description, Problem
+from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.trie import Listing
 

@@ -10,8 +10,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax.populations.front import Front
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax.search.front import Front
 
 
 @flax.struct.dataclass

@@ -1,1 +1,0 @@
-"""What searches share: archives of architectures, what was found, tournaments, variation, exact search of sums."""
