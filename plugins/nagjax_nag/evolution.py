@@ -191,7 +191,9 @@ def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
 def rescore(population: Population, problem: Problem) -> Population:
     """Everything remembered, under a changed problem."""
     archive = population.archive.rescore(problem)
-    populations = tm.rescore(population.tournaments, problem, budget_at(problem, population.places))
+    populations = population.tournaments
+    if populations.quality.size:
+        populations = tm.rescore(populations, problem, budget_at(problem, population.places))
     counted = population.evaluations + jnp.uint32(archive.quality.size + populations.quality.size)
     return dataclasses.replace(
         population, archive=archive, tournaments=populations, met=memory.nothing(), evaluations=counted
