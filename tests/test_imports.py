@@ -29,6 +29,7 @@ SPINE = (
     ("inference",),
     ("posing", "reports"),
     ("training",),
+    ("authoring",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
