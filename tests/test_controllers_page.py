@@ -36,7 +36,7 @@ def faults(name: str, cells: list[str]) -> list[str]:
                 continue  # "as `snes`"
             if key not in held:
                 found.append(f"{key} is not one of {', '.join(held)}")
-            elif value and str(held[key]).lower() != value and not close(held[key], value):
+            elif value and value not in (str(held[key]), str(held[key]).lower()) and not close(held[key], value):
                 found.append(f"{key}={value}, in the code {held[key]}")
     return found
 
