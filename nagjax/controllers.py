@@ -203,8 +203,13 @@ def rebase(controller: Controller, state: State, problem: Problem) -> State:
 def artefact(controller: Controller, state: State, problem: Problem) -> Artefact:
     """What the controller has found."""
     with plugins.raised_by("controllers", controller.name, "artefact"):
-        found: Artefact = _jit_artefact(controller, state, problem)
-    return plugins.expect("controllers", controller.name, found, Artefact)
+        made: Artefact = _jit_artefact(controller, state, problem)
+    found = plugins.expect("controllers", controller.name, made, Artefact)
+    if not isinstance(found.archive, Archive):
+        return found
+    # How it was kept, by cells or as a front, ends with the search: what is saved and read are its rows.
+    rows = Archive(found.archive.tokens, found.archive.costs, found.archive.quality)
+    return Artefact(found.policy, rows)
 
 
 @dataclasses.dataclass(frozen=True)
