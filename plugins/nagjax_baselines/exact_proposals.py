@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
+from nagjax.budgets import spread_budgets
 from nagjax.populations import additive
 from nagjax.proposers.candidates import among
 from nagjax.proposers.proposer import Proposer, Question
-from nagjax_baselines.exact import add, draw_weights, no_sums, spread_budgets
+from nagjax_baselines.exact import add, draw_weights, no_sums
 
 DRAWS = 8
 """Weights that are drawn at most before what is missing is left to chance."""
@@ -53,7 +54,7 @@ def _propose(bins: int, question: Question) -> np.ndarray:
     chosen = np.zeros((0, problem.spec.num_layers), np.int32)
     for draw in range(1 + DRAWS):
         budget_key, model_key = jax.random.split(jax.random.fold_in(key, draw))
-        budgets = spread_budgets(problem, question.num, budget_key)
+        budgets = spread_budgets(budget_key, problem, question.num)
         found, _ = additive.best_paths(problem, additive.edge_gains(problem, weights), budgets, bins)
         tokens = np.unique(np.asarray(found), axis=0)
         fresh = ~among(tokens, np.concatenate([question.evaluated.tokens, chosen]))
