@@ -16,7 +16,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import INFINITE, walk_nodes
@@ -46,19 +47,14 @@ class State:
     descent: jax.Array
 
 
-def make(spec: Spec, capacity: int = 1024) -> Controller:
+@factory("greedy_shrink")
+def make(spec: Spec, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
       spec: static shape of the problem.
       capacity: of the front.
-
-    Raises:
-      ValueError: unless the capacity is at least 1.
     """
-    settings = {"capacity": capacity}
-    if capacity < 1:
-        raise ValueError(f"greedy_shrink: capacity must be at least 1; got {capacity}")
 
     def begin(findings: fd.Findings, problem: Problem) -> State:
         tokens = largest(problem)
@@ -88,15 +84,12 @@ def make(spec: Spec, capacity: int = 1024) -> Controller:
         metrics = fd.metrics(found, infeasible, (real & ~jnp.isfinite(quality)).sum())
         return _where(ended, again, _where(real.any(), taken, stayed)), metrics
 
-    return Controller(
-        name="greedy_shrink",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: {"saving": 1.0, "considered": 0.5},
+    return Methods(
         init=init,
         update=update,
-        rebase=lambda state, problem: begin(fd.rescore(state.findings, problem), problem),
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=lambda state, problem: begin(fd.rescore(state.findings, problem), problem),
+        defaults={"saving": 1.0, "considered": 0.5},
     )
 
 
