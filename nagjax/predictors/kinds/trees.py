@@ -123,8 +123,10 @@ def as_form(trees: list[Mapping[str, Any]], known: np.ndarray, config: TreesConf
             else:
                 value[number, place] = node["leaf_value"]
                 left[number, place] = right[number, place] = place
-    arrays = (jnp.asarray(array) for array in (feature, threshold, left, right, value, known))
-    return Trees(*arrays, config.depth)
+    return Trees(
+        feature=jnp.asarray(feature), threshold=jnp.asarray(threshold), left=jnp.asarray(left),
+        right=jnp.asarray(right), value=jnp.asarray(value), known=jnp.asarray(known), depth=config.depth,
+    )  # fmt: skip
 
 
 def _lightgbm() -> ModuleType:
