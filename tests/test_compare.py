@@ -391,7 +391,7 @@ def test_differences_are_paired_by_seed():
         *(line(contender="b", seed=s, regret=r) for s, r in ((1, 1.5), (2, 4.5), (3, 0.0))),
         line(contender="labels", limit=NO_LIMIT, decode="reference", regret=9.0),
     ]
-    (table,) = compare_table.sections(rows, "a")
+    (table,) = compare_table.sections(rows, "a", {})
     assert (table.metric, table.base) == ("regret", ("a", "greedy"))
     assert [one.side[0] for one in table.lines] == ["b", "a", "labels"]
     ours, base, _ = table.lines
@@ -404,7 +404,7 @@ def test_differences_are_paired_by_seed():
 
 def test_without_an_oracle_the_hypervolume_decides_and_more_is_better():
     rows = [line(contender=name, regret=float("nan"), hypervolume=v) for name, v in (("a", 1.0), ("b", 2.0))]
-    (table,) = compare_table.sections(rows, "a")
+    (table,) = compare_table.sections(rows, "a", {})
     assert table.metric == "hypervolume"
     assert [one.side[0] for one in table.lines] == ["b", "a"]
     assert table.lines[0].difference.better == 1
@@ -412,7 +412,7 @@ def test_without_an_oracle_the_hypervolume_decides_and_more_is_better():
 
 def test_limits_are_ordered_by_size():
     rows = [line(limit=limit) for limit in ("2000", "60s", "200", "5s")]
-    assert [one.limit for one in compare_table.sections(rows, "a")] == ["200", "2000", "5s", "60s"]
+    assert [one.limit for one in compare_table.sections(rows, "a", {})] == ["200", "2000", "5s", "60s"]
 
 
 # --- the figures

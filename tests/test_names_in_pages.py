@@ -129,7 +129,7 @@ def row(problem, contender, **more):
 
 def test_a_page_of_a_comparison_shows_hostile_names_and_runs_none():
     rows = [row(BAD, BAD), row(BAD, f"_{BAD}", limit="none", decode="reference")]
-    tables = sections(rows, BAD)
+    tables = sections(rows, BAD, {})
     budgets = np.array([1.0, 2.0])
     answered = {(r.contender, r.decode): [(budgets, np.array([0.5, 0.6]))] for r in rows}
     quality = plot.svg(compare_plot.quality_figure(rows, budgets, answered, BAD, np.array([0.6, 0.6]), BAD))
