@@ -32,8 +32,8 @@ from experiments.comparison.best_known import read_architectures
 from experiments.comparison.case import Case
 from experiments.comparison.metrics import POINTS, best_within, hypervolume
 from nagjax import csv_cells, durable
-from nagjax.costs import rounded_up
 from nagjax.predictors.tables import read_table
+from nagjax.problems.costs import rounded_up
 
 BUDGETS = 400
 CONTROLLERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -91,15 +91,8 @@ class Kept:
         return front
 
     def slices(self) -> list[Slice]:
-        """The slices so far.
-
-        Raises:
-          ValueError: if the file is another one.
-        """
-        lines = csv_cells.read_rows(durable.whole_text(self.search_file))
-        if lines and tuple(lines[0]) != COLUMNS:
-            raise ValueError(f"{self.search_file}: has columns {lines[0]}, not {list(COLUMNS)}; give other --results")
-        return [Slice(int(n), who, float(s), int(e), int(a), float(q), float(h)) for n, who, s, e, a, q, h in lines[1:]]
+        """The slices so far."""
+        return read_slices(self.search_file)
 
     def write(self, front: Front, done: Slice) -> None:
         """Keep the front, then the slice that it is of."""
@@ -117,6 +110,18 @@ class Kept:
         if key not in self._texts:
             self._texts[key] = self._case.description.space.format(tokens)
         return self._texts[key]
+
+
+def read_slices(path: Path) -> list[Slice]:
+    """The slices of a search; none of a file that is not there.
+
+    Raises:
+      ValueError: if the file is another one.
+    """
+    lines = csv_cells.read_rows(durable.whole_text(path))
+    if lines and tuple(lines[0]) != COLUMNS:
+        raise ValueError(f"{path}: has columns {lines[0]}, not {list(COLUMNS)}; give other --results")
+    return [Slice(int(n), who, float(s), int(e), int(a), float(q), float(h)) for n, who, s, e, a, q, h in lines[1:]]
 
 
 def read(path: Path, case: Case) -> np.ndarray:

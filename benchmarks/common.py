@@ -14,8 +14,9 @@ from absl import app, flags
 
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
-from nagjax.predictors.ofa_npz import import_ofa
-from nagjax.problems import Description, Problem, make_problem
+from nagjax.predictors.formats.ofa_npz import import_ofa
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import ofa_mobilenet_v3
 from nagjax.spaces.space import Space
 

@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from benchmarks import common, jobs
-from nagjax import checkpoint, controllers, plugins
+from nagjax import controllers, plugins
+from nagjax.checkpoint import checkpoint
 
 STEPS, KILLS = 200, 5
 

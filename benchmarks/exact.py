@@ -29,11 +29,11 @@ from absl import flags
 from benchmarks import common
 from experiments.comparison import problems as compare_problems
 from experiments.comparison.case import truth
-from nagjax import additive
+from nagjax.populations import additive
 from nagjax.predictors.forms.form import Form
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.predictors.ridge import fit_ridge, solve
-from nagjax.problems import Description, Problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 

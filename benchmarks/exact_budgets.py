@@ -27,7 +27,6 @@ from absl import flags
 from benchmarks import common
 from benchmarks.guarantee import TIMES
 from nagjax.controllers import Artefact
-from nagjax.costs import rounded_up
 from nagjax.devices.correction import Correction
 from nagjax.devices.pricing import Prices, price
 from nagjax.devices.table import DeviceTable, Row
@@ -35,8 +34,11 @@ from nagjax.devices.validation import MeasuredNetwork
 from nagjax.generator.policy import init_policy
 from nagjax.inference.generator import Generator
 from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.records import Records
-from nagjax.problems import Description, Problem, make_problem, tabular_quality
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.predictors.records.records import Records
+from nagjax.problems.build import make_problem
+from nagjax.problems.costs import rounded_up
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space

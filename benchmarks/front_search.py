@@ -18,9 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import controllers, plugins
-from nagjax.generator import vary
-from nagjax.pareto import occupied
-from nagjax.problems import Problem, evaluate
+from nagjax.populations import vary
+from nagjax.problems.problem import Problem, evaluate
 from nagjax.spaces import trellis as tl
 
 ROWS = 8192
@@ -278,6 +277,6 @@ class ControllerSearch:
         archive = controllers.artefact(self._controller, moment.state, self._problem).archive
         if archive is None:
             raise ValueError(f"controller {self.name!r} keeps no archive; take another one")
-        tokens = np.asarray(archive.tokens)[np.asarray(occupied(archive))]
+        tokens = np.asarray(archive.tokens)[np.asarray(archive.occupied)]
         found = judged(self._problem, tokens).front(f"{self.name}, seed {seed}")
         return Found(front.join(found), int(moment.metrics["evaluations"][-1]))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 from nagjax.spaces.space import Space
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks import common
 from nagjax.devices.pricing import analytic
-from nagjax.problems import evaluate
+from nagjax.problems.problem import evaluate
 from nagjax.spaces import ofa_mobilenet_v3
 
 

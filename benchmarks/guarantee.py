@@ -24,7 +24,8 @@ from nagjax.generator.decode import greedy, sample
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.walk import decode_scores, repair
 from nagjax.predictors.forms.linear import Linear
-from nagjax.problems import Description, Problem, make_problem
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 from nagjax.spaces.space import Space
 

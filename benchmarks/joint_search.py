@@ -26,12 +26,12 @@ from absl import flags
 from benchmarks import common
 from experiments.comparison import problems as compare_problems
 from experiments.comparison.case import Case, truth
-from experiments.comparison.metrics import POINTS, best_within
 from experiments.frame import runtime
 from nagjax import controllers, plugins
 from nagjax.controllers import Controller, resolve_params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at_share
+from nagjax.reports.front import POINTS, best_within
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 UPDATES = {"macro": 1500, "note10": 600}

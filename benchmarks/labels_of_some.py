@@ -19,12 +19,12 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common, jobs
-from experiments.comparison.metrics import POINTS, best_within
 from experiments.comparison.problems import macro_accuracies
 from experiments.frame import runtime
 from nagjax import csv_cells, durable
 from nagjax.devices.pricing import analytic
-from nagjax.predictors.records import Records, draw
+from nagjax.predictors.records.records import Records, draw
+from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

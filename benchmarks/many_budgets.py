@@ -23,7 +23,7 @@ from nagjax.controllers import Artefact
 from nagjax.devices.pricing import analytic
 from nagjax.generator.policy import init_policy
 from nagjax.inference.generator import Generator
-from nagjax.problems import make_problem
+from nagjax.problems.build import make_problem
 from nagjax.spaces import ofa_mobilenet_v3
 
 

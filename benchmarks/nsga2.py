@@ -29,7 +29,7 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
 from benchmarks.genome import genome_of
 from nagjax.generator.walk import decode_scores
-from nagjax.problems import Description, Problem, evaluate
+from nagjax.problems.problem import Description, Problem, evaluate
 
 
 @dataclasses.dataclass(frozen=True)

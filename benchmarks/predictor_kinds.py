@@ -22,13 +22,13 @@ from absl import flags
 from scipy import stats
 
 from benchmarks import common
-from experiments.comparison.metrics import best_within
 from experiments.comparison.problems import macro_accuracies
 from experiments.frame import runtime, settings
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
-from nagjax.predictors.records import Records, draw
+from nagjax.predictors.records.records import Records, draw
+from nagjax.reports.front import best_within
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 

@@ -33,7 +33,8 @@ from experiments.comparison.case import truth
 from experiments.comparison.metrics import POINTS, best_within
 from nagjax import controllers, plugins
 from nagjax.inference.generator import Generator
-from nagjax.problems import Description, Problem, make_spec
+from nagjax.problems.build import make_spec
+from nagjax.problems.problem import Description, Problem
 
 FULL_STEPS = 12000
 SAMPLES = 64

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.budget import anchor_weights
-from nagjax.problems import Spec
+from nagjax.problems.problem import Spec
 
 
 def runs(choices: tuple[int, ...]) -> list[tuple[int, int]]:

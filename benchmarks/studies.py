@@ -6,8 +6,9 @@ A study takes hours; its ``results.csv`` is committed, and a benchmark reads it 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -17,12 +18,12 @@ from experiments import compare
 from experiments.comparison import study as compare_study
 from experiments.comparison.answers import Answers
 from experiments.comparison.case import Case
-from experiments.comparison.metrics import best_within
 from experiments.comparison.results import RESULTS, Results
 from experiments.comparison.rows import Row
 from experiments.comparison.run import Options, Reading, Trainer
 from experiments.comparison.tasks import EVALUATIONS, Contender, Task, all_tasks, parse_contenders, parse_limits
 from experiments.frame import cli, settings
+from nagjax.reports.front import best_within
 
 NSGA2 = "pymoo_nsga2"
 FLAGS = ROOT / "experiments" / "flags"
@@ -53,13 +54,23 @@ def read(folder: Path) -> list[Row]:
     if not rows:
         print(f"{folder / RESULTS}: no results yet; run with --run", flush=True)
         return []
-    commits, dates = sorted({row.commit for row in rows}), sorted({row.date for row in rows})
-    print(
-        f"{folder / RESULTS}: {len({row.key for row in rows})} runs of {dates[0]} to {dates[-1]}, commits "
-        f"{', '.join(commits)}; read, not run",
-        flush=True,
-    )
+    print(f"{folder / RESULTS}: {made(rows)}; read, not run", flush=True)
     return rows
+
+
+def made(rows: Sequence[Row]) -> str:
+    """How many runs rows are of, when they were made, and from which commits."""
+    commits = ", ".join(sorted({row.commit for row in rows}))
+    return f"{len({row.key for row in rows})} runs of {span({row.date for row in rows})}, commits {commits}"
+
+
+def span(values: Collection[Any]) -> str:
+    """The smallest and the largest of some values.
+
+    >>> span([5, 3, 4]), span([3, 3])
+    ('3 to 5', '3')
+    """
+    return " to ".join(dict.fromkeys((str(min(values)), str(max(values)))))
 
 
 def run(flagfile: Path, data_dir: Path, folder: Path, more: Sequence[str] = ()) -> None:

@@ -25,7 +25,8 @@ from nagjax.devices.pricing import price
 from nagjax.generator.decode import sample
 from nagjax.generator.policy import Policy, budget_at
 from nagjax.inference.answering import jit_candidates
-from nagjax.problems import Problem, make_problem
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Problem
 from nagjax.spaces.space import Space
 
 BATCH, CALLS, SINGLE_CALLS = 4096, 40, 400

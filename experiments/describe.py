@@ -28,7 +28,7 @@ from experiments.reports.description import (
 )
 
 if TYPE_CHECKING:
-    from nagjax.problems import Description, Problem
+    from nagjax.problems.problem import Description, Problem
 
 
 def define_flags(values: flags.FlagValues) -> None:

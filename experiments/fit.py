@@ -17,7 +17,7 @@ from absl import flags
 from experiments.frame import cli, console, full_disk, life, output, runtime
 from experiments.inputs import setup
 from experiments.inputs.quality import define_quality_flags, load_quality
-from nagjax.predictors.storage import save_predictor
+from nagjax.predictors.formats.storage import save_predictor
 
 
 def define_flags(values: flags.FlagValues) -> None:

@@ -16,7 +16,7 @@ from nagjax import durable
 
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, Generator
-    from nagjax.problems import Description
+    from nagjax.problems.problem import Description
 
 EXIT_OVER = 3
 """Exit status where an answer is over a limit."""
@@ -94,7 +94,7 @@ def job(values: flags.FlagValues) -> int:
 
 def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
     """Say which budgets only something over a limit was found for; the exit status."""
-    from nagjax.costs import exactly, rounded_up
+    from nagjax.problems.costs import exactly, rounded_up
 
     over = [answer for answer in answers if not answer.guaranteed]
     for answer in over[:SHOWN]:
@@ -128,9 +128,9 @@ def _check_target(flag: str, name: str | None) -> None:
 
 
 def _show(answers: Sequence[Answer], description: Description) -> None:
-    from experiments.inputs.benchmark import quality_is
-    from experiments.reports import report_data
-    from experiments.reports.answers import to_table
+    from nagjax.reports import report_data
+    from nagjax.reports.answers import to_table
+    from nagjax.reports.wording import quality_is
 
     out = console.console(width=200)
     out.print(to_table(answers, description))
@@ -142,7 +142,7 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
 
 
 def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:
-    from experiments.reports import judge
+    from nagjax.reports import judge
 
     # What is over a limit has no best architecture within it to be held against.
     kept = [answer for answer in answers if answer.guaranteed]
@@ -153,8 +153,8 @@ def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, 
 
 
 def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Answer]) -> None:
-    from experiments.reports.answers import to_json, to_points
-    from experiments.reports.front import write_front_csv
+    from nagjax.reports.answers import to_json, to_points
+    from nagjax.reports.front import write_front_csv
 
     if values.json:
         text = json.dumps(to_json(generator, answers), indent=2, default=float) + "\n"

@@ -14,17 +14,18 @@ from pathlib import Path
 from absl import flags
 
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs import benchmark, costs, evaluator, setup
-from experiments.reports import report_data, run_report
+from experiments.inputs import costs, ranker, setup
+from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
+from nagjax.reports import report_data, wording
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     setup.define_flags(values)
     training.define_flags(values)
-    evaluator.define_flags(values)
+    ranker.define_flags(values)
     run_report.define_flags(values)
     runtime.define_flags(values)
     flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
@@ -43,14 +44,14 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     output.try_checkpoints(folder)
     life.doing("reading the inputs, fitting a predictor where records are given")
-    built = evaluator.with_evaluator(setup.build_problem(values), values)
+    built = ranker.with_ranker(setup.build_problem(values), values)
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
     run_folder.claim(values, built, folder)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
-    for line in [*benchmark.benchmark_lines(built.description), *report_data.warnings(built.description)]:
+    for line in [*wording.benchmark_lines(built.description), *report_data.warnings(built.description)]:
         console.say(line)
     try:
         trainer.run(folder)

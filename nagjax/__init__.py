@@ -14,20 +14,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nagjax.front_door import Setup, problem, space, train
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
+    from nagjax.posing import Setup, problem, space
+    from nagjax.reports.report import report
     from nagjax.tabular import read_tabular
+    from nagjax.training import train
 
 _HOMES = {
     "Answer": "inference.generator",
     "AnswerArrays": "inference.generator",
     "Generator": "inference.generator",
-    "Setup": "front_door",
+    "Setup": "posing",
     "load": "inference.generator",
-    "problem": "front_door",
+    "problem": "posing",
     "read_tabular": "tabular",
-    "space": "front_door",
-    "train": "front_door",
+    "report": "reports.report",
+    "space": "posing",
+    "train": "training",
 }
 """Public names and the module of each."""
 
@@ -39,6 +42,7 @@ __all__ = [
     "load",
     "problem",
     "read_tabular",
+    "report",
     "space",
     "train",
 ]

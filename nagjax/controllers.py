@@ -21,8 +21,8 @@ import numpy as np
 from nagjax import arguments, plugins
 from nagjax.generator.policy import Policy
 from nagjax.names import nearest
-from nagjax.pareto import Archive
-from nagjax.problems import Problem, Spec
+from nagjax.populations.archive import Archive
+from nagjax.problems.problem import Problem, Spec
 from nagjax.verification import check_metrics
 
 State: TypeAlias = Any
@@ -228,6 +228,12 @@ class Moment:
         """Share of the limits used, 0..1."""
         by_time = self.seconds / self.limits.max_seconds if self.limits.max_seconds else 0.0
         return min(1.0, max(self.step / self.limits.steps, by_time))
+
+    @property
+    def row(self) -> dict[str, float]:
+        """The moment as a row of a table: step, seconds, and the mean of each metric over the chunk."""
+        means = {name: float(np.mean(value)) for name, value in self.metrics.items()}
+        return {"step": self.step, "seconds": round(self.seconds, 4), **means}
 
 
 def train(

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
@@ -194,3 +195,35 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     near = nearest(str(name), ordered)
     hint = f" (did you mean {near!r}?)" if near else ""
     return f"{what}{hint}; known: {', '.join(ordered)}"
+
+
+def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any) -> Any:
+    """``make(*arguments, **given)``, with an error that lists the settings where one is not known.
+
+    Raises:
+      ValueError: if a setting is not known, or ``make`` refuses its value.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    names = [p.name for p in list(parameters)[len(arguments) :] if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    for key in given:
+        if key not in names and not free:
+            near = nearest(key, names)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            raise ValueError(f"{what} has no setting {key!r}{hint}; known: {', '.join(sorted(names)) or 'none'}")
+    _check_numbers(what, given, {p.name: p.annotation for p in parameters})
+    try:
+        return make(*arguments, **given)
+    except (TypeError, PluginError) as error:
+        if not given or not isinstance(error.__cause__ or error, TypeError):
+            raise
+        shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
+
+
+def _check_numbers(what: str, given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
+    """A float where the signature has an integer, or text where it has a number, is refused by name."""
+    for key, value in given.items():
+        wanted = {"int": (int,), int: (int,), "float": (int, float), float: (int, float)}.get(annotations.get(key))
+        if wanted and (isinstance(value, bool) or not isinstance(value, wanted)):
+            raise ValueError(f"{what}: {key}={value!r}: must be {'an integer' if wanted == (int,) else 'a number'}")

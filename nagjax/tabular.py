@@ -28,12 +28,11 @@ from nagjax import arguments
 from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
-from nagjax.predictors.columns import read_columns
-from nagjax.predictors.forms.table import TabularQuality
-from nagjax.predictors.labels import Labels
+from nagjax.predictors.forms.table import TabularQuality, tabular_quality
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records, read_texts, take
-from nagjax.problems import tabular_quality
+from nagjax.predictors.records.columns import read_columns
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import Records, read_texts, take
 from nagjax.spaces import trie
 from nagjax.spaces.space import Space
 
@@ -101,10 +100,10 @@ def read_tabular(
       decision_columns: columns that are decisions, in their order.
       quality_column: column of the quality.
       quality_unit: ``"fraction"`` (0..1) or ``"percent"``.
-      duplicate_tolerance: see ``nagjax.predictors.records.read_records``.
+      duplicate_tolerance: see ``nagjax.predictors.records.records.read_records``.
       units_are_right: see there.
-      required: what the file must have, see ``nagjax.predictors.labels.Labels``: ``"costs"`` where quality comes from
-        elsewhere.
+      required: what the file must have, see ``nagjax.predictors.records.labels.Labels``: ``"costs"`` where quality
+        comes from elsewhere.
 
     Raises:
       FileNotFoundError: if there is no such file.

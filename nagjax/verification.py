@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from nagjax import plugins
-from nagjax.pareto import Archive, allowed_rows
-from nagjax.problems import Description, Problem, path_costs
+from nagjax.populations.archive import Archive, allowed_rows
+from nagjax.problems.problem import Description, Problem, path_costs
 
 COUNTS = ("evaluations", "infeasible")
 """Metrics that every controller gives."""
@@ -57,14 +57,14 @@ def check_archive(name: str, archive: Archive, problem: Problem, description: De
             name,
             f"its archive says that {description.space.format(tokens[row])} costs "
             f"{_costs_text(description, claimed[row])}, which is {_costs_text(description, real[row])} "
-            f"({wrong.sum()} of {full.sum()} rows are wrong); costs are those of nagjax.problems.evaluate",
+            f"({wrong.sum()} of {full.sum()} rows are wrong); costs are those of nagjax.problems.problem.evaluate",
         )
     if not np.isfinite(quality[full]).all():
         row = int(np.argmax(full & ~np.isfinite(quality)))
         raise _fault(
             name,
             f"row {row} of its archive has quality {quality[row]}; what has no finite quality is not kept "
-            "(nagjax.problems.evaluate makes it -inf, which marks an empty row)",
+            "(nagjax.problems.problem.evaluate makes it -inf, which marks an empty row)",
         )
 
 

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import pareto
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.pricing import Prices, analytic
 from nagjax.generator.policy import init_policy
 from nagjax.inference.generator import Generator
-from nagjax.problems import Spec, evaluate, make_problem, tabular_quality
+from nagjax.populations.cells import Cells
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Spec, evaluate
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -44,10 +46,10 @@ def make_generator(num_costs: int = 1, policy: bool = True, archive: bool = True
     raw = np.stack([space.operator_sum(tokens, column.values) for column in prices], -1)
     quality = (0.5 + 0.1 * np.tanh(rng.normal(size=len(tokens)) + (raw[:, 0] - raw[:, 0].mean()))).astype(np.float32)
     problem, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
-    found = pareto.empty_archive(problem.spec, 64)
+    found = Cells.empty(problem.spec, 64)
     some = jnp.asarray(tokens[rng.permutation(len(tokens))[:400]], jnp.int32)
     objective, costs = evaluate(problem, some)
-    found = pareto.insert(found, problem, some, costs, objective)
+    found = found.insert(problem, some, costs, objective)
     artefact = Artefact(
         init_policy(jax.random.key(1), problem.spec, 8, 8) if policy else None, found if archive else None
     )

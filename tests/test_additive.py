@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nagjax import additive, testing
+from nagjax import testing
 from nagjax.devices.pricing import Prices
+from nagjax.populations import additive
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problems import cheapest, evaluate, make_problem, path_costs, restrict
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import cheapest, evaluate, path_costs, restrict
 from nagjax.spaces import trellis as tl
 from tests import tiny
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import controllers, pareto, plugins, testing
+from nagjax import controllers, plugins, testing
 from nagjax.controllers import Limits
-from nagjax.problems import restrict
+from nagjax.problems.problem import restrict
 from nagjax_baselines import counting, lookup
 from tests import tiny
 
@@ -35,7 +35,7 @@ def front(oracle, rows):
 
 
 def held(archive):
-    full = np.asarray(pareto.occupied(archive))
+    full = np.asarray(archive.occupied)
     return tiny.rows(np.asarray(archive.tokens)[full])
 
 

@@ -21,9 +21,10 @@ from benchmarks import (
     supernet_ranking,
 )
 from experiments import embedded
-from nagjax.costs import ExactCosts
 from nagjax.devices.json_table import read_json
-from nagjax.problems import evaluate, make_problem, make_spec
+from nagjax.problems.build import make_problem, make_spec
+from nagjax.problems.costs import ExactCosts
+from nagjax.problems.problem import evaluate
 from nagjax.spaces import nas_bench_macro
 from tests import tiny
 

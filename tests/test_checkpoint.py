@@ -18,7 +18,8 @@ import pytest
 
 import nagjax
 from experiments import describe, generate
-from nagjax import checkpoint, pareto, plugins, saving, steps
+from nagjax import plugins
+from nagjax.checkpoint import checkpoint, saving, steps
 from nagjax.controllers import Artefact
 from tests.generators import DEVICE, make_controller, make_generator
 
@@ -347,7 +348,7 @@ def test_a_state_that_is_no_array_names_the_controller(tmp_path):
 def test_an_archive_with_wrong_costs_is_not_saved(tmp_path):
     known = make_generator().generator
     archive = known.artefact.archive
-    row = int(np.argmax(np.asarray(pareto.occupied(archive))))
+    row = int(np.argmax(np.asarray(archive.occupied)))
     cases = {
         r"its archive says that .* costs .* ms, which is .* ms \(1 of \d+ rows are wrong\)": dataclasses.replace(
             archive, costs=archive.costs.at[row].add(-1)
@@ -362,8 +363,8 @@ def test_an_archive_with_wrong_costs_is_not_saved(tmp_path):
     for message, wrong in cases.items():
         with pytest.raises(ValueError, match=f"controllers: 'still': {message}"):
             save(tmp_path, artefact=dataclasses.replace(known.artefact, archive=wrong))
-    empty = int(np.argmin(np.asarray(pareto.occupied(archive))))
-    assert not pareto.occupied(archive)[empty]
+    empty = int(np.argmin(np.asarray(archive.occupied)))
+    assert not archive.occupied[empty]
     unused = dataclasses.replace(archive, tokens=archive.tokens.at[empty].set(99))
     assert answers(nagjax.load(save(tmp_path, artefact=dataclasses.replace(known.artefact, archive=unused))))
 

@@ -31,7 +31,8 @@ from experiments.comparison.run import Reading
 from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
-from nagjax.predictors.records import Records, write_records
+from nagjax.populations.cells import Cells
+from nagjax.predictors.records.records import Records, write_records
 
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 
@@ -391,7 +392,7 @@ def test_differences_are_paired_by_seed():
         *(line(contender="b", seed=s, regret=r) for s, r in ((1, 1.5), (2, 4.5), (3, 0.0))),
         line(contender="labels", limit=NO_LIMIT, decode="reference", regret=9.0),
     ]
-    (table,) = compare_table.sections(rows, "a", {})
+    (table,) = compare_table.sections(rows, "a")
     assert (table.metric, table.base) == ("regret", ("a", "greedy"))
     assert [one.side[0] for one in table.lines] == ["b", "a", "labels"]
     ours, base, _ = table.lines
@@ -404,7 +405,7 @@ def test_differences_are_paired_by_seed():
 
 def test_without_an_oracle_the_hypervolume_decides_and_more_is_better():
     rows = [line(contender=name, regret=float("nan"), hypervolume=v) for name, v in (("a", 1.0), ("b", 2.0))]
-    (table,) = compare_table.sections(rows, "a", {})
+    (table,) = compare_table.sections(rows, "a")
     assert table.metric == "hypervolume"
     assert [one.side[0] for one in table.lines] == ["b", "a"]
     assert table.lines[0].difference.better == 1
@@ -412,7 +413,7 @@ def test_without_an_oracle_the_hypervolume_decides_and_more_is_better():
 
 def test_limits_are_ordered_by_size():
     rows = [line(limit=limit) for limit in ("2000", "60s", "200", "5s")]
-    assert [one.limit for one in compare_table.sections(rows, "a", {})] == ["200", "2000", "5s", "60s"]
+    assert [one.limit for one in compare_table.sections(rows, "a")] == ["200", "2000", "5s", "60s"]
 
 
 # --- the figures
@@ -605,7 +606,6 @@ def test_a_limit_of_time_ends_a_run(tmp_path, local_search):
 def test_a_controller_that_evaluates_nothing_more_ends(tmp_path, monkeypatch, case):
     """As a table lookup does: everything is spent at the start."""
     from experiments.comparison.run import Options, Trainer
-    from nagjax import pareto
     from nagjax.controllers import Artefact, Controller
 
     def make(spec):
@@ -613,7 +613,7 @@ def test_a_controller_that_evaluates_nothing_more_ends(tmp_path, monkeypatch, ca
             return state, {"evaluations": np.float32(7), "infeasible": np.float32(0)}
 
         return Controller(
-            "still", spec, {}, dict, lambda key, problem, params: pareto.empty_archive(spec, 4), update,
+            "still", spec, {}, dict, lambda key, problem, params: Cells.empty(spec, 4), update,
             lambda state, problem: state, lambda state, problem: Artefact(None, state),
         )  # fmt: skip
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from experiments.frame import settings
-from nagjax import checkpoint, controllers, plugins, testing
+from nagjax import controllers, plugins, testing
+from nagjax.checkpoint import checkpoint
 from nagjax.controllers import Artefact
 from nagjax.generator import walk
 from tests.tiny import make_quality

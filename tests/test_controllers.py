@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import controllers, pareto
+from nagjax import controllers
 from nagjax.controllers import Artefact, Controller, Limits, Moment, run_chunk, train
-from nagjax.generator import vary
-from nagjax.problems import evaluate
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
+from nagjax.problems.problem import evaluate
 from tests import tiny
 
 PROBLEM, _ = tiny.make()
@@ -21,19 +22,19 @@ def make(spec, name="toy"):
     """Random search within the dearest budget; its state also remembers how far it was told it had come."""
 
     def init(key, problem, params):
-        return {"archive": pareto.empty_archive(spec, 8), "noise": jax.random.normal(key), "number": jnp.int32(0)}
+        return {"archive": Cells.empty(spec, 8), "noise": jax.random.normal(key), "number": jnp.int32(0)}
 
     def update(state, key, problem, params, progress):
         tokens, costs = vary.random_architectures(problem, jnp.repeat(problem.high[None], BATCH, 0), key)
         quality, _ = evaluate(problem, tokens)
         noise = 0.5 * state["noise"] + params["step"] * jax.random.normal(jax.random.fold_in(key, 1)) + progress
         number = state["number"] + 1
-        archive = pareto.insert(state["archive"], problem, tokens, costs, quality)
+        archive = state["archive"].insert(problem, tokens, costs, quality)
         metrics = {"evaluations": BATCH * number, "infeasible": jnp.int32(0), "progress": progress}
         return {"archive": archive, "noise": noise, "number": number}, metrics
 
     def rebase(state, problem):
-        return {**state, "archive": pareto.rescore(state["archive"], problem)}
+        return {**state, "archive": state["archive"].rescore(problem)}
 
     return Controller(
         name=name,
@@ -178,7 +179,7 @@ def test_rebase_and_artefact(whole):
     state = controllers.rebase(TOY, whole.state, other)
     found = controllers.artefact(TOY, state, other)
     assert found.policy is None
-    held = np.asarray(pareto.occupied(found.archive))
+    held = np.asarray(found.archive.occupied)
     objective, costs = evaluate(other, found.archive.tokens)
     np.testing.assert_array_equal(np.asarray(costs)[held], np.asarray(found.archive.costs)[held])
     np.testing.assert_allclose(np.asarray(objective)[held], np.asarray(found.archive.quality)[held], rtol=1e-5)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nagjax.costs import decimal_places, exactly, rounded_up
-from nagjax.devices.ticks import edge_ticks
-from nagjax.predictors.records import Records
-from nagjax.problems import make_problem
+from nagjax.predictors.records.records import Records
+from nagjax.problems.build import make_problem
+from nagjax.problems.costs import decimal_places, exactly, rounded_up
+from nagjax.problems.ticks import edge_ticks
 from nagjax.spaces import trellis as tl
 from nagjax.tabular import from_records
 from tests import tiny

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from experiments.comparison.results import Results
 from experiments.comparison.rows import Row
-from experiments.reports.front import Point, write_front_csv
 from experiments.training.monitor import read_metrics
 from nagjax import csv_cells
-from nagjax.predictors.columns import read_columns
-from nagjax.predictors.labels import Labels
-from nagjax.predictors.records import read_records, write_records
+from nagjax.predictors.records.columns import read_columns
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import read_records, write_records
+from nagjax.reports.front import Point, write_front_csv
 from nagjax.supernet.labelling import LabelFile
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d")
@@ -115,4 +115,4 @@ def test_all_csv_files_are_written_by_one_writer():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter"):
                 found += [str(path.relative_to(root))]
-    assert found == [str(Path("nagjax/spaces/tabular.py"))]
+    assert found == [str(Path("nagjax/spaces/chains.py"))]

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import controllers, pareto, plugins, testing
-from nagjax.problems import evaluate
+from nagjax import controllers, plugins, testing
+from nagjax.populations.archive import allowed_rows
+from nagjax.populations.front import Front, front_gain
+from nagjax.problems.problem import evaluate
 from nagjax.testing.runs import held, train
 from nagjax_evolution import categorical_ga, nsga2, regularised, sorting
 from tests import tiny
@@ -110,7 +112,7 @@ def rebased(name, population, **static):
 def scored(problem, tokens, budgets=None):
     """Quality and costs under a problem, -inf for what it has closed or what costs more than its budget."""
     quality, costs = evaluate(problem, tokens)
-    fits = pareto.allowed_rows(problem, tokens)
+    fits = allowed_rows(problem, tokens)
     fits = fits if budgets is None else fits & (costs <= budgets).all(-1)
     return np.where(fits, quality, -np.inf), np.asarray(costs)
 
@@ -177,7 +179,7 @@ def test_the_front_is_that_of_all_pairs():
     for columns in (1, 2):
         costs, quality = rng.integers(1, 30, (200, columns)), rng.integers(0, 40, 200) / 40
         quality[::7] = -np.inf
-        gain = np.asarray(pareto.front_gain(jnp.asarray(costs), jnp.asarray(quality, jnp.float32)))
+        gain = np.asarray(front_gain(jnp.asarray(costs), jnp.asarray(quality, jnp.float32)))
         for i in range(200):
             alike = (costs == costs[i]).all(1)
             cheaper = (costs <= costs[i]).all(1) & ~alike
@@ -193,7 +195,7 @@ def test_the_front_is_that_of_all_pairs():
 
 def test_a_full_front_drops_what_is_missed_least():
     """Gains: inf, 0.1, 0.01, 0.2: the third goes."""
-    archive = pareto.empty_archive(tiny.make()[0].spec, 3)
+    archive = Front.empty(tiny.make()[0].spec, 3)
     costs, quality = jnp.array([[1], [2], [3], [4]]), jnp.array([0.5, 0.6, 0.61, 0.81])
-    kept = pareto.insert_front(archive, jnp.zeros((4, 4), jnp.int32), costs, quality)
+    kept = archive.insert(jnp.zeros((4, 4), jnp.int32), costs, quality)
     assert sorted(kept.costs[:, 0].tolist()) == [1, 2, 4]

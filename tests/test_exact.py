@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import controllers, pareto, testing
+from nagjax import controllers, testing
 from nagjax.controllers import Limits
+from nagjax.populations.front import front_gain
 from nagjax.predictors.ridge import solve
-from nagjax.problems import evaluate
+from nagjax.problems.problem import evaluate
 from nagjax_baselines import exact, make_exact
 from tests import tiny
 
@@ -32,8 +33,8 @@ def test_a_linear_quality_is_solved_and_not_learned():
     assert moment.metrics["evaluations"].tolist() == [64.0, 128.0, 192.0, 256.0]
     assert moment.metrics["infeasible"].tolist() == [0.0] * 4
     quality, costs = jax.jit(evaluate)(problem, jnp.asarray(tiny.architectures()))
-    on_front = np.asarray(pareto.front_gain(costs, quality)) > 0
-    full = np.asarray(pareto.occupied(archive))
+    on_front = np.asarray(front_gain(costs, quality)) > 0
+    full = np.asarray(archive.occupied)
     assert tiny.rows(np.asarray(archive.tokens)[full]) == tiny.rows(tiny.architectures()[on_front])
 
 
@@ -128,7 +129,7 @@ def test_after_a_change_it_forgets_what_it_was_fitted_to_and_keeps_what_it_found
     state = controllers.rebase(controller, moment.state, changed.problem)
     assert float(state.sums.number) == 0
     archive = state.findings.archive
-    full = np.asarray(pareto.occupied(archive))
+    full = np.asarray(archive.occupied)
     rows = changed.oracle.rows(np.asarray(archive.tokens)[full])
     np.testing.assert_allclose(np.asarray(archive.quality)[full], changed.oracle.quality[rows], atol=1e-6)
 

@@ -23,8 +23,8 @@ from nagjax import plugins
 from nagjax.controllers import Limits, Moment
 from nagjax.devices.json_table import write_json
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.predictors.records import Records, write_records
-from nagjax.predictors.storage import save_predictor
+from nagjax.predictors.formats.storage import save_predictor
+from nagjax.predictors.records.records import Records, write_records
 from nagjax.spaces import nas_bench_macro
 
 ROOT = Path(__file__).resolve().parent.parent

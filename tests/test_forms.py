@@ -10,14 +10,15 @@ import pytest
 
 from nagjax import testing
 from nagjax.inference.fronts import can_be_listed
+from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.neighbours import smoothed
+from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, share_of
-from nagjax.predictors.storage import load_predictor, save_predictor
-from nagjax.problems import make_problem, tabular_quality
+from nagjax.problems.build import make_problem
 from nagjax.testing.problems import prices_of
 from nagjax.testing.runs import same
 

@@ -8,8 +8,8 @@ import pytest
 import nagjax
 from benchmarks import front_door as benchmark
 from experiments import embedded, run
-from nagjax import front_door
-from nagjax.predictors.records import Records
+from nagjax import training
+from nagjax.predictors.records.records import Records
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import from_records
 
@@ -38,7 +38,7 @@ def macro(tmp_path_factory):
 
 def small_sizes():
     """Sizes of nag that train in a moment, those that it has."""
-    made = front_door.make_controller("nag", problem_by_shapes(), {})
+    made = training.make_controller("nag", problem_by_shapes(), {})
     return {name: value for name, value in SMALL.items() if name in made.settings}
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nagjax.generator import decode, policy, vary, walk
+from nagjax.generator import decode, policy, walk
 from nagjax.generator.budget import anchor_weights
-from nagjax.problems import path_costs
+from nagjax.populations import vary
+from nagjax.problems.problem import path_costs
 from nagjax.spaces.trellis import INFINITE
 from tests import tiny
 

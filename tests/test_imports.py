@@ -13,20 +13,20 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "sealing", "durable", "saving"),
-    ("plugins", "steps"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "durable"),
+    ("plugins",),
     ("operators",),
     ("spaces",),
-    ("costs",),
     ("devices", "predictors"),
-    ("problems",),
-    ("pareto", "generator", "tabular"),
-    ("findings", "tournaments", "verification", "additive"),
+    ("problems", "ranking"),
+    ("generator", "tabular"),
+    ("populations",),
+    ("verification",),
     ("controllers",),
-    ("rounds", "packing"),
     ("checkpoint",),
     ("inference",),
-    ("front_door",),
+    ("posing", "reports"),
+    ("training",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
@@ -44,8 +44,7 @@ BRANCHES = {
         "problems",
         "blocks",
         "depthwise",
-        "steps",
-        "saving",
+        "checkpoint",
         "durable",
     },
     "profile": {"arguments", "durable", "operators", "spaces", "devices", "blocks"},
@@ -215,12 +214,12 @@ def test_importing_every_module_starts_no_device_and_changes_no_setting():
         ("nagjax/spaces/x.py", "from nagjax.devices import table", library_faults),
         ("nagjax/devices/x.py", "import nagjax.predictors.mlp", library_faults),
         ("nagjax/operators.py", "from . import problem", library_faults),
-        ("nagjax/problems.py", "def f():\n    from nagjax import load", library_faults),
+        ("nagjax/problems/x.py", "def f():\n    from nagjax import load", library_faults),
         ("nagjax/inference.py", "import experiments.run", library_faults),
         ("experiments/run.py", "import nagjax_nag", outside_faults),
         ("plugins/nagjax_nag/x.py", "from experiments import run", outside_faults),
-        ("nagjax/problems.py", "import jax\njax.config.update('jax_enable_x64', True)", side_effects),
-        ("nagjax/problems.py", "class A:\n    import os\n    os.environ['XLA_FLAGS'] = ''", side_effects),
+        ("nagjax/problems/x.py", "import jax\njax.config.update('jax_enable_x64', True)", side_effects),
+        ("nagjax/problems/x.py", "class A:\n    import os\n    os.environ['XLA_FLAGS'] = ''", side_effects),
     ],
 )
 def test_these_checks_find_what_they_look_for(tmp_path, monkeypatch, place, source, finds):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nagjax.controllers import Artefact
-from nagjax.costs import exactly, rounded_up
 from nagjax.inference import fronts
 from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
 from nagjax.inference.generator import Generator
 from nagjax.inference.scope import CHUNK
+from nagjax.problems.costs import exactly, rounded_up
 from nagjax.spaces import trellis as tl
 from tests.generators import DEVICE, make_generator
 

@@ -18,7 +18,7 @@ from experiments import generate
 from experiments.frame import cli, console, full_disk, life, runtime, settings, terminal
 from experiments.training.board import Board
 from experiments.training.monitor import METRICS, Monitor, forget_metrics, read_metrics
-from nagjax import saving
+from nagjax.checkpoint import saving
 from nagjax.controllers import Limits, Moment
 from nagjax.profile.journal import Journal
 

@@ -10,16 +10,16 @@ import pytest
 
 from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
-from experiments.inputs.benchmark import quality_is, quality_title
 from experiments.inputs.quality import define_quality_flags, predictor_kind
-from experiments.reports.answers import to_table
 from nagjax import plugins, testing
 from nagjax.inference.generator import Answer
 from nagjax.predictors.fit import ranking_loss
+from nagjax.predictors.formats.readers import foreign
 from nagjax.predictors.kinds import auto, gp, registry
 from nagjax.predictors.kinds.auto import Score, choose, regret
-from nagjax.predictors.readers import foreign
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
+from nagjax.reports.answers import to_table
+from nagjax.reports.wording import quality_is, quality_title
 from tests.test_plugins import install  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from nagjax.predictors.columns import read_columns
-from nagjax.predictors.labels import Labels
+from nagjax.predictors.records.columns import read_columns
+from nagjax.predictors.records.labels import Labels
 
 HEAD = "kernel,width,top1,ms,mj\n"
 

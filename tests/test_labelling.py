@@ -9,7 +9,7 @@ from experiments import rank_supernet
 from experiments.frame import settings
 from experiments.reports import rank_report
 from nagjax import operators as ops
-from nagjax.predictors.records import read_records
+from nagjax.predictors.records.records import read_records
 from nagjax.spaces import mobilenet_v3_small28
 from nagjax.spaces.mobilenet_v3 import Plan, make_space
 from nagjax.supernet import labelling, ranking, strategies

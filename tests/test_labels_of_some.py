@@ -19,16 +19,16 @@ from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
 from experiments.inputs import setup
 from experiments.inputs.quality import define_quality_flags, predictor_kind
-from experiments.reports import judge
-from experiments.reports.report_data import error_text, warnings
 from experiments.training import run_folder
-from nagjax.predictors.columns import read_labelled
 from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
+from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.kinds import mlp
-from nagjax.predictors.labels import Labels
 from nagjax.predictors.predictor import KNOTS, REACH, at_score, predict
-from nagjax.predictors.records import Records, draw, take
-from nagjax.predictors.storage import load_predictor, save_predictor
+from nagjax.predictors.records.columns import read_labelled
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import Records, draw, take
+from nagjax.reports import judge
+from nagjax.reports.report_data import error_text, warnings
 from nagjax.spaces import nas_bench_macro, tabular, trie
 from nagjax.tabular import check_direction, from_records, read_tabular
 from tests import tiny

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import pareto, plugins, testing
+from nagjax import plugins, testing
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
-from nagjax.problems import evaluate
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import front_gain
+from nagjax.problems.problem import evaluate
 from nagjax.testing.runs import train
 from tests import tiny
 
@@ -53,10 +55,10 @@ def test_a_later_one_of_the_same_place_is_remembered_instead():
 
 def test_spare_children_are_new_while_there_are_new_ones():
     known = testing.tiny_problem(variant="wide")
-    archive = pareto.empty_archive(known.problem.spec, 32)
+    archive = Cells.empty(known.problem.spec, 32)
     start = jnp.asarray(known.oracle.tokens[::600], jnp.int32)
     quality, costs = evaluate(known.problem, start)
-    archive = pareto.insert(archive, known.problem, start, costs, quality)
+    archive = archive.insert(known.problem, start, costs, quality)
     met = memory.remember(memory.nothing(), start)
     params = {name: jnp.float32(value) for name, value in BREEDING.items()}
 
@@ -75,8 +77,8 @@ def test_elite_parents_are_of_the_front():
     tokens = jnp.asarray(tiny.architectures(), jnp.int32)
     quality, costs = evaluate(problem, tokens)
     order = np.lexsort((-np.asarray(quality), np.asarray(costs)[:, 0]))
-    archive = pareto.Archive(tokens[order], costs[order], quality[order])
-    front = np.asarray(pareto.front_gain(archive.costs, archive.quality)) > 0
+    archive = Cells(tokens[order], costs[order], quality[order])
+    front = np.asarray(front_gain(archive.costs, archive.quality)) > 0
     assert 0 < front.sum() < len(front)
     params = {**BREEDING, "mutations": 0.0, "crossover": 0.0, "budget_noise": 0.0, "elite": 1.0}
     params = {name: jnp.float32(value) for name, value in params.items()}

@@ -18,11 +18,11 @@ from experiments.comparison import page as compare_page
 from experiments.comparison import plot as compare_plot
 from experiments.comparison.rows import Row
 from experiments.comparison.table import sections
-from experiments.reports import plot, report_data
-from experiments.reports.escapes import html, plot_text
-from experiments.reports.front import Reference
 from nagjax.inference.generator import load
 from nagjax.names import HIDDEN
+from nagjax.reports import plot, report_data
+from nagjax.reports.escapes import html, plot_text
+from nagjax.reports.front import Reference
 
 TITLE = "\x1b]0;owned\x07"
 BAD = f"<script>alert(1)</script> $x_ $\\frac{{ [b] [/b] \x1b[2J\u202e{TITLE}' \" & --> ]]>"
@@ -129,7 +129,7 @@ def row(problem, contender, **more):
 
 def test_a_page_of_a_comparison_shows_hostile_names_and_runs_none():
     rows = [row(BAD, BAD), row(BAD, f"_{BAD}", limit="none", decode="reference")]
-    tables = sections(rows, BAD, {})
+    tables = sections(rows, BAD)
     budgets = np.array([1.0, 2.0])
     answered = {(r.contender, r.decode): [(budgets, np.array([0.5, 0.6]))] for r in rows}
     quality = plot.svg(compare_plot.quality_figure(rows, budgets, answered, BAD, np.array([0.6, 0.6]), BAD))

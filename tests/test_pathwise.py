@@ -14,7 +14,9 @@ from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
 from nagjax.generator.walk import open_budgets, unmasked
 from nagjax.operators import Operator
-from nagjax.problems import evaluate, make_problem, path_costs, path_features, tabular_quality
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import evaluate, path_costs, path_features
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax.spaces.trellis import INFINITE, walk_nodes
@@ -180,7 +182,10 @@ def three_arms():
     """One decision: quality 0.2, 0.5, 0.6 for 1, 2, 3 ms."""
     decision = Decision("arm", "arm", tuple({"arm": arm} for arm in range(3)))
     graph, operators = tl.build(
-        1, "start", lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (c,)) for c in range(3)], 3
+        1,
+        "start",
+        lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (f"{c}",)) for c in range(3)],
+        "012",
     )
     space = Space(
         name="arms", version=1, settings={}, decisions=(decision,), trellis=graph, operators=operators,

@@ -13,7 +13,7 @@ from experiments import describe
 from nagjax import controllers, plugins, testing
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.formats import read_table
-from nagjax.predictors.readers import read_predictor
+from nagjax.predictors.formats.readers import read_predictor
 from nagjax.verification import COUNTS, check_metrics
 
 KIND = "controllers"

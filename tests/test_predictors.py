@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nagjax.predictors.fit import FitConfig, errors, fit
-from nagjax.predictors.ofa_npz import INPUTS, import_ofa
+from nagjax.predictors.formats.ofa_npz import INPUTS, import_ofa
+from nagjax.predictors.formats.readers import read_predictor
+from nagjax.predictors.formats.storage import HEADER, load_predictor, save_predictor
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
-from nagjax.predictors.readers import read_predictor
-from nagjax.predictors.records import Records
-from nagjax.predictors.storage import HEADER, load_predictor, save_predictor
+from nagjax.predictors.records.records import Records
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 
 MACRO = nas_bench_macro.make()

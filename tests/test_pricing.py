@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nagjax.costs import CostInfo
 from nagjax.devices.correction import Correction
 from nagjax.devices.pricing import analytic, price
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.devices.ticks import MAX_EXPONENT, edge_ticks
 from nagjax.devices.validation import MeasuredNetwork
-from nagjax.problems import make_problem
-from nagjax.problems import path_costs as problem_costs
+from nagjax.problems.build import make_problem
+from nagjax.problems.costs import CostInfo
+from nagjax.problems.problem import path_costs as problem_costs
+from nagjax.problems.ticks import MAX_EXPONENT, edge_ticks
 from nagjax.spaces import trellis as tl
 from tests import tiny
 

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import problems as pb
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems import problem as pb
+from nagjax.problems.build import make_problem, make_spec
 from nagjax.spaces import trellis as tl
 from tests import tiny
 
@@ -81,7 +83,7 @@ def test_features_and_quality():
 
 def test_pessimism_takes_the_deviation_off():
     quality = tiny.make_quality(SPACE, members=3)
-    problem, _ = pb.make_problem(SPACE, [tiny.make_prices(SPACE, 0)], quality, pessimism=2.0)
+    problem, _ = make_problem(SPACE, [tiny.make_prices(SPACE, 0)], quality, pessimism=2.0)
     mean, std = quality(jnp.asarray(TOKENS), path_features(problem, TOKENS))
     assert (np.asarray(std) > 0).all()
     np.testing.assert_allclose(pb.evaluate(problem, jnp.asarray(TOKENS))[0], mean - 2.0 * std, rtol=1e-5)
@@ -90,9 +92,9 @@ def test_pessimism_takes_the_deviation_off():
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf, -jnp.inf])
 def test_a_quality_that_is_no_number_is_the_worst(bad):
     values = np.linspace(0.1, 0.9, len(TOKENS))
-    quality = pb.tabular_quality(SPACE, TOKENS, values)
+    quality = tabular_quality(SPACE, TOKENS, values)
     quality = dataclasses.replace(quality, values=quality.values.at[12:].set(bad))
-    problem, _ = pb.make_problem(SPACE, [tiny.make_prices(SPACE, 0)], quality)
+    problem, _ = make_problem(SPACE, [tiny.make_prices(SPACE, 0)], quality)
     objective, costs = evaluate(problem, TOKENS)
     np.testing.assert_array_equal(np.asarray(objective) == -np.inf, TOKENS[:, 0] == 1)
     assert np.isfinite(objective).sum() == 12
@@ -102,21 +104,21 @@ def test_a_quality_that_is_no_number_is_the_worst(bad):
 def test_a_table_of_qualities_is_looked_up():
     values = np.linspace(0.1, 0.9, len(TOKENS)).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(TOKENS))
-    quality = pb.tabular_quality(SPACE, TOKENS[order], values[order])
-    problem, _ = pb.make_problem(SPACE, [tiny.make_prices(SPACE, 0)], quality)
+    quality = tabular_quality(SPACE, TOKENS[order], values[order])
+    problem, _ = make_problem(SPACE, [tiny.make_prices(SPACE, 0)], quality)
     np.testing.assert_array_equal(pb.evaluate(problem, jnp.asarray(TOKENS))[0], values)
     with pytest.raises(ValueError, match="2 of 24 architectures of tiny have no quality"):
-        pb.tabular_quality(SPACE, TOKENS[2:], values[2:])
+        tabular_quality(SPACE, TOKENS[2:], values[2:])
 
 
 def test_what_table_or_predictor_do_not_know_is_closed():
     known = [False] + [True] * 7
-    problem, _ = pb.make_problem(SPACE, [tiny.make_prices(SPACE, 0)], tiny.make_quality(SPACE, known=known))
+    problem, _ = make_problem(SPACE, [tiny.make_prices(SPACE, 0)], tiny.make_quality(SPACE, known=known))
     left = tl.enumerate_paths(SPACE.trellis.target, np.asarray(problem.allowed))
     assert tiny.rows(left) == {row for row in tiny.rows(TOKENS) if row[0] == 1}
     # A choice that is not optional stays, whatever the predictor has seen.
     known = [True] * 7 + [False]
-    problem, _ = pb.make_problem(SPACE, [tiny.make_prices(SPACE, 0)], tiny.make_quality(SPACE, known=known))
+    problem, _ = make_problem(SPACE, [tiny.make_prices(SPACE, 0)], tiny.make_quality(SPACE, known=known))
     assert (np.asarray(problem.allowed) == SPACE.trellis.valid).all()
 
 
@@ -124,17 +126,17 @@ def test_nothing_left_names_what_each_side_knows():
     prices = dataclasses.replace(tiny.make_prices(SPACE, 0), open_edges=SPACE.where({"size": 16}), source="toy.json")
     quality = tiny.make_quality(SPACE, known=[True, False] + [True] * 6)
     with pytest.raises(ValueError, match="no architecture of tiny") as error:
-        pb.make_problem(SPACE, [prices], quality)
+        make_problem(SPACE, [prices], quality)
     text = str(error.value)
     for part in ("size known to toy.json: [16]", "size known to predictor: [8]", "size known to all of them: []"):
         assert part in text
     with pytest.raises(ValueError, match=r"\{'size': 8\} was asked; size known to toy.json: \[16\]"):
-        pb.make_problem(SPACE, [prices], tiny.make_quality(SPACE), where={"size": 8})
+        make_problem(SPACE, [prices], tiny.make_quality(SPACE), where={"size": 8})
 
 
 def test_where_limits_a_problem_and_its_range():
     whole, _ = tiny.make()
-    problem, description = pb.make_problem(
+    problem, description = make_problem(
         SPACE, [tiny.make_prices(SPACE, 0)], tiny.make_quality(SPACE), where={"size": 8, "depth": 2}
     )
     rows = TOKENS[(TOKENS[:, 0] == 0) & (TOKENS[:, 1] == 1)]
@@ -152,6 +154,6 @@ def test_where_limits_a_problem_and_its_range():
 def test_another_table_of_the_space_has_the_same_static_parts():
     one, two = tiny.make(0)[0], tiny.make(1)[0]
     assert jax.tree.structure(one) == jax.tree.structure(two)
-    assert one.spec == pb.make_spec(SPACE)
+    assert one.spec == make_spec(SPACE)
     assert hash(one.spec) == hash(two.spec)
     assert (one.spec.num_layers, one.spec.num_choices, one.spec.num_costs) == (4, 3, 1)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from nagjax.predictors.records import Records, read_records, write_records
+from nagjax.predictors.records.records import Records, read_records, write_records
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 
 SPACE = nas_bench_macro.make()

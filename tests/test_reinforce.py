@@ -17,8 +17,10 @@ from nagjax.generator.policy import init_policy, policy_tables
 from nagjax.generator.training import annealed
 from nagjax.generator.walk import masked
 from nagjax.operators import Operator
-from nagjax.predictors import evaluator
-from nagjax.problems import evaluate, make_problem, path_features, tabular_quality
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import evaluate, path_features
+from nagjax.ranking import ranker
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 from nagjax_reinforce import baselines, make, make_pnag, make_single, objective, pnag
@@ -40,7 +42,10 @@ def two_arms():
     """One decision with two choices: quality 0.25 for 1 ms, 0.75 for 2 ms."""
     decision = Decision("arm", "arm", ({"arm": 0}, {"arm": 1}))
     graph, operators = tl.build(
-        1, "start", lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (c,)) for c in (0, 1)], 2
+        1,
+        "start",
+        lambda t, node: [tl.Edge(c, "end", (Operator("conv", 8, 8, 4, 4 + c),), (f"arm={c}",)) for c in (0, 1)],
+        ("arm=0", "arm=1"),
     )
     space = Space(
         name="two arms", version=1, settings={}, decisions=(decision,), trellis=graph, operators=operators,
@@ -132,22 +137,22 @@ def test_the_soft_reward_is_blind_to_the_budget_and_the_others_are_not(weight):
     assert (TINY.oracle.quality[rows[HARD]] > best).any()
 
 
-def test_a_learned_evaluator_takes_the_place_of_dominance_alone():
-    module = evaluator.EvaluatorNetwork((4,))
+def test_a_learned_ranker_takes_the_place_of_dominance_alone():
+    module = ranker.RankerNetwork((4,))
     anchors = jnp.array([1.0, 2.0, 4.0])
     tokens, costs = jnp.asarray(TINY.oracle.tokens[:5]), jnp.full((5, 1), 7)
     features = path_features(TINY.problem, tokens)
-    learned = evaluator.LearnedEvaluator(module.init(jax.random.key(0), features, jnp.eye(3)[:1]), anchors, module)
-    problem = dataclasses.replace(TINY.problem, evaluator=learned)
+    learned = ranker.Ranker(module.init(jax.random.key(0), features, jnp.eye(3)[:1]), anchors, module)
+    problem = dataclasses.replace(TINY.problem, ranker=learned)
     budgets = jnp.linspace(TINY.problem.low[0], TINY.problem.high[0], 5).astype(jnp.int32)[:, None]
     quality = jnp.linspace(0.1, 0.5, 5)
     call = functools.partial(rewards, tokens=tokens, quality=quality, costs=costs, budgets=budgets, weight=WEIGHT)
     in_ms = budgets[:, 0] * float(TINY.problem.tick[0])
-    expected = evaluator.score(learned, features, anchor_weights(in_ms, anchors))
+    expected = ranker.score(learned, features, anchor_weights(in_ms, anchors))
     np.testing.assert_allclose(call(problem, index=jnp.float32(DOMINANCE)), expected, rtol=1e-6)
     np.testing.assert_allclose(call(problem, index=jnp.float32(POINTS)), expected, rtol=1e-6)
     np.testing.assert_array_equal(call(problem, index=jnp.float32(TUNAS)), call(TINY.problem, index=jnp.float32(TUNAS)))
-    two = dataclasses.replace(testing.tiny_problem(variant="two_costs").problem, evaluator=learned)
+    two = dataclasses.replace(testing.tiny_problem(variant="two_costs").problem, ranker=learned)
     with pytest.raises(ValueError, match="knows one cost column, this problem has 2"):
         rewards(two, tokens, quality, costs, budgets, jnp.float32(DOMINANCE), WEIGHT)
 

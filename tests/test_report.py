@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.reports import plot, report_html
-from experiments.reports.front import (
+from nagjax.problems.costs import CostInfo
+from nagjax.reports import plot, report_html
+from nagjax.reports.front import (
     Point,
     Reference,
     compare,
@@ -16,8 +17,7 @@ from experiments.reports.front import (
     read_reference,
     write_front_csv,
 )
-from experiments.reports.report_data import Report, correction_facts
-from nagjax.problems import CostInfo
+from nagjax.reports.report_data import Report, correction_facts
 
 
 def point(budget, cost, quality, text="a<b"):

@@ -12,7 +12,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import budget_weights
 from nagjax.generator.training import standardised, stratified_budgets
 from nagjax.generator.walk import unmasked
-from nagjax.problems import evaluate
+from nagjax.problems.problem import evaluate
 from nagjax_nag import make_simplex, simplex
 from tests import tiny
 

@@ -24,11 +24,11 @@ def edges(t, node):
     if t > node:
         return [tl.Edge(0, node)]
     operator = [Operator("conv", 8, 8, t, width, kernel=3) for width in WIDTHS]
-    return [tl.Edge(c, node, (operator[c],), (3 * (t - 1) + c,)) for c in range(3)]
+    return [tl.Edge(c, node, (operator[c],), (f"layer{t - 1}.{WIDTHS[c]}",)) for c in range(3)]
 
 
-def make(edges=edges, num_features=9, **changes):
-    graph, operators = tl.build(4, "start", edges, num_features)
+def make(edges=edges, **changes):
+    graph, operators = tl.build(4, "start", edges, NAMES)
     decisions = (
         Decision("depth", "depth", ({"depth": 2}, {"depth": 3})),
         *(Decision(f"layer{i}", "layer", LAYER) for i in (1, 2, 3)),
@@ -96,6 +96,17 @@ def test_a_choice_may_be_missing_where_the_space_says_why():
     assert make(without(1, 0), refinement="without narrow first layers").count() == 6 + 18
 
 
+@pytest.mark.parametrize(("part", "left"), [("feature_names", 26), ("operators", 26)])
+def test_one_name_too_few_is_not_taken_for_padding(part, left):
+    """Each edge of this space has one feature and one operator: no padding shows what the last index would mean."""
+    space = testing.tiny_space("wide")
+    assert len(getattr(space, part)) == left + 1
+    with pytest.raises(
+        ValueError, match=f"space tiny: the graph was built with {left + 1} {part}, the space has {left}"
+    ):
+        dataclasses.replace(space, **{part: getattr(space, part)[:-1]})
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -120,11 +131,11 @@ def test_a_choice_may_be_missing_where_the_space_says_why():
             {"decisions": (*make().decisions[:3], Decision("layer3", "last", (*LAYER, {"width": 32})))},
             ["'layer3': choice 3 (width=32)", "never be offered"],
         ),
-        ({"feature_names": NAMES[:8]}, ["'depth', choice 0 (depth=2)", "features is [9]", "0 to 7, padded with 8"]),
+        ({"feature_names": NAMES[:8]}, ["built with 9 feature_names, the space has 8", "give both the same"]),
         ({"feature_names": (*NAMES[:8], NAMES[0])}, ["feature 'layer0.8'", "twice"]),
         (
             {"operators": make().operators[:-1]},
-            ["'depth', choice 0 (depth=2)", "operators is [9]", "0 to 7, padded with 8"],
+            ["built with 9 operators, the space has 8", "give both the same"],
         ),
         (changed(operators=put((1, 0, 2), -1)), ["'layer1', choice 2 (width=24)", "operators is [-1]"]),
         (changed(target=put((0, 0, 1), 7)), ["'depth', choice 1 (depth=3)", "target is 7", "0 to 1"]),

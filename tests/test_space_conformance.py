@@ -1,7 +1,7 @@
 """Every registered space keeps what a space has to keep, and each check of the suite finds what breaks it."""
 
 import dataclasses
-import importlib
+import doctest
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,13 @@ from nagjax.operators import Operator
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 
+ROOT = Path(__file__).resolve().parent.parent
+
 SETTINGS = {"tabular": {"decisions": [["kernel", [3, 5]], ["skip", [False, True]], ["a, b", ["x", 'y"=']]]}}
 """Spaces that cannot be made without settings."""
 
 WIDTHS = (8, 16)
+NAMES = tuple(f"layer{t}.{width}" for t in range(3) for width in WIDTHS)
 
 
 @pytest.mark.parametrize("check", testing.SPACE_CHECKS, ids=lambda check: check.__name__)
@@ -29,17 +32,19 @@ def test_a_registered_space_has_the_name_by_which_a_checkpoint_finds_it(name):
     assert plugins.load("spaces", name)(**SETTINGS.get(name, {})).name == name
 
 
-def test_the_space_of_the_documentation_conforms(tmp_path, monkeypatch):
-    page = (Path(__file__).resolve().parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
-    blocks = [
-        block.partition("```")[0] for block in page.partition("# Write your own search space")[2].split("```python\n")
-    ]
-    (tmp_path / "three_layers.py").write_text(blocks[1], encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module = importlib.import_module("three_layers")
-    testing.check_space(module.make)
-    assert module.make().count() == 8
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_page_shows_the_space_that_is_tested_and_its_blocks_run(monkeypatch):
+    example = ROOT / "tests" / "example_space"
+    page = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8")
+    assert (example / "nagjax_plain_cnn.py").read_text(encoding="utf-8") in page
+    shown = page.partition("```toml\n")[2].partition("```")[0]
+    assert shown in (example / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f"`{check.__name__}`" in page for check in testing.SPACE_CHECKS)
+    monkeypatch.syspath_prepend(str(example))
+    blocks = doctest.DocTestParser().get_doctest(page, {}, "spaces.md", None, 0)
+    assert len(blocks.examples) > 20
+    said = []
+    assert doctest.DocTestRunner(verbose=False).run(blocks, out=said.append).failed == 0, "".join(said)
 
 
 def operator(t, before, width):
@@ -48,11 +53,11 @@ def operator(t, before, width):
 
 def chain(t, before):
     """Three layers of 8 or 16 channels, each taking what the one before gives."""
-    return [tl.Edge(c, width, (operator(t, before, width),), (2 * t + c,)) for c, width in enumerate(WIDTHS)]
+    return [tl.Edge(c, width, (operator(t, before, width),), (f"layer{t}.{width}",)) for c, width in enumerate(WIDTHS)]
 
 
 def make(edges=chain, classes=10, **changes):
-    graph, operators = tl.build(3, 3, edges, 6)
+    graph, operators = tl.build(3, 3, edges, NAMES)
     choices = tuple({"width": width} for width in WIDTHS)
     return Space(
         **{
@@ -62,7 +67,7 @@ def make(edges=chain, classes=10, **changes):
             "decisions": tuple(Decision(f"layer{t}", "layer", choices) for t in range(3)),
             "trellis": graph,
             "operators": operators,
-            "feature_names": tuple(f"layer{t}.{width}" for t in range(3) for width in WIDTHS),
+            "feature_names": NAMES,
             "parse_text": parse,
             "format_tokens": lambda tokens: "".join(map(str, tokens)),
             "describe_tokens": lambda tokens: " ".join(str(WIDTHS[token]) for token in tokens),
@@ -126,7 +131,7 @@ def test_a_description_that_forgets_a_decision_is_found():
 
 def test_features_that_do_not_tell_choices_apart_or_are_never_on_are_found():
     def same(t, before):
-        return [dataclasses.replace(edge, features=(2 * t,)) if t == 0 else edge for edge in chain(t, before)]
+        return [dataclasses.replace(edge, features=(f"layer{t}.8",)) if t == 0 else edge for edge in chain(t, before)]
 
     def forgotten(t, before):
         return [dataclasses.replace(edge, features=edge.features if edge.choice else ()) for edge in chain(t, before)]
@@ -140,7 +145,9 @@ def test_features_that_do_not_tell_choices_apart_or_are_never_on_are_found():
 
 def test_operators_that_do_not_chain_are_found():
     def broken(t, before):
-        return [tl.Edge(c, width, (operator(t, 3 + t, width),), (2 * t + c,)) for c, width in enumerate(WIDTHS)]
+        return [
+            tl.Edge(c, width, (operator(t, 3 + t, width),), (f"layer{t}.{width}",)) for c, width in enumerate(WIDTHS)
+        ]
 
     fails(
         testing.check_space_operators, lambda: make(broken), r"space operators: .* 3 shapes .* by none given: \[\(8, 3"
@@ -149,7 +156,9 @@ def test_operators_that_do_not_chain_are_found():
 
 def test_an_operator_on_no_path_is_found():
     operators, index = make().operators, make().trellis.operators
-    grown = dataclasses.replace(make().trellis, operators=np.where(index == len(operators), len(operators) + 1, index))
+    num = len(operators)
+    index = np.where(index == num, num + 1, index)
+    grown = dataclasses.replace(make().trellis, operators=index, num_operators=num + 1)
     more = (*operators, Operator("pool", 8, 1, 16, 16, kernel=8))
     says = "space operators: 1 operators are on no path: .*pool-8x8x16"
     fails(testing.check_space_operators, lambda: make(operators=more, trellis=grown), says)

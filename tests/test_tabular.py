@@ -13,7 +13,7 @@ from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
 from experiments.inputs import setup
 from nagjax.inference.distinct import enumerate_within
-from nagjax.problems import make_problem
+from nagjax.problems.build import make_problem
 from nagjax.spaces import nas_bench_201, nas_bench_macro
 from nagjax.spaces import trellis as tl
 from nagjax.tabular import read_tabular

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 
 from experiments import run
 from experiments.frame import cli, flagfile, settings
-from experiments.reports import front
 from nagjax import arguments, controllers, files, names, numerals
 from nagjax.devices.formats import read_table as read_device_table
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
 from nagjax.devices.yaml_rows import read_rows
-from nagjax.predictors.columns import read_columns
-from nagjax.predictors.delimited import read_delimited
 from nagjax.predictors.fit import FitConfig, fit
+from nagjax.predictors.formats.npz import read_arrays
+from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.forms.table import TabularQuality
-from nagjax.predictors.labels import Labels
-from nagjax.predictors.npz import read_arrays
-from nagjax.predictors.readers import read_predictor
-from nagjax.predictors.records import Records, read_records
-from nagjax.predictors.tables import numbers, read_table
-from nagjax.problems import make_problem
+from nagjax.predictors.records.columns import read_columns
+from nagjax.predictors.records.delimited import read_delimited
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import Records, read_records
+from nagjax.predictors.records.tables import numbers, read_table
+from nagjax.problems.build import make_problem
+from nagjax.reports import front
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import read_tabular
 
@@ -570,7 +570,7 @@ def test_settings_of_a_fit_are_numbers(setting, says):
     ],
 )
 def test_sizes_of_a_controller_are_integers(flag, says):
-    from nagjax.front_door import checked_call
+    from nagjax.plugins import checked_call
 
     def make(spec, hidden: int = 8, share: float = 0.5):
         return spec, hidden, share

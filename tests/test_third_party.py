@@ -13,17 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import nagjax
 from experiments import fit
-from nagjax import pareto, plugins, testing
+from nagjax import plugins, testing
+from nagjax.predictors.formats.storage import load_predictor
+from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds import registry as kinds
-from nagjax.predictors.records import Records, write_records
-from nagjax.predictors.storage import load_predictor
-from nagjax.problems import evaluate
+from nagjax.predictors.records.records import Records, write_records
+from nagjax.problems.problem import evaluate
 from nagjax.spaces import nas_bench_macro
+from nagjax.spaces import trellis as tl
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "example_plugin"
 PREDICTOR = ROOT / "tests" / "example_predictor"
+SPACE = ROOT / "tests" / "example_space"
 SMALL = {"children": 32, "cells": 32}
 
 
@@ -33,7 +37,7 @@ def site(tmp_path_factory) -> Path:
     pytest.importorskip("hatchling", reason="needs hatchling: make env")
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
-    command += ["--no-index", "--no-build-isolation", "--target", str(out), str(EXAMPLE), str(PREDICTOR)]
+    command += ["--no-index", "--no-build-isolation", "--target", str(out), *map(str, (EXAMPLE, PREDICTOR, SPACE))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return out
@@ -79,6 +83,26 @@ def test_its_kind_is_fitted_by_a_job(tmp_path):
     assert load_predictor(out, space).predictor.form == "linear"
     with pytest.raises(ValueError, match=r"'marginl' is not known \(did you mean 'marginal'\?\); known: auto, gp"):
         kinds.make("marginl")
+
+
+@pytest.mark.parametrize("check", testing.SPACE_CHECKS, ids=lambda check: check.__name__)
+def test_its_space_conforms(site, monkeypatch, check):
+    monkeypatch.syspath_prepend(str(site))
+    check(plugins.load("spaces", "plain_cnn"), classes=100)
+
+
+def test_its_space_is_found_again_by_a_checkpoint(site, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(site))
+    space = nagjax.space("plain_cnn", classes=100)
+    assert plugins.available("spaces")["plain_cnn"].dist.name == "nagjax-plain-cnn"
+    quality = tabular_quality(
+        space, tl.enumerate_paths(space.trellis.target, space.trellis.valid), np.linspace(0.5, 0.6, 39)
+    )
+    problem = nagjax.problem(space, quality=quality, costs=["madds"], where={"depth": [2, 3]})
+    nagjax.train(problem, "random", steps=2, progress=False).save(tmp_path / "run")
+    answer = nagjax.load(tmp_path / "run").generate(budgets={"madds_m": [1.0]})[0]
+    assert answer.costs["madds_m"] <= 1.0
+    assert 2 <= len(answer.text.split("-")) <= 3
 
 
 def test_a_broken_one_is_named_while_the_others_work(installed, tmp_path, monkeypatch):
@@ -156,9 +180,7 @@ def unfiltered(good):
         tokens = jnp.tile(jax.random.randint(key, (1, problem.spec.num_layers), 0, 3), (32, 1)).at[:, 0].set(2)
         quality, costs = evaluate(problem, tokens)
         quality = jnp.where(jnp.isfinite(quality), quality, 2.0)
-        return dataclasses.replace(
-            state, archive=pareto.insert(state.archive, problem, tokens, costs, quality)
-        ), metrics
+        return dataclasses.replace(state, archive=state.archive.insert(problem, tokens, costs, quality)), metrics
 
     return update
 
@@ -191,7 +213,7 @@ def spendthrift(good):
     def update(state, key, problem, params, progress):
         tokens = jnp.full((4, problem.spec.num_layers), 2, jnp.int32)
         quality, costs = evaluate(problem, tokens)
-        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        archive = state.archive.insert(problem, tokens, costs, quality)
         state = dataclasses.replace(state, archive=archive, evaluations=state.evaluations + 4)
         return state, {"evaluations": state.evaluations, "infeasible": jnp.float32(0)}
 

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import pareto, plugins, testing, tournaments
-from nagjax.generator import vary
+from nagjax import plugins, testing
 from nagjax.generator.policy import budget_at
-from nagjax.problems import evaluate
+from nagjax.populations import tournaments, vary
+from nagjax.populations.archive import allowed_rows
+from nagjax.problems.problem import evaluate
 from tests import tiny
 
 
@@ -82,7 +83,7 @@ def test_each_population_of_nag_lives_within_a_budget_of_its_own(evolution):
     np.testing.assert_array_equal(members.quality.reshape(32), quality)
     # 16 at first, then 32 in every generation; all of them are in the archive, or something better in their cell.
     assert int(population.evaluations) == 16 + 10 * 32
-    _, best = pareto.best_within(population.archive, jnp.asarray(budgets))
+    _, best = population.archive.best_within(jnp.asarray(budgets))
     assert (np.asarray(best) >= np.asarray(members.quality).max(1)).all()
 
 
@@ -112,7 +113,7 @@ def test_what_a_changed_problem_no_longer_fits_wins_no_tournament(evolution):
     tokens = moved.tournaments.tokens.reshape(32, -1)
     quality, costs = evaluate(after, tokens)
     budgets = np.repeat(np.asarray(budget_at(after, moved.places)), 8, 0)
-    fits = np.asarray(pareto.allowed_rows(after, tokens)) & (np.asarray(costs) <= budgets).all(-1)
+    fits = np.asarray(allowed_rows(after, tokens)) & (np.asarray(costs) <= budgets).all(-1)
     np.testing.assert_array_equal(moved.tournaments.quality.reshape(32), np.where(fits, quality, -np.inf))
     assert 0 < fits.sum() < 32
     assert int(moved.evaluations) == int(population.evaluations) + 32 + 32

@@ -160,14 +160,16 @@ CONV = [Operator("conv", 4, 4, n, n) for n in range(1, 6)]
 def toy_edges(t, node):
     """Layer 0: 0 ends the path, 1 goes on; layer 1 is closed after 0; layer 2 is forced but costs something."""
     if t == 0:
-        return [tl.Edge(0, "end", (CONV[0],), (0,)), tl.Edge(1, "on", (CONV[1], CONV[0]))]
+        return [tl.Edge(0, "end", (CONV[0],), ("a",)), tl.Edge(1, "on", (CONV[1], CONV[0]))]
     if t == 1:
-        return [tl.Edge(0, "x")] if node == "end" else [tl.Edge(0, "x", (CONV[2],), (1,)), tl.Edge(2, "y", (CONV[1],))]
-    return [tl.Edge(0, "done", (CONV[3],), (2, 0))]
+        return (
+            [tl.Edge(0, "x")] if node == "end" else [tl.Edge(0, "x", (CONV[2],), ("b",)), tl.Edge(2, "y", (CONV[1],))]
+        )
+    return [tl.Edge(0, "done", (CONV[3],), ("c", "a"))]
 
 
 def test_build_lays_the_graph_out():
-    graph, operators = tl.build(3, "start", toy_edges, 3)
+    graph, operators = tl.build(3, "start", toy_edges, "abc")
     assert graph.shape == (3, 2, 3)
     assert operators == (CONV[0], CONV[1], CONV[2], CONV[3])
     assert np.argwhere(graph.valid).tolist() == [
@@ -184,7 +186,7 @@ def test_build_lays_the_graph_out():
 
 
 def test_build_has_one_end_however_many_labels_the_last_edges_name():
-    graph, _ = tl.build(1, 0, lambda t, node: [tl.Edge(c, c) for c in range(3)], 0)
+    graph, _ = tl.build(1, 0, lambda t, node: [tl.Edge(c, c) for c in range(3)])
     assert graph.target.tolist() == [[[0, 0, 0]]]
     assert tl.count(graph.target, graph.valid) == [[3], [1]]
 
@@ -193,16 +195,16 @@ def test_build_refuses_a_graph_that_is_too_large_and_names_what_multiplies():
     def edges(t, node):
         return [tl.Edge(c, (*node, c)) for c in range(2)]
 
-    assert tl.build(6, (), edges, 0, max_edges=6 * 32 * 2)[0].shape == (6, 32, 2)
+    assert tl.build(6, (), edges, max_edges=6 * 32 * 2)[0].shape == (6, 32, 2)
     with pytest.raises(
         ValueError, match=r"passes 383 edges at layer 5 \(64 nodes .*\(0, 0, 0, 0, 0, 0\).*remember less"
     ):
-        tl.build(6, (), edges, 0, max_edges=6 * 32 * 2 - 1)
+        tl.build(6, (), edges, max_edges=6 * 32 * 2 - 1)
 
 
 def test_build_refuses_a_node_without_choices():
     with pytest.raises(ValueError, match="layer 1: node 'b' has no choice"):
-        tl.build(2, "a", lambda t, node: [tl.Edge(0, "b")] if t == 0 else [], 0)
+        tl.build(2, "a", lambda t, node: [tl.Edge(0, "b")] if t == 0 else [])
 
 
 def random_space(seed):
@@ -213,10 +215,12 @@ def random_space(seed):
     def edges(t, node):
         if (t, node) not in table:
             choices = np.flatnonzero(rng.random(CHOICES) < 0.6).tolist() or [0]
-            table[t, node] = [tl.Edge(c, int(rng.integers(NODES)), (CONV[rng.integers(5)],), (c,)) for c in choices]
+            table[t, node] = [
+                tl.Edge(c, int(rng.integers(NODES)), (CONV[rng.integers(5)],), (str(c),)) for c in choices
+            ]
         return table[t, node]
 
-    return tl.build(LAYERS, 0, edges, CHOICES)[0]
+    return tl.build(LAYERS, 0, edges, list(map(str, range(CHOICES))))[0]
 
 
 @given(seeds, st.integers(2, 3))
@@ -240,6 +244,6 @@ def test_refine_keeps_paths_and_knows_their_context(seed, modulus):
 
 
 def test_refine_refuses_a_context_that_is_too_rich():
-    graph, _ = tl.build(4, 0, lambda t, node: [tl.Edge(c, 0) for c in range(3)], 0)
+    graph, _ = tl.build(4, 0, lambda t, node: [tl.Edge(c, 0) for c in range(3)])
     with pytest.raises(ValueError, match=re.escape("for example (0, (0, 0, 0, 0))")):
         tl.refine(graph, (), lambda context, t, s, c: (*context, c), max_edges=200)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from nagjax import tabular
 from nagjax.inference.distinct import enumerate_within
-from nagjax.predictors.records import Records
-from nagjax.problems import evaluate, make_problem, path_costs, restrict
+from nagjax.predictors.records.records import Records
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import evaluate, path_costs, restrict
 from nagjax.spaces import trellis as tl
 from nagjax.spaces import trie
 from tests import tiny

@@ -17,7 +17,8 @@ from nagjax.devices.pricing import Prices
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator
 from nagjax.predictors.predictor import MLP, Predictor
-from nagjax.problems import Description, Problem, Spec, make_problem
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem, Spec
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 
@@ -59,19 +60,19 @@ def make_space(sizes: Sequence[int] = SIZES) -> Space:
 
     def edges(layer: int, node: Any) -> list[tl.Edge]:
         if layer == 0:
-            return [tl.Edge(c, size, (stem(size),), (c,)) for c, size in enumerate(sizes)]
+            return [tl.Edge(c, size, (stem(size),), (f"size={size}",)) for c, size in enumerate(sizes)]
         if layer == 1:
             return [tl.Edge(c, (node, c), (identity(node),)) for c in (0, 1)]
         size, depth = node
         if layer == 3 and depth == 0:
             return [tl.Edge(0, "end")]
         last = (head(size),) if layer == 2 + depth else ()
-        first = len(sizes) + 3 * (layer - 2)
         return [
-            tl.Edge(c, node, (block(size, layer - 2, kernel), *last), (first + c,)) for c, kernel in enumerate(KERNELS)
+            tl.Edge(c, node, (block(size, layer - 2, k), *last), (f"block{layer - 2}={k}",))
+            for c, k in enumerate(KERNELS)
         ]
 
-    trellis, operators = tl.build(4, "start", edges, len(names))
+    trellis, operators = tl.build(4, "start", edges, names)
     return Space(
         name="tiny",
         version=1,

@@ -15,7 +15,7 @@ import nagjax
 from benchmarks.fault_cases import generators
 from benchmarks.fault_cases.case import Case, bound, link, pipe, without, write
 from benchmarks.fault_cases.generators import copied, edit, last
-from nagjax import checkpoint
+from nagjax.checkpoint import checkpoint
 
 
 def cases() -> Iterator[Case]:

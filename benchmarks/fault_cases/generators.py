@@ -14,12 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import checkpoint, pareto
+from nagjax.checkpoint import checkpoint
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.pricing import Prices, analytic
 from nagjax.generator.policy import init_policy
 from nagjax.inference.generator import Generator
-from nagjax.problems import Spec, evaluate, make_problem, tabular_quality
+from nagjax.populations.cells import Cells
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Spec, evaluate
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -39,7 +42,7 @@ def make(num_costs: int = 1, seed: int = 0) -> Generator:
     problem, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
     some = jnp.asarray(tokens[:: 16 + seed])
     objective, costs = evaluate(problem, some)
-    archive = pareto.insert(pareto.empty_archive(problem.spec, 32), problem, some, costs, objective)
+    archive = Cells.empty(problem.spec, 32).insert(problem, some, costs, objective)
     policy = init_policy(jax.random.key(seed), problem.spec, 8, 8)
     return Generator(Artefact(policy, archive), problem, description, {})
 
@@ -55,7 +58,7 @@ def controller(spec: Spec, size: int = 4, name: str = "still", **parts: Callable
         "init": lambda key, problem, params: {"weights": jnp.zeros(size)},
         "update": update,
         "rebase": lambda state, problem: state,
-        "artefact": lambda state, problem: Artefact(None, pareto.empty_archive(spec, 8)),
+        "artefact": lambda state, problem: Artefact(None, Cells.empty(spec, 8)),
     }
     return Controller(name, spec, {"size": size}, **{**given, **parts})
 

@@ -72,7 +72,8 @@ def _flags() -> Iterator[Case]:
         ("--pessimism=nan", "pessimism"), ("--quality_unit=points", "quality_unit"), ("--resume=maybe", "resume"),
         ("--save_seconds=-1", "save_seconds"), ("--cost_quantile=2", "cost_quantile"), ("--chunk=0", "chunk"),
         ("--duplicate_tolerance=-0.1", "duplicate_tolerance"), ("--out=a\nb", "out"), ("--steps 5", "steps"),
-        ("−−steps=5", "steps"), ("-steps5", "steps5"), ("--evaluator_anchors=1", "evaluator_anchors"),
+        ("−−steps=5", "steps"), ("-steps5", "steps5"), ("--ranker_anchors=1", "ranker_anchors"),
+        ("--evaluator_labels=9", "called --ranker_labels now"),
     ]  # fmt: skip
     remedy = f"{REMEDY}|is not|invalid|[Uu]nknown|lower bound|or larger|positive|non-negative|in the range"
     for word, place in wrong:

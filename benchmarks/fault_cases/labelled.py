@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.fault_cases.case import Case, bound, write
 from benchmarks.fault_cases.device_tables import broken_files
-from experiments.reports.front import read_reference
 from nagjax.predictors.fit import FitConfig, fit
-from nagjax.predictors.records import Records, read_records
-from nagjax.problems import make_problem
+from nagjax.predictors.records.records import Records, read_records
+from nagjax.problems.build import make_problem
+from nagjax.reports.front import read_reference
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import Tabular, read_tabular
 

@@ -19,7 +19,7 @@ from benchmarks.fault_cases.case import REMEDY, Case, bound
 from nagjax import arguments, controllers
 from nagjax.inference.generator import Generator
 from nagjax.predictors.forms.table import TabularQuality
-from nagjax.problems import make_problem
+from nagjax.problems.build import make_problem
 
 _NUMBER = itertools.count()
 """Controllers are known by their names: each gets another, since what is compiled for a name is kept."""

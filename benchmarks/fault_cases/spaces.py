@@ -23,7 +23,7 @@ NAMES = tuple(f"layer{t}.{width}" for t in range(4) for width in WIDTHS)
 def edges(t: int, node: Any) -> list[tl.Edge]:
     """Four layers of one of three widths."""
     del node
-    return [tl.Edge(c, 0, (_operator(t, width),), (3 * t + c,)) for c, width in enumerate(WIDTHS)]
+    return [tl.Edge(c, 0, (_operator(t, width),), (f"layer{t}.{width}",)) for c, width in enumerate(WIDTHS)]
 
 
 def _operator(t: int, width: int) -> Operator:
@@ -32,7 +32,7 @@ def _operator(t: int, width: int) -> Operator:
 
 def make(**changes: Any) -> Space:
     """The sound space, with other parts."""
-    graph, operators = tl.build(4, 0, changes.pop("edges", edges), 12)
+    graph, operators = tl.build(4, 0, changes.pop("edges", edges), NAMES)
     given: dict[str, Any] = {
         "name": "small",
         "version": 1,
@@ -98,7 +98,9 @@ def _made() -> Iterator[Case]:
         "a choice too few": _decisions(1, choices=CHOICES[:2], kind="other"),
         "a feature twice": {"feature_names": (*NAMES[:11], NAMES[0])},
         "features too few": {"feature_names": NAMES[:10]},
+        "one feature too few": {"feature_names": NAMES[:-1]},
         "operators too few": {"operators": make().operators[:-2]},
+        "one operator too few": {"operators": make().operators[:-1]},
         "an operator twice": {"operators": (*make().operators[:-1], make().operators[0])},
     }
     for what, changes in parts.items():

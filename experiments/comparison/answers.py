@@ -13,7 +13,7 @@ from nagjax.controllers import Artefact
 from nagjax.inference.answering import BEAMS, DRAWS, jit_candidates
 from nagjax.inference.fronts import make_front
 from nagjax.inference.generator import Generator
-from nagjax.pareto import Archive, best_within
+from nagjax.populations.archive import Archive
 
 DECODES = {
     "greedy": "one pass of the policy for each budget; nothing is looked up or evaluated",
@@ -46,7 +46,7 @@ def _greedy(found: Artefact, case: Case) -> Answers:
 
 
 def _archive(archive: Archive, case: Case) -> Answers:
-    row, quality = jax.jit(best_within)(archive, jnp.asarray(case.budgets))
+    row, quality = jax.jit(Archive.best_within)(archive, jnp.asarray(case.budgets))
     tokens = np.asarray(archive.tokens)[np.asarray(row)]
     held = np.isfinite(np.asarray(quality))[:, None]
     return Answers(np.where(held, tokens, case.cheapest[None]))

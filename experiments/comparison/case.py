@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.comparison.metrics import Yardstick, best_within, even_budgets, front
+from experiments.comparison.metrics import Yardstick, even_budgets, front
 from nagjax.generator.walk import decode_scores
-from nagjax.problems import Description, Problem, path_costs, path_features
+from nagjax.problems.problem import Description, Problem, path_costs, path_features
+from nagjax.reports.front import best_within
 from nagjax.spaces import trellis as tl
 
 EXACT = 100_000
@@ -58,7 +59,7 @@ def make_case(
 
     Args:
       name: of the case.
-      problem: see ``nagjax.problems``.
+      problem: see ``nagjax.problems.problem``.
       description: its companion.
       num_budgets: how many budgets answers are asked for.
       judge: whose quality counts; ``problem`` where None.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import SMALLER, Line, Section, Side, Spread
-from experiments.reports.escapes import html
+from nagjax.reports.escapes import html
 
 COLUMNS = (
     ("regret", "mean regret, points", 4), ("regret_worst", "worst regret, points", 3),
@@ -49,7 +49,7 @@ def html_table(table: Section) -> str:
         f"<th class='number'>difference</th><th class='number'>better in</th>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
         f"<p class='note'>Mean ± standard deviation over seeds. The {table.metric} decides: {which} is better. "
-        f"Differences are to {html(side_text(table.base))}.{_overruns(table)}</p>"
+        f"Differences are to {html(side_text(table.base))}.{html(overruns(table))}</p>"
     )
 
 
@@ -98,8 +98,8 @@ def _wins(line: Line) -> str:
     return "&ndash;" if found is None else f"{found.better} of {found.count}"
 
 
-def _overruns(table: Section) -> str:
-    """Who used more than the limit: its updates are too large for it."""
+def overruns(table: Section) -> str:
+    """A sentence on who used more than the limit, as its updates are too large for it; empty for nobody."""
     unit = "seconds" if table.limit.endswith("s") else "evaluations"
     value = float(table.limit.removesuffix("s"))
     over = [
@@ -107,4 +107,4 @@ def _overruns(table: Section) -> str:
         for line in table.lines
         if line.limit != NO_LIMIT and line.spreads[unit].mean > OVERRUN * value and line.side[1] != "best"
     ]
-    return f" Over the limit, as updates are not cut: {html('; '.join(over))}." if over else ""
+    return f" Over {limit_text(table.limit)}, as updates are not cut: {'; '.join(over)}." if over else ""

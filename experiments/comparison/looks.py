@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from experiments.comparison.rows import NO_LIMIT, Row
-from experiments.reports import plot
+from nagjax.reports import plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

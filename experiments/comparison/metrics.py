@@ -10,8 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-POINTS = 100.0
-"""Percentage points in a quality of 1."""
+from nagjax.reports.front import POINTS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,21 +43,6 @@ def even_budgets(low: int, high: int, num: int) -> np.ndarray:
     """
     steps = np.arange(num, dtype=np.int64)
     return low + (high - low) * steps // max(num - 1, 1)
-
-
-def best_within(cost: np.ndarray, quality: np.ndarray, budgets: np.ndarray) -> np.ndarray:
-    """Row int ``[B]`` of the best of the points ``[N]`` within each budget ``[B]``; -1 where none is.
-
-    >>> best_within(np.array([3, 1, 2]), np.array([0.7, 0.5, 0.4]), np.array([0, 1, 2, 9])).tolist()
-    [-1, 1, 1, 0]
-    """
-    order = np.lexsort((-quality, cost))
-    ranked = quality[order]
-    record = np.maximum.accumulate(ranked)
-    first = np.append(True, ranked[1:] > record[:-1]) if len(order) else np.zeros(0, bool)
-    leader = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
-    place = np.searchsorted(cost[order], budgets, side="right") - 1
-    return np.where(place < 0, -1, leader[np.maximum(place, 0)]) if len(order) else np.full(len(budgets), -1)
 
 
 def front(cost: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from experiments.comparison.answers import DECODES
 from experiments.comparison.html_table import html_table, limit_text
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Section
-from experiments.reports.escapes import html
-from experiments.reports.report_html import CSS
+from nagjax.reports.escapes import html
+from nagjax.reports.report_html import CSS
 
 OWN_CSS = (
     "main { max-width: 1360px } .base td { font-weight: 600 } .base .soft { font-weight: 400 } "

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.comparison.looks import BANDS, log_ticks, looks, side_legend, symlog
-from experiments.comparison.metrics import POINTS
 from experiments.comparison.rows import NO_LIMIT, Row
 from experiments.comparison.table import SMALLER, Side, deciding, primary
-from experiments.reports import plot
-from experiments.reports.escapes import plot_text
+from nagjax.reports import plot
+from nagjax.reports.escapes import plot_text
+from nagjax.reports.front import POINTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,14 +18,16 @@ from absl import flags
 
 from experiments.comparison.case import Case, Points, make_case, truth
 from experiments.frame import cli, settings
-from experiments.inputs import evaluator, setup
+from experiments.inputs import ranker, setup
 from experiments.inputs.quality import define_kind_flags, predictor_kind
 from experiments.reports import run_report
-from experiments.reports.front import Reference
 from nagjax.devices.pricing import analytic
+from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.registry import fit
-from nagjax.predictors.records import Records, draw
-from nagjax.problems import Description, make_problem, tabular_quality
+from nagjax.predictors.records.records import Records, draw
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description
+from nagjax.reports.front import Reference
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -155,7 +157,7 @@ def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int, seed:
         values = _flags(path, data_dir, kind)
     if values.num_labels and values.labels_seed is None:
         values["labels_seed"].value = seed
-    built = evaluator.with_evaluator(setup.build_problem(values), values)
+    built = ranker.with_ranker(setup.build_problem(values), values)
     reference = run_report.read_request(values).reference
     report = built.description.quality_report
     labels = int(report["train"]) + int(report.get("validation", 0)) if "train" in report else 0

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 from experiments.comparison.case import Case
 from experiments.comparison.html_table import limit_text, side_text
-from experiments.comparison.metrics import POINTS, points_below
+from experiments.comparison.metrics import points_below
 from experiments.comparison.page import Chapter, page
 from experiments.comparison.plot import Answered, has_bands, progress_figure, quality_figure, shown, sides
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT, Row
 from experiments.comparison.table import Lost, Section, sections, write_csv
-from experiments.reports import plot
-from experiments.reports.report_data import asked_facts, error_text
 from nagjax import durable
-from nagjax.costs import rounded_up
+from nagjax.problems.costs import rounded_up
+from nagjax.reports import plot
+from nagjax.reports.front import POINTS
+from nagjax.reports.report_data import asked_facts, error_text
 
 TABLE, PAGE = "table.csv", "comparison.html"
 
@@ -147,11 +148,12 @@ def _made(rows: Sequence[Row]) -> list[tuple[str, str]]:
             if row.contender == contender and row.limit not in by_settings.setdefault(row.settings, []):
                 by_settings[row.settings].append(row.limit)
         for text, limits in by_settings.items():
-            facts.append((f"{contender}, {', '.join(map(limit_text, limits))}", _settings(text)))
+            facts.append((f"{contender}, {', '.join(map(limit_text, limits))}", settings_text(text)))
     return facts
 
 
-def _settings(text: str) -> str:
+def settings_text(text: str) -> str:
+    """The settings of a row in words: the controller, its sizes and its parameters."""
     given = json.loads(text)
     parts = [f"{key} {value}" for kind in ("static", "params") for key, value in given.get(kind, {}).items()]
     return f"{given.get('controller', '')}: {', '.join(parts) or 'its defaults'}"

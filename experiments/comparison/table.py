@@ -82,20 +82,20 @@ class Section:
     lines: Sequence[Line]
 
 
-def sections(rows: Sequence[Row], base: str, lost: Lost) -> list[Section]:
+def sections(rows: Sequence[Row], base: str, lost: Lost | None = None) -> list[Section]:
     """Tables of all problems and limits, in the order of the rows; limits by size.
 
     Args:
       rows: of whole runs.
       base: label of the contender that others are compared with.
-      lost: regret to the best known.
+      lost: regret to the best known, of the runs for which it is known.
     """
     out = []
     for problem in dict.fromkeys(row.problem for row in rows):
         last = [row for row in rows if row.problem == problem and row.final]
         limits = dict.fromkeys(row.limit for row in last if row.limit != NO_LIMIT)
         out += [
-            _section(problem, limit, [row for row in last if row.limit in (limit, NO_LIMIT)], base, lost)
+            _section(problem, limit, [row for row in last if row.limit in (limit, NO_LIMIT)], base, lost or {})
             for limit in sorted(limits, key=_size)
         ]
     return out

@@ -15,8 +15,8 @@ from typing import Any
 from experiments.frame import settings
 from nagjax import plugins
 from nagjax.controllers import Controller, Params, resolve_params
-from nagjax.front_door import checked_call
-from nagjax.problems import Spec
+from nagjax.plugins import checked_call
+from nagjax.problems.problem import Spec
 
 EVALUATIONS, SECONDS = "evaluations", "seconds"
 EVERYWHERE = ""

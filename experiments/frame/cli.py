@@ -29,6 +29,13 @@ EXIT_TERMINATED = 143
 
 _NOT_BOOLEAN = re.compile(r"flag --(?P<name>\w+)=(?P<value>.*): \('Non-boolean argument", re.DOTALL)
 
+RENAMED = {
+    "evaluator_anchors": "ranker_anchors",
+    "evaluator_labels": "ranker_labels",
+    "fit_settings": "predictor_settings",
+}
+"""Flags of earlier versions, which flagfiles of old runs still hold, and what they are called now."""
+
 Define = Callable[[flags.FlagValues], None]
 Job = Callable[[flags.FlagValues], int]
 
@@ -263,6 +270,8 @@ def _with_remark(message: str, argv: Sequence[str]) -> str:
 def _flag_message(error: flags.Error) -> str:
     text = str(error)
     if isinstance(error, flags.UnrecognizedFlagError):
+        if error.flagname in RENAMED:
+            return f"flag --{error.flagname} is called --{RENAMED[error.flagname]} now: write that"
         return f"{text.rstrip('.')} (--help lists the flags)"
     if match := _NOT_BOOLEAN.match(text):
         name = match["name"]

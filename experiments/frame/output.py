@@ -95,7 +95,7 @@ def try_checkpoints(place: Path, flag: str = "out") -> None:
     Raises:
       ValueError: if that does not work there.
     """
-    from nagjax.saving import try_folder
+    from nagjax.checkpoint.saving import try_folder
 
     try:
         try_folder(place)

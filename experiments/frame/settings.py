@@ -119,7 +119,7 @@ def example_budgets(low: float, high: float) -> str:
     >>> example_budgets(9.9, 92.4), example_budgets(1.03, 1.05)
     ('15,31,64', '1.1,1.1,1.1')
     """
-    from nagjax.costs import rounded_up
+    from nagjax.problems.costs import rounded_up
 
     ratio = high / low if low > 0 else 1.0
     return ",".join(f"{rounded_up(max(low * ratio**share, low * 1.01), 2)}" for share in (0.17, 0.5, 0.83))

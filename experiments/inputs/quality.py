@@ -11,15 +11,15 @@ import numpy as np
 from absl import flags
 
 from experiments.frame import settings
-from nagjax.front_door import read_any_predictor
-from nagjax.predictors.columns import read_labelled
+from nagjax.posing import read_any_predictor
 from nagjax.predictors.fit import agreement
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT, fit, load, make
-from nagjax.predictors.labels import UNITS, Labels
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records, draw, read_records
+from nagjax.predictors.records.columns import read_labelled
+from nagjax.predictors.records.labels import UNITS, Labels
+from nagjax.predictors.records.records import Records, draw, read_records
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report
 

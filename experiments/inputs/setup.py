@@ -13,12 +13,13 @@ from experiments.frame import settings
 from experiments.inputs.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from experiments.inputs.costs import LATENCY, benchmark_prices, load_prices
 from experiments.inputs.quality import benchmark_quality, define_quality_flags, load_quality
-from nagjax import front_door, plugins
+from nagjax import plugins, posing
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
-from nagjax.front_door import Setup
+from nagjax.posing import Setup
 from nagjax.predictors.forms.table import TabularQuality
-from nagjax.problems import Description, Problem, make_problem
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces.space import Space
 
 
@@ -118,7 +119,7 @@ def load_space(values: flags.FlagValues) -> Space:
     """
     if not values.space:
         raise ValueError(f"--space is not given; it is one of {', '.join(plugins.names('spaces'))}")
-    return front_door.space(values.space, **settings.parse_pairs(values.space_settings, "space_settings"))
+    return posing.space(values.space, **settings.parse_pairs(values.space_settings, "space_settings"))
 
 
 def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
@@ -127,7 +128,7 @@ def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
     Raises:
       ValueError: if it cannot be read; the message names file, row and remedy.
     """
-    return front_door.read_device_table(settings.input_path(values, "table"), space, values.device_format)
+    return posing.read_device_table(settings.input_path(values, "table"), space, values.device_format)
 
 
 def input_files(values: flags.FlagValues) -> list[Path]:

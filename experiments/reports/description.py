@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from experiments.inputs.benchmark import fitted_text, judge_text, measured_text
-from experiments.reports.report_data import compact, correction_facts, error_text
-from nagjax.costs import exactly, rounded_up
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import unused_rows
 from nagjax.devices.template import needed_operators
-from nagjax.problems import Description, Problem
+from nagjax.problems.costs import exactly, rounded_up
+from nagjax.problems.problem import Description, Problem
+from nagjax.reports.report_data import compact, correction_facts, error_text
+from nagjax.reports.wording import fitted_text, judge_text, measured_text
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 

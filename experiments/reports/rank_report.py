@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.reports import plot
 from nagjax import durable
+from nagjax.reports import plot
 from nagjax.supernet import ranking
 
 RESULT, PLOT = "ranking.json", "ranking.png"

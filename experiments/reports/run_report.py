@@ -1,28 +1,23 @@
-"""The report of a run: flags that say what it shows, and the facts of how the run was made."""
+"""The report of a run: flags that say what it shows, and what its record says of inputs and machine."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from absl import flags
 
 from experiments.frame import settings
-from experiments.reports.front import UNITS, Reference, read_reference
-from experiments.reports.report import Options, write_report
-from experiments.reports.report_data import Report
 from experiments.training import run_folder
 from experiments.training.monitor import read_metrics
 from nagjax.inference.asked import possible, refusal
-from nagjax.problems import Description
-
-NOT_DRAWN = ("step", "seconds", "evaluations", "infeasible", "nonfinite")
-"""Metrics that are counts or do not change: nothing to see in a curve."""
-
-PANELS = 4
+from nagjax.problems.problem import Description
+from nagjax.reports.front import UNITS, Reference, read_reference
+from nagjax.reports.made import curves, made_facts, pairs, train_seconds
+from nagjax.reports.report import Options, write_report
+from nagjax.reports.report_data import Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +50,7 @@ def read_request(values: flags.FlagValues) -> Request:
     if values.reference_front:
         path = settings.input_path(values, "reference_front")
         columns = values.reference_cost_column, values.reference_quality_column
-        reference = read_reference(path, *columns, values.reference_quality_unit)
-        reference = dataclasses.replace(reference, name=values.reference_name or reference.name)
+        reference = read_reference(path, *columns, values.reference_quality_unit, values.reference_name)
     return Request(values.quality_name, settings.parse_numbers(values.budgets_ms, "budgets_ms"), reference)
 
 
@@ -81,18 +75,16 @@ def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
         request.quality_name,
         request.budgets,
         request.reference,
-        made_facts(folder, generator.config, metrics),
+        [*made_facts(generator, metrics), *record_facts(folder)],
         curves(metrics),
         (folder / run_folder.FLAGS).read_text(encoding="utf-8"),
-        float(generator.config["run"]["seconds"]),
+        train_seconds(generator),
     )
     return write_report(generator, options, folder)
 
 
-def made_facts(
-    folder: Path, config: Mapping[str, Any], metrics: Mapping[str, Sequence[float]]
-) -> list[tuple[str, str]]:
-    """How a run was made, name and value.
+def record_facts(folder: Path) -> list[tuple[str, str]]:
+    """What the record of a run says of its inputs and its machine, name and value.
 
     Raises:
       ValueError: if the folder has no record of its run.
@@ -100,37 +92,5 @@ def made_facts(
     record = run_folder.read(folder)
     if record is None:
         raise ValueError(f"{folder}: has no {run_folder.RECORD}, the record of its run; restore it from a copy")
-    controller, run = config["controller"], config["run"]
-    facts = [
-        ("controller", controller["name"]),
-        ("its sizes", _pairs(controller["settings"])),
-        ("its parameters", _pairs(controller["params"])),
-        ("seed", str(run["seed"])),
-        ("steps", f"{config['step']} in {float(run['seconds']):.1f} s, compilation not counted"),
-    ]
-    if metrics.get("evaluations"):
-        facts.append(("architectures evaluated", f"{metrics['evaluations'][-1]:,.0f}"))
-    if "infeasible" in metrics:
-        facts.append(("samples over budget", f"{sum(metrics['infeasible']):g}"))
-    facts += [(f"SHA-256 of {name}", value) for name, value in record["inputs"].items()]
-    return [*facts, ("computed on", record["device"]), ("versions", _pairs(record["versions"]))]
-
-
-def curves(metrics: Mapping[str, Sequence[float]]) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
-    """The metrics worth drawing, x and y by name; zeros at the start are of a part of the method that has not begun.
-
-    >>> curves({"step": [1, 2], "entropy": [0.0, 2.0], "seconds": [0, 1]})
-    {'entropy': ([2], [2.0])}
-    """
-    out: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
-    for name, values in metrics.items():
-        first = next((i for i, value in enumerate(values) if value != 0), None)
-        if name not in NOT_DRAWN and first is not None and len(out) < PANELS:
-            out[name.replace("_", " ")] = (metrics["step"][first:], values[first:])
-    return out
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
-    )
+    facts = [(f"SHA-256 of {name}", value) for name, value in record["inputs"].items()]
+    return [*facts, ("computed on", record["device"]), ("versions", pairs(record["versions"]))]

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-import numpy as np
-
 from experiments.frame import console, full_disk, life
 from experiments.training.board import Board
 from nagjax import csv_cells, durable
@@ -80,11 +78,10 @@ class Monitor:
         Raises:
           KeyboardInterrupt: after saving, if Ctrl-C was pressed, or without, if there is no space to save.
         """
-        means = {name: float(np.mean(value)) for name, value in moment.metrics.items()}
+        row = moment.row
         rate = moment.step / max(moment.seconds, 1e-9)
-        row = {"step": moment.step, "seconds": round(moment.seconds, 4), **means}
         self._persist(lambda: self._append(row), "the metrics")
-        self._persist(lambda: self._board.add(moment.step, means), "the metrics")
+        self._persist(lambda: self._board.add(moment.step, {name: row[name] for name in moment.metrics}), "the metrics")
         description = f"{moment.step} of {moment.limits.steps} steps, {rate:.1f}/s"
         self._progress.update(self._task, completed=moment.progress, description=description)
         life.doing(description)

@@ -16,7 +16,7 @@ from absl import flags
 from experiments.frame import output, record_file, runtime
 from experiments.inputs.setup import input_files
 from nagjax import durable
-from nagjax.front_door import Setup
+from nagjax.posing import Setup
 
 RECORD, FLAGS = "run.json", "flags.txt"
 PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}

@@ -11,8 +11,9 @@ from absl import flags
 
 from experiments.frame import settings
 from experiments.training.monitor import Monitor, forget_metrics
-from nagjax import checkpoint, controllers, front_door
-from nagjax.front_door import Setup
+from nagjax import controllers, training
+from nagjax.checkpoint import checkpoint
+from nagjax.posing import Setup
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -83,7 +84,7 @@ class Trainer:
 
     def _state(self, folder: Path) -> tuple[Any, int, float]:
         if self.resume and checkpoint.latest_step(folder) is not None:
-            template = front_door.template(self.controller, self.built)
+            template = training.template(self.controller, self.built)
             state, step, run = checkpoint.read_state(folder, self.controller, template, ignore_hash=self.ignore_hash)
             return state, step, float(run["seconds"])
         if self.start is not None:
@@ -106,7 +107,7 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
       ValueError: if the controller or a setting of it is unknown, a limit is out of range or --init_from does not fit.
     """
     sizes = settings.parse_pairs(values.controller_static, "controller_static")
-    controller = front_door.make_controller(values.controller, built, sizes)
+    controller = training.make_controller(values.controller, built, sizes)
     swept = settings.parse_pairs(values.controller_params, "controller_params")
     for key, value in swept.items():
         if isinstance(value, str):
@@ -115,7 +116,7 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
     limits = controllers.Limits(values.steps, values.max_seconds, values.chunk)
     try:
         start = (
-            front_door.warm_start(values.init_from, controller, built, values.ignore_hash) if values.init_from else None
+            training.warm_start(values.init_from, controller, built, values.ignore_hash) if values.init_from else None
         )
     except ValueError as error:
         raise ValueError(f"--init_from: {error}") from error

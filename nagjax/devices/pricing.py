@@ -1,4 +1,4 @@
-"""Pricing: from a device table to one value an operator; ``nagjax.devices.ticks`` makes integers of them.
+"""Pricing: from a device table to one value an operator; ``nagjax.problems.ticks`` makes integers of them.
 
 A table's correction is applied here and nowhere else: its scale (with headroom, where that is asked for) multiplies
 every operator, its offset lies on the edges of the first decision, of which every path takes one. So masks, archives

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, offsets, policy_tables
 from nagjax.generator.walk import advance, best_choice, follow, graph_layers, look, masked_walk, segments
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 
 
 @flax.struct.dataclass

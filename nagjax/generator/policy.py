@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from nagjax.generator.budget import anchor_weights
 from nagjax.generator.walk import segments
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 
 KNOTS = (0.0, 0.002, 0.006, 0.02, 0.06, 0.15, 0.35, 0.7, 1.0)
 """Where the piecewise linear encoding of the free share of the budget range bends."""

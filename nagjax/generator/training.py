@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.policy import budget_at
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 
 FLAT = 1e-6
 """Added to deviations: samples of a budget that differ by less are taken as equal, not enlarged to be far apart."""

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 WIDEST = 4

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.controllers import Artefact
-from nagjax.generator import decode, vary
+from nagjax.generator import decode
 from nagjax.generator.policy import Policy
-from nagjax.pareto import Archive, best_within
-from nagjax.problems import Problem, evaluate, path_features
+from nagjax.populations import vary
+from nagjax.populations.archive import Archive
+from nagjax.problems.problem import Problem, evaluate, path_features
 
 DECODES = ("best", "greedy", "sample", "beam")
 SOURCES = ("greedy", "sample", "beam", "archive", "random", "listed")
@@ -117,7 +118,7 @@ def _decode(
 
 
 def _from_archive(archive: Archive, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    row, quality = best_within(archive, budgets)
+    row, quality = archive.best_within(budgets)
     return archive.tokens[row][:, None], archive.costs[row][:, None], quality[:, None]
 
 

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax.costs import exactly, rounded_up
-from nagjax.problems import Description
+from nagjax.problems.costs import exactly, rounded_up
+from nagjax.problems.problem import Description
 
 Numbers: TypeAlias = Sequence[float] | np.ndarray | float
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
-from nagjax.generator import vary
 from nagjax.inference.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
-from nagjax.problems import Problem
+from nagjax.populations import vary
+from nagjax.problems.problem import Problem
 
 ROUNDS = 8
 LEAST_DRAWS = 64

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
-from nagjax.costs import ExactCosts
 from nagjax.inference.answering import DRAWS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.inference.distinct import enumerate_within
-from nagjax.problems import Description, Problem, cheapest
+from nagjax.problems.costs import ExactCosts
+from nagjax.problems.problem import Description, Problem, cheapest
 from nagjax.spaces import trellis as tl
 
 LISTED = 2**17
@@ -141,11 +141,11 @@ def _asked(artefact: Artefact, problem: Problem, description: Description, seed:
 def _reduced(problem: Problem, description: Description, tokens: np.ndarray, source: np.ndarray) -> Front:
     objective = evaluate_all(problem, tokens)
     costs = description.costs_of(tokens)
-    kept = _kept(costs, objective)
+    kept = nondominated(costs, objective)
     return Front(description.exact, tokens[kept], costs[kept], objective[kept], source[kept], len(tokens))
 
 
-def _kept(costs: np.ndarray, objective: np.ndarray) -> np.ndarray:
+def nondominated(costs: np.ndarray, objective: np.ndarray) -> np.ndarray:
     """Rows that no other beats, in order of cost; the cheapest stays even where it has no quality."""
     order = np.lexsort((-objective, *costs.T[::-1]))
     if costs.shape[1] == 1:
@@ -153,10 +153,10 @@ def _kept(costs: np.ndarray, objective: np.ndarray) -> np.ndarray:
         new = objective[order] > before
         new[0] = True
         return order[new]
-    from nagjax.pareto import nondominated
+    import moocore
 
-    points = np.nan_to_num(objective[order], neginf=-1e30)
-    return order[nondominated(costs[order], points)]
+    points = np.column_stack([costs[order], -np.nan_to_num(objective[order], neginf=-1e30).astype(np.float64)])
+    return order[np.asarray(moocore.is_nondominated(points))]
 
 
 def evaluate_all(problem: Problem, tokens: np.ndarray) -> np.ndarray:

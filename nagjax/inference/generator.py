@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import arguments, checkpoint
+from nagjax import arguments
+from nagjax.checkpoint import checkpoint
 from nagjax.controllers import Artefact, Controller
-from nagjax.costs import exactly
 from nagjax.inference.answering import DECODES, SOURCES, jit_quality
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
 from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
-from nagjax.problems import Description, Problem, cheapest, restrict
+from nagjax.problems.costs import exactly
+from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
 
 SKIP = ("raise", "skip")
@@ -82,6 +83,7 @@ class Training:
       state: of the controller, after ``step`` updates.
       step: updates done.
       run: what else a checkpoint remembers: seed and seconds.
+      metrics: by name, the mean over each chunk that was trained here, ``step`` and ``seconds`` among them.
     """
 
     controller: Controller
@@ -89,6 +91,7 @@ class Training:
     state: Any
     step: int
     run: Mapping[str, Any]
+    metrics: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from nagjax.controllers import Artefact
 from nagjax.inference.answering import SOURCES, jit_candidates
 from nagjax.inference.distinct import distinct_architectures, enumerate_within
 from nagjax.inference.fronts import Front, can_be_listed, evaluate_all, make_front
-from nagjax.problems import Description, Problem, cheapest
+from nagjax.problems.problem import Description, Problem, cheapest
 
 CHUNK = 256
 """Budgets are answered in chunks padded to this size: memory stays flat, one shape compiles, and an answer does not
@@ -57,7 +57,7 @@ class Scope:
         return can_be_listed(self.problem, self.description)
 
     def ticks(self, budgets: np.ndarray, strict: bool = False) -> np.ndarray:
-        """Budgets float64 ``[B, K]`` in ticks int32 ``[B, K]``, see ``nagjax.costs``."""
+        """Budgets float64 ``[B, K]`` in ticks int32 ``[B, K]``, see ``nagjax.problems.costs``."""
         columns = [
             (column.strict if strict else column.offers)(budgets[:, k])
             for k, column in enumerate(self.description.exact)

@@ -29,7 +29,7 @@ from scipy import stats
 from nagjax import arguments
 from nagjax.predictors import batches
 from nagjax.predictors.predictor import KNOTS, MLP, REACH, FittedPredictor, Predictor, predict
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 TARGETS = ("auto", "quality", "rank")

@@ -1,9 +1,9 @@
 """Fitting a linear predictor in closed form: ridge regression on path features, its penalty by leave-one-out errors.
 
-What a linear predictor says adds up over the edges of a path, so ``nagjax.additive`` finds its best architecture for
-every budget exactly. Leaving one record out needs no second fit: its error is the residual over one minus its leverage
-(Allen 1974, PRESS). As in ``nagjax.predictors.fit`` some records are held out first, the same for the same seed, to
-report the errors on them, and the fit is repeated on all.
+What a linear predictor says adds up over the edges of a path, so its best architectures can be found exactly. Leaving
+one record out needs no second fit: its error is the residual over one minus its leverage (Allen 1974, PRESS). As in
+``nagjax.predictors.fit`` some records are held out first, the same for the same seed, to report the errors on them, and
+the fit is repeated on all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nagjax import arguments
 from nagjax.predictors.fit import check_records, errors, known_features
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 PENALTIES = tuple(np.logspace(-6, 3, 37).tolist())

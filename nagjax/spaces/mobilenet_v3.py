@@ -111,7 +111,7 @@ class Plan:
 def make_space(name: str, version: int, settings: Mapping[str, Any], plan: Plan) -> Space:
     """The space of a plan; ``name``, ``version`` and ``settings`` identify it."""
     graph, operators = tl.build(
-        1 + plan.units * (1 + plan.slots), "start", lambda t, node: _edges(plan, t, node), len(_names(plan))
+        1 + plan.units * (1 + plan.slots), "start", lambda t, node: _edges(plan, t, node), _names(plan)
     )
     return Space(
         name=name,
@@ -149,12 +149,8 @@ def _decisions(plan: Plan) -> tuple[Decision, ...]:
 
 def _edges(plan: Plan, t: int, node: Hashable) -> list[tl.Edge]:
     """A node holds the resolution, which sizes the operators, and within a unit how many of its blocks remain."""
-    slots = plan.units * plan.slots
-    ratio_base, resolution_base = slots * len(plan.kernels), slots * (len(plan.kernels) + len(plan.ratios))
     if t == 0:
-        return [
-            tl.Edge(c, r, plan.stem(r) + plan.head(r), (resolution_base + c,)) for c, r in enumerate(plan.resolutions)
-        ]
+        return [tl.Edge(c, r, plan.stem(r) + plan.head(r), (f"resolution{r}",)) for c, r in enumerate(plan.resolutions)]
     unit, position = divmod(t - 1, 1 + plan.slots)
     if position == 0:
         return [tl.Edge(c, (node, depth)) for c, depth in enumerate(plan.depths)]
@@ -163,13 +159,16 @@ def _edges(plan: Plan, t: int, node: Hashable) -> list[tl.Edge]:
     following = resolution if slot == plan.slots - 1 else (resolution, max(remaining - 1, 0))
     if remaining == 0:
         return [tl.Edge(0, following)]
-    index = unit * plan.slots + slot
-    edges = []
-    for c, (kernel, ratio) in enumerate(plan.blocks):
-        at_kernel, at_ratio = divmod(c, len(plan.ratios))
-        features = (index * len(plan.kernels) + at_kernel, ratio_base + index * len(plan.ratios) + at_ratio)
-        edges.append(tl.Edge(c, following, (plan.block(resolution, unit, slot, kernel, ratio),), features))
-    return edges
+    name = f"slot{unit * plan.slots + slot}"
+    return [
+        tl.Edge(
+            c,
+            following,
+            (plan.block(resolution, unit, slot, kernel, ratio),),
+            (f"{name}.kernel{kernel}", f"{name}.ratio{ratio}"),
+        )
+        for c, (kernel, ratio) in enumerate(plan.blocks)
+    ]
 
 
 def _parse(plan: Plan, text: str) -> list[int]:

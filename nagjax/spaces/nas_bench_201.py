@@ -21,13 +21,14 @@ EDGES = tuple((node, source) for node in (1, 2, 3) for source in range(node))
 """Edges in the order of the text: (node, the node it takes its input from)."""
 
 NAMES = tuple(f"node{node}.from{source}" for node, source in EDGES)
+FEATURES = tuple(f"{name}.{operation}" for name in NAMES for operation in OPERATIONS)
 EXAMPLE = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|"
 _EDGE = re.compile(r"\|([^|~+]*)~\d")
 
 
 def make() -> Space:
     """The space of 15,625 cells."""
-    graph, _ = tl.build(len(EDGES), "any", _edges, len(EDGES) * len(OPERATIONS))
+    graph, _ = tl.build(len(EDGES), "any", _edges, FEATURES)
     choices = tuple({"operation": operation} for operation in OPERATIONS)
     return Space(
         name="nas_bench_201",
@@ -36,7 +37,7 @@ def make() -> Space:
         decisions=tuple(Decision(name, "edge", choices) for name in NAMES),
         trellis=graph,
         operators=(),
-        feature_names=tuple(f"{name}.{operation}" for name in NAMES for operation in OPERATIONS),
+        feature_names=FEATURES,
         parse_text=_parse,
         format_tokens=_format,
         describe_tokens=_describe,
@@ -44,7 +45,7 @@ def make() -> Space:
 
 
 def _edges(t: int, _: Hashable) -> list[tl.Edge]:
-    return [tl.Edge(c, "any", features=(t * len(OPERATIONS) + c,)) for c in range(len(OPERATIONS))]
+    return [tl.Edge(c, "any", features=(f"{NAMES[t]}.{operation}",)) for c, operation in enumerate(OPERATIONS)]
 
 
 def _parse(text: str) -> list[int]:

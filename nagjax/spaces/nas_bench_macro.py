@@ -27,7 +27,7 @@ NAMES = tuple(f"layer{t}.{choice}" for t in range(LAYERS) for choice in CHOICES)
 
 def make() -> Space:
     """The space of 3,969 distinct networks."""
-    graph, operators = tl.build(LAYERS, "any", _edges, len(NAMES))
+    graph, operators = tl.build(LAYERS, "any", _edges, NAMES)
     return Space(
         name="nas_bench_macro",
         version=1,
@@ -54,7 +54,7 @@ def _edges(t: int, node: Hashable) -> list[tl.Edge]:
     for choice in operations:
         rest = choice == 0 and t != FIRST[stage] and not last
         operators = _operators(stage, t == FIRST[stage], choice) + (_frame() if t == 0 else ())
-        features = () if node == "rest" else (t * 3 + choice,)
+        features = () if node == "rest" else (f"layer{t}.{CHOICES[choice]}",)
         edges.append(tl.Edge(choice, "rest" if rest or (node == "rest" and not last) else "any", operators, features))
     return edges
 

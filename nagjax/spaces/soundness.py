@@ -32,7 +32,8 @@ def check_space(space: Space) -> None:
     Raises:
       ValueError: naming the space, the decision and the choice, if
         a name stands twice, a decision has no choice, or decisions of one kind have different ones;
-        the graph has another shape than the decisions, or an index beyond nodes, operators or feature names;
+        the graph has another shape than the decisions, was built with another number of operators or feature names,
+        or has an index beyond nodes, operators or feature names;
         a choice has no edge at any open node (unless ``space.refinement`` says why), or an edge has no choice;
         a closed node has another edge than that of choice 0;
         an operator has sizes that kernel and stride cannot give, or a skip between different shapes;
@@ -219,6 +220,16 @@ def _check_shapes(space: Space) -> None:
 
 def _check_indices(space: Space) -> None:
     graph = space.trellis
+    for name, counted, given in (
+        ("operators", graph.num_operators, space.operators),
+        ("feature_names", graph.num_features, space.feature_names),
+    ):
+        if counted != len(given):  # with one too few the last index would be that of the padding: of nothing at all
+            raise _fault(
+                f"the graph was built with {counted} {name}, the space has {len(given)}; give both the same, in the "
+                "same order",
+                space,
+            )
     for name, limit, what in (
         ("target", graph.shape[1] - 1, "nodes"),
         ("operators", len(space.operators), "space.operators"),

@@ -9,12 +9,14 @@ in ``jax.numpy``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from nagjax.names import nearest
 
 if TYPE_CHECKING:
     from nagjax.operators import Operator
@@ -26,12 +28,12 @@ INFINITE = 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-    """One choice at a node: where it leads, the operators it adds, the path features it switches on."""
+    """One choice at a node: where it leads, the operators it adds, the path features it switches on by name."""
 
     choice: int
     target: Hashable
     operators: tuple[Operator, ...] = ()
-    features: tuple[int, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +46,7 @@ class Trellis:
       open: bool ``[T, S]``, whether the node is a decision; a closed node has one forced choice, 0.
       operators: int32 ``[T, S, C, M]``, indices into the space's operators, padded with their number.
       features: int32 ``[T, S, C, J]``, indices into the path features, padded with their number.
+      num_operators, num_features: those numbers: an index equal to them is padding.
     """
 
     target: np.ndarray
@@ -51,6 +54,8 @@ class Trellis:
     open: np.ndarray
     operators: np.ndarray
     features: np.ndarray
+    num_operators: int
+    num_features: int
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -61,14 +66,14 @@ class Trellis:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, bytes."""
-        return sum(getattr(self, field.name).nbytes for field in dataclasses.fields(self))
+        return sum(array.nbytes for array in (self.target, self.valid, self.open, self.operators, self.features))
 
 
 def build(
     num_layers: int,
     start: Hashable,
     edges: Callable[[int, Hashable], Iterable[Edge]],
-    num_features: int,
+    feature_names: Sequence[str] = (),
     max_edges: int = MAX_EDGES,
 ) -> tuple[Trellis, tuple[Operator, ...]]:
     """Explore the graph from ``start`` and lay it out as arrays.
@@ -77,14 +82,14 @@ def build(
       num_layers: T, the number of decisions.
       start: label of the first node; node labels are any hashable value, compared within a layer.
       edges: ``edges(t, node)`` lists the edges out of a node. A node with one choice, 0, that adds nothing is closed.
-      num_features: number of path features; feature indices lie below it.
+      feature_names: all path features; their order is that of a predictor's inputs, so it must not change.
       max_edges: refuse a graph with more padded edges than this.
 
     Returns:
       The trellis and the distinct operators in the order in which they were met.
 
     Raises:
-      ValueError: if the graph is too large or a node has no edge.
+      ValueError: if the graph is too large, a node has no edge, or an edge names a feature that is not listed.
     """
     layers: list[list[list[Edge]]] = []
     nodes: list[Hashable] = [start]
@@ -104,18 +109,19 @@ def build(
                 f"the trellis passes {max_edges:,} edges at layer {t} ({len(nodes):,} nodes there, "
                 f"for example {nodes[0]!r}): let the state remember less, or split the space"
             )
-    return _layout(layers, num_features)
+    return _layout(layers, feature_names)
 
 
-def _layout(layers: list[list[list[Edge]]], num_features: int) -> tuple[Trellis, tuple[Operator, ...]]:
+def _layout(layers: list[list[list[Edge]]], feature_names: Sequence[str]) -> tuple[Trellis, tuple[Operator, ...]]:
     every = [edge for layer in layers for row in layer for edge in row]
     operators = {op: i for i, op in enumerate(dict.fromkeys(op for edge in every for op in edge.operators))}
+    features = {name: i for i, name in enumerate(feature_names)}
     shape = (len(layers), max(map(len, layers)), max(edge.choice for edge in every) + 1)
     target = np.zeros(shape, np.int32)
     valid = np.zeros(shape, bool)
     is_open = np.zeros(shape[:2], bool)
     op_index = np.full((*shape, max(1, *(len(edge.operators) for edge in every))), len(operators), np.int32)
-    feature_index = np.full((*shape, max(1, *(len(edge.features) for edge in every))), num_features, np.int32)
+    feature_index = np.full((*shape, max(1, *(len(edge.features) for edge in every))), len(features), np.int32)
     for t, layer in enumerate(layers):
         following = {node: i for i, node in enumerate(dict.fromkeys(e.target for row in layer for e in row))}
         for s, row in enumerate(layer):
@@ -125,8 +131,21 @@ def _layout(layers: list[list[list[Edge]]], num_features: int) -> tuple[Trellis,
                 target[t, s, edge.choice] = following[edge.target] if t + 1 < len(layers) else 0
                 valid[t, s, edge.choice] = True
                 op_index[t, s, edge.choice, : len(edge.operators)] = [operators[op] for op in edge.operators]
-                feature_index[t, s, edge.choice, : len(edge.features)] = edge.features
-    return Trellis(target, valid, is_open, op_index, feature_index), tuple(operators)
+                feature_index[t, s, edge.choice, : len(edge.features)] = _indices(t, edge, features)
+    graph = Trellis(target, valid, is_open, op_index, feature_index, len(operators), len(features))
+    return graph, tuple(operators)
+
+
+def _indices(t: int, edge: Edge, features: Mapping[str, int]) -> list[int]:
+    unknown = [name for name in edge.features if name not in features]
+    if unknown or isinstance(edge.features, str):
+        near = nearest(str(unknown[0]), features) if unknown else None
+        hint = f"did you mean {near!r}? " if near else ""
+        raise ValueError(
+            f"layer {t}: the edge of choice {edge.choice} to node {edge.target!r} switches on {edge.features!r}, which "
+            f"is not a tuple of names among feature_names; {hint}correct it or add the name"
+        )
+    return [features[name] for name in edge.features]
 
 
 def refine(
@@ -156,7 +175,7 @@ def refine(
 
     for t in range(num_layers):
         labels.append(list(dict.fromkeys(e.target for node in labels[t] for e in edges(t, node))))  # type: ignore[misc]
-    product, _ = build(num_layers, (0, start), edges, 0, max_edges)
+    product, _ = build(num_layers, (0, start), edges, max_edges=max_edges)
     origin = np.zeros(product.shape[:2], np.int32)
     for t in range(num_layers):
         origin[t, : len(labels[t])] = [s for s, _ in labels[t]]
@@ -166,6 +185,8 @@ def refine(
         open=trellis.open[row, origin] & product.valid.any(-1),
         operators=trellis.operators[row, origin],
         features=trellis.features[row, origin],
+        num_operators=trellis.num_operators,
+        num_features=trellis.num_features,
     )
     return refined, tuple(tuple(context for _, context in layer) for layer in labels), origin
 

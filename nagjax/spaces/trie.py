@@ -112,6 +112,8 @@ def refine(space: Space, target: np.ndarray, valid: np.ndarray, what: str) -> Sp
         base.open[row, origin] & valid.any(-1),
         base.operators[row, origin],
         base.features[row, origin],
+        base.num_operators,
+        base.num_features,
     )
     size = f"{layers} layers x {nodes:,} nodes x {choices} choices, {graph.nbytes / 2**20:.1f} MiB"
     return dataclasses.replace(space, trellis=graph, refinement=what if size in what else f"{what}: {size}")

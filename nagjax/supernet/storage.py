@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from nagjax import steps
-from nagjax.saving import Steps
+from nagjax.checkpoint import steps
+from nagjax.checkpoint.saving import Steps
 from nagjax.supernet.training import TrainState
 
 FORMAT = 2

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import checkpoint, controllers
+from nagjax import controllers
+from nagjax.checkpoint import checkpoint
+from nagjax.checkpoint.packing import describe, pack, unpack
 from nagjax.controllers import Artefact, Controller, Moment, resolve_params
-from nagjax.generator import vary
-from nagjax.packing import describe, pack, unpack
-from nagjax.pareto import Archive
 from nagjax.plugins import PluginError
+from nagjax.populations import vary
+from nagjax.populations.archive import Archive
 from nagjax.testing.counting import check_counting
 from nagjax.testing.problems import Tiny, tiny_problem
 from nagjax.testing.runs import (

@@ -13,7 +13,7 @@ import numpy as np
 
 from nagjax import controllers
 from nagjax.controllers import Controller
-from nagjax.problems import Problem, path_costs
+from nagjax.problems.problem import Problem, path_costs
 from nagjax.testing.problems import tiny_problem
 from nagjax.testing.runs import CHUNK, Make, claim, first_chunk
 

@@ -17,16 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from nagjax.checkpoint.packing import describe, pack, unpack
 from nagjax.controllers import Artefact
-from nagjax.packing import describe, pack, unpack
-from nagjax.pareto import empty_archive
+from nagjax.populations.cells import Cells
+from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry as forms
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit
-from nagjax.predictors.records import Records
-from nagjax.predictors.storage import load_predictor, save_predictor
-from nagjax.problems import evaluate, make_problem
+from nagjax.predictors.records.records import Records
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import evaluate
 from nagjax.testing.problems import Tiny, prices_of, tiny_problem
 from nagjax.testing.runs import claim, same
 
@@ -109,7 +110,7 @@ def check_predictor_kept(make: MakeKind, **settings: Any) -> None:
     claim(name, same(read.predictor, fitted.predictor), "read from a file it is another predictor")
     claim(name, read.report == fitted.report, "read from a file it has another report")
     problem, description = make_problem(tiny.space, prices_of(tiny.space), fitted.predictor)
-    artefact = Artefact(None, empty_archive(problem.spec, 8))
+    artefact = Artefact(None, Cells.empty(problem.spec, 8))
     config = json.loads(json.dumps(describe(artefact, problem, description)))
     tree = jax.tree.map(np.asarray, pack(artefact, problem, description))
     again = unpack(config, tree, tiny.space)[1]

@@ -12,7 +12,9 @@ import numpy as np
 
 from nagjax.devices.pricing import Prices
 from nagjax.operators import Operator
-from nagjax.problems import Description, Problem, make_problem, tabular_quality
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
+from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 
@@ -71,14 +73,15 @@ def tiny_space(variant: str = "depth") -> Space:
 
     def edges(t: int, left: Hashable) -> list[tl.Edge]:
         if has_depth and t == 0:
-            return [tl.Edge(c, layers - 2 + c, (), (c,)) for c in range(3)]
+            return [tl.Edge(c, layers - 2 + c, (), (f"depth.{layers - 2 + c}",)) for c in range(3)]
         if left == 0:
             return [tl.Edge(0, 0)]
         after = int(str(left)) - 1
-        return [tl.Edge(c, after, (_operator(t, c),), (3 * t + c,)) for c in range(len(_WIDTHS))]
+        name = decisions[t].name
+        return [tl.Edge(c, after, (_operator(t, c),), (f"{name}.{w}",)) for c, w in enumerate(_WIDTHS)]
 
     names = tuple(f"{d.name}.{value}" for d in decisions for c in d.choices for value in c.values())
-    graph, operators = tl.build(len(decisions), layers, edges, len(names))
+    graph, operators = tl.build(len(decisions), layers, edges, names)
     return Space(
         name="tiny",
         version=1,

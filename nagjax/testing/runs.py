@@ -12,7 +12,7 @@ import numpy as np
 from nagjax import controllers
 from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.inference.answering import candidates
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 from nagjax.testing.problems import Tiny
 
 Make = Callable[..., Controller]

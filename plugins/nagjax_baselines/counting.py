@@ -8,7 +8,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 
 
 def log_completions(problem: Problem) -> jax.Array:

@@ -14,9 +14,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.problems import Problem, Spec
+from nagjax.populations import findings as fd
+from nagjax.problems.problem import Problem, Spec
 from nagjax_baselines.counting import architecture_at, completions
 
 MOST = 2**20

@@ -4,7 +4,7 @@ What additive scores and an exact solver reach, the family of Puzzle (Bercovich 
 evaluates ``children`` architectures drawn within budgets over the whole range, adds them to the normal equations of a
 ridge regression on path features, solves that with the penalty of least generalised cross-validation error (Golub,
 Heath and Wahba, Technometrics 21(2), 1979), and evaluates the best architectures by it for ``proposals`` budgets, found
-by ``nagjax.additive``. These are learned from as well.
+by ``nagjax.populations.additive``. These are learned from as well.
 
 The model of an update is drawn from the regression's posterior, ``exploration`` deviations wide (Thompson sampling):
 otherwise one that no longer changes would propose the same again and again. ``exploration=0`` takes its mean.
@@ -18,12 +18,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import additive
-from nagjax import findings as fd
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
-from nagjax.problems import Problem, Spec, path_features
+from nagjax.populations import additive, vary
+from nagjax.populations import findings as fd
+from nagjax.problems.problem import Problem, Spec, path_features
 
 PENALTIES = tuple(10.0 ** (step / 2) for step in range(-10, 5))
 """Penalties tried, in units of the mean eigenvalue of the centred features' squares; less is lost in float32."""
@@ -67,7 +66,7 @@ def make(spec: Spec, children: int = 16, proposals: int = 16, bins: int = 1024, 
       spec: static shape of the problem.
       children: random architectures an update draws to learn from.
       proposals: budgets that an update solves; their architectures are evaluated.
-      bins: of the solver, see ``nagjax.additive.best_paths``.
+      bins: of the solver, see ``nagjax.populations.additive.best_paths``.
       capacity: of the front.
 
     Raises:

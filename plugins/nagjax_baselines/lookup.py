@@ -3,7 +3,8 @@
 A table lookup is hard to beat on small spaces. Labels are those of a problem whose quality is tabular: all of
 them, or a random subset of ``labels`` that stands for what a user could afford to train. Reading them is what it costs:
 evaluations are the labels read. A predictor holds no labels, so a problem with a predicted quality is refused; the
-records behind a predictor are a front by themselves: ``nagjax.pareto.insert_front`` of their tokens, costs and labels.
+records behind a predictor are a front by themselves: insert their tokens, costs and labels into a
+``nagjax.populations.front.Front``.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.populations import findings as fd
+from nagjax.populations.archive import allowed_rows
+from nagjax.populations.front import Front
 from nagjax.predictors.forms.table import TabularQuality
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 
 CHUNK = 1024
 
@@ -68,7 +70,7 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
         return state, fd.metrics(state.findings, jnp.float32(0), state.nonfinite)
 
     def rebase(state: State, problem: Problem) -> State:
-        fresh = fd.Findings(pareto.empty_archive(spec, capacity), state.findings.evaluations)
+        fresh = fd.Findings(Front.empty(spec, capacity), state.findings.evaluations)
         return read(fresh, problem, state.ranks)
 
     return Controller(
@@ -126,7 +128,7 @@ def read(findings: fd.Findings, problem: Problem, ranks: jax.Array) -> State:
     def step(state: tuple[fd.Findings, jax.Array], row: jax.Array) -> tuple[tuple[fd.Findings, jax.Array], None]:
         found, nonfinite = state
         tokens = labelled(quality, ranks[jnp.minimum(row, num - 1)])
-        real = (row < num) & pareto.allowed_rows(problem, tokens)
+        real = (row < num) & allowed_rows(problem, tokens)
         found, value, _ = fd.record(found, problem, tokens, real)
         return (found, nonfinite + (real & ~jnp.isfinite(value)).sum()), None
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.findings import Findings
-from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
-from nagjax.problems import Problem, Spec
+from nagjax.populations import findings as fd
+from nagjax.populations import vary
+from nagjax.populations.findings import Findings
+from nagjax.problems.problem import Problem, Spec
 from nagjax_baselines.counting import uniform_architectures
 
 

@@ -16,11 +16,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import vary
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.populations import findings as fd
+from nagjax.populations import vary
+from nagjax.populations.archive import allowed_rows
+from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_evolution.regularised import tournament_budgets
 
 
@@ -99,7 +99,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         flat = state.search.population.reshape(budgets * population, -1)
         quality, costs = evaluate(problem, flat)
         asked = jnp.repeat(tournament_budgets(problem, budgets), population, 0)
-        fits = pareto.allowed_rows(problem, flat) & (costs <= asked).all(-1)
+        fits = allowed_rows(problem, flat) & (costs <= asked).all(-1)
         fitness = -jnp.where(fits, quality, -jnp.inf).reshape(budgets, population)
         best = jnp.take_along_axis(state.search.population, fitness.argmin(-1)[:, None, None], 1)[:, 0]
         search = state.search.replace(fitness=fitness, best_fitness=fitness.min(-1), best_solution=best)

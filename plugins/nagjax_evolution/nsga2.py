@@ -18,13 +18,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.generator.walk import open_budgets
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.populations import findings as fd
+from nagjax.populations import vary
+from nagjax.populations.archive import allowed_rows
+from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_evolution.sorting import crowding, nondominated_ranks
 
 SPARE = 2
@@ -100,7 +100,7 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Controller:
     def rebase(state: State, problem: Problem) -> State:
         tokens = state.population.tokens
         quality, costs = evaluate(problem, tokens)
-        quality = jnp.where(pareto.allowed_rows(problem, tokens), quality, -jnp.inf)
+        quality = jnp.where(allowed_rows(problem, tokens), quality, -jnp.inf)
         found = fd.rescore(state.findings, problem)
         found = fd.Findings(found.archive, found.evaluations + jnp.uint32(population))
         return State(found, survive(tokens, costs, quality, population))

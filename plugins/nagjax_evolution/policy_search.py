@@ -22,11 +22,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, init_policy
-from nagjax.problems import Problem, Spec
+from nagjax.populations import findings as fd
+from nagjax.problems.problem import Problem, Spec
 from nagjax_evolution.strategies import make_strategy
 
 

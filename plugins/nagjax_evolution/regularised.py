@@ -15,12 +15,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import findings as fd
-from nagjax import tournaments as tm
 from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator import vary
 from nagjax.generator.policy import budget_at_share
-from nagjax.problems import Problem, Spec
+from nagjax.populations import findings as fd
+from nagjax.populations import tournaments as tm
+from nagjax.populations import vary
+from nagjax.problems.problem import Problem, Spec
 
 
 @flax.struct.dataclass

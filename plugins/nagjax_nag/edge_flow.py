@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.walk import graph_layers, segments
-from nagjax.problems import Problem, path_costs, path_features
+from nagjax.problems.problem import Problem, path_costs, path_features
 from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 CLOSED = -1e30

@@ -13,13 +13,14 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import pareto
-from nagjax import tournaments as tm
 from nagjax.controllers import Params
-from nagjax.generator import vary
 from nagjax.generator.policy import budget_at
 from nagjax.generator.training import strata
-from nagjax.problems import Problem, evaluate
+from nagjax.populations import tournaments as tm
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import front_gain
+from nagjax.problems.problem import Problem, evaluate
 from nagjax_nag import memory
 
 
@@ -36,7 +37,7 @@ class Population:
       nonfinite: how many of them gave NaN or an infinite quality, uint32.
     """
 
-    archive: pareto.Archive
+    archive: Cells
     tournaments: tm.Tournaments
     places: jax.Array
     met: jax.Array
@@ -62,7 +63,7 @@ def start(problem: Problem, cells: int, tournaments: int, members: int, num: int
     quality, _ = evaluate(problem, tokens)
     places = (strata(place_key, tournaments, spec.num_costs) + 1).astype(jnp.float32) / max(tournaments, 1)
     population = Population(
-        archive=pareto.empty_archive(spec, cells),
+        archive=Cells.empty(spec, cells),
         tournaments=tm.unborn(spec, tournaments, members),
         places=places,
         met=memory.nothing(),
@@ -74,7 +75,7 @@ def start(problem: Problem, cells: int, tournaments: int, members: int, num: int
 
 def add(population: Population, problem: Problem, brood: Brood) -> Population:
     """Put a brood into the archive."""
-    archive = pareto.insert(population.archive, problem, brood.tokens, brood.costs, brood.quality)
+    archive = population.archive.insert(problem, brood.tokens, brood.costs, brood.quality)
     counted = population.evaluations + jnp.uint32(brood.quality.shape[0])
     broken = population.nonfinite + jnp.sum(~jnp.isfinite(brood.quality), dtype=jnp.uint32)
     met = memory.remember(population.met, brood.tokens)
@@ -117,7 +118,7 @@ def compete(population: Population, problem: Problem, num: int, params: Params, 
 
 
 def breed(
-    archive: pareto.Archive, met: jax.Array, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
+    archive: Cells, met: jax.Array, problem: Problem, num: int, spare: int, params: Params, key: jax.Array
 ) -> Brood:
     """Children of an archive's architectures: cross with a neighbour, mutate, repair within about the parent's cost.
 
@@ -132,8 +133,8 @@ def breed(
     """
     parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
     bred = spare * num
-    held = pareto.occupied(archive)
-    elite = held & (pareto.front_gain(archive.costs, archive.quality) > 0)
+    held = archive.occupied
+    elite = held & (front_gain(archive.costs, archive.quality) > 0)
     chosen = jax.random.uniform(jax.random.fold_in(parent_key, 1), (bred,)) < params["elite"]
     parent = jnp.where(chosen, _any_of(elite, bred, parent_key), _any_of(held, bred, parent_key))
     # Neighbours are counted in occupied cells: while few are, the next one may be far.
@@ -168,7 +169,7 @@ def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
 
 def rescore(population: Population, problem: Problem) -> Population:
     """Everything remembered, under a changed problem."""
-    archive = pareto.rescore(population.archive, problem)
+    archive = population.archive.rescore(problem)
     populations = tm.rescore(population.tournaments, problem, budget_at(problem, population.places))
     counted = population.evaluations + jnp.uint32(archive.quality.size + populations.quality.size)
     return dataclasses.replace(

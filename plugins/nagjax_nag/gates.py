@@ -18,10 +18,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator import vary
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import standardised
-from nagjax.problems import Problem, evaluate
+from nagjax.populations import vary
+from nagjax.problems.problem import Problem, evaluate
 from nagjax_nag import traced_walk
 from nagjax_nag.traced_walk import Seen, Trace
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from nagjax.controllers import Params
 from nagjax.generator.policy import Policy
 from nagjax.generator.walk import masked
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 from nagjax_nag import edge_flow, traced_walk
 from nagjax_nag.traced_walk import Seen
 

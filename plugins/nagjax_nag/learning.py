@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from nagjax import pareto
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_at, budget_position
 from nagjax.generator.training import FLAT, standardised, strata
-from nagjax.problems import Problem
+from nagjax.populations.cells import Cells
+from nagjax.problems.problem import Problem
 
 ABOVE_TOP = 0.06
 """Share of the budgets drawn above the cost of the best architecture: the policy has to know that nothing changes."""
@@ -108,9 +108,9 @@ def _share(one: jax.Array, other: jax.Array) -> jax.Array:
     return jax.lax.stop_gradient(jax.nn.sigmoid(one - other))
 
 
-def imitation(policy: Policy, problem: Problem, archive: pareto.Archive, budgets: jax.Array, margin: Any) -> jax.Array:
+def imitation(policy: Policy, problem: Problem, archive: Cells, budgets: jax.Array, margin: Any) -> jax.Array:
     """Mean of -log pi of the archive's best within budgets int32 ``[B, K]`` less a share ``margin``."""
-    row, best = pareto.best_within(archive, shrink(budgets, margin, problem))
+    row, best = archive.best_within(shrink(budgets, margin, problem))
     copied = decode.score(policy, problem, archive.tokens[row], budgets).log_prob
     return -jnp.mean(jnp.where(best > -jnp.inf, copied, 0.0))
 
@@ -132,7 +132,7 @@ def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array
     return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low[None])
 
 
-def draw_budgets(archive: pareto.Archive, problem: Problem, num: int, key: jax.Array) -> jax.Array:
+def draw_budgets(archive: Cells, problem: Problem, num: int, key: jax.Array) -> jax.Array:
     """Budgets int32 ``[num, K]``, stratified; few above the cost of the best, where there is nothing left to gain."""
     top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])
     top = jnp.minimum(top * 1.02 + 0.01, 1.0)

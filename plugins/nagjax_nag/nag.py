@@ -23,12 +23,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from nagjax import pareto
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.training import annealed
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
 
 DEFAULTS: Mapping[str, float] = {
@@ -187,7 +186,7 @@ def make(
         late = progress >= params["fill"]
         state, metrics = jax.lax.cond(late, learn, wait, state, learn_key, problem, params, progress)
         archive = state.population.archive
-        held = pareto.occupied(archive)
+        held = archive.occupied
         found = {
             "evaluations": state.population.evaluations.astype(jnp.float32),
             "nonfinite": (state.population.nonfinite - broken).astype(jnp.float32),

@@ -18,7 +18,7 @@ import optax
 from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.training import annealed, stratified_budgets
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax_nag import gates, gumbel, traced_walk
 from nagjax_nag.traced_walk import Seen
 

@@ -1,7 +1,7 @@
 """The controller ``nag_published``: policy gradient on a dominance reward at K fixed budgets (arXiv 2103.00219).
 
-K budgets evenly spaced over the latency range, N samples for each, the reward R(a|B) of the architecture evaluator,
-entropy regularised, Adam at 3e-4. The evaluator is the problem's learned one; without it the factored form (quality
+K budgets evenly spaced over the latency range, N samples for each, the reward R(a|B) of the ranker,
+entropy regularised, Adam at 3e-4. The ranker is the problem's learned one; without it the factored form (quality
 where feasible, ranked by cost where not). As in the paper nothing is masked in training.
 Not in the paper: the mean reward of a budget's samples as baseline, since R has an arbitrary offset for each budget.
 """
@@ -22,15 +22,15 @@ from nagjax.generator import decode
 from nagjax.generator.budget import anchor_weights
 from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
 from nagjax.generator.walk import unmasked
-from nagjax.predictors import dominance, evaluator
-from nagjax.problems import Problem, Spec, evaluate, path_features
+from nagjax.problems.problem import Problem, Spec, evaluate, path_features
+from nagjax.ranking import dominance, ranker
 
 DEFAULTS: Mapping[str, float] = {"learning_rate": 3e-4, "entropy": 1e-3}
 
 
 @flax.struct.dataclass
 class State:
-    """Generator, state of Adam, and calls of the quality function or evaluator so far (uint32)."""
+    """Generator, state of Adam, and calls of the quality function or ranker so far (uint32)."""
 
     policy: Policy
     optimiser: Any
@@ -111,9 +111,9 @@ def anchor_budgets(problem: Problem, num: int) -> jax.Array:
 
 def rewards(problem: Problem, tokens: jax.Array, costs: jax.Array, budgets: jax.Array) -> jax.Array:
     """R(a|B) float32 ``[B]`` of tokens ``[B, T]`` with costs and budgets int32 ``[B, 1]``."""
-    if problem.evaluator is None:
+    if problem.ranker is None:
         quality, _ = evaluate(problem, tokens)
         return dominance.factored_score(quality, costs[:, 0], budgets[:, 0])
     asked = budgets[:, 0].astype(jnp.float32) * problem.tick[0]
-    weights = anchor_weights(asked, problem.evaluator.anchors)
-    return evaluator.score(problem.evaluator, path_features(problem, tokens), weights)
+    weights = anchor_weights(asked, problem.ranker.anchors)
+    return ranker.score(problem.ranker, path_features(problem, tokens), weights)

@@ -29,7 +29,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_weights, init_policy
 from nagjax.generator.training import standardised, stratified_budgets
 from nagjax.generator.walk import segments
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
 
 DEFAULTS: Mapping[str, float] = {"rate": 0.1, "entropy": 0.05, "final_entropy": 0.0, "floor": 1e-3, "clip": 0.5}
 """Step size; weight of the entropy at the start and the end; and what keeps weights away from 0."""

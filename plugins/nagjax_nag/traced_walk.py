@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from nagjax.generator.decode import layer_inputs
 from nagjax.generator.policy import Policy, encode_slack, lstm_cell, policy_tables
 from nagjax.generator.walk import best_choice, masked_walk
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import walk_nodes
 
 

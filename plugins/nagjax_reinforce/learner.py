@@ -19,7 +19,7 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_position, budget_weights
 from nagjax.generator.walk import masked
-from nagjax.problems import Problem, Spec, evaluate
+from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_reinforce import baselines
 from nagjax_reinforce.objective import Samples, descend
 from nagjax_reinforce.rewards import rewards

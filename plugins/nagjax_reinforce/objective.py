@@ -14,7 +14,7 @@ from nagjax.controllers import Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import annealed
-from nagjax.problems import Problem
+from nagjax.problems.problem import Problem
 
 FARTHEST = 20.0
 """Largest log of a ratio: beyond it float32 would soon be infinite."""

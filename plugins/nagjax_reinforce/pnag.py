@@ -7,12 +7,12 @@ The code is github.com/guoyongcs/PNAG. Each update draws one of K fixed budgets,
 without a baseline and without a mask, by Adam. It is a preset: the parameters are those of ``reinforce``, so its heirs
 are one switch away: ``--controller_params=baseline=1`` for a moving average, ``mask=1`` for samples within the budget.
 
-R is the problem's learned evaluator, as released. What the released weights amount to depends on its scale: the two
-1e-3 cancel in Adam, and R plus entropy is greatest at pi(a|B) proportional to exp R(a|B). Scores of an evaluator fitted
+R is the problem's learned ranker, as released. What the released weights amount to depends on its scale: the two
+1e-3 cancel in Adam, and R plus entropy is greatest at pi(a|B) proportional to exp R(a|B). Scores of a ranker fitted
 with hinge margin 1 differ by units (on two problems of the conformance suite a point of quality was worth 0.6 to 1.8 of
 them, and their mean lay 10 to 45 below 0), so that policy is sharp. Fractions differ by hundredths, exp R is nearly
-uniform, and entropy wins. Without an evaluator the reward is therefore ``error_points``, minus the points of error.
-Its offset is as arbitrary as a learned evaluator's and matters as much, since nothing is subtracted: below 0 what is
+uniform, and entropy wins. Without a ranker the reward is therefore ``error_points``, minus the points of error.
+Its offset is as arbitrary as a learned ranker's and matters as much, since nothing is subtracted: below 0 what is
 drawn becomes rarer until better is drawn, far above 0 whatever is drawn first becomes a habit.
 
 Differences to the released code: decisions that depth closes count for nothing here, budgets between the K are
@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Controller, Params
 from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 
 RELEASED = {

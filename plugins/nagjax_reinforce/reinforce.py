@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from nagjax.controllers import Controller
 from nagjax.generator.policy import budget_at, init_policy
 from nagjax.generator.training import strata, stratified_budgets
-from nagjax.problems import Problem, Spec
+from nagjax.problems.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 
 

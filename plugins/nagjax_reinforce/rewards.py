@@ -6,8 +6,8 @@ Index, name and formula, of quality Q, cost c and budget B; w is the weight of c
 - 1 ``mnasnet_hard``: Q where c <= B, Q (c/B)^-1 elsewhere (same paper);
 - 2 ``tunas``: Q - w |c/B - 1| (Bender et al., arXiv 2008.06120);
 - 3 ``dominance``: orders architectures by Deb's rule under B (Guo et al., arXiv 2103.00219): the problem's learned
-  evaluator, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere;
-- 4 ``error_points``: the same order on the scale on which a learned evaluator answers: that evaluator itself, or
+  ranker, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere;
+- 4 ``error_points``: the same order on the scale on which a learned ranker answers: that ranker itself, or
   without one 100 (``dominance`` - 1), minus the points of error where c <= B. For updates without baseline and scaling,
   to which offset and scale matter.
 
@@ -27,8 +27,8 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.budget import anchor_weights
-from nagjax.predictors import evaluator
-from nagjax.problems import Problem, path_features
+from nagjax.problems.problem import Problem, path_features
+from nagjax.ranking import ranker
 
 Reward = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -109,7 +109,7 @@ def rewards(
     """R(a|B) by one row of the table.
 
     Args:
-      problem: its learned evaluator, if it has one, takes the place of ``dominance`` and ``error_points``.
+      problem: its learned ranker, if it has one, takes the place of ``dominance`` and ``error_points``.
       tokens: int32 ``[B, T]``.
       quality: float32 ``[B]``, the objective as a fraction; -inf where there is none.
       costs: int32 ``[B, K]``, ticks.
@@ -121,10 +121,10 @@ def rewards(
       float32 ``[B]``; -inf where there is no quality, NaN where the table has no such row.
 
     Raises:
-      ValueError: if the problem has a learned evaluator and several cost columns.
+      ValueError: if the problem has a learned ranker and several cost columns.
     """
     rows = {name: row(quality, costs, budgets, weight) for name, row in REWARDS.items()}
-    if problem.evaluator is not None:
+    if problem.ranker is not None:
         rows["dominance"] = rows["error_points"] = _learned(problem, tokens, budgets)
     return jnp.where(jnp.isfinite(quality), choose(jnp.stack(list(rows.values())), index), -jnp.inf)
 
@@ -137,13 +137,11 @@ def choose(table: jax.Array, index: jax.Array) -> jax.Array:
 
 
 def _learned(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> jax.Array:
-    """Scores of the learned evaluator, which have an arbitrary offset and scale for each budget."""
+    """Scores of the learned ranker, which have an arbitrary offset and scale for each budget."""
     if problem.spec.num_costs != 1:
         raise ValueError(
-            f"the learned evaluator knows one cost column, this problem has {problem.spec.num_costs} "
-            f"({', '.join(problem.spec.reduces)}); leave the evaluator out or make the problem with one column"
+            f"the learned ranker knows one cost column, this problem has {problem.spec.num_costs} "
+            f"({', '.join(problem.spec.reduces)}); leave the ranker out or make the problem with one column"
         )
     asked = budgets[:, 0].astype(jnp.float32) * problem.tick[0]
-    return evaluator.score(
-        problem.evaluator, path_features(problem, tokens), anchor_weights(asked, problem.evaluator.anchors)
-    )
+    return ranker.score(problem.ranker, path_features(problem, tokens), anchor_weights(asked, problem.ranker.anchors))

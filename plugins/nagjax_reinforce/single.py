@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from nagjax.controllers import Controller
 from nagjax.generator.policy import budget_at_share, init_policy
-from nagjax.problems import Spec
+from nagjax.problems.problem import Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
 
 

@@ -4,17 +4,17 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import pareto
 from nagjax.controllers import Artefact, Controller
-from nagjax.generator import vary
-from nagjax.problems import evaluate
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
+from nagjax.problems.problem import evaluate
 
 
 @flax.struct.dataclass
 class State:
     """What the search remembers."""
 
-    archive: pareto.Archive
+    archive: Cells
     evaluations: jax.Array
 
 
@@ -23,17 +23,17 @@ def make(spec, children: int = 256, cells: int = 512) -> Controller:
 
     def add(state, problem, tokens, costs):
         quality, _ = evaluate(problem, tokens)
-        archive = pareto.insert(state.archive, problem, tokens, costs, quality)
+        archive = state.archive.insert(problem, tokens, costs, quality)
         return State(archive, state.evaluations + len(tokens))
 
     def init(key, problem, params):
         budgets = jnp.broadcast_to(problem.high, (children, spec.num_costs))
-        empty = State(pareto.empty_archive(spec, cells), jnp.float32(0))
+        empty = State(Cells.empty(spec, cells), jnp.float32(0))
         return add(empty, problem, *vary.random_architectures(problem, budgets, key))
 
     def update(state, key, problem, params, progress):
         parent_key, budget_key, child_key = jax.random.split(key, 3)
-        odds = jnp.where(pareto.occupied(state.archive), 0.0, -jnp.inf)
+        odds = jnp.where(state.archive.occupied, 0.0, -jnp.inf)
         parents = state.archive.tokens[jax.random.categorical(parent_key, odds, shape=(children,))]
         share = jax.random.uniform(budget_key, (children, spec.num_costs))
         budgets = problem.low[None] + (share * (problem.high - problem.low)[None]).astype(jnp.int32)
@@ -44,7 +44,7 @@ def make(spec, children: int = 256, cells: int = 512) -> Controller:
         return state, {"evaluations": state.evaluations, "infeasible": infeasible}
 
     def rebase(state, problem):
-        return State(pareto.rescore(state.archive, problem), state.evaluations + cells)
+        return State(state.archive.rescore(problem), state.evaluations + cells)
 
     return Controller(
         name="local_search",

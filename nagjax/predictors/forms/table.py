@@ -7,8 +7,11 @@ from typing import ClassVar
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nagjax.predictors.forms.form import Defaults
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk_nodes
 
 
@@ -42,3 +45,22 @@ class TabularQuality(Defaults):
         rank = self.offset[jnp.arange(tokens.shape[1]), nodes, tokens].sum(-1)
         mean = self.values[rank]
         return mean, jnp.zeros_like(mean)
+
+
+def tabular_quality(space: Space, tokens: np.ndarray, values: np.ndarray) -> TabularQuality:
+    """Quality looked up for every architecture of ``space``: tokens ``[N, T]`` in any order, values fractions ``[N]``.
+
+    Raises:
+      ValueError: if an architecture is missing.
+    """
+    graph = space.trellis
+    totals = tl.count(graph.target, graph.valid)
+    offset = np.zeros(graph.shape, np.int32)
+    for t in range(graph.shape[0]):
+        through = np.where(graph.valid[t], np.array(totals[t + 1])[graph.target[t]], 0)
+        offset[t] = np.cumsum(through, -1) - through
+    dense = np.full(totals[0][0], np.nan, np.float32)
+    dense[space.path_values(tokens, offset).sum(-1)] = values
+    if np.isnan(dense).any():
+        raise ValueError(f"{int(np.isnan(dense).sum())} of {len(dense)} architectures of {space.name} have no quality")
+    return TabularQuality(jnp.asarray(offset), jnp.asarray(graph.target), jnp.asarray(dense))

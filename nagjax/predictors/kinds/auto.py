@@ -20,7 +20,7 @@ from nagjax import arguments
 from nagjax.predictors.fit import check_records
 from nagjax.predictors.kinds.kind import Kind, configure, written
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records, take
+from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 
 PARTS = 200

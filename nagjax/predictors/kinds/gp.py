@@ -23,7 +23,7 @@ from nagjax.predictors.fit import check_records, errors, known_features, score_l
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.kinds.kind import Kind, configure, written
 from nagjax.predictors.predictor import KNOTS, REACH, FittedPredictor
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from nagjax.names import nearest
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 C = TypeVar("C")

@@ -7,7 +7,7 @@ from typing import Any
 from nagjax.predictors.fit import FitConfig, check_config, fit
 from nagjax.predictors.kinds.kind import Kind, configure, written
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 

@@ -12,7 +12,7 @@ from nagjax.names import nearest
 from nagjax.predictors.forms.registry import check_form
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records import Records
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 BUILT_IN: Mapping[str, str] = {

@@ -1,0 +1,296 @@
+"""Tables in Markdown of the results that are committed in benchmarks/results/."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import best_known, common, joint_search, published_latencies, quality_note10, studies
+from experiments.comparison.html_table import limit_text, overruns, side_text
+from experiments.comparison.report import settings_text
+from experiments.comparison.results import Results
+from experiments.comparison.rows import NO_LIMIT
+from experiments.comparison.table import Line, Lost, Section, Side, Spread, sections, spread
+from experiments.reports.rank_report import NAMES
+from nagjax.reports.front import POINTS
+
+MISSING, BEST_KNOWN = "-", "best_known"
+Cell = Callable[[Line], str]
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A table whose first columns are text, the others numbers.
+
+    >>> print(markdown(["a", "b"], [["x", "1"]]))
+    | a | b |
+    |---|---:|
+    | x | 1 |
+    """
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * texts + "---:|" * (len(heads) - texts), *lines[1:]])
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number in a cell; a dash where there is none.
+
+    >>> number(1234.5, 0), number(0.1), number(None)
+    ('1,234', '0.100', '-')
+    """
+    return MISSING if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def plus_minus(one: Spread | None, digits: int = 3) -> str:
+    """Mean ± deviation; the mean alone for one seed.
+
+    >>> plus_minus(Spread(2.0, 0.5, 3), 1)
+    '2.0 ± 0.5'
+    """
+    if one is None:
+        return MISSING
+    return number(one.mean, digits) + ("" if one.std != one.std else f" ± {number(one.std, digits)}")
+
+
+def lost(results: Results) -> Lost:
+    """Regret to the best known, points, of runs with answers, on problems with a best-known front beside the study.
+
+    Both are means over the same budgets, and a mean of differences is the difference of the means.
+    """
+    out = {}
+    for problem in {row.problem for row in results.rows}:
+        slices = best_known.read_slices(results.folder.parent / BEST_KNOWN / f"{problem}_search.csv")
+        for row in (row for row in results.rows if slices and row.problem == problem and row.final):
+            held = results.answers(row.key, row.decode)
+            if held is not None and not row.infeasible:
+                out[row.key, row.decode] = slices[-1].mean_quality - POINTS * float(held[1].mean())
+    return out
+
+
+class Study:
+    """A comparison as it stands in its folder; differences are to the contender ``base``."""
+
+    def __init__(self, folder: Path, base: str) -> None:
+        """Read the results."""
+        results = Results(folder)
+        self.rows = results.rows
+        self.tables = sections(self.rows, base, lost(results))
+        self.base = name(self.tables[0].base or (base, ""))
+        self._settings = {
+            row.contender: settings_text(row.settings)
+            for row in self.rows
+            if row.limit != NO_LIMIT and row.contender != studies.NSGA2  # whose rows do not say its settings
+        }
+
+    def settings(self, line: Line) -> str:
+        """A cell with the controller and its settings."""
+        return self._settings.get(line.side[0], MISSING)
+
+    def facts(self) -> str:
+        """What is said of every comparison: runs, seeds, machines, and whether budgets and limits were kept."""
+        last = [row for row in self.rows if row.final and row.limit != NO_LIMIT]
+        over = sum(row.infeasible > 0 for row in last)
+        spent = dict.fromkeys(row.contender for row in last if row.over_budget)
+        machines = ", ".join(sorted({row.machine for row in self.rows}))
+        held = Counter((row.contender, row.decode, row.problem, row.limit) for row in last)
+        text = (
+            f"{studies.made(self.rows)}; {machines}. Seeds: {studies.span(held.values())}. "
+            f"Runs with an answer over its budget: {over or 'none'}."
+        )
+        if spent:
+            text += f" Samples were over their budgets in training of {', '.join(spent)}."
+        return text + "".join(map(overruns, self.tables))
+
+
+def name(side: Side) -> str:
+    """A contender and how it answers; what a problem brings itself stands without marks of code."""
+    return side_text(side if side[1] == "reference" else (f"`{side[0]}`", side[1]))
+
+
+def figure(metric: str, digits: int = 3) -> Cell:
+    """A cell with a figure of ``experiments.comparison.table.METRICS``."""
+    return lambda line: plus_minus(line.spreads.get(metric), digits)
+
+
+def evaluations(line: Line) -> str:
+    """A cell with the mean number of evaluations."""
+    return MISSING if line.limit == NO_LIMIT else number(line.spreads["evaluations"].mean, 0)
+
+
+def seeds(line: Line) -> str:
+    """A cell with the number of seeds; a dash for what a problem brings itself."""
+    return MISSING if line.limit == NO_LIMIT else str(max(one.count for one in line.spreads.values()))
+
+
+def versus(line: Line) -> str:
+    """A cell with the paired difference to the base, its interval, and in how many seeds the line is better."""
+    found = line.difference
+    if found is None:
+        return MISSING
+    interval = "" if found.low != found.low else f" ({found.low:+.3f} to {found.high:+.3f})"
+    return f"{found.mean:+.3f}{interval}, {found.better} of {found.count}"
+
+
+def pivot(tables: Sequence[Section], cell: Cell) -> str:
+    """A column for each limit or problem; the best under the last of them first."""
+    one_problem = len({table.problem for table in tables}) == 1
+    heads = [limit_text(table.limit) if one_problem else table.problem for table in tables]
+    held = [{line.side: cell(line) for line in table.lines} for table in tables]
+    sides = dict.fromkeys(side for each in reversed(held) for side in each)
+    return markdown(["", *heads], [[name(side), *(each.get(side, MISSING) for each in held)] for side in sides])
+
+
+def lines(table: Section, study: Study, columns: Mapping[str, Cell]) -> str:
+    """A row for each contender and way of answering, best first, with its settings."""
+    cells = {"settings": study.settings, **columns, "difference, better in": versus, "seeds": seeds}
+    return markdown(
+        ["", *cells], [[name(line.side), *(cell(line) for cell in cells.values())] for line in table.lines], 2
+    )
+
+
+def by_limit(folder: Path, base: str = "nag") -> Iterator[str]:
+    """Regret under each limit or on each problem, and the paired differences."""
+    study = Study(folder, base)
+    yield study.facts()
+    yield pivot(study.tables, figure("regret"))
+    yield f"Paired differences to {study.base}, the 95 % interval of their mean, and seeds in which the row is better:"
+    yield pivot(study.tables, versus)
+
+
+def by_regret(folder: Path, base: str) -> Iterator[str]:
+    """A study of one problem and limit with a known oracle."""
+    study = Study(folder, base)
+    yield study.facts()
+    yield lines(study.tables[0], study, {"regret": figure("regret"), "evaluations": evaluations})
+
+
+def by_hypervolume(folder: Path, base: str = "nag") -> Iterator[str]:
+    """A study of one problem and limit without an oracle."""
+    study = Study(folder, base)
+    yield study.facts()
+    yield lines(study.tables[0], study, {"hypervolume": figure("hypervolume"), "evaluations": evaluations})
+
+
+def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
+    """The study on Note10, with the gap at the published latencies and the quality in bands of latency."""
+    study = Study(folder, base)
+    gaps = json.loads((folder / published_latencies.GAPS).read_text(encoding="utf-8"))
+    kept: dict[str, list[list[float]]] = {}
+    for one in published_latencies.answers(Results(folder)):
+        kept.setdefault(one.name, []).append(published_latencies.bands(one))
+
+    def band(at: int) -> Cell:
+        return lambda line: number(float(np.mean(kept[" ".join(line.side)], 0)[at]), 2)
+
+    edges = itertools.pairwise(published_latencies.BANDS_MS)
+    yield study.facts()
+    yield lines(study.tables[0], study, {
+        "hypervolume": figure("hypervolume"),
+        "regret to best known": figure("regret_to_best_known"),
+        "gap": lambda line: plus_minus(spread(gaps[" ".join(line.side)])),
+        **{f"{low:g}-{high:g} ms": band(at) for at, (low, high) in enumerate(edges)},
+        "evaluations": evaluations,
+    })  # fmt: skip
+
+
+def quality(path: Path) -> Iterator[str]:
+    """The main job and runs of equal wall time against the published front: means over seeds, then every run."""
+    makers = {"greedy": "nag", "best_of_64": "nag", "best": "nag", "nsga2": "nsga2"}
+    limits = {f"{part} s": part for part in quality_note10.LIMITS} | {f"{quality_note10.FULL_STEPS:,} updates": "full"}
+    runs = read(path)
+    held = {
+        (limit, way): {label.split("/")[-1]: run for label, run in runs.items()
+                       if label.startswith(f"{maker}/{part}/") and f"{way}_mean" in run}
+        for limit, part in limits.items() for way, maker in makers.items()
+    }  # fmt: skip
+
+    def cell(limit: str, way: str) -> str:
+        gaps = [run[f"{way}_mean"] for run in held[limit, way].values()]
+        return f"{plus_minus(spread(gaps))} ({len(gaps)})" if gaps else MISSING
+
+    def row(way: str, run: Mapping[str, Any]) -> list[str]:
+        figures = {f"{way}_mean": 3, f"{way}_wins": 0, f"{way}_worst": 3, "evaluations": 0}
+        cells = [number(run.get(key), digits) for key, digits in figures.items()]
+        return [*cells, number(run.get("train_s", run.get("wall_s")), 0), run["load"], run["commit"]]
+
+    yield "Mean gap; in brackets the number of seeds:"
+    yield markdown(["", *makers], [[limit, *(cell(limit, way) for way in makers)] for limit in limits])
+    yield "Every run:"
+    rows = [[limit, way, seed, *row(way, run)] for (limit, way), each in held.items() for seed, run in each.items()]
+    heads = ["", "answers", "seed", "gap", "ahead at", "worst", "evaluations", "seconds", "load", "commit"]
+    yield markdown(heads, rows, 2)
+
+
+def best_fronts(folder: Path) -> Iterator[str]:
+    """How far each best-known front has come, what each quarter of the search added, and who found its members."""
+    rows = []
+    for path in sorted(folder.glob("*_search.csv")):
+        slices = best_known.read_slices(path)
+        last, minutes = slices[-1], sum(one.seconds for one in slices) / 60
+        added = [number(quality, 4) for quality, _ in best_known.quarters(slices)]
+        evaluations = number(sum(one.evaluations for one in slices), 0)
+        figures = [number(last.architectures, 0), number(last.mean_quality), number(last.hypervolume)]
+        rows.append([path.stem.removesuffix("_search"), *figures, number(minutes, 0), evaluations, *added])
+    quarters = [f"quarter {number}" for number in range(1, best_known.QUARTERS + 1)]
+    heads = ["", "architectures", "mean quality", "hypervolume", "minutes", "evaluations", *quarters]
+    yield markdown(heads, rows)
+    for path in sorted(folder.glob("*_search.csv")):
+        name = path.stem.removesuffix("_search")
+        found = Counter(row["found_by"].partition(",")[0] for row in common.read_csv(folder / f"{name}.csv"))
+        yield f"Members of {name} by who found them: {', '.join(f'{who} {num}' for who, num in found.most_common())}."
+
+
+def nsga2(path: Path) -> Iterator[str]:
+    """The search for NSGA-II's settings."""
+    runs = read(path)["runs"]
+    figures = {"gap_mean": 3, "gap_wins": 0, "gap_worst": 3, "evaluations": 0, "cpu_s": 0}
+    settings = [key for key in runs[0] if key not in figures]
+    rows = [
+        [*(str(run[key]) for key in settings), *(number(run[key], digits) for key, digits in figures.items())]
+        for run in sorted(runs, key=lambda run: -float(run["gap_mean"]))
+    ]
+    yield markdown([*settings, "gap", "ahead at", "worst", "evaluations", "seconds"], rows, len(settings) - 1)
+
+
+def joint(path: Path) -> Iterator[str]:
+    """One generator for five budgets against a search for each."""
+    runs = joint_search.read(path)
+    kinds = dict.fromkeys((run["problem"], run["way"], run["figure"]) for run in runs)
+    rows = []
+    for kind in kinds:
+        held = [run for run in runs if (run["problem"], run["way"], run["figure"]) == kind]
+        points = np.array([run["points"] for run in held])
+        rows.append([
+            *kind, number(held[0]["evaluations"], 0), str(len(held)), plus_minus(spread(list(points.mean(1)))),
+            *(number(value) for value in points.mean(0)),
+        ])  # fmt: skip
+    shares = [f"at {100 * share:.0f} %" for share in joint_search.SHARES]
+    yield markdown(["problem", "way", "figure", "evaluations", "seeds", "mean", *shares], rows, 3)
+
+
+def ranking(path: Path) -> Iterator[str]:
+    """What ranks networks as training each alone does."""
+    study = read(path)
+    yield markdown(
+        ["ranked by", "tau", "95 % interval", "tau with one seed", "tau among like multiply-adds"],
+        [
+            [NAMES[column], number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
+             number(tau["against_one_seed"]), f"{tau['within_bins']:.3f} ({tau['pairs_within']} pairs)"]
+            for column, tau in study["tau"].items()
+        ],
+    )  # fmt: skip
+    yield (
+        f"{len(study['networks'])} networks, two seeds each. Tau between the seeds, the ceiling: "
+        f"{number(study['ceiling'])}. Accuracy alone minus accuracy with the supernet's weights, test images: "
+        f"{study['smallest_gap_points']:+.2f} points for the smallest network, {study['largest_gap_points']:+.2f} for "
+        "the largest."
+    )
+
+
+def read(path: Path) -> Any:
+    """A JSON file of results."""
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,209 @@
+"""The page of results, docs/results.md, made from what is committed in benchmarks/results/.
+
+``python -m benchmarks.results [--check]`` writes the page; with ``--check`` it writes nothing, and ends with 1 where
+the page is another. No figure of the page is typed by hand. One more study is one more entry of ``ENTRIES``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from absl import app, flags
+
+from benchmarks import common, result_tables
+from benchmarks.jobs import ROOT
+from nagjax import durable
+
+PAGE = ROOT / "docs" / "results.md"
+SOURCE = ROOT / "benchmarks" / "results"
+HEAD = """# Results
+
+`python -m benchmarks.results` makes this page from `benchmarks/results/`, and a test compares the two. Regret, gap,
+hypervolume and accuracy are in percentage points. Figures are means over seeds ± their standard deviation (n - 1).
+DATA is the folder of the public data sets. A command that is given again goes on with what is missing.
+[comparison.md](comparison.md) defines the figures of a comparison; [journal.md](journal.md) says what else was tried.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A section of the page.
+
+    Attributes:
+      title: its heading.
+      source: file or folder in benchmarks/results/.
+      commands: that repeat it.
+      said: what is compared, at which price and against which reference; nothing that was measured.
+      body: what the source shows, as paragraphs of Markdown.
+    """
+
+    title: str
+    source: str
+    commands: Sequence[str]
+    said: str
+    body: Callable[[Path], Iterable[str]]
+
+
+def compare(study: str, *more: str) -> str:
+    """The command that repeats a study."""
+    flagfile = f"--flagfile=experiments/flags/{study}.flags"
+    return " ".join(["python -m experiments.compare", flagfile, f"--data_dir=DATA --out=runs/{study}", *more])
+
+
+def with_pymoo(study: str) -> str:
+    """The command that repeats a study with pymoo's NSGA-II beside it."""
+    return f"python -m benchmarks.compare_controllers --studies={study} --results=runs --run --data_dir=DATA"
+
+
+IMAGES = "--data=fashion_mnist --validation_images=10000 --learning_rate=0.3"
+RANK = f"python -m experiments.rank_supernet {IMAGES} --steps=780 --networks=14 --out=runs/ranking"
+
+ENTRIES = (
+    Entry(
+        title="NAS-Bench-Macro, equal evaluations",
+        source="compare_macro",
+        commands=[with_pymoo("compare_macro")],
+        said="""\
+Regret at 400 budgets even in cost (multiply-adds), with the published accuracies and an exact oracle. `greedy` is
+one pass of the policy, `archive` the best that the search kept. Sizes were chosen on seeds from 100 on.
+`pymoo_nsga2` is pymoo's NSGA-II with a population of a tenth of the limit. Methods that move a policy or parameters
+by gradients are slow learners: their rows say what they are at this price.""",
+        body=result_tables.by_limit,
+    ),
+    Entry(
+        title="OFA MobileNetV3 on a Samsung Note10, 60 s each",
+        source="compare_note10",
+        commands=[
+            with_pymoo("compare_note10"),
+            compare("compare_note10", "--controllers=nag --seeds=3,4 --resume"),
+            "python -m benchmarks.published_latencies --results=runs --data_dir=DATA",
+        ],
+        said="""\
+Equal wall time after compilation, with nothing else running; the OFA predictor judges. Hypervolume is over 400
+budgets even in cost. The gap is to the published OFA2 NSGA-II front at its 100 latencies. It is read from the
+answers to the 400 budgets (the best that fits) and so is a lower bound; the front's own row says what that costs.
+Bands of latency hold the mean predicted ImageNet top-1, %. `pymoo_nsga2` is pymoo's NSGA-II at its best setting.""",
+        body=result_tables.at_latencies,
+    ),
+    Entry(
+        title="OFA MobileNetV3 on an Intel i7-8700K, 60 s each",
+        source="compare_i7",
+        commands=[compare("compare_i7")],
+        said="As on the Note10. There is no published front for this device.",
+        body=result_tables.by_hypervolume,
+    ),
+    Entry(
+        title="The best fronts known on both devices",
+        source="best_known",
+        commands=[
+            f"python -m benchmarks.best_known --problem={problem} --minutes=60 --data_dir=DATA"
+            for problem in ("note10", "i7")
+        ],
+        said="""\
+Every architecture ever found that none dominates: of the published front, of controllers with new seeds, and of Pareto
+local search from all of them. `PROBLEM.csv` holds the front, `PROBLEM_search.csv` a line for each slice of the search.
+Mean quality is predicted ImageNet top-1 at 400 budgets even in cost, %; the last columns are what each quarter of the
+search added to it, points. The two searches ran at the same time on two cores that others used as well. Regret to the
+best known, above, is to these fronts.""",
+        body=result_tables.best_fronts,
+    ),
+    Entry(
+        title="The main job on the Note10, and equal wall time",
+        source="quality_note10.json",
+        commands=["python -m benchmarks.quality_note10 --results=runs/quality_note10.json --data_dir=DATA"],
+        said="""\
+Predicted top-1 minus that of the published OFA2 NSGA-II front, at its 100 latencies. `greedy` is one pass of the
+policy, `best_of_64` the best of 64 samples. `best`, the default, looks up what the archive holds and the policy
+answers over the range. `nsga2` is pymoo's at its best setting. `ahead at` counts the latencies that are won, of 100.
+`load` is the machine's at the start: the seconds of a loaded machine say little. Runs with `best` answer a budget
+that equals a network's own cost with that network or a better one; the earlier runs did not.""",
+        body=result_tables.quality,
+    ),
+    Entry(
+        title="Settings of NSGA-II",
+        source="nsga2_settings.json",
+        commands=["python -m benchmarks.nsga2_settings --seconds=20 --seeds=1 --data_dir=DATA"],
+        said="""\
+pymoo's NSGA-II on the Note10 at equal processor time; the gap is as above. The first setting is the rival elsewhere
+on this page.""",
+        body=result_tables.nsga2,
+    ),
+    Entry(
+        title="NAS-Bench-Macro with few labels",
+        source="compare_labels",
+        commands=[compare("compare_labels")],
+        said="""\
+A predictor is fitted to 50, 200 or 1,000 accuracies, drawn anew for every seed. Controllers have 2,000 calls of it,
+and all accuracies judge. `best label` is the best of the labels that fits, or the cheapest architecture where none
+does. Regret is as above.""",
+        body=result_tables.by_limit,
+    ),
+    Entry(
+        title="Rewards, and the number of training budgets",
+        source="compare_rewards",
+        commands=[compare("compare_rewards")],
+        said="""\
+`reinforce` on NAS-Bench-Macro, 50,000 evaluations. All but `masked` and `K1` to `K30` train without the mask, as in
+the papers; every answer is masked. `K1` to `K30` train at that many fixed budgets, the others draw 16 budgets anew
+for every update. 400 budgets are asked, most of them between those trained for.""",
+        body=functools.partial(result_tables.by_regret, base="dominance"),
+    ),
+    Entry(
+        title="Joint training against independent searches",
+        source="joint_search.json",
+        commands=["python -m benchmarks.joint_search --run --results=runs/joint_search.json --data_dir=DATA"],
+        said="""\
+Policy gradients with equal updates and baselines, five budgets. `joint` is one generator, `shared` five searches
+that divide its evaluations, `each` five searches that have as many each. `macro` shows regret (less is better),
+`note10` predicted top-1, % (more is better). The last columns are the budgets, in percent of the range of cost.""",
+        body=result_tables.joint,
+    ),
+    Entry(
+        title="What supernet labels are worth",
+        source="supernet_ranking.json",
+        commands=[
+            RANK,
+            f"python -m experiments.train_supernet {IMAGES} --steps=6000 --out=runs/supernet",
+            f"{RANK} --images=5000 --supernet=runs/supernet",
+        ],
+        said="""\
+Kendall's tau with the mean test accuracy of networks trained alone from scratch, on Fashion-MNIST.
+[supernet.md](supernet.md#what-the-labels-are-worth) says what follows for labels.""",
+        body=result_tables.ranking,
+    ),
+)
+
+
+def section(entry: Entry, source: Path = SOURCE) -> str:
+    """A section of the page as Markdown."""
+    commands = "\n".join(entry.commands)
+    text = "\n\n".join(entry.body(source / entry.source))
+    return (
+        f"## {entry.title}\n\n{entry.said}\n\n```bash\n{commands}\n```\n\n"
+        f"Source: `benchmarks/results/{entry.source}`.\n\n{text}\n"
+    )
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(section(entry) for entry in ENTRIES)])
+
+
+def main(argv: list[str]) -> None:
+    """Write the page, or compare it."""
+    del argv
+    text = page()
+    same = PAGE.exists() and PAGE.read_text(encoding="utf-8") == text
+    if not flags.FLAGS.check:
+        durable.replace(PAGE, text)
+    common.report({"page": str(PAGE.relative_to(ROOT)), "sections": len(ENTRIES), "same": same})
+    sys.exit(1 if flags.FLAGS.check and not same else 0)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_bool("check", False, "Compare the page that is there; write nothing.")
+    app.run(main)

@@ -1,0 +1,1 @@
+"""Checkpoints: self-describing folders of steps, sealed, read without plugins."""

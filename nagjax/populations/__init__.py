@@ -1,0 +1,1 @@
+"""Populations of architectures: archives, what was found, tournaments, variation, exact search of sums."""

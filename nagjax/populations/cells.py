@@ -1,0 +1,59 @@
+"""The archive that is a grid over cost, with the best architecture met so far in each cell (MAP-Elites).
+
+Mouret and Clune, arXiv 1504.04909. Cells are bands of the cost columns, even on a logarithmic scale. A cell keeps its
+best even where a cheaper cell has a better one: that is what neighbours are bred from.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.populations.archive import Archive
+from nagjax.problems.problem import Problem
+
+
+@flax.struct.dataclass
+class Cells(Archive):
+    """The best architecture of each band of cost; a row is a cell."""
+
+    def insert(self, problem: Problem, tokens: jax.Array, costs: jax.Array, quality: jax.Array) -> Self:
+        """Put architectures in where they are better than what their cell holds.
+
+        Args:
+          problem: the problem.
+          tokens: int32 ``[B, T]``.
+          costs: int32 ``[B, K]``, ticks.
+          quality: float32 ``[B]``; -inf (what ``evaluate`` makes of NaN) never enters.
+        """
+        num = self.quality.shape[0]
+        cell = cell_of(problem, costs, num)
+        best = jnp.full(num, -jnp.inf).at[cell].max(quality)
+        rows = jnp.arange(len(quality))
+        # Among equals of a cell the last row wins, so that the result does not depend on the order of a scatter.
+        winner = jnp.full(num, -1).at[cell].max(jnp.where(quality == best[cell], rows, -1))
+        better = best > self.quality
+        return type(self)(
+            jnp.where(better[:, None], tokens[winner], self.tokens),
+            jnp.where(better[:, None], costs[winner], self.costs),
+            jnp.where(better, best, self.quality),
+        )
+
+    def rescore(self, problem: Problem) -> Self:
+        """The cells under a changed problem: costs and quality anew; what it no longer allows is dropped."""
+        quality, costs = self.scored_anew(problem)
+        return self.empty(problem.spec, self.quality.shape[0]).insert(problem, self.tokens, costs, quality)
+
+
+def cell_of(problem: Problem, costs: jax.Array, capacity: int) -> jax.Array:
+    """Cell int32 ``[B]`` of costs int32 ``[B, K]``: an even grid over the logarithm of each column's range."""
+    side = int(capacity ** (1 / problem.spec.num_costs) + 1e-9)
+    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
+    high = jnp.maximum(problem.high[None].astype(jnp.float32), low * 1.000001)
+    inside = jnp.clip(costs.astype(jnp.float32), low, high)
+    share = jnp.log(inside / low) / jnp.log(high / low)
+    digits = jnp.clip((share * side).astype(jnp.int32), 0, side - 1)
+    return digits @ jnp.array([side**k for k in range(problem.spec.num_costs)], jnp.int32)

@@ -1,0 +1,72 @@
+"""The archive that is the exact Pareto front, in a fixed capacity: for searches that have populations of their own."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nagjax.populations.archive import Archive
+from nagjax.problems.problem import Problem
+from nagjax.spaces.trellis import INFINITE
+
+
+@flax.struct.dataclass
+class Front(Archive):
+    """What nothing evaluated beats: every architecture that is the answer for some budget, without bands.
+
+    Beyond the capacity those go first that answers would miss least: whose quality the best cheaper one almost has.
+    """
+
+    def insert(self, tokens: jax.Array, costs: jax.Array, quality: jax.Array) -> Self:
+        """The front of the archive and new architectures.
+
+        Args:
+          tokens: int32 ``[B, T]``.
+          costs: int32 ``[B, K]``, ticks.
+          quality: float32 ``[B]``; -inf never enters.
+        """
+        rows = self.quality.shape[0]
+        tokens = jnp.concatenate([self.tokens, tokens])
+        costs = jnp.concatenate([self.costs, costs])
+        quality = jnp.concatenate([self.quality, quality])
+        gain, row = jax.lax.top_k(front_gain(costs, quality), rows)
+        kept = gain > 0
+        return type(self)(
+            jnp.where(kept[:, None], tokens[row], 0),
+            jnp.where(kept[:, None], costs[row], INFINITE),
+            jnp.where(kept, quality[row], -jnp.inf),
+        )
+
+    def rescore(self, problem: Problem) -> Self:
+        """The front under a changed problem: costs and quality anew; what it no longer allows is dropped."""
+        quality, costs = self.scored_anew(problem)
+        return self.empty(problem.spec, self.quality.shape[0]).insert(self.tokens, costs, quality)
+
+
+def front_gain(costs: jax.Array, quality: jax.Array) -> jax.Array:
+    """How much better each architecture is than the best cheaper one; 0 where another one beats or equals it.
+
+    Args:
+      costs: int32 ``[N, K]``.
+      quality: float32 ``[N]``, -inf for a row that does not count.
+
+    Returns:
+      float32 ``[N]``, inf where nothing is cheaper. Of equal architectures the first counts.
+
+    >>> front_gain(jnp.array([[1], [2], [2], [3]]), jnp.array([0.5, 0.5, 0.75, 0.25])).tolist()
+    [inf, 0.0, 0.25, 0.0]
+    """
+    if costs.shape[1] == 1:
+        order = jnp.lexsort((-quality, costs[:, 0]))
+        ranked = quality[order]
+        before = jnp.concatenate([jnp.full(1, -jnp.inf), jax.lax.cummax(ranked)[:-1]])
+        return jnp.zeros_like(quality).at[order].set(jnp.where(ranked > before, ranked - before, 0.0))
+    within = (costs[None] <= costs[:, None]).all(-1)
+    alike = (costs[None] == costs[:, None]).all(-1)
+    earlier = jnp.arange(len(quality))[None] < jnp.arange(len(quality))[:, None]
+    better = (quality[None] > quality[:, None]) | ((quality[None] == quality[:, None]) & earlier)
+    best = jnp.max(jnp.where(within & ~alike, quality[None], -jnp.inf), -1)
+    return jnp.where((quality > best) & ~(alike & better).any(-1), quality - best, 0.0)

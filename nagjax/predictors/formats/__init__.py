@@ -1,0 +1,1 @@
+"""Predictors in files: ours, the once-for-all networks', and those of plugins."""

@@ -1,0 +1,74 @@
+"""Where figures of quality are from and how far they hold, in the words of reports and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nagjax.problems.problem import Description
+
+
+def benchmark_lines(description: Description) -> list[str]:
+    """What should be said aloud of a tabular benchmark: its size, what is missing, what was averaged."""
+    report = description.quality_report
+    if "graph" not in report:
+        return []
+    lines = [f"{report.get('costs_source', report['source'])}: {measured_text(report)}", str(report["graph"])]
+    if "measured" not in report:
+        lines.append(f"{fitted_text(report)}; {judge_text(report)}")
+    return lines
+
+
+def fitted_text(report: Mapping[str, Any]) -> str:
+    """Which predictor says how good architectures are.
+
+    >>> fitted_text({"source": "records.csv", "train": 80, "validation": 20})
+    'quality by a predictor fitted to 100 labels (records.csv)'
+    """
+    if "train" not in report:
+        return f"quality by a predictor ({report['source']})"
+    labels = int(report["train"]) + int(report.get("validation", 0))
+    return f"quality by a predictor fitted to {labels:,} labels ({report['source']})"
+
+
+def judge_text(report: Mapping[str, Any]) -> str:
+    """How many architectures have a measured quality to judge the answers by, in words.
+
+    >>> judge_text({"priced": 15625, "judged": 200})
+    'the measured quality of 200 of 15,625 is known'
+    """
+    whole = "all" if report["judged"] == report["priced"] else f"{report['judged']:,} of {report['priced']:,}"
+    return f"the measured quality of {whole} is known" if report["judged"] else "no measured quality judges it"
+
+
+def quality_is(report: Mapping[str, Any]) -> str:
+    """Whether quality is ``"predicted"``, ``"measured"``, or only ``"ranked"``: the predictor tells an order."""
+    if report.get("values") == "rank":
+        return "ranked"
+    return "measured" if "measured" in report else "predicted"
+
+
+def quality_title(which: str, name: str = "quality") -> str:
+    """What figures of quality are, above them; those of ranks are no percentages of anything.
+
+    >>> quality_title("predicted"), quality_title("ranked")
+    ('predicted quality, %', 'rank by the predictor, 0 to 100')
+    """
+    return "rank by the predictor, 0 to 100" if which == "ranked" else f"{which} {name}, %"
+
+
+def measured_text(report: Mapping[str, Any]) -> str:
+    """How many architectures a benchmark has, in words; priced where not all are measured.
+
+    >>> measured_text({"measured": 15620, "missing": 5, "averaged": 0})
+    '15,620 measured; 5 of the space are missing and are never an answer'
+    """
+    missing = f"{report['missing']:,} of the space are missing and are never an answer"
+    rows = "row" if report["averaged"] == 1 else "rows"
+    averaged = f"; {report['averaged']:,} {rows} averaged with another row of their architecture"
+    unpriced = f"; {report.get('unpriced', 0):,} without a cost are never an answer"
+    counted = f"{report['measured']:,} measured" if "measured" in report else f"{report['priced']:,} priced"
+    return (
+        f"{counted}; {missing if report['missing'] else 'none of the space is missing'}"
+        f"{averaged if report['averaged'] else ''}{unpriced if 'unpriced' in report else ''}"
+    )

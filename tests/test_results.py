@@ -1,0 +1,88 @@
+"""docs/results.md is what the committed results give, and its tables say what the rows say."""
+
+import dataclasses
+import json
+
+import pytest
+
+from benchmarks import common, published_latencies, result_tables, results, studies
+from experiments.comparison.results import Results
+from experiments.comparison.rows import Row
+
+ROW = Row(
+    problem="p", contender="nag", seed=0, limit="200", decode="greedy", final=True, evaluations=208, labels=0,
+    updates=1, over_budget=0, seconds=1.0, compile_seconds=2.0, regret=1.0, regret_worst=2.0, gap=0.0, hypervolume=3.0,
+    igd_plus=0.0, infeasible=0.0, distinct=5.0, settings='{"controller": "nag", "params": {"fill": 0.5}}',
+    problem_hash="h", commit="abc", machine="m", date="2026-01-02",
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """``nag`` has regret 1 and 3, ``other`` 2 and 3, in seeds 0 and 1."""
+    regrets = {("nag", 0): 1.0, ("nag", 1): 3.0, ("other", 0): 2.0, ("other", 1): 3.0}
+    held = Results(tmp_path)
+    for (contender, seed), regret in regrets.items():
+        held.add([dataclasses.replace(ROW, contender=contender, seed=seed, regret=regret)])
+    return tmp_path
+
+
+def test_the_page_is_what_the_committed_results_give():
+    assert results.PAGE.read_text(encoding="utf-8") == results.page(), "run python -m benchmarks.results"
+
+
+def test_every_committed_study_is_on_the_page():
+    assert {entry.source for entry in results.ENTRIES} == {path.name for path in results.SOURCE.iterdir()}
+
+
+def test_a_study_by_limit_has_means_deviations_and_paired_differences(folder):
+    facts, table, _, differences = result_tables.by_limit(folder)
+    assert facts.startswith(
+        "4 runs of 2026-01-02, commits abc; m. Seeds: 2. Runs with an answer over its budget: none."
+    )
+    assert "| `nag`, greedy | 2.000 ± 1.414 |" in table
+    assert "| `other`, greedy | 2.500 ± 0.707 |" in table
+    assert "| `other`, greedy | +0.500 (+0.000 to +1.000), 0 of 2 |" in differences
+
+
+def test_a_study_of_one_limit_has_settings_and_seeds(folder):
+    _, table = result_tables.by_regret(folder, base="other")
+    assert "| `nag`, greedy | nag: fill 0.5 | 2.000 ± 1.414 | 208 | -0.500 (-1.000 to +0.000), 1 of 2 | 2 |" in table
+
+
+def test_answers_and_samples_over_their_budget_are_told(folder):
+    row = dataclasses.replace(ROW, contender="loose", infeasible=0.25, over_budget=7)
+    Results(folder).add([row])
+    (facts, *_) = result_tables.by_limit(folder)
+    assert "Runs with an answer over its budget: 1. Samples were over their budgets in training of loose." in facts
+
+
+@pytest.mark.data
+def test_the_committed_gaps_are_those_of_the_answers_to_the_published_front(shared_data):
+    front = common.read_front(shared_data("ofa_mobilenet_v3").parent)
+    folder = results.SOURCE / "compare_note10"
+    gaps = json.loads((folder / published_latencies.GAPS).read_text(encoding="utf-8"))
+    found = [(kept.name, published_latencies.gap(kept, front)) for kept in published_latencies.answers(Results(folder))]
+    assert {name: [gap for other, gap in found if other == name] for name in gaps} == {
+        name: pytest.approx(values) for name, values in gaps.items()
+    }
+
+
+def test_the_command_of_a_study_names_its_flagfile():
+    for entry in results.ENTRIES:
+        if entry.source.startswith("compare_"):
+            assert (studies.FLAGS / f"{entry.source}.flags").exists()
+            assert entry.source in entry.commands[0]
+
+
+def test_the_caveat_about_supernet_labels_has_the_figures_of_the_study():
+    study = result_tables.read(results.SOURCE / "supernet_ranking.json")
+    text = " ".join((results.PAGE.parent / "supernet.md").read_text(encoding="utf-8").split())
+    ours, counted = (study["tau"][name] for name in ("supernet", "madds"))
+    intervals = [
+        f"({'95 % interval ' * (tau is ours)}{tau['low']:.2f} to {tau['high']:.2f})" for tau in (ours, counted)
+    ]
+    assert f"tau {ours['value']:.2f} {intervals[0]} against {counted['value']:.2f} {intervals[1]}" in text
+    assert f"the supernet had {ours['within_bins']:.2f} and multiply-adds {counted['within_bins']:.2f}" in text
+    assert f"{len(study['networks'])} networks" in text
+    assert f"a ceiling of {study['ceiling']:.2f} between seeds" in text
