@@ -4,7 +4,7 @@
 
 Goes on from ``PROBLEM.csv`` in ``--results`` (architectures that none dominates, by rising cost, and who found them),
 from the published front where there is one, and from the architectures of the files in ``--add``. The search is cut
-into slices: a controller with a new seed, then two of Pareto local search from the front, and so on. After each the
+into slices: a controller with a new seed, then Pareto local search from the front, and so on. After each the
 front is written whole and a line is added to ``PROBLEM_search.csv``: a kill loses one slice. Without ``--minutes``
 nothing is searched.
 
@@ -30,18 +30,17 @@ from benchmarks.front_search import ControllerSearch, Found, Front, LocalSearch,
 from experiments.comparison import problems
 from experiments.comparison.best_known import read_architectures
 from experiments.comparison.case import Case
-from experiments.comparison.metrics import POINTS, best_within, hypervolume
+from experiments.comparison.metrics import hypervolume
 from nagjax import csv_cells, durable
-from nagjax.predictors.tables import read_table
+from nagjax.predictors.records.tables import read_table
 from nagjax.problems.costs import rounded_up
+from nagjax.reports.front import POINTS, best_within
 
 BUDGETS = 400
 CONTROLLERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("nag", {}), ("regularised_evolution", {"budgets": 64, "workers": 8}), ("nsga2", {}),
+    ("regularised_evolution", {"budgets": 64, "workers": 8}), ("nag", {}), ("nsga2", {}),
 )  # fmt: skip
 """Controllers that search, with their sizes: those of the study on the same problems."""
-LOCAL = 2
-"""Slices of local search after one of a controller."""
 QUARTERS = 4
 
 
@@ -171,7 +170,7 @@ def searches(case: Case) -> list[LocalSearch | ControllerSearch]:
     local = LocalSearch(case.judge)
     out: list[LocalSearch | ControllerSearch] = []
     for name, sizes in CONTROLLERS:
-        out += [ControllerSearch(case.judge, name, sizes), *[local] * LOCAL]
+        out += [ControllerSearch(case.judge, name, sizes), local]
     return out
 
 

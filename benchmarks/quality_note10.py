@@ -30,11 +30,11 @@ from absl import flags
 from benchmarks import common, nsga2
 from experiments.comparison.best_known import read_architectures
 from experiments.comparison.case import truth
-from experiments.comparison.metrics import POINTS, best_within
 from nagjax import controllers, plugins
 from nagjax.inference.generator import Generator
 from nagjax.problems.build import make_spec
 from nagjax.problems.problem import Description, Problem
+from nagjax.reports.front import POINTS, best_within
 
 FULL_STEPS = 12000
 SAMPLES = 64

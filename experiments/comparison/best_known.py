@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from experiments.comparison.case import Case, truth
-from experiments.comparison.metrics import best_within
 from experiments.frame import settings
-from nagjax.predictors.records import read_tokens
-from nagjax.predictors.tables import read_table
+from nagjax.predictors.records.records import read_tokens
+from nagjax.predictors.records.tables import read_table
+from nagjax.reports.front import best_within
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
