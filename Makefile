@@ -14,9 +14,9 @@ OUT ?= runs/quickstart
 # A second quickstart goes on where the first one ended; the other folder of a different one is given by OUT.
 QUICKSTART := $(BIN)/python -m experiments.run $(if $(wildcard $(OUT)/run.json),--resume)
 
-.PHONY: help env quickstart style types test test-all format clean
+.PHONY: help env quickstart style types test test-all docs format clean
 help:
-	@echo "make quickstart [DATA=folder] | test | test-all | format | clean"
+	@echo "make quickstart [DATA=folder] | test | test-all | docs | format | clean"
 
 env: $(VENV)/.complete
 
@@ -54,10 +54,14 @@ test-all:
 	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v; \
 	done
 
+# Material for MkDocs prints a paragraph about versions to come, which this variable keeps quiet.
+docs: env
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 format: env
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-3.* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

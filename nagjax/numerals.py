@@ -7,6 +7,7 @@ is refused here and never guessed.
 
 from __future__ import annotations
 
+import decimal
 import math
 import re
 from collections.abc import Sequence
@@ -76,15 +77,15 @@ def plain(text: str) -> int | float | None:
 
 
 def scaled(value: float, factor: float, name: str) -> float:
-    """``value * factor``, as units are converted.
+    """``value * factor``, as units are converted: in decimals, so that 43.1 us are 0.0431 ms and nothing near it.
 
-    >>> scaled(2.5, 1000.0, "mean")
-    2500.0
+    >>> scaled(2.5, 1000.0, "mean"), scaled(43.1, 0.001, "mean")
+    (2500.0, 0.0431)
 
     Raises:
       ValueError: if a finite number becomes infinite, or one that is not 0 becomes 0; ``name`` says of what.
     """
-    out = value * factor
+    out = float(decimal.Decimal(repr(float(value))) * decimal.Decimal(repr(float(factor))))
     if math.isfinite(out) == math.isfinite(value) and bool(out) == bool(value):
         return out
     raise ValueError(

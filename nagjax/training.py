@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 
@@ -21,10 +21,12 @@ from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.inference.generator import Generator, Training
 from nagjax.posing import Setup
 
+Factory: TypeAlias = Callable[..., Controller]
+
 
 def train(
     setup: Setup,
-    controller: str = "nag",
+    controller: str | Factory = "nag",
     *,
     steps: int = 2000,
     seed: int = 0,
@@ -41,7 +43,7 @@ def train(
 
     Args:
       setup: from ``problem``.
-      controller: registered name of the search method.
+      controller: registered name of the search method, or a factory ``make(spec, **sizes)`` of your own.
       steps: updates; fewer where ``max_seconds`` ends them.
       seed: of the random numbers; the same one gives the same generator, chunk by chunk, as the job does.
       max_seconds: end after this time, compilation not counted.
@@ -79,13 +81,15 @@ def train(
     return Generator(artefact, setup.problem, setup.description, {}, training)
 
 
-def make_controller(name: str, setup: Setup, sizes: Mapping[str, Any]) -> Controller:
-    """The controller registered under a name, for a problem.
+def make_controller(of: str | Factory, setup: Setup, sizes: Mapping[str, Any]) -> Controller:
+    """The controller registered under a name, or that of a factory, for a problem.
 
     Raises:
       ValueError: if it is not registered (the nearest name is suggested), or refuses a size.
     """
-    made = plugins.checked_call(plugins.load("controllers", name), f"controller {name}", sizes, setup.problem.spec)
+    name = of if isinstance(of, str) else getattr(of, "__qualname__", repr(of))
+    make = plugins.load("controllers", of) if isinstance(of, str) else of
+    made = plugins.checked_call(make, f"controller {name}", sizes, setup.problem.spec)
     found: Controller = plugins.expect("controllers", name, made, Controller)
     return found
 

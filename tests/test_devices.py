@@ -665,3 +665,14 @@ def test_i7_knows_all_but_pooling(shared_data, width):
 def test_note10_is_width_1_2(shared_data):
     with refused("note10", "width", "Conv-input", "AvgPool2D"):
         read_table(shared_data("ofa_mobilenet_v3/note10"), ofa_mobilenet_v3.make(1.0).operators)
+
+
+def test_times_in_microseconds_stay_the_decimals_that_stand_in_the_file(tmp_path):
+    """30.1 us are 0.0301 ms, whose sums are exact; in binary they would be 0.030100000000000002."""
+    operators = [Operator("conv", 8, 8, 3, width) for width in (8, 16, 24)]
+    rows = [{"operator": op.key, "mean": mean} for op, mean in zip(operators, (30.1, 43.1, 402.8), strict=True)]
+    head = {"device": "d", "runtime": "r", "batch": 1, "dtype": "float32", "measured": "m"}
+    document = {"format": "nagjax-device-table", "version": 1, **head, "unit": "us", "rows": rows}
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(document))
+    assert [row.mean for row in read_json(path).rows.values()] == [0.0301, 0.0431, 0.4028]

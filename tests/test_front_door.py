@@ -8,7 +8,7 @@ import pytest
 import nagjax
 from benchmarks import front_door as benchmark
 from experiments import embedded, run
-from nagjax import training
+from nagjax import plugins, training
 from nagjax.predictors.records.records import Records
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import from_records
@@ -93,6 +93,16 @@ def test_a_generator_is_saved_loaded_and_goes_on(tmp_path):
     warm = nagjax.train(problem, steps=4, sizes=sizes, start=tmp_path / "half", progress=False)
     assert warm.training.step == 4
     assert whole.training.step == 8
+
+
+def test_a_factory_trains_as_its_registered_name_does():
+    problem, make = problem_by_shapes(), plugins.load("controllers", "random")
+    named, given = (
+        nagjax.train(problem, one, steps=2, sizes={"children": 8}, progress=False) for one in ("random", make)
+    )
+    np.testing.assert_array_equal(named.artefact.archive.tokens, given.artefact.archive.tokens)
+    with pytest.raises(ValueError, match=r"controller make\w* has no setting 'childern' .did you mean 'children'"):
+        nagjax.train(problem, make, sizes={"childern": 8})
 
 
 def test_going_on_is_as_if_never_interrupted(tmp_path):

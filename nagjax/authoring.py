@@ -1,0 +1,68 @@
+"""What authors of plugins import: every name that a controller, space, predictor or reader of files is made of.
+
+>>> from nagjax.authoring import Operator, madds, parse_key
+>>> madds(parse_key(Operator("linear", 1, 1, 1280, 1000).key))
+1280000
+
+The registry, which finds plugins by name, is ``nagjax.plugins``; the suites that check them are ``nagjax.testing``.
+"""
+
+from nagjax.controllers import Artefact, Controller
+from nagjax.devices.table import DeviceTable, Row
+from nagjax.generator import decode, training, walk
+from nagjax.generator.policy import Policy, init_policy
+from nagjax.operators import Operator, madds, params, parse_key
+from nagjax.populations import findings, tournaments, vary
+from nagjax.populations.cells import Cells
+from nagjax.populations.front import Front
+from nagjax.predictors.forms.exported import export
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.forms.gaussian_process import GaussianProcess
+from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.neighbours import smoothed
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.predictors.kinds.kind import Kind
+from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
+from nagjax.predictors.records.records import Records
+from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.spaces import Decision, Edge, Space, build, chain
+
+__all__ = [
+    "MLP",
+    "Artefact",
+    "Cells",
+    "Controller",
+    "Decision",
+    "DeviceTable",
+    "Edge",
+    "FittedPredictor",
+    "Form",
+    "Front",
+    "GaussianProcess",
+    "Kind",
+    "Linear",
+    "Operator",
+    "Policy",
+    "Predictor",
+    "Problem",
+    "Records",
+    "Row",
+    "Space",
+    "Spec",
+    "build",
+    "chain",
+    "decode",
+    "evaluate",
+    "export",
+    "findings",
+    "init_policy",
+    "madds",
+    "params",
+    "parse_key",
+    "smoothed",
+    "tabular_quality",
+    "tournaments",
+    "training",
+    "vary",
+    "walk",
+]
