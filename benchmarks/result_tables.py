@@ -86,6 +86,11 @@ class Study:
             if row.limit != NO_LIMIT and row.contender != studies.NSGA2  # whose rows do not say its settings
         }
 
+    def known(self) -> dict[str, Cell]:
+        """The column with the regret to the best known, where a line knows it."""
+        has = any("regret_to_best_known" in line.spreads for table in self.tables for line in table.lines)
+        return {"regret to best known": figure("regret_to_best_known")} if has else {}
+
     def settings(self, line: Line) -> str:
         """A cell with the controller and its settings."""
         return self._settings.get(line.side[0], MISSING)
@@ -172,7 +177,8 @@ def by_hypervolume(folder: Path, base: str = "nag") -> Iterator[str]:
     """A study of one problem and limit without an oracle."""
     study = Study(folder, base)
     yield study.facts()
-    yield lines(study.tables[0], study, {"hypervolume": figure("hypervolume"), "evaluations": evaluations})
+    columns = {"hypervolume": figure("hypervolume"), **study.known(), "evaluations": evaluations}
+    yield lines(study.tables[0], study, columns)
 
 
 def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
@@ -190,7 +196,7 @@ def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
     yield study.facts()
     yield lines(study.tables[0], study, {
         "hypervolume": figure("hypervolume"),
-        "regret to best known": figure("regret_to_best_known"),
+        **study.known(),
         "gap": lambda line: plus_minus(spread(gaps[" ".join(line.side)])),
         **{f"{low:g}-{high:g} ms": band(at) for at, (low, high) in enumerate(edges)},
         "evaluations": evaluations,
