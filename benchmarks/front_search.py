@@ -29,7 +29,7 @@ MEMBERS = 32
 CHANGES, PARENTS, KEPT = 4, 64, 128
 """Decisions that neighbours of a member differ in, at most; how many are changed once more, and how many evaluated."""
 BAND = 0.003
-"""Quality by which a member of the front of a first choice may be below the front of all and have neighbours tried."""
+"""Quality by which a member of the front of a choice may be below the front of all and have neighbours tried."""
 NEAR = 8
 """Places on the front between two members that are crossed, at most."""
 MANY_STEPS = 10_000_000
@@ -58,6 +58,10 @@ class Front:
         """Quality ``[B]`` of the best member within budgets ``[B]``, ticks; -inf where none is."""
         row = np.searchsorted(self.costs, budgets, side="right")
         return np.append(-np.inf, self.quality)[row]
+
+    def rows(self, which: np.ndarray) -> Front:
+        """Some of it, by a mask bool ``[N]``."""
+        return Front(self.tokens[which], self.costs[which], self.quality[which], self.found_by[which])
 
     def join(self, other: Front) -> Front:
         """The front of both; of equals the one that is here stays."""
@@ -130,8 +134,13 @@ def judged(problem: Problem, tokens: np.ndarray) -> Judged:
         some = tokens[begin : begin + ROWS]
         padded = jnp.asarray(np.resize(some, (ROWS, tokens.shape[1])))
         whole = _on_host(_evaluated(problem, padded, jnp.zeros(padded.shape, bool), jax.random.key(begin)))
-        parts.append([column[: len(some)] for column in (whole.tokens, whole.costs, whole.quality)])
-    return Judged(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        parts.append(Judged(whole.tokens[: len(some)], whole.costs[: len(some)], whole.quality[: len(some)]))
+    return _together(parts)
+
+
+def _together(parts: Sequence[Judged]) -> Judged:
+    columns = [(part.tokens, part.costs, part.quality) for part in parts]
+    return Judged(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def _on_host(made: tuple[jax.Array, jax.Array, jax.Array]) -> Judged:
@@ -182,49 +191,54 @@ def _highest(values: np.ndarray, most: int) -> np.ndarray:
 
 
 class LocalSearch:
-    """Pareto local search; it remembers whose neighbours were tried, and a front for each choice of the first decision.
+    """Pareto local search; it remembers whose neighbours were tried, and a front for each choice of each decision.
 
-    What decides most (a resolution, a device) stands first: another choice there is better only with others after it.
+    A choice may be better only with others beside it: those of a front that has it come nearer to them.
     """
 
     name = "local search"
 
     def __init__(self, problem: Problem, clock: Callable[[], float] = time.perf_counter) -> None:
         self._problem, self._clock = problem, clock
-        self._fronts: dict[int, Front] = {}
+        self._fronts: dict[tuple[int, int], Front] = {}
         self._tried: set[bytes] = set()
 
     def __call__(self, front: Front, seed: int, seconds: float) -> Found:
         """Search from a front for so long, by the clock."""
         rng, evaluations = np.random.default_rng(seed), 0
         end = self._clock() + seconds
-        self._learn(front)
+        self._learn(front, front)
         while self._clock() < end:
             members = self._untried(front)
             if len(members):
                 found = self._around(front, members)
             else:
                 drawn = self._drawn(front, rng)
-                self._learn(drawn)
+                self._learn(drawn, front)
                 found = Found(front.join(drawn), ROWS)
             front, evaluations = found.front, evaluations + found.evaluations
         return Found(front, evaluations)
 
-    def _learn(self, found: Front) -> None:
-        """Architectures join the front of their first choice."""
-        for choice in np.unique(found.tokens[:, 0]).tolist():
-            mine = found.tokens[:, 0] == choice
-            part = Front(found.tokens[mine], found.costs[mine], found.quality[mine], found.found_by[mine])
-            self._fronts[choice] = self._fronts.get(choice, nothing(self._problem)).join(part)
+    def _learn(self, found: Front, front: Front) -> None:
+        """Architectures within ``BAND`` of the front join the fronts of their choices."""
+        near = found.rows(found.quality >= front.best(found.costs) - BAND)
+        for layer, chosen in enumerate(near.tokens.T):
+            for choice in np.unique(chosen).tolist():
+                mine = self._fronts.get((layer, choice), nothing(self._problem))
+                self._fronts[layer, choice] = mine.join(near.rows(chosen == choice))
 
     def _untried(self, front: Front) -> np.ndarray:
         """Members of all fronts whose neighbours were not tried, int32 ``[N, T]``, nearest to the whole front first."""
         tokens = np.concatenate([one.tokens for one in self._fronts.values()])
         short = np.concatenate([front.best(one.costs) - one.quality for one in self._fronts.values()])
-        order = [row for row in np.argsort(short, kind="stable").tolist() if short[row] <= BAND]
-        fresh = [row for row in order if tokens[row].tobytes() not in self._tried][:MEMBERS]
-        self._tried.update(tokens[row].tobytes() for row in fresh)
-        return tokens[fresh]
+        order = np.argsort(short, kind="stable")
+        fresh: dict[bytes, int] = {}
+        for row in order[short[order] <= BAND].tolist():
+            key = tokens[row].tobytes()
+            if key not in self._tried and len(fresh) < MEMBERS:
+                fresh.setdefault(key, row)
+        self._tried.update(fresh)
+        return tokens[list(fresh.values())]
 
     def _around(self, front: Front, tokens: np.ndarray) -> Found:
         """The front with the best of what differs from architectures ``[N, T]`` in up to ``CHANGES`` decisions."""
@@ -233,11 +247,10 @@ class LocalSearch:
         children, out = changes, front
         evaluations = len(tokens)
         for more in range(CHANGES):
-            for some in children:
-                found = some.front(f"local search, {more + 1} changed")
-                self._learn(found)
-                out = out.join(found)
-                evaluations += len(some.costs)
+            found = _together(children).front(f"local search, {more + 1} changed")
+            self._learn(found, front)
+            out = out.join(found)
+            evaluations += len(found)
             if more + 1 < CHANGES:
                 rows = zip(members, children, changes, strict=True)
                 children = self._judged([promising(front, *row) for row in rows])
