@@ -4,7 +4,8 @@
 
 Goes on from ``PROBLEM.csv`` in ``--results`` (architectures that none dominates, by rising cost, and who found them),
 from the published front where there is one, and from the architectures of the files in ``--add``. The search is cut
-into slices: a controller with a new seed, then Pareto local search from the front, and so on. After each the
+into slices: a controller with a new seed in a window of budgets (where an answer that a comparison kept is ahead of the
+front, if one is), then Pareto local search from the front, and so on. After each the
 front is written whole and a line is added to ``PROBLEM_search.csv``: a kill loses one slice. Without ``--minutes``
 nothing is searched.
 
@@ -26,7 +27,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from benchmarks.front_search import ControllerSearch, Found, Front, LocalSearch, judged, nothing
+from benchmarks.front_search import ControllerSearch, Found, Front, LocalSearch, Points, ahead, judged, nothing
 from experiments.comparison import problems
 from experiments.comparison.best_known import read_architectures
 from experiments.comparison.case import Case
@@ -34,7 +35,7 @@ from experiments.comparison.metrics import hypervolume
 from nagjax import csv_cells, durable
 from nagjax.predictors.records.tables import read_table
 from nagjax.problems.costs import rounded_up
-from nagjax.reports.front import POINTS, best_within
+from nagjax.reports.front import POINTS
 
 BUDGETS = 400
 CONTROLLERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -144,12 +145,12 @@ def union(case: Case, kept: Front, others: Mapping[str, np.ndarray]) -> Front:
 
 
 def search(
-    case: Case, kept: Kept, front: Front, minutes: float, slice_seconds: float,
+    case: Case, kept: Kept, front: Front, answers: Points, minutes: float, slice_seconds: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Front:  # fmt: skip
     """Search for so long by a clock, slice by slice, and keep what each has found."""
     begin = clock()
-    turns = searches(case)
+    turns = searches(case, answers)
     number = len(kept.slices())
     while clock() - begin < 60 * minutes:
         started = clock()
@@ -165,12 +166,12 @@ def search(
     return front
 
 
-def searches(case: Case) -> list[LocalSearch | ControllerSearch]:
+def searches(case: Case, answers: Points) -> list[LocalSearch | ControllerSearch]:
     """What takes turns."""
     local = LocalSearch(case.judge)
     out: list[LocalSearch | ControllerSearch] = []
     for name, sizes in CONTROLLERS:
-        out += [ControllerSearch(case.judge, name, sizes), local]
+        out += [ControllerSearch(case.judge, name, sizes, answers), local]
     return out
 
 
@@ -188,17 +189,12 @@ def quarters(slices: Sequence[Slice]) -> list[tuple[float, float]]:
     ]
 
 
-def ahead(folder: Path, case: Case, front: Front) -> float:
-    """How much better than the front the best answer is that a comparison kept, points; 0 where none is.
-
-    Answers are kept as costs and qualities: one that is better says that the front lacks something, not what.
-    """
-    most, known = 0.0, case.description.costs[0].to_unit(front.costs)
-    for path in sorted(folder.glob(f"*/answers/{case.name}__*.npy")):
-        cost, quality = np.load(path, allow_pickle=False)
-        row = best_within(known, front.quality, cost)
-        most = max(most, POINTS * float((quality - front.quality[row]).max()))
-    return most
+def kept_answers(folder: Path, case: Case) -> Points:
+    """The answers that comparisons kept: their costs and qualities; what their architectures are is not known."""
+    held = [np.load(path, allow_pickle=False) for path in sorted(folder.glob(f"*/answers/{case.name}__*.npy"))]
+    cost, quality = np.concatenate([np.zeros((2, 0)), *held], 1)
+    # A cost that is a whole number of ticks must not become one less.
+    return case.description.costs[0].to_ticks(np.nextafter(cost, np.inf)), quality
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
@@ -216,7 +212,8 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     front = union(case, kept.front(), others)
     if first or others:
         kept.write(front, Slice(len(kept.slices()), "union", 0.0, 0, len(front), *figures(case, front)))
-    front = search(case, kept, front, values.minutes, values.slice_seconds)
+    answers = kept_answers(results, case)
+    front = search(case, kept, front, answers, values.minutes, values.slice_seconds)
     slices = kept.slices()
     return {
         "problem": case.name,
@@ -227,7 +224,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         "hypervolume": slices[-1].hypervolume,
         "mean_quality_by_quarter": [quality for quality, _ in quarters(slices)],
         "hypervolume_by_quarter": [volume for _, volume in quarters(slices)],
-        "answers_ahead": ahead(results, case, front),
+        "answers_ahead": POINTS * float(ahead(front, answers).max(initial=0.0)),
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,9 @@ BAND = 0.003
 NEAR = 8
 """Places on the front between two members that are crossed, at most."""
 MANY_STEPS = 10_000_000
+WINDOW, ROUNDING = 0.1, 1e-6
+Points: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""Costs int64 ``[N]``, ticks, and qualities float64 ``[N]``, fractions."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -276,20 +279,37 @@ class LocalSearch:
 
 
 class ControllerSearch:
-    """A registered controller, begun anew in every call; what it keeps joins the front."""
+    """A registered controller, begun anew in every call in a window of budgets; what it keeps joins the front."""
 
-    def __init__(self, problem: Problem, name: str, sizes: Mapping[str, Any]) -> None:
-        self.name, self._problem = name, problem
+    def __init__(self, problem: Problem, name: str, sizes: Mapping[str, Any], answers: Points) -> None:
+        """Args: the problem, the controller and its sizes, and answers that are known without their architectures."""
+        self.name, self._problem, self._answers = name, problem, answers
         self._controller = plugins.load("controllers", name)(problem.spec, **sizes)
 
     def __call__(self, front: Front, seed: int, seconds: float) -> Found:
-        """Train for so long, after compilation."""
+        """Train for so long, after compilation, around a cost at which an answer is ahead, else one of the front."""
+        lacking = ahead(front, self._answers) > 0
+        costs = self._answers[0][lacking] if lacking.any() else front.costs
+        problem = _window(self._problem, int(np.random.default_rng(seed).choice(costs)))
         limits = controllers.Limits(MANY_STEPS, seconds)
-        state = controllers.init(self._controller, self._problem, seed)
-        moment = controllers.train(self._controller, self._problem, state, seed, limits)
-        archive = controllers.artefact(self._controller, moment.state, self._problem).archive
+        state = controllers.init(self._controller, problem, seed)
+        moment = controllers.train(self._controller, problem, state, seed, limits)
+        archive = controllers.artefact(self._controller, moment.state, problem).archive
         if archive is None:
             raise ValueError(f"controller {self.name!r} keeps no archive; take another one")
         tokens = np.asarray(archive.tokens)[np.asarray(archive.occupied)]
         found = judged(self._problem, tokens).front(f"{self.name}, seed {seed}")
         return Found(front.join(found), int(moment.metrics["evaluations"][-1]))
+
+
+def ahead(front: Front, answers: Points) -> np.ndarray:
+    """How much better than the front each answer is, fractions ``[N]``; 0 where it is not, beyond rounding."""
+    above = answers[1] - front.best(answers[0])
+    return np.where(above > ROUNDING, above, 0.0)
+
+
+def _window(problem: Problem, cost: int) -> Problem:
+    """The problem with budgets within ``WINDOW`` of a cost in ticks, as a share of it."""
+    low = jnp.maximum(problem.low, int(cost * (1 - WINDOW)))
+    high = jnp.minimum(problem.high, jnp.maximum(int(cost * (1 + WINDOW)), low + 1))
+    return dataclasses.replace(problem, low=low, high=high)

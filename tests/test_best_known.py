@@ -19,6 +19,7 @@ from nagjax.spaces import trellis as tl
 from tests.test_compare import line
 
 BUDGETS = 30
+NO_ANSWERS = (np.zeros(0, np.int64), np.zeros(0))
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +142,10 @@ def test_a_search_only_ever_adds(case):
 
 
 def test_a_controller_gives_what_it_keeps(case):
-    search = front_search.ControllerSearch(case.judge, "enumeration", {})
-    found = search(nothing(case.judge), 0, 0.01)
+    search = front_search.ControllerSearch(case.judge, "enumeration", {}, NO_ANSWERS)
+    found = search(begin(case), 0, 0.01)
     np.testing.assert_array_equal(found.front.costs, exact(case)[0])
-    assert set(found.front.found_by) == {"enumeration, seed 0"}
+    assert set(found.front.found_by) == {"cheapest", "enumeration, seed 0"}
     assert found.evaluations >= len(everything(case)[0])
 
 
@@ -152,16 +153,16 @@ def test_a_controller_gives_what_it_keeps(case):
 
 
 def test_resuming_goes_on(case, tmp_path, monkeypatch):
-    monkeypatch.setattr(best_known, "searches", lambda case: [LocalSearch(case.judge, clock())])
+    monkeypatch.setattr(best_known, "searches", lambda case, _: [LocalSearch(case.judge, clock())])
     kept = Kept(tmp_path, case)
-    first = best_known.search(case, kept, begin(case), 3 / 60, 1.5, clock())
+    first = best_known.search(case, kept, begin(case), NO_ANSWERS, 3 / 60, 1.5, clock())
     again = Kept(tmp_path, case)
     read = again.front()
     np.testing.assert_array_equal(read.tokens, first.tokens)
     np.testing.assert_array_equal(read.costs, first.costs)
     assert list(read.found_by) == list(first.found_by)
     before = again.slices()
-    last = best_known.search(case, again, read, 3 / 60, 1.5, clock())
+    last = best_known.search(case, again, read, NO_ANSWERS, 3 / 60, 1.5, clock())
     after = Kept(tmp_path, case).slices()
     assert after[: len(before)] == before
     assert [one.number for one in after] == list(range(len(after)))
@@ -185,15 +186,26 @@ def test_what_each_quarter_added():
     assert best_known.quarters(slices) == [(1.0, 2.0), (2.0, 4.0), (3.0, 6.0), (0.0, 0.0)]
 
 
-def test_an_answer_that_beats_the_front_is_told(case, tmp_path):
+def test_an_answer_that_beats_the_front_is_told_and_searched_for(case, tmp_path, monkeypatch):
     front = local(case, begin(case), 40)
     cost, quality = case.description.costs[0].to_unit(front.costs), front.quality.copy()
     (tmp_path / "study" / "answers").mkdir(parents=True)
     np.save(tmp_path / "study" / "answers" / "tiny__nag__0.npy", np.stack([cost, quality]))
-    assert best_known.ahead(tmp_path, case, front) == 0.0
+    answers = best_known.kept_answers(tmp_path, case)
+    np.testing.assert_array_equal(answers[0], front.costs)
+    assert front_search.ahead(front, answers).max() == 0.0
     quality[3] += 0.01
     np.save(tmp_path / "study" / "answers" / "tiny__nag__1.npy", np.stack([cost, quality]))
-    assert best_known.ahead(tmp_path, case, front) == pytest.approx(1.0)
+    answers = best_known.kept_answers(tmp_path, case)
+    assert front_search.ahead(front, answers).max() == pytest.approx(0.01)
+    centres = []
+    window = front_search._window
+    monkeypatch.setattr(front_search, "_window", lambda problem, cost: centres.append(cost) or window(problem, cost))
+    front_search.ControllerSearch(case.judge, "random", {"children": 4}, answers)(front, 5, 0.01)
+    assert centres == [front.costs[3]]
+    near = window(case.judge, centres[0])
+    assert near.low[0] <= centres[0] <= near.high[0]
+    assert case.judge.low[0] <= near.low[0] < near.high[0] <= case.judge.high[0]
 
 
 # --- regret
