@@ -18,7 +18,7 @@ from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Line, Lost, Section, Side, Spread, sections, spread
 from experiments.reports.rank_report import NAMES
-from nagjax.reports.front import POINTS
+from nagjax.reports.front import POINTS, best_within
 
 MISSING, BEST_KNOWN = "-", "best_known"
 Cell = Callable[[Line], str]
@@ -246,8 +246,27 @@ def best_fronts(folder: Path) -> Iterator[str]:
     yield markdown(heads, rows)
     for path in sorted(folder.glob("*_search.csv")):
         name = path.stem.removesuffix("_search")
-        found = Counter(row["found_by"].partition(",")[0] for row in common.read_csv(folder / f"{name}.csv"))
-        yield f"Members of {name} by who found them: {', '.join(f'{who} {num}' for who, num in found.most_common())}."
+        members = common.read_csv(folder / f"{name}.csv")
+        found = Counter(row["found_by"].partition(",")[0] for row in members)
+        who = ", ".join(f"{who} {num}" for who, num in found.most_common())
+        yield f"Members of {name} by who found them: {who}.{_ahead(folder.parent, name, members)}"
+
+
+def _ahead(source: Path, problem: str, members: Sequence[Mapping[str, str]]) -> str:
+    """Where answers that studies kept are better than a front: it lacks what they were, which nobody kept."""
+    held = [np.load(path, allow_pickle=False) for path in sorted(source.glob(f"*/answers/{problem}__*.npy"))]
+    cost, quality = np.concatenate([np.zeros((2, 0)), *held], 1)
+    _, own, best, _ = zip(*(row.values() for row in members), strict=True)
+    # Costs in the file are rounded up.
+    row = best_within(np.array(own, float), np.array(best, float), cost * (1 + 1e-7))
+    above = POINTS * (quality - np.array(best, float)[row])
+    better = above > 1e-4
+    if not better.any():
+        return ""
+    return (
+        f" It is not complete: answers that studies kept, without their architectures, are up to {above.max():.3f} "
+        f"points ahead of it, between {cost[better].min():.1f} and {cost[better].max():.1f} ms."
+    )
 
 
 def nsga2(path: Path) -> Iterator[str]:
