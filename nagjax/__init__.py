@@ -1,7 +1,7 @@
 """nagjax: one trained generator of architectures, which answers any latency budget from the Pareto front.
 
 What is public is listed here, loaded when it is first asked for, so that ``import nagjax`` stays light; everything else
-is private by convention, but what docs/plugins.md names for those who write plugins.
+is private by convention, but ``nagjax.authoring``, the names for authors of plugins.
 
 >>> import nagjax
 >>> nagjax.space("nas_bench_macro").count()
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
+    from nagjax.ranked import with_ranker
     from nagjax.reports.report import report
     from nagjax.tabular import read_tabular
     from nagjax.training import train
@@ -31,6 +32,7 @@ _HOMES = {
     "report": "reports.report",
     "space": "posing",
     "train": "training",
+    "with_ranker": "ranked",
 }
 """Public names and the module of each."""
 
@@ -45,6 +47,7 @@ __all__ = [
     "report",
     "space",
     "train",
+    "with_ranker",
 ]
 
 

@@ -106,10 +106,11 @@ def test_a_process_by_hand():
     at = np.zeros((3, NUM), np.float32)
     at[0, 0] = at[1, 1] = 1.0
     at[2, 2:7] = 10.0
-    mean, std = form(None, jnp.asarray(at))
+    tokens = jnp.asarray(TOKENS)
+    mean, std = form(tokens[:3], jnp.asarray(at))
     np.testing.assert_allclose(mean, [0.4, 0.8, 0.5], atol=1e-5)
     np.testing.assert_allclose(std, [0, 0, 2], atol=2e-3)
-    middle, unsure = form(None, jnp.zeros((1, NUM)))
+    middle, unsure = form(tokens[:1], jnp.zeros((1, NUM)))
     # Covariance 4 e^-1/2 with both: mean 0.5 + 4 e^-.5 (0.2) / (4 (1 + e^-1)), variance 4 - 16 e^-1 2 / (4 (1 + e^-1)).
     np.testing.assert_allclose(middle, 0.5 + np.exp(-0.5) * 0.2 / (1 + np.exp(-1)), rtol=1e-5)
     np.testing.assert_allclose(unsure, np.sqrt(4 - 8 * np.exp(-1) / (1 + np.exp(-1))), rtol=1e-4)

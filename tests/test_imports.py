@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "durable"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes"),
     ("plugins",),
     ("operators",),
     ("spaces",),
@@ -26,7 +26,7 @@ SPINE = (
     ("checkpoint",),
     ("inference",),
     ("posing", "reports"),
-    ("training",),
+    ("training", "ranked"),
     ("authoring",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
@@ -52,7 +52,7 @@ BRANCHES = {
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 
-LATE = ("evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX", "tensorstore")
+LATE = ("chex", "evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX", "tensorstore")
 """Libraries that `import nagjax` must not load: they cost start-up time and are needed only in places."""
 
 

@@ -65,7 +65,7 @@ def test_a_ranking_loss_gives_ranks(loss):
     assert fitted.predictor.rank_valued
     assert "rmse_points" not in fitted.report
     assert fitted.report["kendall_tau"] > 0.3
-    mean, _ = fitted.predictor(None, jnp.asarray(tiny.space.features(known.tokens)))
+    mean, _ = fitted.predictor(jnp.asarray(known.tokens), jnp.asarray(tiny.space.features(known.tokens)))
     assert 0.4 < float(mean.mean()) < 0.6
 
 
@@ -96,7 +96,7 @@ def test_the_deviation_of_a_process_is_that_of_its_errors():
     tiny, known = records(40)
     fitted = registry.fit(registry.make("gp"), tiny.space, known)
     tokens = tiny.oracle.tokens
-    mean, std = fitted.predictor(None, jnp.asarray(tiny.space.features(tokens)))
+    mean, std = fitted.predictor(jnp.asarray(tokens), jnp.asarray(tiny.space.features(tokens)))
     seen = (tokens[:, None] == known.tokens[None]).all(-1).any(1)
     off = np.abs(np.asarray(mean) - tiny.oracle.quality)
     assert 0.4 < np.sqrt(np.mean((off[~seen] / std[~seen]) ** 2)) < 2.5
@@ -109,7 +109,7 @@ def test_a_process_refuses_what_is_too_large_and_fits_equal_labels():
         registry.make("gp", {"most": 20}).fit(tiny.space, known, 0)
     flat = dataclasses.replace(known, quality=np.full(30, 0.5))
     mean, std = registry.fit(registry.make("gp"), tiny.space, flat).predictor(
-        None, jnp.asarray(tiny.space.features(tiny.oracle.tokens))
+        jnp.asarray(tiny.oracle.tokens), jnp.asarray(tiny.space.features(tiny.oracle.tokens))
     )
     np.testing.assert_allclose(mean, 0.5, atol=1e-3)
     assert np.isfinite(std).all()

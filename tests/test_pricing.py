@@ -36,7 +36,7 @@ def make_table(leave_out=(), resolutions=True, **others):
 
 
 def info(exponent):
-    return CostInfo("latency_ms", "ms", "sum", exponent, "", "", "")
+    return CostInfo("latency_ms", "ms", exponent)
 
 
 def ticks_of(prices, allowed=SPACE.trellis.valid):

@@ -126,7 +126,9 @@ def test_the_raw_sum_stands_beside_a_corrected_cost(tmp_path):
 
 
 def test_doubts_stand_in_the_report_and_are_said_aloud():
-    info = CostInfo("latency_ms", "ms", "sum", 20, "toy", "", "", (), (), 0.5, 1.25, 0.9, "Spearman 0.8", ("a doubt",))
+    info = CostInfo(
+        "latency_ms", "ms", 20, offset=0.5, scale=1.25, quantile=0.9, validation="Spearman 0.8", doubts=("a doubt",)
+    )
     facts = dict(correction_facts(info))
     assert facts["latency_ms: corrected cost"] == "1.25 x sum of rows + 0.5 ms, with headroom for 90 % of networks"
     assert facts["latency_ms: against measured networks"] == "Spearman 0.8"

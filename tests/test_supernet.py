@@ -198,13 +198,6 @@ def test_the_supernet_of_once_for_all_has_the_weights_of_its_largest_network():
     assert (logits.shape, logits.dtype, len(used)) == ((2, 1000), jnp.float32, 26)
 
 
-def test_images_of_another_resolution_are_refused():
-    tokens = SPACE.parse(SHALLOW)
-    network.check_tokens(PLAN, tokens, (4, 8, 8, 1))
-    with refused("images are 6 x 6 pixels", "resolution is 8"):
-        network.check_tokens(PLAN, tokens, (4, 6, 6, 1))
-
-
 # Strategies
 
 

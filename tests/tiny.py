@@ -126,7 +126,7 @@ def make_prices(space: Space, seed: int, reduce: str = "sum", scale: float = 1.0
     values = scale * rng.uniform(0.1, 1.0, len(space.operators))
     values[[op.kind == "identity" for op in space.operators]] = 0.0
     name, unit = ("latency_ms", "ms") if reduce == "sum" else ("memory_kib", "KiB")
-    return Prices(name, unit, values, space.trellis.valid, reduce, device="made up")
+    return Prices(name, unit, values, space.trellis.valid, reduce=reduce, device="made up")
 
 
 def make_quality(space: Space, seed: int = 0, known: Sequence[bool] | None = None, members: int = 1) -> Predictor:

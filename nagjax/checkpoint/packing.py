@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from nagjax.controllers import Artefact
@@ -76,13 +76,13 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     if "graph" in tree:
         target, valid = np.asarray(tree["problem"]["target"]), np.asarray(tree["graph"]["valid"])
         space = refine(space, target, valid, config["space"]["refinement"])
-    arrays = {name: jnp.asarray(tree["problem"][name]) for name in LEAVES}
+    arrays = _arrays({name: tree["problem"][name] for name in LEAVES})
     quality = registry.restore(config["quality"], _arrays(tree["quality"]))
     problem = Problem(**arrays, quality=quality, ranker=None, spec=spec)
     policy = None
     if config["policy"] is not None:
         network = PolicyNetwork(spec, **config["policy"])
-        policy = Policy(_arrays(tree["policy"]["params"]), jnp.asarray(tree["policy"]["anchors"]), network)
+        policy = Policy(_arrays(tree["policy"]["params"]), _arrays(tree["policy"]["anchors"]), network)
     archive = Archive(**_arrays(tree["archive"])) if "archive" in tree else None
     costs = tuple(CostInfo(**_tuples(info)) for info in config["costs"])
     ranges = np.asarray(config["ranges"], np.float64)
@@ -95,15 +95,16 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
 def _exact(
     costs: Sequence[CostInfo], tree: Mapping[str, Any], problem: Problem, space: Space
 ) -> tuple[ExactCosts, ...]:
-    allowed = np.asarray(problem.allowed)
+    # Indexed as NumPy: an index into an array of jax is a program to compile.
+    allowed, cost, high = (np.asarray(array) for array in (problem.allowed, problem.cost, problem.high))
     out = []
     for k, info in enumerate(costs):
-        ticks = np.asarray(problem.cost[k])
+        ticks = cost[k]
         if "exact" in tree:
             layers = {int(t): np.asarray(values) for t, values in tree["exact"].get(f"{k}", {}).items()}
         else:  # format 1 kept ticks alone: they are what it priced by
             layers = dict(enumerate(info.to_unit(ticks)))
-        out.append(exact_costs(info, space.trellis, layers, ticks, allowed, int(problem.high[k])))
+        out.append(exact_costs(info, space.trellis, layers, ticks, allowed, int(high[k])))
     return tuple(out)
 
 
@@ -113,6 +114,5 @@ def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arrays(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {key: _arrays(value) for key, value in tree.items()}
-    return jnp.asarray(tree)
+    """The arrays on the device. ``jnp.asarray`` would compile a copy for each shape, half a second in all."""
+    return jax.device_put(tree)

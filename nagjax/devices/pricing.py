@@ -30,31 +30,26 @@ ANALYTIC: Mapping[str, tuple[Callable[[ops.Operator], int], str]] = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Prices:
-    """One cost column before rounding.
+class Column:
+    """What a cost column is, and what its prices were made of.
 
     Attributes:
-      name: of the cost column, for example ``"latency_ms"``.
+      name: for example ``"latency_ms"``.
       unit: for example ``"ms"``.
-      values: float64 ``[num_operators]`` in ``unit``; 0 for operators that only closed edges use.
-      open_edges: bool ``[T, S, C]``, edges whose operators are all priced.
       reduce: ``"sum"`` or ``"max"`` over the path.
-      device, source, content_hash: where the values come from.
+      device, source, content_hash: where the prices come from.
       free: keys of operators priced 0 because the space or the table's dialect says so.
       closed: choices of optional decisions that the table does not know, as text.
       offset: added once a path, in ``unit``; only where ``reduce`` is ``"sum"``.
-      scale: what ``values`` have been multiplied by; ``(cost - offset) / scale`` is the sum of the table's rows.
+      scale: what the table's rows have been multiplied by; ``(cost - offset) / scale`` is their sum.
       quantile: the share of networks that offset and scale leave headroom for; None where they leave none.
       validation: what measured networks say of the corrected sum, one line; empty where there are none.
       doubts: why the costs should not be trusted, sentences.
-      edges: float64 ``[T, S, C]`` in ``unit``, what an edge costs beside its operators; None where nothing does. On a
-        prefix trie the last edges of ``nagjax.spaces.trie.last_edges`` make any measured cost exact.
     """
 
     name: str
     unit: str
-    values: np.ndarray
-    open_edges: np.ndarray
+    _: dataclasses.KW_ONLY
     reduce: str = "sum"
     device: str = ""
     source: str = ""
@@ -66,7 +61,31 @@ class Prices:
     quantile: float | None = None
     validation: str = ""
     doubts: tuple[str, ...] = ()
-    edges: np.ndarray | None = None
+
+    @property
+    def corrected(self) -> bool:
+        """Whether costs are something other than the sum of the table's rows."""
+        return self.offset != 0 or self.scale != 1
+
+    def to_raw(self, cost: float) -> float:
+        """The sum of the table's rows behind a reported cost in ``unit``, to within float64 rounding."""
+        return (cost - self.offset) / self.scale
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prices(Column):
+    """A cost column before rounding.
+
+    Attributes:
+      values: float64 ``[num_operators]`` in ``unit``; 0 for operators that only closed edges use.
+      open_edges: bool ``[T, S, C]``, edges whose operators are all priced.
+      edges: float64 ``[T, S, C]`` in ``unit``, what an edge costs beside its operators; None where nothing does. On a
+        prefix trie the last edges of ``nagjax.spaces.trie.last_edges`` make any measured cost exact.
+    """
+
+    values: np.ndarray
+    open_edges: np.ndarray
+    edges: np.ndarray | None = dataclasses.field(default=None, kw_only=True)
 
 
 def price(
@@ -124,17 +143,16 @@ def price(
         table.unit,
         values * (correction.scale * factor),
         open_edges,
-        "sum",
-        table.device,
-        table.source,
-        table.content_hash,
-        tuple(free_keys),
-        closed,
-        correction.offset * factor,
-        correction.scale * factor,
-        quantile,
-        str(judge(table.correction, table.validation)) if len(table.validation) > 1 else "",
-        doubts(table, space.identity) + table_doubts(table, space, open_edges),
+        device=table.device,
+        source=table.source,
+        content_hash=table.content_hash,
+        free=tuple(free_keys),
+        closed=closed,
+        offset=correction.offset * factor,
+        scale=correction.scale * factor,
+        quantile=quantile,
+        validation=str(judge(table.correction, table.validation)) if len(table.validation) > 1 else "",
+        doubts=doubts(table, space.identity) + table_doubts(table, space, open_edges),
     )
 
 

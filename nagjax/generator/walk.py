@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from nagjax import shapes
 from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import INFINITE, walk_nodes
 
@@ -74,6 +75,7 @@ def masked_walk(
       tokens int32 ``[B, T]``, costs int32 ``[B, K]``, the last carry, and the outputs of ``choose`` for each segment.
     """
     spec = problem.spec
+    shapes.check("masked_walk: budgets", budgets, (None, spec.num_costs), int)
     num = budgets.shape[0]
     state = (jnp.zeros(num, jnp.int32), jnp.zeros((num, spec.num_costs), jnp.int32), carry)
     tokens, outs = [], []
@@ -166,6 +168,8 @@ def follow(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> tuple[lis
       for each segment the masks bool ``[B, L, C']``; slack int32 ``[B, T, K]``; open bool ``[B, T]``.
     """
     spec = problem.spec
+    shapes.check("follow: tokens", tokens, (None, spec.num_layers), int)
+    shapes.check("follow: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
     layers = jnp.arange(spec.num_layers)
     nodes = walk_nodes(problem.target, tokens)
     paid = problem.cost[:, layers, nodes, tokens]
@@ -208,6 +212,8 @@ def decode_scores(problem: Problem, scores: jax.Array, budgets: jax.Array) -> tu
         del slack
         return carry, best_choice(x, mask), None
 
+    spec = problem.spec
+    shapes.check("decode_scores: scores", scores, (budgets.shape[0], spec.num_layers, spec.num_choices), float)
     by_layer = jnp.moveaxis(scores, 1, 0)
     tokens, costs, _, _ = masked_walk(problem, budgets, choose, None, lambda a, b, width: by_layer[a:b, :, :width])
     return tokens, costs

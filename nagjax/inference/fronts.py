@@ -166,5 +166,5 @@ def evaluate_all(problem: Problem, tokens: np.ndarray) -> np.ndarray:
     for first in range(0, len(tokens), size):
         chunk = tokens[first : first + size]
         padded = np.concatenate([chunk, np.repeat(chunk[-1:], size - len(chunk), 0)])
-        out.append(np.asarray(jit_evaluate(problem, jnp.asarray(padded)))[: len(chunk)])
+        out.append(np.asarray(jit_evaluate(problem, padded))[: len(chunk)])
     return np.concatenate(out)

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.checkpoint import checkpoint
+from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
 from nagjax.inference.answering import DECODES, SOURCES, jit_quality
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
 from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
+from nagjax.inference.shelf import Shelf
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
@@ -106,6 +107,7 @@ class Generator:
     description: Description
     config: Mapping[str, Any]
     training: Training | None = None
+    shelf: Shelf | None = None
     _scopes: dict[str, Scope] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
@@ -234,7 +236,7 @@ class Generator:
         return self._scopes[key]
 
     def _whole(self) -> Scope:
-        return Scope(self.artefact, self.problem, self.description)
+        return Scope(self.artefact, self.problem, self.description, self.shelf)
 
     def _restricted(self, where: Mapping[str, Any]) -> Scope:
         problem = restrict(self.problem, jnp.asarray(self.description.space.where(where)))
@@ -243,7 +245,7 @@ class Generator:
         allowed, target = np.asarray(problem.allowed), self.description.space.trellis.target
         ranges = np.array([column.span(target, allowed) for column in self.description.exact])
         description = dataclasses.replace(self.description, ranges=ranges, where=dict(where))
-        return Scope(self.artefact, problem, description)
+        return Scope(self.artefact, problem, description, self.shelf)
 
 
 def load(path: str | Path, *, ignore_hash: bool = False) -> Generator:
@@ -258,7 +260,9 @@ def load(path: str | Path, *, ignore_hash: bool = False) -> Generator:
         version.
     """
     saved = checkpoint.read(path, ignore_hash=ignore_hash)
-    return Generator(saved.artefact, saved.problem, saved.description, saved.config)
+    seal = None if ignore_hash else saved.config.get(sealing.SEAL)
+    shelf = Shelf(saved.path, seal) if seal else None
+    return Generator(saved.artefact, saved.problem, saved.description, saved.config, shelf=shelf)
 
 
 def _matrix(description: Description, asked: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -305,7 +309,7 @@ def _quality(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarr
     for first in range(0, len(tokens), CHUNK):
         chunk = tokens[first : first + CHUNK]
         padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), 0)])
-        mean, std = jit_quality(problem, jnp.asarray(padded))
+        mean, std = jit_quality(problem, padded)
         means.append(np.asarray(mean)[: len(chunk)])
         stds.append(np.asarray(std)[: len(chunk)])
     return np.concatenate(means), np.concatenate(stds)

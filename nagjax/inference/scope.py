@@ -19,6 +19,7 @@ from nagjax.controllers import Artefact
 from nagjax.inference.answering import SOURCES, jit_candidates
 from nagjax.inference.distinct import distinct_architectures, enumerate_within
 from nagjax.inference.fronts import Front, can_be_listed, evaluate_all, make_front
+from nagjax.inference.shelf import Shelf
 from nagjax.problems.problem import Description, Problem, cheapest
 
 CHUNK = 256
@@ -33,11 +34,12 @@ Progress = Callable[[int, int], None]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scope:
-    """A generator under conditions, and the fronts that were made of it, by seed."""
+    """A generator under conditions, and the fronts that were made of it, by seed; ``shelf`` keeps them on the disk."""
 
     artefact: Artefact
     problem: Problem
     description: Description
+    shelf: Shelf | None = None
     fronts: dict[int, Front] = dataclasses.field(default_factory=dict)
 
     @property
@@ -48,8 +50,17 @@ class Scope:
     def front(self, seed: int) -> Front:
         """What ``best`` answers from, made when it is first asked for."""
         if seed not in self.fronts:
-            self.fronts[seed] = make_front(self.artefact, self.problem, self.description, seed)
+            self.fronts[seed] = self._kept(seed) or self._made(seed)
         return self.fronts[seed]
+
+    def _kept(self, seed: int) -> Front | None:
+        return self.shelf.read(self.description, np.asarray(self.problem.allowed), seed) if self.shelf else None
+
+    def _made(self, seed: int) -> Front:
+        front = make_front(self.artefact, self.problem, self.description, seed)
+        if self.shelf:
+            self.shelf.write(front, self.description, seed)
+        return front
 
     @functools.cached_property
     def listable(self) -> bool:

@@ -13,6 +13,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax import shapes
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.spaces.trellis import INFINITE, walk_nodes
 
@@ -54,10 +55,21 @@ class Archive:
         Returns:
           row int32 ``[B]`` and its quality float32 ``[B]``, -inf where the archive has nothing within the budget.
         """
+        shapes.check("best_within: budgets", budgets, (None, self.costs.shape[1]), int)
         fits = (self.costs[None] <= budgets[:, None]).all(-1)
         quality = jnp.where(fits, self.quality[None], -jnp.inf)
         row = jnp.argmax(quality, -1)
         return row, jnp.take_along_axis(quality, row[:, None], -1)[:, 0]
+
+    def check_rows(self, tokens: jax.Array, costs: jax.Array, quality: jax.Array) -> None:
+        """Refuse architectures that are not tokens int ``[B, T]``, costs int ``[B, K]`` and quality float ``[B]``.
+
+        Raises:
+          ValueError: naming the argument, its shape or type and what it should be.
+        """
+        shapes.check("insert: tokens", tokens, (None, self.tokens.shape[1]), int)
+        shapes.check("insert: costs", costs, (tokens.shape[0], self.costs.shape[1]), int)
+        shapes.check("insert: quality", quality, (tokens.shape[0],), float)
 
     def scored_anew(self, problem: Problem) -> tuple[jax.Array, jax.Array]:
         """Quality float32 ``[N]`` under a changed problem, -inf where a row is not allowed, and costs ``[N, K]``."""

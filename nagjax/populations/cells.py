@@ -29,6 +29,7 @@ class Cells(Archive):
           costs: int32 ``[B, K]``, ticks.
           quality: float32 ``[B]``; -inf (what ``evaluate`` makes of NaN) never enters.
         """
+        self.check_rows(tokens, costs, quality)
         num = self.quality.shape[0]
         cell = cell_of(problem, costs, num)
         best = jnp.full(num, -jnp.inf).at[cell].max(quality)

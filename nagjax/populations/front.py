@@ -28,6 +28,7 @@ class Front(Archive):
           costs: int32 ``[B, K]``, ticks.
           quality: float32 ``[B]``; -inf never enters.
         """
+        self.check_rows(tokens, costs, quality)
         rows = self.quality.shape[0]
         tokens = jnp.concatenate([self.tokens, tokens])
         costs = jnp.concatenate([self.costs, costs])

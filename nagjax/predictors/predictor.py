@@ -14,7 +14,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.predictors.forms.form import Defaults, Form
+from nagjax.predictors.forms.form import Defaults, Form, check_inputs
 
 REACH, KNOTS = 4.0, 65
 """Largest normal score whose quality is kept, and the number of scores from minus it to it."""
@@ -75,6 +75,7 @@ class Predictor(Defaults):
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
+        check_inputs(self, tokens, features)
         del tokens
         return predict(self, features)
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nagjax.devices.pricing import Column
 from nagjax.spaces import trellis as tl
 
 ROUNDING = 2.0**-52
@@ -24,12 +25,10 @@ MOST_DECIMALS = 15
 
 
 @dataclasses.dataclass(frozen=True)
-class CostInfo:
-    """What a cost column is: its name, unit, tick and source, and what its prices were made of (see ``Prices``).
+class CostInfo(Column):
+    """A cost column in ticks.
 
     Attributes:
-      name, unit, reduce, device, source, content_hash, free, closed, offset, scale, quantile, validation, doubts: as in
-        ``nagjax.devices.pricing.Prices``.
       exponent, decimals: a tick is ``2**-exponent * 10**-decimals`` units.
       slack: ticks by which a path's cost may stand above its exact cost; 0 where none does.
       ranked: every distinct cost has ticks of its own, in order (a file with the cost of every architecture).
@@ -37,20 +36,8 @@ class CostInfo:
       filler: edges that cost as much or more are no measurements (1e9 for "not supported"); None where there are none.
     """
 
-    name: str
-    unit: str
-    reduce: str
     exponent: int
-    device: str
-    source: str
-    content_hash: str
-    free: tuple[str, ...] = ()
-    closed: tuple[str, ...] = ()
-    offset: float = 0.0
-    scale: float = 1.0
-    quantile: float | None = None
-    validation: str = ""
-    doubts: tuple[str, ...] = ()
+    _: dataclasses.KW_ONLY
     decimals: int = 0
     slack: int = 0
     ranked: bool = False
@@ -58,18 +45,9 @@ class CostInfo:
     filler: float | None = None
 
     @property
-    def corrected(self) -> bool:
-        """Whether costs are something other than the sum of the table's rows."""
-        return self.offset != 0 or self.scale != 1
-
-    @property
     def tick(self) -> float:
         """A tick in ``unit``."""
         return float(math.ldexp(1.0, -self.exponent) / 10**self.decimals)
-
-    def to_raw(self, cost: float) -> float:
-        """The sum of the table's rows behind a reported cost in ``unit``, to within float64 rounding."""
-        return (cost - self.offset) / self.scale
 
     def span(self, low: float, high: float) -> str:
         """A range of budgets to be read; both ends are rounded up, so that what is read can be asked for."""

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import shapes
 from nagjax.problems.costs import CostInfo, ExactCosts
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -166,7 +167,10 @@ def path_features(problem: Problem, tokens: jax.Array, nodes: jax.Array | None =
 
 def evaluate(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Objective float32 ``[B]`` (mean - pessimism * std; NaN and infinities become -inf) and costs int32 ``[B, K]``."""
+    shapes.check("evaluate: tokens", tokens, (None, problem.spec.num_layers), int)
     nodes = walk_nodes(problem.target, tokens)
     mean, std = problem.quality(tokens, path_features(problem, tokens, nodes))
+    shapes.check("evaluate: mean of the quality", mean, tokens.shape[:1], float)
+    shapes.check("evaluate: deviation of the quality", std, tokens.shape[:1], float)
     objective = mean - problem.pessimism * std
     return jnp.where(jnp.isfinite(objective), objective, -jnp.inf), path_costs(problem, tokens, nodes)

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nagjax.devices.plausible import implausible
-from nagjax.devices.pricing import Prices
+from nagjax.devices.pricing import Column, Prices
 from nagjax.problems.costs import CostInfo, ExactCosts, decimal_places
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -130,11 +130,8 @@ def _fillers(column: _Column, exact: np.ndarray) -> tuple[np.ndarray, float | No
 
 
 def _describe(prices: Prices, exponent: int, **more: Any) -> CostInfo:
-    return CostInfo(
-        prices.name, prices.unit, prices.reduce, exponent, prices.device, prices.source, prices.content_hash,
-        prices.free, prices.closed, prices.offset, prices.scale, prices.quantile, prices.validation, prices.doubts,
-        **more,
-    )  # fmt: skip
+    of_column = {field.name: getattr(prices, field.name) for field in dataclasses.fields(Column)}
+    return CostInfo(exponent=exponent, **of_column, **more)
 
 
 def _ranked(column: _Column, exact: np.ndarray, filler: float | None) -> tuple[np.ndarray, ExactCosts]:

@@ -163,7 +163,7 @@ def trust_facts(description: Description) -> list[tuple[str, str]]:
 def correction_facts(info: CostInfo) -> list[tuple[str, str]]:
     """What a cost is beside the sum of its table's rows, and what measured networks say of it.
 
-    >>> correction_facts(CostInfo("madds_m", "M", "sum", 20, "analytic", "", ""))
+    >>> correction_facts(CostInfo("madds_m", "M", 20))
     []
     """
     facts = []

@@ -10,8 +10,9 @@ are 0. Without the last field the resolution is the plan's ``usual_resolution``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from nagjax import numerals
@@ -110,8 +111,14 @@ class Plan:
 
 def make_space(name: str, version: int, settings: Mapping[str, Any], plan: Plan) -> Space:
     """The space of a plan; ``name``, ``version`` and ``settings`` identify it."""
+
+    @functools.cache
+    def blocks(resolution: int, unit: int, slot: int) -> tuple[tuple[Operator], ...]:
+        """What each choice of a block adds; many nodes have the same."""
+        return tuple((plan.block(resolution, unit, slot, kernel, ratio),) for kernel, ratio in plan.blocks)
+
     graph, operators = tl.build(
-        1 + plan.units * (1 + plan.slots), "start", lambda t, node: _edges(plan, t, node), _names(plan)
+        1 + plan.units * (1 + plan.slots), "start", lambda t, node: _edges(plan, blocks, t, node), _names(plan)
     )
     return Space(
         name=name,
@@ -147,7 +154,9 @@ def _decisions(plan: Plan) -> tuple[Decision, ...]:
     return tuple(out)
 
 
-def _edges(plan: Plan, t: int, node: Hashable) -> list[tl.Edge]:
+def _edges(
+    plan: Plan, blocks: Callable[[int, int, int], tuple[tuple[Operator], ...]], t: int, node: Hashable
+) -> list[tl.Edge]:
     """A node holds the resolution, which sizes the operators, and within a unit how many of its blocks remain."""
     if t == 0:
         return [tl.Edge(c, r, plan.stem(r) + plan.head(r), (f"resolution{r}",)) for c, r in enumerate(plan.resolutions)]
@@ -159,14 +168,10 @@ def _edges(plan: Plan, t: int, node: Hashable) -> list[tl.Edge]:
     following = resolution if slot == plan.slots - 1 else (resolution, max(remaining - 1, 0))
     if remaining == 0:
         return [tl.Edge(0, following)]
+    added = blocks(resolution, unit, min(slot, 1))  # all but the first of a unit are alike
     name = f"slot{unit * plan.slots + slot}"
     return [
-        tl.Edge(
-            c,
-            following,
-            (plan.block(resolution, unit, slot, kernel, ratio),),
-            (f"{name}.kernel{kernel}", f"{name}.ratio{ratio}"),
-        )
+        tl.Edge(c, following, added[c], (f"{name}.kernel{kernel}", f"{name}.ratio{ratio}"))
         for c, (kernel, ratio) in enumerate(plan.blocks)
     ]
 

@@ -16,7 +16,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from nagjax import blocks
@@ -219,10 +218,3 @@ def _skipped(names: Mapping[str, tuple[int, ...]], elastic: Elastic, x: jax.Arra
 
 def _widen(values: jax.Array, width: int) -> jax.Array:
     return jnp.pad(values, (0, width - len(values)))
-
-
-def check_tokens(plan: Plan, tokens: np.ndarray, images: tuple[int, ...]) -> None:
-    """Raise ValueError where images ``[N, R, R, C]`` are not at the resolution of tokens ``[T]``."""
-    wanted = plan.resolutions[int(tokens[0])]
-    if images[1:3] != (wanted, wanted):
-        raise ValueError(f"images are {images[1]} x {images[2]} pixels; the architecture's resolution is {wanted}")

@@ -151,7 +151,9 @@ def prices_of(space: Space, device: int = 0, num: int = 1) -> Sequence[Prices]:
     columns = [Prices("latency_ms", "ms", latency, space.trellis.valid, device=f"tiny device {device}")]
     if num > 1:
         memory = np.array([op.out_channels * 2.0 + op.in_channels for op in space.operators])
-        columns.append(Prices("memory_kib", "KiB", memory, space.trellis.valid, "max", device=f"tiny device {device}"))
+        columns.append(
+            Prices("memory_kib", "KiB", memory, space.trellis.valid, reduce="max", device=f"tiny device {device}")
+        )
     return columns
 
 

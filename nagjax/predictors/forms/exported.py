@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.predictors.forms.form import Defaults
+from nagjax.predictors.forms.form import Defaults, check_inputs
 
 PLATFORMS = ("cpu", "cuda")
 Pair = tuple[jax.Array, jax.Array]
@@ -47,6 +47,7 @@ class Exported(Defaults):
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> Pair:
         """See ``Form``."""
+        check_inputs(self, tokens, features)
         return _runner(self.program)(jnp.asarray(tokens, jnp.int32), jnp.asarray(features, jnp.float32))
 
     def static(self) -> dict[str, Any]:

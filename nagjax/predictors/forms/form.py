@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import jax
 
+from nagjax import shapes
+
 
 @runtime_checkable
 class Form(Protocol):
@@ -87,6 +89,18 @@ class Defaults:
     def restore(cls, static: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """See ``Form``."""
         return cls(**static, **arrays)
+
+
+def check_inputs(form: Form, tokens: jax.Array, features: jax.Array) -> None:
+    """Refuse what a form cannot be asked about: tokens other than int ``[B, T]``, features other than float ``[B, F]``.
+
+    Raises:
+      ValueError: naming the form, the argument, its shape or type and what it should be.
+    """
+    known = form.known
+    shapes.check(f"form {form.form}: tokens", tokens, (None, None), int)
+    width = None if known is None else known.shape[0]
+    shapes.check(f"form {form.form}: features", features, (tokens.shape[0], width), float)
 
 
 def _fields(form: Any) -> dict[str, bool]:

@@ -8,7 +8,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.predictors.forms.form import Defaults
+from nagjax.predictors.forms.form import Defaults, check_inputs
 from nagjax.predictors.predictor import at_score
 
 LEAST = 1e-12
@@ -43,6 +43,7 @@ class GaussianProcess(Defaults):
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
+        check_inputs(self, tokens, features)
         del tokens
         precise = jax.lax.Precision.HIGHEST
         squares = jnp.square(features).sum(-1)[:, None] + jnp.square(self.support).sum(-1)[None]

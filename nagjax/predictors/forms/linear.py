@@ -8,7 +8,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.predictors.forms.form import Defaults
+from nagjax.predictors.forms.form import Defaults, check_inputs
 
 
 @flax.struct.dataclass
@@ -38,6 +38,7 @@ class Linear(Defaults):
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
+        check_inputs(self, tokens, features)
         del tokens
         mean = self.offset + features @ self.weights
         return mean, jnp.zeros_like(mean)

@@ -13,7 +13,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.predictors.forms.form import Defaults, Form
+from nagjax.predictors.forms.form import Defaults, Form, check_inputs
 from nagjax.spaces.space import Space
 
 
@@ -48,6 +48,7 @@ class Neighbours(Defaults):
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
+        check_inputs(self, tokens, features)
         num, layers, choices = tokens.shape[0], tokens.shape[1], self.target.shape[2]
         edit = jnp.eye(layers, dtype=bool)[:, None, None, :]
         token = jnp.arange(choices, dtype=jnp.int32)[None, :, None, None]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.predictors.forms.form import Defaults
+from nagjax.predictors.forms.form import Defaults, check_inputs
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk_nodes
@@ -40,6 +40,7 @@ class TabularQuality(Defaults):
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
+        check_inputs(self, tokens, features)
         del features
         nodes = walk_nodes(self.target, tokens)
         rank = self.offset[jnp.arange(tokens.shape[1]), nodes, tokens].sum(-1)
