@@ -4,7 +4,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.authoring import Artefact, Cells, Controller, evaluate, vary
+from nagjax.controllers import Artefact, Controller
+from nagjax.populations import vary
+from nagjax.populations.cells import Cells
+from nagjax.problems.problem import evaluate
 
 
 @flax.struct.dataclass
