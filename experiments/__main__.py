@@ -14,6 +14,7 @@ from experiments.frame import cli, console, settings
 
 JOBS = {
     "run": "train a generator for a device; checkpoint and report",
+    "search": "true evaluations in rounds, by a command of yours; then a generator",
     "generate": "ask a checkpoint for architectures",
     "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",
     "compare": "controllers x problems x seeds x limits, on one page",

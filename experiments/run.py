@@ -47,7 +47,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     built = ranker.with_ranker(setup.build_problem(values), values)
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
-    run_folder.claim(values, built, folder)
+    run_folder.claim(values, built.table, folder)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")

@@ -16,35 +16,43 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
+    from nagjax.ranked import with_ranker
     from nagjax.reports.report import report
+    from nagjax.searching import Found, search
     from nagjax.tabular import read_tabular
     from nagjax.training import train
 
 _HOMES = {
     "Answer": "inference.generator",
     "AnswerArrays": "inference.generator",
+    "Found": "searching",
     "Generator": "inference.generator",
     "Setup": "posing",
     "load": "inference.generator",
     "problem": "posing",
     "read_tabular": "tabular",
     "report": "reports.report",
+    "search": "searching",
     "space": "posing",
     "train": "training",
+    "with_ranker": "ranked",
 }
 """Public names and the module of each."""
 
 __all__ = [
     "Answer",
     "AnswerArrays",
+    "Found",
     "Generator",
     "Setup",
     "load",
     "problem",
     "read_tabular",
     "report",
+    "search",
     "space",
     "train",
+    "with_ranker",
 ]
 
 

@@ -11,6 +11,8 @@ kind               entry-point group           what the entry point names
 controllers        nagjax.controllers          ``make(spec, **static) -> Controller``
 spaces             nagjax.spaces               ``make(**settings) -> Space``
 predictors         nagjax.predictors           ``make(**settings) -> Kind``, how a predictor is fitted
+evaluators         nagjax.evaluators           ``make(space, **settings) -> Evaluator``, the truth
+proposers          nagjax.proposers            ``make(**settings) -> Proposer``, what to evaluate next
 predictor_formats  nagjax.predictor_formats    a reader of a predictor's file
 device_formats     nagjax.device_formats       a reader of a device table's file
 =================  ==========================  ==========================================================
@@ -33,7 +35,7 @@ from nagjax.names import nearest
 
 T = TypeVar("T")
 
-KINDS = ("controllers", "spaces", "predictors", "predictor_formats", "device_formats")
+KINDS = ("controllers", "spaces", "predictors", "evaluators", "proposers", "predictor_formats", "device_formats")
 
 
 class PluginError(ValueError):

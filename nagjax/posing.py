@@ -83,6 +83,8 @@ def problem(
     text_column: str = "architecture",
     quality_column: str = "quality",
     quality_unit: str = "fraction",
+    duplicate_tolerance: float = 0.0,
+    units_are_right: bool = False,
     predictor_kind: str = DEFAULT,
     predictor_settings: Mapping[str, Any] | None = None,
     fit_seed: int = 0,
@@ -95,7 +97,8 @@ def problem(
       of: the space; or a tabular benchmark (``nagjax.tabular.read_tabular``), which brings costs and qualities.
       table: the device table, or its path; a folder where its format has several files.
       predictor: a predictor, or the path of one.
-      records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them.
+      records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
+        ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
       costs: names of the cost columns: ``latency_ms`` from the table, ``madds`` and ``params`` from shapes; by default
         latency where there is a table. A benchmark's own come first.
@@ -107,6 +110,8 @@ def problem(
       text_column: column of the file of records: architecture as text.
       quality_column: its column of quality.
       quality_unit: ``"fraction"`` (0 to 1) or ``"percent"``.
+      duplicate_tolerance: rows of one architecture are averaged where qualities differ by at most this fraction.
+      units_are_right: percentages below 1 among larger ones are right; without it they are refused as fractions.
       predictor_kind: how a predictor is fitted: mlp, gp, ridge, auto, or a plugin's kind.
       predictor_settings: settings of that kind; those left out keep their defaults.
       fit_seed: of the random numbers of that fit.
@@ -122,12 +127,19 @@ def problem(
         raise ValueError(f"problem: {type(of).__name__} is no space; give nagjax.space(NAME) or a tabular benchmark")
     allowed = on.where(where or {})
     priced_by = _table(table, on, device_format)
+    whole, kind = on if found is None else found.whole, make(predictor_kind, predictor_settings)
     own = [] if found is None else list(found.prices)
     prices = [*own, *_prices(costs, priced_by, on, cost_quantile, allowed, bool(own))]
+    if isinstance(records, str | Path):
+        records = read_records(
+            records, whole, text_column, quality_column, quality_unit, (), duplicate_tolerance, units_are_right
+        )
+    if isinstance(predictor, str | Path):
+        predictor = read_any_predictor(predictor, whole, predictor_format)
+    _refuse_two(quality, predictor, records, num_labels)
     fitted = None
     if quality is None:
-        fitted = _fitted(on, found, predictor, records, predictor_format, text_column, quality_column, quality_unit,
-                         make(predictor_kind, predictor_settings), fit_seed, num_labels, labels_seed)  # fmt: skip
+        fitted = _fitted(whole, found, predictor, records, kind, fit_seed, num_labels, labels_seed)
     known, report = _known(quality, found, fitted)
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
@@ -187,28 +199,30 @@ def _prices(
     ]
 
 
+def _refuse_two(
+    quality: Form | None, predictor: FittedPredictor | None, records: Records | None, num_labels: int
+) -> None:
+    """Refuse two sources of quality; records may test a predictor."""
+    given = {"quality": quality, "predictor": predictor, "records": records, "num_labels": num_labels or None}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1 and names != ["predictor", "records"]:
+        shown = " and ".join(f"{name}=" for name in names)
+        raise ValueError(f"problem: {shown} all say how good architectures are; leave all but one out")
+
+
 def _fitted(
-    on: Space, found: Tabular | None, predictor: str | Path | FittedPredictor | None,
-    records: str | Path | Records | None, predictor_format: str, text_column: str, quality_column: str,
-    quality_unit: str, kind: Kind, seed: int, num_labels: int, labels_seed: int,
+    whole: Space, found: Tabular | None, predictor: FittedPredictor | None, records: Records | None, kind: Kind,
+    seed: int, num_labels: int, labels_seed: int,
 ) -> FittedPredictor | None:  # fmt: skip
     """The predictor that arguments name; None where a benchmark is looked up."""
-    whole = on if found is None else found.whole
     if predictor is not None:
-        if records is not None or num_labels:
-            raise ValueError("problem: predictor= and records= (or num_labels=) both say how good architectures are")
-        return (
-            predictor
-            if isinstance(predictor, FittedPredictor)
-            else read_any_predictor(predictor, whole, predictor_format)
-        )
+        if records is None:
+            return predictor
+        from nagjax.predictors.fit import tested  # fitting loads SciPy and optax, which few problems need
+
+        return tested(predictor, records, whole)
     if records is not None:
-        known = (
-            records
-            if isinstance(records, Records)
-            else read_records(records, whole, text_column, quality_column, quality_unit)
-        )
-        return fit(kind, whole, known, seed)
+        return fit(kind, whole, records, seed)
     if found is None:
         raise ValueError(
             "problem: nothing says how good an architecture is: give records= (labelled architectures), predictor=, "

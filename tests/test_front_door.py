@@ -1,6 +1,7 @@
 """The front door in Python: what it gives is what the job gives."""
 
 import ast
+import re
 
 import numpy as np
 import pytest
@@ -124,6 +125,140 @@ def test_a_table_a_predictor_and_conditions_by_name(files):
     assert [info.name for info in problem.description.costs] == ["latency_ms", "madds_m"]
     assert problem.description.where == {"resolution": 28}
     assert float(problem.problem.pessimism) == 0.5
+
+
+def test_costs_are_corrected_by_what_the_table_was_validated_on(files):
+    """The job's --cost_quantile: headroom that so many measured networks keep multiplies the corrected cost."""
+    space = nagjax.space("mobilenet_v3_small28")
+    plain, safe = (
+        nagjax.problem(space, files["table"], predictor=files["predictor"], where={"resolution": 28}, cost_quantile=q)
+        for q in (None, 0.9)
+    )
+    info, with_headroom = plain.description.costs[0], safe.description.costs[0]
+    assert (info.scale, info.offset) == (plain.table.correction.scale, plain.table.correction.offset)
+    assert with_headroom.quantile == 0.9
+    assert with_headroom.scale / info.scale == pytest.approx(with_headroom.offset / info.offset)
+    assert with_headroom.scale > info.scale
+
+
+def test_a_time_limit_ends_training_and_a_run_of_the_job_is_resumed(macro, tmp_path):
+    flags = ["--space=nas_bench_macro", f"--records={macro}", "--costs=madds", "--controller=random", "--chunk=4"]
+    assert run.main([*flags, "--predictor_kind=ridge", "--steps=4", f"--out={tmp_path / 'job'}"]) == 0
+    problem = nagjax.problem(nagjax.space("nas_bench_macro"), records=macro, costs=["madds"], predictor_kind="ridge")
+    moments = []
+    resumed = nagjax.train(
+        problem, "random", steps=8, chunk=4, resume=tmp_path / "job", progress=False, on_chunk=moments.append
+    )
+    assert [moment.step for moment in moments] == [8]
+    assert resumed.training.metrics["step"] == [8]
+    limited = nagjax.train(problem, "random", steps=10**6, chunk=4, max_seconds=1e-6, progress=False)
+    assert limited.training.step == 4
+
+
+def test_records_test_a_predictor_that_they_did_not_make(macro, files):
+    space, small = nagjax.space("nas_bench_macro"), nagjax.space("mobilenet_v3_small28")
+    fitted = nagjax.problem(space, records=macro, costs=["madds"], predictor_kind="ridge").quality
+    tested = nagjax.problem(space, predictor=fitted, records=macro, costs=["madds"])
+    report = tested.description.quality_report
+    assert report["validation"] == len(np.unique(macro.read_text().splitlines()[1:]))
+    assert report["validation_source"].startswith(str(macro))
+    with pytest.raises(ValueError, match="quality= and records= all say how good"):
+        nagjax.problem(space, quality=fitted.predictor, records=macro, costs=["madds"])
+    with pytest.raises(ValueError, match="predictor= and num_labels= all say how good"):
+        nagjax.problem(small, files["table"], predictor=files["predictor"], num_labels=3)
+
+
+def test_rows_of_one_architecture_are_averaged_where_that_is_asked(tmp_path):
+    path = tmp_path / "twice.csv"
+    rows = ["00000000,0.50", "00000000,0.52", *(f"{n:08b}".replace("0", "2") + f",0.{n}" for n in range(192, 204))]
+    path.write_text("architecture,quality\n" + "\n".join(rows) + "\n")
+    space, asked = nagjax.space("nas_bench_macro"), {"costs": ["madds"], "predictor_kind": "ridge"}
+    with pytest.raises(ValueError, match=r"row 3, column 'quality': 0\.52 for the architecture that row 2 gives"):
+        nagjax.problem(space, records=path, **asked)
+    report = nagjax.problem(space, records=path, duplicate_tolerance=0.05, **asked).description.quality_report
+    assert report["train"] + report["validation"] == 13
+
+
+def test_a_learned_ranker_is_the_one_of_the_job(macro, tmp_path):
+    flags = ["--space=nas_bench_macro", f"--records={macro}", "--costs=madds", "--controller=random", "--steps=2"]
+    flags += ["--predictor_kind=ridge", "--ranker_labels=40", "--ranker_anchors=3", "--seed=2"]
+    assert run.main([*flags, f"--out={tmp_path / 'job'}"]) == 0
+    problem = nagjax.problem(nagjax.space("nas_bench_macro"), records=macro, costs=["madds"], predictor_kind="ridge")
+    ranked = nagjax.with_ranker(problem, 40, anchors=3, seed=2)
+    assert problem.problem.ranker is None
+    said = nagjax.load(tmp_path / "job").description.quality_report
+    assert {key: said[key] for key in said if key.startswith("ranker_")} == {
+        key: value for key, value in ranked.description.quality_report.items() if key.startswith("ranker_")
+    }
+    with pytest.raises(ValueError, match="labels=0: must be"):
+        nagjax.with_ranker(problem, 0)
+
+
+# The report
+
+
+@pytest.fixture(scope="module")
+def reported(macro, tmp_path_factory):
+    """One run by the job and one from Python, each with its report, and a front to compare with."""
+    folder = tmp_path_factory.mktemp("reported")
+    (folder / "front.csv").write_text("mac,error\n50,40\n100,30\n1,99\n")
+    reference = {"cost_column": "mac", "quality_column": "error", "quality_unit": "error_percent", "name": "theirs"}
+    flags = [f"--reference_{name}={value}" for name, value in reference.items()]
+    flags += [f"--reference_front={folder / 'front.csv'}", "--quality_name=made up", "--predictor_kind=ridge"]
+    flags += ["--space=nas_bench_macro", f"--records={macro}", "--costs=madds", "--controller=regularised_evolution"]
+    assert run.main([*flags, "--steps=4", "--chunk=2", f"--out={folder / 'job'}"]) == 0
+    problem = nagjax.problem(nagjax.space("nas_bench_macro"), records=macro, costs=["madds"], predictor_kind="ridge")
+    generator = nagjax.train(problem, "regularised_evolution", steps=4, chunk=2, progress=False)
+    asked = {f"reference_{name}": value for name, value in reference.items()}
+    said = nagjax.report(
+        generator, folder / "ours", quality_name="made up", reference_front=folder / "front.csv", **asked
+    )
+    return folder, generator, said
+
+
+def until_made(page):
+    """What a page says before the facts of its run; how long training took differs from run to run."""
+    return re.sub("<div class='tile'><b>[^<]*</b><span>training</span></div>", "", page.partition("How it was made")[0])
+
+
+def test_the_report_from_python_is_that_of_the_job(reported):
+    folder, _, said = reported
+    for name in ("front.csv", "budgets.csv", "front.png"):
+        assert (folder / "job" / name).read_bytes() == (folder / "ours" / name).read_bytes(), name
+    job, ours = ((folder / name / "report.html").read_text(encoding="utf-8") for name in ("job", "ours"))
+    assert until_made(ours) == until_made(job)
+    assert "<h2>Training</h2>" in ours
+    for fact in ("<td>controller</td><td>regularised_evolution</td>", "<td>seed</td><td>0</td>", "Against theirs"):
+        assert fact in ours
+        assert fact in job
+    assert said.comparisons["best"].compared == 2
+    assert said.comparisons["best"].skipped == 1
+
+
+def test_a_generator_that_was_loaded_is_reported_without_curves(reported, tmp_path):
+    folder, _, said = reported
+    again = nagjax.report(nagjax.load(folder / "job"), tmp_path / "new" / "folder")
+    assert [point.text for point in again.best] == [point.text for point in said.best]
+    assert [name for name, _ in again.made] == ["controller", "its sizes", "its parameters", "seed", "steps"]
+    assert again.made[:4] == said.made[:4]
+    assert "<h2>Training</h2>" not in (tmp_path / "new" / "folder" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"reference_cost_column": "ms"}, "no column 'ms'.*reference_cost_column"),
+        ({"reference_quality_unit": "points"}, "reference_quality_unit='points' is not one of fraction, percent"),
+        ({"reference_front": "nowhere.csv"}, "nowhere.csv"),
+        ({"reference_front": None, "budgets": [0.001]}, "0.001"),
+    ],
+)
+def test_a_report_that_cannot_be_made_is_refused_and_writes_nothing(reported, tmp_path, asked, says):
+    folder, generator, _ = reported
+    usual = {"reference_front": folder / "front.csv", "reference_cost_column": "mac"}
+    with pytest.raises((ValueError, FileNotFoundError), match=says):
+        nagjax.report(generator, tmp_path / "page", **{**usual, "reference_quality_column": "error", **asked})
+    assert not (tmp_path / "page").exists()
 
 
 def test_a_benchmark_is_a_problem_with_or_without_labels():

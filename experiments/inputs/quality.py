@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
 from experiments.frame import settings
 from nagjax.posing import read_any_predictor
-from nagjax.predictors.fit import agreement
+from nagjax.predictors.fit import tested
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT, fit, load, make
@@ -185,7 +184,7 @@ def load_quality(values: flags.FlagValues, space: Space, read: ReadRecords | Non
     if records is not None and not values.predictor:
         return fit(kind, space, records, values.fit_seed)
     fitted = read_any_predictor(settings.input_path(values, "predictor"), space, values.predictor_format)
-    return fitted if records is None else _measured(fitted, records, space)
+    return fitted if records is None else tested(fitted, records, space)
 
 
 def _records(values: flags.FlagValues, space: Space) -> Records:
@@ -198,11 +197,3 @@ def _records(values: flags.FlagValues, space: Space) -> Records:
         duplicate_tolerance=values.duplicate_tolerance,
         units_are_right=values.units_are_right,
     )
-
-
-def _measured(fitted: FittedPredictor, records: Records, space: Space) -> FittedPredictor:
-    """The same predictor with its errors on records that it was not fitted to by us."""
-    mean, _ = fitted.predictor(jnp.asarray(records.tokens), jnp.asarray(space.features(records.tokens)))
-    report = {**fitted.report, "validation": len(records.quality), "validation_source": records.source}
-    found = agreement(np.asarray(mean), records.quality, fitted.predictor.rank_valued)
-    return FittedPredictor(fitted.predictor, report | found)

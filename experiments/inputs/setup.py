@@ -28,6 +28,14 @@ def define_flags(values: flags.FlagValues) -> None:
     define_space_flags(values)
     define_quality_flags(values)
     define_benchmark_flags(values)
+    define_cost_flags(values)
+    flags.DEFINE_float(
+        "pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0, flag_values=values
+    )
+
+
+def define_cost_flags(values: flags.FlagValues) -> None:
+    """Add the flags of conditions and cost columns."""
     flags.DEFINE_multi_string(
         "where",
         [],
@@ -42,9 +50,6 @@ def define_flags(values: flags.FlagValues) -> None:
         lower_bound=0.0,
         upper_bound=1.0,
         flag_values=values,
-    )
-    flags.DEFINE_float(
-        "pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0, flag_values=values
     )
 
 
@@ -136,5 +141,5 @@ def input_files(values: flags.FlagValues) -> list[Path]:
     return [
         settings.input_path(values, name)
         for name in ("table", "predictor", "records", "benchmark")
-        if values[name].value
+        if name in values and values[name].value
     ]

@@ -16,7 +16,7 @@ from absl import flags
 from experiments.frame import output, record_file, runtime
 from experiments.inputs.setup import input_files
 from nagjax import durable
-from nagjax.posing import Setup
+from nagjax.devices.table import DeviceTable
 
 RECORD, FLAGS = "run.json", "flags.txt"
 PARTS = {"flags": dict, "inputs": dict, "versions": dict, "device": str}
@@ -26,7 +26,8 @@ DECIDING = (
     "space", "space_settings", "device_format", "where", "costs", "pessimism", "text_column", "quality_column",
     "quality_unit", "duplicate_tolerance", "fit_seed", "controller", "controller_params", "controller_static", "steps",
     "seed", "init_from", "decision_columns", "cost_columns", "predictor_kind", "predictor_settings", "num_labels",
-    "labels_seed",
+    "labels_seed", "evaluator", "evaluator_settings", "evaluations", "start", "per_round", "retries", "proposer",
+    "proposer_settings",
 )  # fmt: skip
 """Flags that decide the result of training; the input files do so by their content."""
 
@@ -62,13 +63,13 @@ def check(values: flags.FlagValues, folder: Path) -> None:
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
 
 
-def claim(values: flags.FlagValues, setup: Setup, folder: Path) -> None:
+def claim(values: flags.FlagValues, table: DeviceTable | None, folder: Path) -> None:
     """Record the run in its folder; on --resume compare the inputs with what was recorded.
 
     Raises:
       ValueError: if an input file has changed since.
     """
-    inputs = input_hashes(values, setup)
+    inputs = input_hashes(values, table)
     recorded = read(folder)
     if recorded is not None:
         _refuse_other(folder, recorded["inputs"], inputs)
@@ -98,14 +99,14 @@ def flagfile(values: flags.FlagValues) -> str:
     return "\n".join(lines) + "\n"
 
 
-def input_hashes(values: flags.FlagValues, setup: Setup) -> dict[str, str]:
+def input_hashes(values: flags.FlagValues, table: DeviceTable | None) -> dict[str, str]:
     """SHA-256 of the input files by name; of a device table what it says, however it is laid out."""
     out: dict[str, str] = {}
     for path in input_files(values):
         if path.is_file():
             # A benchmark and its records may have one name in two folders.
             out[str(path) if path.name in out else path.name] = _hash(path)
-    return out | ({"table": setup.table.content_hash} if setup.table is not None else {})
+    return out | ({"table": table.content_hash} if table is not None else {})
 
 
 def _hash(path: Path) -> str:

@@ -143,6 +143,14 @@ def _values(config: FitConfig) -> str:
     return "rank" if config.ranks and not config.calibrate else "quality"
 
 
+def tested(fitted: FittedPredictor, records: Records, space: Space) -> FittedPredictor:
+    """The same predictor with its errors on records that it was not fitted to by us."""
+    mean, _ = fitted.predictor(jnp.asarray(records.tokens), jnp.asarray(space.features(records.tokens)))
+    report = {**fitted.report, "validation": len(records.quality), "validation_source": records.source}
+    found = agreement(np.asarray(mean), records.quality, fitted.predictor.rank_valued)
+    return FittedPredictor(fitted.predictor, report | found)
+
+
 def agreement(predicted: np.ndarray, quality: np.ndarray, ranks: bool) -> dict[str, float | int | str]:
     """``errors``; of ranks those that their values, which are no qualities, do not enter."""
     found = errors(predicted, quality)

@@ -46,7 +46,7 @@ def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
     """
     parts = [
         f"<h1>{html(report.title)}</h1><p class='soft'>{html(report.subtitle)}</p>",
-        _tiles(report.tiles),
+        tiles(report.tiles),
         f"<figure>{front_svg}<figcaption>{html(report.plot_note)}</figcaption></figure>",
         "<h2>Architectures by budget</h2>" + _budgets(report),
         "<h2>What was asked</h2>" + _facts(report.asked),
@@ -56,16 +56,22 @@ def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
         "<h2>How it was made</h2>" + _facts(report.made),
         f"<details><summary>All flags</summary><pre>{html(report.flags)}</pre></details>" if report.flags else "",
     ]
+    return document(report.title, parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A page of parts that are HTML, its title data."""
     head = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html(report.title)}</title><style>{CSS}</style></head>"
+        f"<title>{html(title)}</title><style>{CSS}</style></head>"
     )
     return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
 
 
-def _tiles(tiles: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(f"<div class='tile'><b>{html(figure)}</b><span>{html(what)}</span></div>" for what, figure in tiles)
+def tiles(shown: Sequence[tuple[str, str]]) -> str:
+    """Figures in boxes, each of a name and a figure."""
+    cells = "".join(f"<div class='tile'><b>{html(figure)}</b><span>{html(what)}</span></div>" for what, figure in shown)
     return f"<div class='tiles'>{cells}</div>"
 
 

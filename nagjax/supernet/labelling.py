@@ -13,6 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from nagjax import csv_cells, durable
+from nagjax.spaces import draws
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.draw import draw_indices
@@ -73,11 +74,7 @@ def draw_stratified(space: Space, valid: np.ndarray, values: np.ndarray, num: in
     if num > len(pool):
         raise ValueError(f"{num} architectures are to be labelled, {len(pool)} different ones were found; label fewer")
     costs = space.operator_sum(pool, values.astype(np.float64))
-    part = np.minimum((bins * (costs - costs.min()) / max(float(np.ptp(costs)), 1e-300)).astype(int), bins - 1)
-    turn = np.zeros(len(pool), np.int64)
-    for number in range(bins):
-        turn[part == number] = np.arange(np.sum(part == number))
-    return pool[np.lexsort((part, turn))[:num]]
+    return pool[draws.in_turn(costs, bins, num)]
 
 
 def label_images(splits: Splits, count: int | None) -> Images:

@@ -47,6 +47,10 @@ class Form(Protocol):
         """Mean and deviation, fractions float32 ``[B]``, of tokens ``[B, T]`` with path features float32 ``[B, F]``."""
         ...
 
+    def padded(self, capacity: int) -> Self:
+        """The same function, with arrays of one shape for up to ``capacity`` records."""
+        ...
+
     def static(self) -> dict[str, Any]:
         """All that is not an array, as JSON values."""
         ...
@@ -76,6 +80,11 @@ class Defaults:
     def feature_weights(self) -> jax.Array | None:
         """See ``Form``."""
         return None
+
+    def padded(self, capacity: int) -> Self:
+        """See ``Form``: as it is, where no array grows with the records."""
+        del capacity
+        return self
 
     def static(self) -> dict[str, Any]:
         """See ``Form``."""

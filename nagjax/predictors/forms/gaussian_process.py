@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 import flax.struct
@@ -40,6 +41,14 @@ class GaussianProcess(Defaults):
     amplitude: jax.Array
     levels: jax.Array
     known: jax.Array
+
+    def padded(self, capacity: int) -> GaussianProcess:
+        """See ``Defaults``: records that weigh nothing are added."""
+        more = capacity - self.support.shape[0]
+        if more <= 0:
+            return self
+        support, whiten = jnp.pad(self.support, ((0, more), (0, 0))), jnp.pad(self.whiten, ((0, more), (0, more)))
+        return dataclasses.replace(self, support=support, alpha=jnp.pad(self.alpha, (0, more)), whiten=whiten)
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""

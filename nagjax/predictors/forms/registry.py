@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nagjax.names import nearest
+from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
@@ -15,7 +16,7 @@ from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.predictor import Predictor
 
 FORMS: Mapping[str, type[Any]] = {
-    one.form: one for one in (TabularQuality, Predictor, Linear, GaussianProcess, Neighbours, Exported)
+    one.form: one for one in (TabularQuality, Predictor, Linear, GaussianProcess, Neighbours, Evaluated, Exported)
 }
 
 FORMER = {"tabular": "table", "predicted": "mlp"}

@@ -1,0 +1,133 @@
+"""Search with true evaluations in rounds, then train a generator on what they taught; checkpoint and report.
+
+``python -m experiments.search --space=nas_bench_macro --table=table.json --evaluator=command
+--evaluator_settings="command=python evaluate.py" --evaluations=300 --out=runs/mine``
+
+Evaluations are kept one by one in ``evaluations.csv``. Ctrl-C or a crash loses what was being evaluated at most;
+``--resume`` goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from experiments.frame import cli, console, full_disk, life, output, runtime, settings
+from experiments.inputs import quality, setup
+from experiments.reports import run_report, search_report
+from experiments.training import run_folder
+from experiments.training import trainer as training
+from nagjax import searching
+from nagjax.devices.table import DeviceTable
+from nagjax.evaluators.evaluator import BUILT_IN as EVALUATORS
+from nagjax.evaluators.journal import Evaluations
+from nagjax.evaluators.pool import NAMES as EXECUTORS
+from nagjax.proposers.proposer import DEFAULT as PROPOSER
+from nagjax.proposers.proposer import NAMES as PROPOSERS
+from nagjax.searching import Found
+from nagjax.spaces.space import Space
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    setup.define_space_flags(values)
+    setup.define_cost_flags(values)
+    quality.define_kind_flags(values)
+    training.define_flags(values)
+    run_report.define_flags(values)
+    runtime.define_flags(values)
+    flags.DEFINE_string("evaluator", None, f"The truth: {', '.join(EVALUATORS)}, or a plugin's.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "evaluator_settings", [], "A setting of the evaluator, such as command=python evaluate.py; may be repeated.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer("evaluations", 300, "True evaluations in all.", lower_bound=10, flag_values=values)
+    flags.DEFINE_integer("start", 25, "Of them before anything is predicted.", lower_bound=10, flag_values=values)
+    flags.DEFINE_integer("per_round", 25, "Evaluations between two fits.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("retries", 1, "How often a failure is tried again.", lower_bound=0, flag_values=values)
+    flags.DEFINE_string(
+        "proposer", PROPOSER, f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.", flag_values=values
+    )
+    flags.DEFINE_multi_string("proposer_settings", [], "A setting of the proposer, key=value.", flag_values=values)
+    flags.DEFINE_string("executor", "inline", f"Where: {', '.join(EXECUTORS)}.", flag_values=values)
+    flags.DEFINE_integer("workers", None, "Evaluations at a time.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "pessimism", 1.0, "Deviations taken from what is predicted, when the generator is trained.", lower_bound=0.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string("out", None, "Folder that the search writes.", flag_values=values)
+    flags.DEFINE_bool("resume", False, "Continue the search in --out.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Check everything, then evaluate in rounds, then train, then report."""
+    if not values.evaluator:
+        raise ValueError(f"--evaluator is not given; it is one of {', '.join(EVALUATORS)}, or a plugin's")
+    with output.folder(values.out, "runs/search") as folder:
+        return _search(values, folder)
+
+
+def _search(values: flags.FlagValues, folder: Path) -> int:
+    run_folder.check(values, folder)
+    request = run_report.read_request(values)
+    runtime.use_compilation_cache(values.compilation_cache)
+    output.try_checkpoints(folder)
+    space = setup.load_space(values)
+    table = setup.load_table(values, space) if values.table else None
+    run_folder.claim(values, table, folder)
+    again = cli.resume_command("experiments.search", str(folder / run_folder.FLAGS))
+    try:
+        found = evaluate(values, space, table, folder)
+        trainer = training.prepare(values, found.setup)
+        trainer.run(folder)
+        life.doing("writing the report")
+        full_disk.persist(lambda: search_report.write(folder, found), "the report of the search")
+        full_disk.persist(lambda: run_report.write(folder, request, values.ignore_hash), "the report")
+    except KeyboardInterrupt:
+        console.say(f"interrupted; what is evaluated is in {folder / searching.EVALUATIONS}; to go on: {again}")
+        return cli.EXIT_INTERRUPTED
+    info, (low, high) = found.setup.description.costs[0], found.setup.description.ranges[0]
+    asked = f"--budgets={info.name}={settings.example_budgets(float(low), float(high))}"
+    console.say(
+        f"reports: {folder / search_report.PAGE}, {folder / 'report.html'}",
+        f"ask it: {cli.command('experiments.generate', f'--checkpoint={folder}', asked)}",
+    )
+    return 0
+
+
+def evaluate(values: flags.FlagValues, space: Space, table: DeviceTable | None, folder: Path) -> Found:
+    """The search itself, under a progress bar."""
+    life.doing("evaluating")
+    with console.bars() as shown:
+        task = shown.add_task("evaluating", total=values.evaluations)
+
+        def seen(evaluations: Evaluations, number: int) -> None:
+            failed = int((~evaluations.known).sum())
+            what = f"round {number}" + (f", {failed} failed" if failed else "")
+            shown.update(task, completed=len(evaluations.tokens), description=what)
+            life.doing(f"evaluating: {len(evaluations.tokens)} of {values.evaluations}, {what}")
+
+        return searching.search(
+            space, values.evaluator, table, folder=folder,
+            evaluator_settings=settings.parse_pairs(values.evaluator_settings, "evaluator_settings"),
+            costs=values.costs, where=setup.conditions(values), cost_quantile=values.cost_quantile,
+            evaluations=values.evaluations, start=values.start, per_round=values.per_round, retries=values.retries,
+            predictor_kind=values.predictor_kind or searching.KIND,
+            predictor_settings=settings.parse_pairs(values.predictor_settings or (), "predictor_settings"),
+            proposer=values.proposer,
+            proposer_settings=settings.parse_pairs(values.proposer_settings, "proposer_settings"),
+            executor=values.executor, workers=values.workers, pessimism=values.pessimism, seed=values.seed,
+            on_evaluation=seen,
+        )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""An evaluator: how good architectures are in truth, and what it costs to know is not counted in milliseconds.
+
+A plugin is a factory ``make(space, **settings) -> Evaluator`` under the entry-point group ``nagjax.evaluators``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nagjax import plugins
+from nagjax.names import nearest
+from nagjax.spaces.space import Space
+
+QUALITY = "quality"
+
+BUILT_IN: Mapping[str, str] = {
+    "alone": "nagjax.supernet.evaluators:make_alone",
+    "command": "nagjax.evaluators.command:make",
+    "supernet": "nagjax.supernet.evaluators:make_supernet",
+    "table": "nagjax.evaluators.table:make",
+}
+"""Module and factory of each."""
+
+LONGEST = 2000
+"""Characters of a failure's reason that are kept: the last ones say why."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluator:
+    """How good architectures are.
+
+    Attributes:
+      name: the name it is registered under.
+      settings: what its factory was given, JSON values; the factory called with them gives the same evaluator, in
+        another process too.
+      identity: what decides its values, JSON: evaluations of another identity are not mixed in.
+      evaluate: tokens int32 ``[N, T]``, canonical, to float64 ``[N]`` by column: ``quality``, a fraction 0..1, and
+        costs in their units. NaN is a failure; an error is one of all N, and its message the reason.
+      costs: names of the cost columns that it measures.
+      workers: evaluations at a time that it stands, where the user names no number.
+      stop: ends what is running, when the search is interrupted.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    evaluate: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+    costs: tuple[str, ...] = ()
+    workers: int = 1
+    stop: Callable[[], None] = lambda: None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What an evaluation gave.
+
+    Attributes:
+      values: by column; empty where it failed.
+      failure: why it failed; empty where it did not.
+      seconds: how long it took.
+    """
+
+    values: Mapping[str, float]
+    failure: str = ""
+    seconds: float = 0.0
+
+
+def make(name: str, space: Space, settings: Mapping[str, Any] | None = None) -> Evaluator:
+    """An evaluator by its registered name.
+
+    Raises:
+      ValueError: if it is not registered (the nearest name is suggested) or refuses a setting.
+    """
+    given = dict(settings or {})
+    if name in BUILT_IN:
+        module, _, factory = BUILT_IN[name].partition(":")
+        made = plugins.checked_call(
+            getattr(importlib.import_module(module), factory), f"evaluator {name}", given, space
+        )
+        return plugins.expect("evaluators", name, made, Evaluator)
+    if name not in plugins.claimed("evaluators"):
+        near = nearest(name, {*BUILT_IN, *plugins.names("evaluators")})
+        hint = f" (did you mean {near!r}?)" if near else ""
+        known = ", ".join(sorted({*BUILT_IN, *plugins.names("evaluators")}))
+        raise ValueError(f"evaluator {name!r} is not known{hint}; known: {known}, and those of plugins")
+    made = plugins.checked_call(plugins.load("evaluators", name), f"evaluator {name}", given, space)
+    return plugins.expect("evaluators", name, made, Evaluator)
+
+
+def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
+    """What an evaluator says of one architecture, tokens int32 ``[T]``; an error of any kind is a failure's reason."""
+    began = time.monotonic()
+    try:
+        found = evaluator.evaluate(tokens[None])
+        values = {column: _number(found, column) for column in (QUALITY, *evaluator.costs)}
+        _check(values)
+    except Exception as error:  # a user's training run may fail in any way, and the search goes on
+        return Outcome({}, _reason(error), time.monotonic() - began)
+    return Outcome(values, "", time.monotonic() - began)
+
+
+def evaluate_by_name(
+    name: str, settings: Mapping[str, Any], space: tuple[str, Mapping[str, Any]], tokens: Sequence[int]
+) -> Outcome:
+    """``evaluate_one`` in another process: evaluator and space are made anew from their names and settings."""
+    on = plugins.load("spaces", space[0])(**space[1])
+    return evaluate_one(make(name, on, settings), np.asarray(tokens, np.int32))
+
+
+def _number(found: Mapping[str, Any], column: str) -> float:
+    if column not in found:
+        raise ValueError(f"{column!r} is missing; found: {', '.join(found) or 'nothing'}")
+    return float(np.asarray(found[column], np.float64).reshape(-1)[0])
+
+
+def _check(values: Mapping[str, float]) -> None:
+    """Refuse what is no quality or no cost."""
+    for column, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{column} is {value}; it must be a finite number")
+        if column == QUALITY and not 0 <= value <= 1:
+            hint = "divide percentages by 100" if 1 < value <= 100 else "return a fraction"
+            raise ValueError(f"quality is {value:g}; it must be a fraction, 0 to 1: {hint}")
+        if column != QUALITY and value <= 0:
+            raise ValueError(f"{column} is {value:g}; a cost is positive: measure it again")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    shown = text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    return shown if len(shown) <= LONGEST else "..." + shown[-LONGEST:]

@@ -1,0 +1,176 @@
+"""Evaluations on workers: through any ``concurrent.futures.Executor``, with retries, as they complete.
+
+``inline`` evaluates here, ``threads`` in threads (right for ``command``, whose work is done by other programs),
+``processes`` in processes of this machine, ``dask:ADDRESS`` on a Dask cluster. MPI and Slurm have executors of their
+own (``mpi4py.futures``, ``submitit``), which Python code hands over.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures as futures
+import dataclasses
+import functools
+import multiprocessing
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from nagjax import arguments
+from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_by_name, evaluate_one
+from nagjax.spaces.space import Space
+
+NAMES = ("inline", "threads", "processes", "dask:ADDRESS")
+DEATHS = 5
+"""How often one architecture may lose its worker before that counts as its own failure."""
+
+
+class Inline(futures.Executor):
+    """Calls at once, here."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
+        """The result of a call, or what it raised; an interruption passes."""
+        future: futures.Future[Any] = futures.Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclasses.dataclass(eq=False)
+class Pool:
+    """Workers; a context manager.
+
+    Attributes:
+      open: makes an executor; called again where a worker's death broke the last one.
+      workers: evaluations at a time.
+      elsewhere: whether calls run in other processes, where evaluators are made anew by name.
+    """
+
+    open: Callable[[], futures.Executor]
+    workers: int
+    elsewhere: bool
+    executor: futures.Executor | None = None
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(self, call: Callable[..., Outcome], *args: Any) -> futures.Future[Outcome]:
+        """A call on a worker; a broken executor is replaced."""
+        for _ in range(2):
+            self.executor = self.executor or self.open()
+            try:
+                return self.executor.submit(call, *args)
+            except (futures.BrokenExecutor, RuntimeError):
+                self.close()
+        raise ValueError("workers die as soon as they are started; run one evaluation by hand to see why")
+
+    def close(self) -> None:
+        """Let go of the executor; what has not begun does not."""
+        if self.executor is not None:
+            self.executor.shutdown(wait=True, cancel_futures=True)
+        self.executor = None
+
+
+def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Evaluator) -> Pool:
+    """Workers by name, or an executor of the user's own.
+
+    Args:
+      name: one of ``NAMES``, or an executor whose workers can import nagjax.
+      workers: evaluations at a time; None: as many as the evaluator stands.
+      evaluator: what will run.
+
+    Raises:
+      ValueError: if the name is unknown, or the cluster does not answer.
+    """
+    num = arguments.count(workers, "workers") if workers is not None else evaluator.workers
+    if isinstance(name, futures.Executor):
+        given = name
+        return Pool(lambda: given, num, elsewhere=True)
+    if name == "inline":
+        return Pool(Inline, 1, elsewhere=False)
+    if name == "threads":
+        return Pool(lambda: futures.ThreadPoolExecutor(num), num, elsewhere=False)
+    if name == "processes":
+        # A forked child of a process that has used jax can hang.
+        context = multiprocessing.get_context("spawn")
+        return Pool(lambda: futures.ProcessPoolExecutor(num, context), num, elsewhere=True)
+    if name.startswith("dask:"):
+        return Pool(functools.partial(_dask, name.removeprefix("dask:")), num, elsewhere=True)
+    raise ValueError(f"executor={name!r} is not one of {', '.join(NAMES)}")
+
+
+def evaluate(
+    evaluator: Evaluator, space: Space, tokens: np.ndarray, pool: Pool, retries: int = 1
+) -> Iterator[tuple[int, Outcome]]:
+    """Evaluate architectures; yields the row of each and its outcome as they complete.
+
+    Args:
+      evaluator: what evaluates.
+      space: what the architectures are of.
+      tokens: int32 ``[N, T]``.
+      pool: where.
+      retries: how often a failure is tried again before it is one.
+    """
+    waiting = collections.deque((row, 0, 0) for row in range(len(tokens)))
+    running: dict[futures.Future[Outcome], tuple[int, int, int]] = {}
+    call = _call(evaluator, space, pool)
+    try:
+        while waiting or running:
+            while waiting and len(running) < pool.workers:
+                row, tried, deaths = waiting.popleft()
+                running[pool.submit(call, tokens[row].tolist())] = (row, tried, deaths)
+            done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+            for future in done:
+                row, tried, deaths = running.pop(future)
+                outcome, died = _outcome(future)
+                if died and deaths < DEATHS:
+                    waiting.appendleft((row, tried, deaths + 1))
+                elif outcome.failure and not died and tried < retries:
+                    waiting.append((row, tried + 1, deaths))
+                else:
+                    yield row, outcome
+    except BaseException:
+        evaluator.stop()
+        raise
+
+
+def _call(evaluator: Evaluator, space: Space, pool: Pool) -> Callable[[list[int]], Outcome]:
+    if pool.elsewhere:
+        if space.refinement:
+            raise ValueError(
+                f"{space.identity} is narrowed to the rows of a file, and workers in other processes make spaces by "
+                "name alone; use executor=inline or threads"
+            )
+        made_by = (space.name, dict(space.settings))
+        return functools.partial(evaluate_by_name, evaluator.name, dict(evaluator.settings), made_by)
+    return lambda row: evaluate_one(evaluator, np.asarray(row, np.int32))
+
+
+def _outcome(future: futures.Future[Outcome]) -> tuple[Outcome, bool]:
+    """What a call gave, and whether it gave nothing because its worker died."""
+    error = future.exception()
+    if error is None:
+        return future.result(), False
+    died = isinstance(error, futures.BrokenExecutor) or type(error).__name__ in ("KilledWorker", "CancelledError")
+    return Outcome({}, f"the worker died: {error}" if died else f"{type(error).__name__}: {error}"), died
+
+
+def _dask(address: str) -> futures.Executor:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError("executor=dask needs the package distributed: pip install 'nagjax[dask]'") from None
+    try:
+        executor: futures.Executor = Client(address, timeout="10s", set_as_default=False).get_executor()
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ValueError(f"executor=dask:{address}: no cluster answers there ({error}); check the address") from None
+    return executor

@@ -1,0 +1,190 @@
+"""True evaluations in rounds: fit a predictor, let a proposer choose, evaluate, append durably, and again.
+
+The start is spread over the range of costs. Every later round fits the kind to all that did not fail, asks the proposer
+for architectures that were not evaluated, over the whole range of budgets, and evaluates them on the workers. What a
+round proposes depends on earlier rounds and the seed alone, so a search that was interrupted goes on as if it had not
+been: what is in its file is not evaluated again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from nagjax import arguments
+from nagjax.evaluators import pool as workers
+from nagjax.evaluators.evaluator import Evaluator
+from nagjax.evaluators.journal import Evaluations, Journal, Proposal
+from nagjax.predictors.forms.evaluated import with_evaluated
+from nagjax.predictors.kinds.kind import Kind
+from nagjax.predictors.kinds.registry import fit
+from nagjax.predictors.predictor import FittedPredictor
+from nagjax.problems.problem import Description, Problem
+from nagjax.proposers.candidates import CHUNK, among, padded, told_of
+from nagjax.proposers.proposer import Proposer, Question
+from nagjax.spaces import draws
+
+LEAST = 10
+"""Evaluations that a predictor is fitted to at least."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How many evaluations, and when.
+
+    Attributes:
+      evaluations: in all, failed ones too.
+      start: before a predictor is fitted for the first time.
+      per_round: afterwards, between two fits.
+      retries: how often a failure is tried again before it is one.
+    """
+
+    evaluations: int = 300
+    start: int = 25
+    per_round: int = 25
+    retries: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be."""
+        arguments.count(self.evaluations, "evaluations", least=LEAST)
+        arguments.count(self.start, "start", least=LEAST)
+        arguments.count(self.per_round, "per_round")
+        arguments.count(self.retries, "retries", least=0)
+        if self.start > self.evaluations:
+            raise ValueError(
+                f"start={self.start} is more than evaluations={self.evaluations}; give fewer to start with"
+            )
+
+    def size(self, number: int) -> int:
+        """Evaluations of a round; 0 is the start."""
+        left = self.evaluations - self.start - (number - 1) * self.per_round
+        return self.start if number == 0 else max(min(self.per_round, left), 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Search:
+    """What decides a search.
+
+    Attributes:
+      problem, description: space and costs; the problem's quality is not used.
+      evaluator, kind, proposer: the truth, how a predictor is fitted to it, and what is evaluated next.
+      plan: how many.
+      seed: of all that is drawn.
+    """
+
+    problem: Problem
+    description: Description
+    evaluator: Evaluator
+    kind: Kind
+    proposer: Proposer
+    plan: Plan
+    seed: int
+
+
+Seen = Callable[[Evaluations, int], None]
+"""Called after each evaluation with all so far and the number of the round."""
+
+
+def run(search: Search, journal: Journal, pool: workers.Pool, seen: Seen = lambda *_: None) -> Evaluations:
+    """Evaluate until the plan is done; goes on from what the journal holds.
+
+    Raises:
+      ValueError: if everything that was evaluated at the start failed, or the kind cannot be fitted.
+      KeyboardInterrupt: when it is interrupted; what is done is in the journal.
+    """
+    number = 0
+    while search.plan.size(number):
+        evaluations = journal.evaluations()
+        done = evaluations.number == number
+        left = search.plan.size(number) - int(done.sum())
+        if left:
+            tokens, proposals = _proposals(search, evaluations, number)
+            fresh = np.flatnonzero(~among(tokens, evaluations.tokens))[:left]
+            if not len(fresh):
+                break  # every architecture is evaluated
+            asked = tokens[fresh]
+            for row, outcome in workers.evaluate(
+                search.evaluator, search.description.space, asked, pool, search.plan.retries
+            ):
+                journal.add(asked[row], outcome, proposals[fresh[row]])
+                seen(journal.evaluations(), number)
+        _check_not_all_failed(journal.evaluations(), number)
+        number += 1
+    return journal.evaluations()
+
+
+def _proposals(search: Search, evaluations: Evaluations, number: int) -> tuple[np.ndarray, list[Proposal]]:
+    """What a round evaluates, int32 ``[M, T]``, from what earlier rounds gave."""
+    size = search.plan.size(number)
+    if number == 0:
+        return _start(search), [Proposal(0, place) for place in range(size)]
+    before = evaluations.before(number)
+    fitted = fitted_to(search, before)
+    quality = fitted.predictor.padded(search.plan.evaluations)
+    problem = dataclasses.replace(search.problem, quality=quality)
+    question = Question(problem, search.description, before, size, number, search.seed)
+    tokens = _checked(search, question, search.proposer.propose(question))
+    if not len(tokens):
+        return tokens, []  # nothing is left to evaluate
+    mean, std = told(problem, tokens)
+    return tokens, [Proposal(number, place, mean[place], std[place]) for place in range(len(tokens))]
+
+
+def _start(search: Search) -> np.ndarray:
+    """Architectures spread over the range of costs."""
+    space, allowed = search.description.space, np.asarray(search.problem.allowed)
+    plan, costs_of = search.plan, search.description.costs_of
+    return draws.spread(space, allowed, lambda tokens: costs_of(tokens)[:, 0], plan.start, search.seed)
+
+
+def _checked(search: Search, question: Question, proposed: np.ndarray) -> np.ndarray:
+    """Proposals that are new and allowed, filled up at random to the number that was asked for.
+
+    Raises:
+      ValueError: if the proposer gave what is no architecture, twice the same, or what is evaluated already.
+    """
+    name, space = search.proposer.name, search.description.space
+    tokens = np.asarray(proposed, np.int32).reshape(-1, len(space.decisions))[: question.num]
+    space.check(tokens)
+    if len(np.unique(tokens, axis=0)) < len(tokens) or among(tokens, question.evaluated.tokens).any():
+        raise ValueError(f"proposer {name!r} proposed one architecture twice, or one that is evaluated already")
+    missing = question.num - len(tokens)
+    if not missing:
+        return tokens
+    taken = np.concatenate([tokens, question.evaluated.tokens])
+    rng = np.random.default_rng([search.seed, question.number])
+    return np.concatenate([tokens, draws.unseen(space, np.asarray(search.problem.allowed), taken, missing, rng)])
+
+
+def fitted_to(search: Search, evaluations: Evaluations) -> FittedPredictor:
+    """The predictor of the search's kind, fitted to all that did not fail."""
+    records = evaluations.records(f"{int(evaluations.known.sum())} evaluations by {search.evaluator.name}")
+    return fit(search.kind, search.description.space, records, search.seed)
+
+
+def final_predictor(search: Search, evaluations: Evaluations) -> FittedPredictor:
+    """The fitted predictor, with what was evaluated told as it is; a predictor of ranks stays as it is."""
+    fitted = fitted_to(search, evaluations)
+    if fitted.predictor.rank_valued:
+        return fitted
+    known = evaluations.known
+    form = with_evaluated(fitted.predictor, evaluations.tokens[known], evaluations.quality[known])
+    return FittedPredictor(form, {**fitted.report, "evaluated": int(known.sum())})
+
+
+def told(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted mean and deviation float64 ``[N]`` of tokens ``[N, T]``."""
+    mean, std, _ = told_of(problem, padded(tokens, CHUNK))
+    return np.asarray(mean, np.float64)[: len(tokens)], np.asarray(std, np.float64)[: len(tokens)]
+
+
+def _check_not_all_failed(evaluations: Evaluations, number: int) -> None:
+    failed = ~evaluations.known
+    if number == 0 and evaluations.known.sum() < LEAST:
+        reason = next((text for text, bad in zip(evaluations.failure, failed, strict=True) if bad), "")
+        raise ValueError(
+            f"{int(failed.sum())} of the first {len(failed)} evaluations failed, and a predictor needs {LEAST} that "
+            f"did not; the first failure: {reason}; repair the evaluator, and begin in a new folder"
+        )

@@ -1,0 +1,185 @@
+"""From a space and a way to evaluate to a problem whose predictor has seen what it had to see.
+
+A shell over ``nagjax.rounds``; the job ``experiments.search`` is another one, with flags and a report::
+
+    found = nagjax.search(space, "command", table="table.json", folder="runs/mine",
+                          evaluator_settings={"command": "python evaluate.py"}, evaluations=300)
+    generator = nagjax.train(found.setup)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from nagjax import arguments, durable, posing, rounds
+from nagjax.devices.table import DeviceTable
+from nagjax.evaluators import evaluator as evaluators
+from nagjax.evaluators.evaluator import Evaluator
+from nagjax.evaluators.journal import Evaluations, Journal
+from nagjax.evaluators.pool import open_pool
+from nagjax.posing import Setup
+from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.kinds import registry as kinds
+from nagjax.proposers import proposer as proposers
+from nagjax.spaces.space import Space
+from nagjax.tabular import Tabular
+
+RECORD, EVALUATIONS = "search.json", "evaluations.csv"
+KIND = "gp"
+"""The kind that is fitted between rounds unless another is named: it has a deviation of its own."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Found:
+    """What a search gave.
+
+    Attributes:
+      setup: a problem to train a generator on: what was evaluated is told as it is, all else predicted.
+      evaluations: all of them, failed ones too.
+    """
+
+    setup: Setup
+    evaluations: Evaluations
+
+
+def search(
+    of: Space | Tabular,
+    evaluator: str | Evaluator,
+    table: str | Path | DeviceTable | None = None,
+    *,
+    folder: str | Path,
+    evaluator_settings: Mapping[str, Any] | None = None,
+    costs: Sequence[str] | None = None,
+    where: Mapping[str, Any] | None = None,
+    cost_quantile: float | None = None,
+    device_format: str = "auto",
+    evaluations: int = 300,
+    start: int = 25,
+    per_round: int = 25,
+    retries: int = 1,
+    predictor_kind: str = KIND,
+    predictor_settings: Mapping[str, Any] | None = None,
+    proposer: str = proposers.DEFAULT,
+    proposer_settings: Mapping[str, Any] | None = None,
+    executor: str | Executor = "inline",
+    workers: int | None = None,
+    pessimism: float = 1.0,
+    seed: int = 0,
+    on_evaluation: Callable[[Evaluations, int], None] = lambda *_: None,
+) -> Found:
+    """Evaluate architectures in rounds, over the whole range of budgets.
+
+    Args:
+      of: the space; or a tabular benchmark, which brings costs.
+      evaluator: the truth: ``command``, ``supernet``, ``alone``, ``table``, a plugin's, or one made in Python.
+      table: the device table, or its path.
+      folder: where evaluations are kept; a search that was interrupted goes on there, and never evaluates twice.
+      evaluator_settings: of the evaluator's factory.
+      costs: names of the cost columns, see ``nagjax.problem``.
+      where: conditions, see there.
+      cost_quantile: headroom of prices, see there.
+      device_format: of the table.
+      evaluations: true evaluations in all; a finished search given more goes on.
+      start: evaluations spread over the costs, before anything is predicted.
+      per_round: evaluations between two fits.
+      retries: how often a failed evaluation is tried again.
+      predictor_kind: what is fitted between rounds.
+      predictor_settings: of that kind.
+      proposer: what chooses.
+      proposer_settings: of the proposer.
+      executor: ``inline``, ``threads``, ``processes``, ``dask:ADDRESS``, or an executor.
+      workers: evaluations at a time; None: as many as the evaluator stands, with ``inline`` one.
+      pessimism: deviations that the problem at the end takes from what is predicted, and not from what was evaluated.
+      seed: of all that is drawn.
+      on_evaluation: called after each evaluation with all so far and the number of the round.
+
+    Raises:
+      ValueError: for anything that is wrong in files or arguments, and if the folder holds another search.
+    """
+    flat = _flat(of.space if isinstance(of, Tabular) else of)
+    posed: dict[str, Any] = {
+        "costs": costs, "where": where, "cost_quantile": cost_quantile, "device_format": device_format,
+    }  # fmt: skip
+    setup = posing.problem(of, table, quality=flat, **posed)
+    truth = evaluator
+    if not isinstance(truth, Evaluator):
+        truth = evaluators.make(truth, setup.space, evaluator_settings)
+    wanted = rounds.Search(
+        setup.problem, setup.description, truth, kinds.make(predictor_kind, predictor_settings),
+        proposers.make(proposer, proposer_settings), rounds.Plan(evaluations, start, per_round, retries),
+        arguments.seed(seed),
+    )  # fmt: skip
+    done = evaluate(wanted, Path(folder), executor, workers, on_evaluation)
+    fitted = rounds.final_predictor(wanted, done)
+    careful = 0.0 if fitted.predictor.rank_valued else pessimism
+    final = posing.problem(of, table, predictor=fitted, pessimism=careful, **posed)
+    return Found(final, done)
+
+
+def evaluate(
+    wanted: rounds.Search, folder: Path, executor: str | Executor, workers: int | None, seen: rounds.Seen
+) -> Evaluations:
+    """Run a search in a folder, which remembers it.
+
+    Raises:
+      ValueError: if the folder holds another search, or the search cannot go on.
+    """
+    claim(wanted, folder)
+    costs = wanted.evaluator.costs
+    with (
+        Journal(folder / EVALUATIONS, wanted.description.space, costs) as journal,
+        open_pool(executor, workers, wanted.evaluator) as pool,
+    ):
+        return rounds.run(wanted, journal, pool, seen)
+
+
+def claim(wanted: rounds.Search, folder: Path) -> None:
+    """Record in its folder what decides a search, or check that it is the same; the number of evaluations may grow.
+
+    Raises:
+      ValueError: if the folder holds another search; with what differs.
+    """
+    identity = json.loads(json.dumps(decisive(wanted)))
+    path = folder / RECORD
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        durable.replace(path, json.dumps(identity, indent=2) + "\n")
+        return
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged ({error}); restore it from a copy, or give another folder") from None
+    differing = [name for name in identity if recorded.get(name) != identity[name]]
+    if differing:
+        shown = "; ".join(f"{name} was {recorded.get(name)!r}, is {identity[name]!r}" for name in differing)
+        raise ValueError(f"{folder}: holds another search ({shown}); give these, or another folder")
+
+
+def decisive(wanted: rounds.Search) -> dict[str, Any]:
+    """What decides a search, JSON values."""
+    return {
+        "space": wanted.description.space.identity,
+        "where": dict(wanted.description.where),
+        "costs": [[info.name, info.device] for info in wanted.description.costs],
+        "evaluator": {"name": wanted.evaluator.name, **wanted.evaluator.identity},
+        "predictor": {"kind": wanted.kind.name, **wanted.kind.settings},
+        "proposer": {"name": wanted.proposer.name, **wanted.proposer.settings},
+        "start": wanted.plan.start,
+        "per_round": wanted.plan.per_round,
+        "seed": wanted.seed,
+    }
+
+
+def _flat(on: Space) -> Linear:
+    """A quality that knows nothing: all architectures are equal."""
+    if not isinstance(on, Space):
+        raise ValueError(f"search: {type(on).__name__} is no space; give nagjax.space(NAME) or a tabular benchmark")
+    num = len(on.feature_names)
+    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))

@@ -1,0 +1,365 @@
+"""True evaluations in rounds: the file, the workers, what is proposed, and going on after an interruption."""
+
+import concurrent.futures as futures
+import dataclasses
+import math
+import re
+import sys
+from concurrent.futures.process import BrokenProcessPool
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nagjax import rounds, testing
+from nagjax.evaluators import command, evaluator, pool
+from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_one
+from nagjax.evaluators.journal import Journal, Proposal
+from nagjax.predictors.forms.evaluated import with_evaluated
+from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.registry import describe, restore
+from nagjax.predictors.kinds import registry as kinds
+from nagjax.predictors.kinds.gp import condition
+from nagjax.problems.problem import evaluate
+from nagjax.proposers import acquisition, candidates, proposer
+from nagjax.spaces import draws, nas_bench_macro
+
+TINY = testing.tiny_problem(seed=3)
+PLAN = rounds.Plan(evaluations=34, start=12, per_round=8)
+
+
+def looked_up(fails=(), calls=None):
+    """The tiny problem's own qualities; texts in ``fails`` raise, and each call is noted."""
+
+    def look(tokens):
+        texts = [TINY.space.format(row) for row in tokens]
+        if calls is not None:
+            calls.extend(texts)
+        if set(texts) & set(fails):
+            raise ValueError("out of memory")
+        return {"quality": TINY.oracle.quality[TINY.oracle.rows(tokens)]}
+
+    return Evaluator("looked_up", {}, {}, look)
+
+
+def search(truth, plan=PLAN, named="improvement", seed=0, kind="gp"):
+    given = {"validation_share": 0.0} if kind == "gp" else {}
+    return rounds.Search(
+        TINY.problem, TINY.description, truth, kinds.make(kind, given), proposer.make(named), plan, seed
+    )
+
+
+def run(path, truth, **changes):
+    wanted = search(truth, **changes)
+    with Journal(path, TINY.space, truth.costs) as journal, pool.open_pool("inline", 1, truth) as workers:
+        return rounds.run(wanted, journal, workers)
+
+
+def regret(evaluations):
+    """Mean over the costs of all architectures of what the best evaluated one within each loses."""
+    known = evaluations.known
+    costs = TINY.oracle.costs[TINY.oracle.rows(evaluations.tokens[known])][:, 0]
+    budgets = TINY.oracle.costs[:, 0]
+    best = np.where(costs[None] <= budgets[:, None], evaluations.quality[known][None], 0.5).max(1)
+    return (TINY.oracle.best(budgets[:, None]) - best).mean()
+
+
+def test_a_search_evaluates_as_many_as_planned_once_each_and_beats_random(tmp_path):
+    calls = []
+    found = run(tmp_path / "e.csv", looked_up(calls=calls))
+    assert len(calls) == len(set(calls)) == len(found.tokens) == 34
+    assert found.number.tolist() == [0] * 12 + [1] * 8 + [2] * 8 + [3] * 6
+    assert np.isnan(found.predicted[:12]).all()
+    assert np.isfinite(found.predicted[12:]).all()
+    rng = np.random.default_rng(0)
+    random = []
+    for _ in range(20):
+        rows = rng.choice(len(TINY.oracle.tokens), 34, replace=False)
+        some = dataclasses.replace(
+            found, tokens=TINY.oracle.tokens[rows], quality=TINY.oracle.quality[rows], failure=("",) * 34
+        )
+        random.append(regret(some))
+    assert regret(found) < 0.75 * np.mean(random)
+
+
+@pytest.mark.parametrize("kept", [5, 12, 15, 33])
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path, kept):
+    whole = run(tmp_path / "whole.csv", looked_up())
+    lines = (tmp_path / "whole.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "part.csv").write_text("".join(lines[: 1 + kept]) + "torn,0.")
+    calls = []
+    again = run(tmp_path / "part.csv", looked_up(calls=calls))
+    assert len(calls) == 34 - kept
+    np.testing.assert_array_equal(again.tokens, whole.tokens)
+    np.testing.assert_array_equal(again.predicted, whole.predicted)
+
+
+def test_a_failure_is_recorded_with_its_reason_tried_again_and_not_fatal(tmp_path):
+    first = TINY.space.format(rounds._start(search(looked_up()))[0])
+    calls = []
+    found = run(tmp_path / "e.csv", looked_up([first], calls))
+    assert calls.count(first) == 2  # once more
+    assert [reason for reason in found.failure if reason] == ["out of memory"]
+    assert len(found.tokens) == 34
+    assert found.known.sum() == 33
+
+
+def test_a_start_that_fails_altogether_ends_the_search_with_the_reason(tmp_path):
+    every = [TINY.space.format(row) for row in TINY.oracle.tokens]
+    with pytest.raises(ValueError, match=r"12 of the first 12 evaluations failed.*out of memory.*new folder"):
+        run(tmp_path / "e.csv", looked_up(every))
+
+
+def test_a_space_with_fewer_architectures_than_the_plan_is_evaluated_whole(tmp_path):
+    total = len(TINY.oracle.tokens)
+    plan = rounds.Plan(evaluations=total + 30, start=total - 30, per_round=20)
+    found = run(tmp_path / "e.csv", looked_up(), plan=plan, named="top_predicted", kind="ridge")
+    assert len(found.tokens) == total
+    assert regret(found) == 0
+
+
+@pytest.mark.parametrize("named", ["improvement", "ucb", "thompson", "top_predicted", "controller:random"])
+def test_every_proposer_gives_new_architectures_over_the_range(tmp_path, named):
+    wanted = search(looked_up(), named="improvement")
+    found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
+    problem = dataclasses.replace(TINY.problem, quality=rounds.fitted_to(wanted, found).predictor)
+    settings = {"steps": 3} if named.startswith("controller") else {}
+    question = proposer.Question(problem, TINY.description, found, 6, 1, 0)
+    tokens = proposer.make(named, settings).propose(question)
+    TINY.space.check(tokens)
+    assert 1 <= len(tokens) <= 6
+    assert len({row.tobytes() for row in [*tokens, *found.tokens]}) == len(tokens) + 12
+
+
+def test_candidates_of_a_large_space_come_from_evolution_and_are_as_good(monkeypatch, tmp_path):
+    wanted = search(looked_up())
+    found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
+    problem = dataclasses.replace(TINY.problem, quality=rounds.fitted_to(wanted, found).predictor)
+    question = proposer.Question(problem, TINY.description, found, 4, 1, 0)
+    listed = candidates.propose(question, acquisition.predicted)
+    monkeypatch.setattr(candidates, "LISTED", 1)
+    evolved = candidates.propose(question, acquisition.predicted)
+    worth = [np.sort(np.asarray(evaluate(problem, jnp.asarray(rows))[0])) for rows in (listed, evolved)]
+    np.testing.assert_allclose(worth[1], worth[0], atol=1e-3)
+
+
+def test_a_proposer_that_repeats_itself_is_refused(tmp_path):
+    stuck = proposer.Proposer("stuck", {}, lambda question: np.repeat(TINY.oracle.tokens[:1], question.num, 0))
+    wanted = dataclasses.replace(search(looked_up()), proposer=stuck)
+    with (
+        Journal(tmp_path / "e.csv", TINY.space, ()) as journal,
+        pytest.raises(ValueError, match="'stuck' proposed one architecture twice"),
+    ):
+        rounds.run(wanted, journal, pool.open_pool("inline", 1, looked_up()))
+
+
+def test_proposers_and_evaluators_that_are_not_known_are_named_with_the_nearest():
+    with pytest.raises(ValueError, match=r"'improvment' is not known \(did you mean 'improvement'\?\)"):
+        proposer.make("improvment")
+    with pytest.raises(ValueError, match=r"'comand' is not known \(did you mean 'command'\?\)"):
+        evaluator.make("comand", TINY.space)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"evaluations": 5}, "evaluations=5"),
+        ({"start": 40, "evaluations": 30}, "start=40 is more than evaluations=30"),
+        ({"per_round": 0}, "per_round=0"),
+        ({"retries": -1}, "retries=-1"),
+    ],
+)
+def test_plans_that_cannot_be_are_refused(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        rounds.Plan(**numbers)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"quality": 71.3}, "quality is 71.3; it must be a fraction, 0 to 1: divide percentages by 100"),
+        ({"quality": math.nan}, "quality is nan; it must be a finite number"),
+        ({"accuracy": 0.5}, "'quality' is missing; found: accuracy"),
+        ({"quality": 0.5, "latency_ms": 0.0}, "latency_ms is 0; a cost is positive: measure it again"),
+    ],
+)
+def test_values_that_cannot_be_are_failures_with_a_reason(values, reason):
+    costs = tuple(name for name in values if name == "latency_ms")
+    broken = Evaluator("broken", {}, {}, lambda tokens: {k: np.array([v]) for k, v in values.items()}, costs)
+    assert evaluate_one(broken, TINY.oracle.tokens[0]).failure == reason
+
+
+PROGRAM = "import json, sys, time; asked = json.loads(sys.stdin.readline()); "
+
+
+def program(tmp_path, body):
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM + body)
+    return f"{sys.executable} {file}"
+
+
+def asked(tmp_path, body, **settings):
+    return evaluate_one(command.make(TINY.space, program(tmp_path, body), **settings), TINY.oracle.tokens[7])
+
+
+def test_a_program_is_asked_in_json_and_answers_in_its_last_line(tmp_path):
+    body = (
+        "print('epoch 1'); print(json.dumps({'quality': asked['seed'] / 10 + len(asked['operators']) / 100, "
+        "'latency_ms': float(len(asked['architecture']))}))"
+    )
+    outcome = asked(tmp_path, body, seed=3, costs="latency_ms")
+    layers = sum(TINY.space.trellis.open[1:].any(1)) - (2 - TINY.oracle.tokens[7][0])
+    assert outcome.values == {"quality": pytest.approx(0.3 + layers / 100), "latency_ms": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("print('71 percent')", r"the last line of its output is '71 percent'; it must be JSON"),
+        ("print('{\"quality\": true}')", r"the last line of its output is .*true.*; it must be JSON"),
+        ("print('hm'); sys.exit(3)", r"ended with status 3; its output ended with: hm"),
+        ("raise MemoryError('no room')", r"ended with status 1; .*MemoryError: no room"),
+        ("print('{\"quality\": NaN}')", r"quality is nan"),
+        ("print('{\"quality\": 0.5}')", r"latency_ms is nan"),
+        ("time.sleep(60)", r"took longer than 1 s and was ended; it printed nothing"),
+    ],
+)
+def test_programs_that_go_wrong_are_failures_that_show_their_output(tmp_path, body, reason):
+    outcome = asked(tmp_path, body, seconds=1.0, costs="latency_ms")
+    assert re.search(reason, outcome.failure, re.DOTALL), outcome.failure
+    assert not outcome.values
+
+
+def test_a_command_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="command is empty"):
+        command.make(TINY.space, " ")
+    with pytest.raises(ValueError, match="close the quotation"):
+        command.make(TINY.space, "python 'evaluate.py")
+    missing = command.make(TINY.space, "/no/such/program")
+    assert "cannot be started" in evaluate_one(missing, TINY.oracle.tokens[0]).failure
+
+
+def test_threads_evaluate_several_at_a_time_and_lose_none(tmp_path):
+    truth = command.make(TINY.space, program(tmp_path, "print(json.dumps({'quality': 0.5}))"))
+    rows = TINY.oracle.tokens[:6]
+    with pool.open_pool("threads", 3, truth) as workers:
+        found = dict(pool.evaluate(truth, TINY.space, rows, workers))
+    assert sorted(found) == list(range(6))
+    assert all(outcome.values == {"quality": 0.5} for outcome in found.values())
+
+
+class Mortal(futures.Executor):
+    """An executor whose first ``deaths`` calls end with their worker."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = futures.Future()
+        if self.left:
+            self.left -= 1
+            future.set_exception(BrokenProcessPool("killed"))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_what_a_dead_worker_held_is_evaluated_again_and_five_deaths_are_a_failure():
+    truth, rows = looked_up(), TINY.oracle.tokens[:3]
+    for deaths, failed in ((4, 0), (6, 1)):
+        workers = pool.Pool(lambda left=deaths: Mortal(left), 1, elsewhere=False)
+        found = dict(pool.evaluate(truth, TINY.space, rows, workers, retries=0))
+        assert sorted(found) == [0, 1, 2]
+        assert sum(bool(outcome.failure) for outcome in found.values()) == failed
+
+
+def test_executors_that_are_not_known_are_refused():
+    with pytest.raises(ValueError, match="executor='thread' is not one of inline, threads, processes, dask:ADDRESS"):
+        pool.open_pool("thread", 1, looked_up())
+
+
+def test_processes_make_the_evaluator_anew_by_name(tmp_path):
+    space = nas_bench_macro.make()
+    rows = np.unique(space.sample(np.random.default_rng(0), 3), axis=0)
+    lines = ["architecture,quality", *(f"{space.format(row)},0.{i + 1}" for i, row in enumerate(rows))]
+    (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
+    truth = evaluator.make("table", space, {"file": str(tmp_path / "r.csv")})
+    with pool.open_pool("processes", 1, truth) as workers:
+        found = dict(pool.evaluate(truth, space, rows, workers))
+    assert [round(found[i].values["quality"], 3) for i in range(len(rows))] == [0.1, 0.2, 0.3][: len(rows)]
+
+
+def test_a_damaged_or_foreign_file_is_refused_with_the_row(tmp_path):
+    path = tmp_path / "e.csv"
+    with Journal(path, TINY.space, ()) as journal:
+        journal.add(TINY.oracle.tokens[0], Outcome({"quality": 0.5}), Proposal(0, 0))
+        journal.add(TINY.oracle.tokens[1], Outcome({}, "lost,\npower"), Proposal(0, 1))
+    whole = path.read_text()
+    with Journal(path, TINY.space, ()) as journal:
+        found = journal.evaluations()
+    assert found.failure == ("", "lost, power")
+    np.testing.assert_array_equal(found.tokens, TINY.oracle.tokens[:2])
+    for text, message in (
+        (whole + whole.splitlines()[1] + "\n", "row 4: .* stands there twice"),
+        (whole.replace("0.5", "half"), "row 2: is damaged"),
+        ("architecture,quality\n", "it is another file"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Journal(path, TINY.space, ())
+
+
+def test_what_was_evaluated_is_told_as_it_is_and_all_else_by_the_predictor():
+    space = TINY.space
+    inner = Linear(
+        jnp.linspace(0, 0.1, len(space.feature_names)), jnp.float32(0.25), jnp.ones(len(space.feature_names), bool)
+    )
+    rows = np.array([3, 80, 200])
+    form = with_evaluated(inner, TINY.oracle.tokens[rows], np.array([0.9, 0.8, 0.7]))
+    again = restore(describe(form), jax.tree.map(np.asarray, form.arrays()))
+    every = jnp.asarray(TINY.oracle.tokens)
+    features = jnp.asarray(space.features(TINY.oracle.tokens))
+    plain, _ = inner(every, features)
+    for one in (form, again):
+        mean, std = jax.jit(lambda form: form(every, features))(one)
+        others = np.setdiff1d(np.arange(len(every)), rows)
+        np.testing.assert_allclose(mean[rows], [0.9, 0.8, 0.7])
+        np.testing.assert_array_equal(np.asarray(mean)[others], np.asarray(plain)[others])
+        assert not np.asarray(std)[rows].any()
+
+
+def test_improvement_is_that_over_the_best_within_the_budget():
+    # By numerical integration over a fine grid.
+    mean, std, best = 0.6, 0.1, 0.65
+    grid = np.linspace(mean - 8 * std, mean + 8 * std, 200_001)
+    density = np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
+    exact = float((np.maximum(grid - best, 0) * density).sum() * (grid[1] - grid[0]))
+    told = acquisition.expected_improvement(*(jnp.full(1, value) for value in (mean, std, best)), jax.random.key(0))
+    assert float(told[0]) == pytest.approx(exact, rel=1e-4)
+
+
+def test_padding_a_gaussian_process_changes_nothing():
+    features = np.random.default_rng(0).integers(0, 2, (12, 5)).astype(float)
+    form = condition(features, np.linspace(0.4, 0.9, 12), np.ones(5, bool))
+    asked_for = jnp.asarray(np.random.default_rng(1).integers(0, 2, (9, 5)), jnp.float32)
+    for one, other in zip(form(None, asked_for), form.padded(40)(None, asked_for), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_spread_draw_reaches_both_ends_of_the_cost():
+    costs = TINY.oracle.costs[:, 0]
+    drawn = draws.spread(
+        TINY.space, TINY.space.trellis.valid, lambda t: TINY.oracle.costs[TINY.oracle.rows(t)][:, 0], 10, 0
+    )
+    own = costs[TINY.oracle.rows(drawn)]
+    edges = np.exp(np.linspace(np.log(costs.min()), np.log(costs.max()), 11))
+    parts = np.clip(np.searchsorted(edges, own, side="right"), 1, 10)
+    every = np.clip(np.searchsorted(edges, costs, side="right"), 1, 10)
+    assert set(parts) == set(every)  # every part that has one
+
+
+def test_after_an_interruption_programs_are_ended(tmp_path):
+    truth = command.make(TINY.space, program(tmp_path, "time.sleep(60)"))
+    truth.stop()
+    assert "ended with status -9" in evaluate_one(truth, TINY.oracle.tokens[0]).failure
