@@ -37,11 +37,11 @@ def define_flags(values: flags.FlagValues) -> None:
     known = ", ".join(compare_problems.NAMES)
     flags.DEFINE_list("controllers", [], "Controllers by registered name, or label=name.", flag_values=values)
     flags.DEFINE_multi_string(
-        "controller_params", [], "A swept value, LABEL:key=value or LABEL@LIMIT:key=value; may be repeated.",
+        "controller_params", [], "Swept values, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_multi_string(
-        "controller_static", [], "A size, LABEL:key=value or LABEL@LIMIT:key=value; may be repeated.",
+        "controller_static", [], "Sizes, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_list("problems", [], f"Problems: {known}, macro_N, or name=FLAGFILE.", flag_values=values)

@@ -7,8 +7,10 @@
 The registry, which finds plugins by name, is ``nagjax.plugins``; the suites that check them are ``nagjax.testing``.
 """
 
+from nagjax import budgets
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
+from nagjax.factory import Methods, factory
 from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator, madds, params, parse_key
@@ -41,6 +43,7 @@ __all__ = [
     "GaussianProcess",
     "Kind",
     "Linear",
+    "Methods",
     "Operator",
     "Policy",
     "Predictor",
@@ -49,11 +52,13 @@ __all__ = [
     "Row",
     "Space",
     "Spec",
+    "budgets",
     "build",
     "chain",
     "decode",
     "evaluate",
     "export",
+    "factory",
     "findings",
     "init_policy",
     "madds",

@@ -33,16 +33,6 @@ class Yardstick:
     reference: np.ndarray | None = None
 
 
-def even_budgets(low: int, high: int, num: int) -> np.ndarray:
-    """``num`` budgets int64 evenly spaced from ``low`` to ``high`` ticks, ends included, rounded down.
-
-    >>> even_budgets(10, 15, 3).tolist()
-    [10, 12, 15]
-    """
-    steps = np.arange(num, dtype=np.int64)
-    return low + (high - low) * steps // max(num - 1, 1)
-
-
 def front(cost: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cost and quality of the points ``[N]`` that none dominates, by rising cost, equal ones once."""
     order = np.lexsort((-quality, cost))

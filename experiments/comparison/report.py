@@ -139,5 +139,6 @@ def _made(rows: Sequence[Row]) -> list[tuple[str, str]]:
 def settings_text(text: str) -> str:
     """The settings of a row in words: the controller, its sizes and its parameters."""
     given = json.loads(text)
-    parts = [f"{key} {value}" for kind in ("static", "params") for key, value in given.get(kind, {}).items()]
+    pairs = [pair for kind in ("static", "params") for pair in given.get(kind, {}).items()]
+    parts = [f"{key} {str(value).lower() if isinstance(value, bool) else value}" for key, value in pairs]
     return f"{given.get('controller', '')}: {', '.join(parts) or 'its defaults'}"
