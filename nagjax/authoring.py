@@ -17,10 +17,12 @@ from nagjax.operators import Operator, madds, params, parse_key
 from nagjax.populations import findings, tournaments, vary
 from nagjax.populations.cells import Cells
 from nagjax.populations.front import Front
+from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.kind import Kind
@@ -62,6 +64,7 @@ __all__ = [
     "findings",
     "init_policy",
     "madds",
+    "mixed",
     "params",
     "parse_key",
     "smoothed",
@@ -70,4 +73,5 @@ __all__ = [
     "training",
     "vary",
     "walk",
+    "with_evaluated",
 ]

@@ -10,7 +10,7 @@ import pytest
 from nagjax import controllers, testing
 from nagjax.controllers import Limits
 from nagjax.populations.front import front_gain
-from nagjax.predictors.ridge import solve
+from nagjax.predictors.kinds.ridge import solve
 from nagjax.problems.problem import evaluate
 from nagjax_baselines import exact, make_exact
 from tests import tiny

@@ -9,6 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax import shapes
 from nagjax.generator.policy import (
     Carry,
     Layer,
@@ -81,6 +82,7 @@ def greedy(policy: Policy, problem: Problem, budgets: jax.Array) -> tuple[jax.Ar
 def _rollout(
     policy: Policy, problem: Problem, budgets: jax.Array, pick: Any, noise: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    shapes.check("decode: budgets", budgets, (None, problem.spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
     decide = policy_step(tables, problem)
 
@@ -126,6 +128,8 @@ def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Arra
       budgets: int32 ``[B, K]`` ticks.
     """
     spec = problem.spec
+    shapes.check("score: tokens", tokens, (budgets.shape[0], spec.num_layers), int)
+    shapes.check("score: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
     # One product for the heads of all kinds: products batched over layers, and the scatter that is the gradient of a
@@ -194,6 +198,7 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
       where fewer than W architectures fit.
     """
     spec, num = problem.spec, budgets.shape[0]
+    shapes.check("beam: budgets", budgets, (None, spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
     wide = jnp.repeat(budgets, width, 0)
     beams = dataclasses.replace(tables, budget=jnp.repeat(tables.budget, width, 0))

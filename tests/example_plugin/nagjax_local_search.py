@@ -4,11 +4,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact
-from nagjax.factory import Methods, factory
-from nagjax.populations import vary
-from nagjax.populations.cells import Cells
-from nagjax.problems.problem import evaluate
+from nagjax.authoring import Artefact, Cells, Methods, evaluate, factory, vary
 
 
 @flax.struct.dataclass

@@ -96,11 +96,8 @@ def make(**settings: Any) -> Kind:
                 for one, rows in zip(held, folds, strict=True):
                     predicted[rows] = one[name]
                 told = {"kind": " + ".join(members), "held_out_kendall_tau": _told(taus)}
-                counts: dict[str, float | int | str] = {
-                    "source": records.source,
-                    "train": len(predicted),
-                    "validation": len(predicted),
-                }
+                num = len(predicted)
+                counts: dict[str, float | int | str] = {"source": records.source, "train": num, "validation": num}
                 predictor = _mixed(forms, records)
                 found = agreement(predicted, records.quality, predictor.rank_valued)
                 return FittedPredictor(predictor, {**counts, **found, **told})
