@@ -143,7 +143,7 @@ def _checked(search: Search, question: Question, proposed: np.ndarray) -> np.nda
     """Proposals that are new and allowed, filled up at random to the number that was asked for.
 
     Raises:
-      ValueError: if the proposer gave what is no architecture, twice the same, or what is evaluated already.
+      ValueError: if the proposer gave what is not an architecture, twice the same, or what is evaluated already.
     """
     name, space = search.proposer.name, search.description.space
     tokens = np.asarray(proposed, np.int32).reshape(-1, len(space.decisions))[: question.num]
