@@ -45,8 +45,8 @@ def test_the_pattern_tells_private_paths(text, private):
 
 RETIRED = {
     r"\bdear(er|est)\b": "costlier, costliest",
-    r"\b(architecture evaluator|LearnedEvaluator|fit_evaluator|problem\.evaluator)\b": "ranker; evaluator is the truth",
-    r"\bfront_door\b(?!\.py|\.md)": "posing, training; the front door is nagjax itself",
+    r"\b(architecture evaluator|LearnedEvaluator|fit_evaluator|problem\.evaluator)\b": "ranker; an evaluator is true",
+    r"\bnagjax[./]front_door\b": "posing, training; the front door is nagjax itself",
     r"(?<!there )\b(is|are) no (path|space|number|pair|format|folder|list|text)\b": "is not a ...",
 }
 """Words that were given up, and what is said instead."""
