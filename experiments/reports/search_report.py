@@ -152,11 +152,12 @@ def _figure(done: Evaluations, cost: np.ndarray, figures: Sequence[Round], unit:
     figure, (left, right) = plot.new_figure(2, 10.0, 4.0)
     known = done.known
     points = left.scatter(cost[known], POINTS * done.quality[known], c=done.number[known], s=14, cmap="viridis")
-    figure.colorbar(points, ax=left, label="round")
+    figure.colorbar(points, ax=left, label="round", ticks=sorted({one.number for one in figures}))
     left.set_xlabel(plot_text(unit))
     left.set_ylabel("quality, %")
     total = np.cumsum([one.evaluations for one in figures])
     right.plot(total, [one.hypervolume for one in figures], "o-", color=plot.BEST, markersize=4)
     right.set_xlabel("true evaluations")
-    right.set_ylabel("hypervolume of what is evaluated")
+    right.set_ylabel("hypervolume of what is evaluated, a share")
+    right.xaxis.get_major_locator().set_params(integer=True)
     return figure

@@ -154,7 +154,8 @@ class Generator:
           num_samples: distinct architectures per budget, best first (most likely first for ``beam``).
           decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: where all architectures can be
             listed, the best of them; elsewhere the best of the archive and of what the policy answers (greedy, samples,
-            beams) to a ladder of budgets. A larger budget never gets a lower predicted quality by ``best``.
+            beams) to a ladder of budgets. A larger budget never gets a lower objective by ``best``: the predicted
+            quality, less pessimism times its deviation.
           where: conditions on the architecture, as ``Space.where`` takes them.
           seed: of the samples.
           on_infeasible: ``raise`` refuses budgets that nothing meets, all of them at once; ``skip`` leaves them out.
