@@ -172,6 +172,37 @@ for every update. 400 budgets are asked, most of them between those trained for.
         body=functools.partial(result_tables.by_regret, base="dominance"),
     ),
     Entry(
+        title="Systems in rounds of true evaluations",
+        source="systems.csv",
+        commands=["python -m benchmarks.systems --data_dir=DATA --results=runs/systems.csv"],
+        said="""\
+Published systems made of a kind of predictor and a proposer, on NAS-Bench-Macro, 25 evaluations a round: `gp` is the
+default of `nagjax search`, `gbdt_nas` boosted trees, the others a ridge regression refitted every round with `nsga2`
+(`linas`), a Pareto beam (`dpp_net`) or an exact solver (`puzzle`) on it. `random` is spread over the costs, as every
+start is. `evaluated` is the regret of the best that was evaluated, `answered` that of a generator which has the
+system's predictor for all else. Nothing was tuned.""",
+        body=result_tables.systems,
+    ),
+    Entry(
+        title="Losses and trees",
+        source="predictor_losses.json",
+        commands=["python -m benchmarks.predictor_kinds --kinds=mse,ranking,trees,ridge,gp --data_dir=DATA"],
+        said="""\
+Fitted to some accuracies of NAS-Bench-Macro, other ones for every seed: Kendall's tau over all 3,969, and the regret
+of the best predicted within each of 400 budgets. `mse` and `ranking` are the same network with another loss.""",
+        body=result_tables.losses,
+    ),
+    Entry(
+        title="Rewards of MONAS",
+        source="compare_monas",
+        commands=[compare("compare_monas")],
+        said="""\
+`reinforce` on NAS-Bench-Macro, 20,000 evaluations, trained without the mask; answers are masked. `constrained` is 0
+over the budget, `mixed_N` weighs cost by N percent. [systems.md](systems.md#monas) has the share of samples over
+their budgets.""",
+        body=functools.partial(result_tables.by_regret, base="dominance"),
+    ),
+    Entry(
         title="Joint training against independent searches",
         source="joint_search.json",
         commands=["python -m benchmarks.joint_search --run --results=runs/joint_search.json --data_dir=DATA"],
