@@ -128,6 +128,16 @@ does. Regret is as above.""",
         body=result_tables.by_limit,
     ),
     Entry(
+        title="NAS-Bench-Macro, true evaluations in rounds",
+        source="rounds.json",
+        commands=["python -m benchmarks.rounds --data_dir=DATA"],
+        said="""\
+`nagjax.search` by its defaults looks accuracies up one by one; [search.md](search.md) tells how. Regret is as above, of
+the best architecture by the predictor at the end, which tells what was evaluated as it is. `fitted once` is the same
+kind of predictor without rounds.""",
+        body=result_tables.rounds,
+    ),
+    Entry(
         title="Rewards, and the number of training budgets",
         source="compare_rewards",
         commands=[compare("compare_rewards")],

@@ -149,12 +149,17 @@ def claim(wanted: rounds.Search, folder: Path) -> None:
     identity = json.loads(json.dumps(decisive(wanted)))
     path = folder / RECORD
     if not path.is_file():
+        if (folder / EVALUATIONS).exists():
+            raise ValueError(
+                f"{folder}: holds {EVALUATIONS} without {RECORD}, which says what they are evaluations of; restore it, "
+                "or give another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         durable.replace(path, json.dumps(identity, indent=2) + "\n")
         return
     try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        recorded = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: is damaged ({error}); restore it from a copy, or give another folder") from None
     differing = [name for name in identity if recorded.get(name) != identity[name]]
     if differing:
