@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from nagjax import rounds, searching, testing
+from nagjax.devices.pricing import price
+from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators import command, evaluator, pool
 from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_one
 from nagjax.evaluators.journal import Journal, Proposal
@@ -498,3 +500,35 @@ def test_evaluations_of_another_search_or_of_nobody_knows_which_are_refused(tmp_
     (tmp_path / searching.EVALUATIONS).write_text("")
     with pytest.raises(ValueError, match=r"holds evaluations.csv without search.json"):
         searching.claim(search(looked_up()), tmp_path)
+
+
+def toy_table(space):
+    rows = {(op.key, None): Row(0.1 + 0.01 * i) for i, op in enumerate(space.operators)}
+    return DeviceTable("toy", "none", 1, "float32", "ms", "made up", rows)
+
+
+@pytest.mark.parametrize(("latency", "corrected"), [(lambda raw: 2 * raw + 1, True), (lambda raw: 9 - raw, False)])
+def test_latencies_that_come_with_the_truth_correct_the_table(tmp_path, latency, corrected, caplog):
+    space = nas_bench_macro.make()
+    table = toy_table(space)
+    values = price(table, space).values
+
+    def measured(tokens):
+        return {"quality": 0.5 + 0.01 * tokens.sum(1), "latency_ms": latency(space.operator_sum(tokens, values))}
+
+    truth = Evaluator("measured", {}, {}, measured, ("latency_ms",))
+    found = searching.search(
+        space, truth, table, folder=tmp_path, predictor_kind="ridge", evaluations=14, start=12, per_round=2
+    )
+    prices, done = found.setup.table, found.evaluations
+    if corrected:
+        assert (prices.correction.scale, prices.correction.offset) == (pytest.approx(2), pytest.approx(1))
+        np.testing.assert_allclose(
+            found.setup.description.costs_of(done.tokens)[:, 0], done.costs["latency_ms"], rtol=1e-3
+        )
+        assert len(prices.validation) == 7
+        assert found.setup.description.costs[0].validation.endswith("on 7 networks")
+    else:
+        assert prices.correction is None
+        assert len(prices.validation) == 14
+        assert "do not rise with the sum" in caplog.text

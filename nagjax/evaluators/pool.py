@@ -14,7 +14,7 @@ import functools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from types import TracebackType
 from typing import Any
 
@@ -149,7 +149,7 @@ def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Eval
 
 def evaluate(
     evaluator: Evaluator, space: Space, tokens: np.ndarray, pool: Pool, retries: int = 1
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Evaluate architectures; yields the row of each and its outcome as they complete.
 
     Args:
