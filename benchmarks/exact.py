@@ -31,8 +31,8 @@ from experiments.comparison import problems as compare_problems
 from experiments.comparison.case import truth
 from nagjax.populations import additive
 from nagjax.predictors.forms.form import Form
+from nagjax.predictors.kinds.ridge import fit_ridge, solve
 from nagjax.predictors.records.records import Records
-from nagjax.predictors.ridge import fit_ridge, solve
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space

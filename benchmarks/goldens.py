@@ -61,7 +61,7 @@ def supernet(data_dir: Path, folder: Path, cache: str) -> Arrays:
     """Weights after 50 steps on the digits."""
     del data_dir
     _job(folder, cache, "train_supernet", "--data=digits", "--steps=50", "--seed=0", f"--out={folder / 'run'}")
-    yield from _tree(_last(folder / "run" / "weights") / "state")
+    yield from _tree(_last(folder / "run" / "weights") / "parameters")
 
 
 PARTS: Mapping[str, Callable[[Path, Path, str], Arrays]] = {
@@ -138,8 +138,8 @@ def goldens(data_dir: Path) -> dict[str, Any]:
             arrays = PARTS[part](data_dir, folder, cache)
             found |= {f"{part}: {key}": figures(np.asarray(array)) for key, array in arrays}
             print(f"{part}: done", flush=True)
-    if values.out:
-        Path(values.out).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            if values.out:
+                Path(values.out).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     before = json.loads(Path(values.against).read_text(encoding="utf-8")) if values.against else {}
     compared = {name: entry for name, entry in before.items() if name.partition(":")[0] in values.parts}
     differing = difference(compared, found)

@@ -28,9 +28,10 @@ from experiments.comparison import problems as compare_problems
 from experiments.comparison.case import Case, truth
 from experiments.frame import runtime
 from nagjax import controllers, plugins
+from nagjax.budgets import budget_at_share
 from nagjax.controllers import Controller, resolve_params
 from nagjax.generator import decode
-from nagjax.generator.policy import Policy, budget_at_share
+from nagjax.generator.policy import Policy
 from nagjax.reports.front import POINTS, best_within
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)

@@ -5,7 +5,7 @@
 Each kind is fitted to some accuracies, other ones for every seed. ``tau`` is Kendall's over all 3,969; ``regret`` is
 what the best predicted architecture within each of 400 budgets of multiply-adds loses to the best there is, points of
 true accuracy, the mean over budgets and seeds. Keys end in the number of labels. ``mse``, ``ranking`` (hinge), ``gp``
-and ``ridge`` are single kinds; ``auto`` chooses among all four, and ``chosen`` counts what it chose.
+and ``ridge`` are single kinds; ``auto`` mixes the first two or takes one of the four, and ``chosen`` counts what.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@
 At each of the 100 latencies of the published front, gap = our predicted accuracy minus theirs, in points; wins are the
 latencies (percent of them) at which ours is higher. ``greedy`` is the policy's arg max, no archive; ``best_of_64`` the
 best of 64 samples. Part ``full`` is the main job's own setting; the others give ``nag`` and NSGA-II the same wall time
-after compilation, in turn. What ``--results`` already holds is not run again: a study can be interrupted, and its
-committed file is read and said so. Parts without a result are null in the last line. Figures are medians over the
-seeds.
+after compilation, in turn. Regret to the best known is what the main job's answers (greedy, and ``best``) lose to the
+front that ``benchmarks.best_known`` keeps, points, mean over the latencies; it is told of that front as it is now.
+
+What ``--results`` already holds is not run again: a study can be interrupted, and its committed file is read and said
+so. Parts without a result are null in the last line. Figures are medians over the seeds.
 """
 
 from __future__ import annotations
@@ -26,10 +28,13 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common, nsga2
+from experiments.comparison.best_known import read_architectures
+from experiments.comparison.case import truth
 from nagjax import controllers, plugins
 from nagjax.inference.generator import Generator
 from nagjax.problems.build import make_spec
 from nagjax.problems.problem import Description, Problem
+from nagjax.reports.front import POINTS, best_within
 
 FULL_STEPS = 12000
 SAMPLES = 64
@@ -103,8 +108,25 @@ def _run_missing(data_dir: Path, parts: Sequence[str], seeds: Sequence[int], pat
     return held
 
 
-def summary(held: Mapping[str, Entry]) -> dict[str, Any]:
-    """The benchmark's keys, medians over seeds; null where there is no run."""
+def best_known_gap(data_dir: Path, path: Path) -> float:
+    """Gap of the best architectures known, those of a file, at the latencies of the published front, points, mean."""
+    space, problem, description = common.note10(data_dir)
+    tokens = read_architectures(path, space, np.asarray(problem.allowed))
+    front = common.read_front(data_dir)
+    quality, costs = truth(problem, tokens)
+    row = best_within(costs[:, 0], quality, common.front_budgets(description, front)[:, 0])
+    if (row < 0).any():
+        raise ValueError(f"{path}: nothing within {front.latency_ms[row < 0][0]} ms; run benchmarks.best_known first")
+    return POINTS * float(np.mean(quality[row] - front.quality))
+
+
+def summary(held: Mapping[str, Entry], best_known: float) -> dict[str, Any]:
+    """The benchmark's keys, medians over seeds; null where there is no run.
+
+    Args:
+      held: runs by name, part and seed.
+      best_known: gap of the best architectures known, points.
+    """
 
     def median(name: str, part: str, key: str) -> float | None:
         runs = [run for label, run in held.items() if label.startswith(f"{name}/{part}/")]
@@ -116,6 +138,9 @@ def summary(held: Mapping[str, Entry]) -> dict[str, Any]:
         "best_mean", "best_wins", "best_worst",  # of runs with exact budgets
     )  # fmt: skip
     out: dict[str, Any] = {key: median("nag", "full", key) for key in keys}
+    for key, gap in (("regret_to_best_known", "greedy_mean"), ("best_regret_to_best_known", "best_mean")):
+        # A mean of differences is the difference of the means.
+        out[key] = None if out[gap] is None else best_known - out[gap]
     out["infeasible"] = sum(run["infeasible"] for label, run in held.items() if label.startswith("nag/"))
     out["monotone_violations"] = sum(run.get("monotone_violations", 0) for run in held.values())
     out["train_s"] = median("nag", "full", "train_s")
@@ -129,7 +154,7 @@ def summary(held: Mapping[str, Entry]) -> dict[str, Any]:
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     held = _run_missing(data_dir, values.parts, [int(seed) for seed in values.seeds], Path(values.results))
-    return summary(held)
+    return summary(held, best_known_gap(data_dir, Path(values.best_known)))
 
 
 if __name__ == "__main__":
@@ -138,4 +163,5 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "results", "benchmarks/results/quality_note10.json", "Runs so far; what it holds is not repeated."
     )
+    flags.DEFINE_string("best_known", "benchmarks/results/best_known/note10.csv", "The best architectures known, CSV.")
     common.main(_benchmark)

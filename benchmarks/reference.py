@@ -13,7 +13,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator.budget import anchor_weights
+from nagjax.budgets import anchor_weights
 from nagjax.problems.problem import Spec
 
 

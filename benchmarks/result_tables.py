@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import joint_search, published_latencies, quality_note10, studies
+from benchmarks import best_known, common, joint_search, published_latencies, quality_note10, studies
 from experiments.comparison.html_table import limit_text, overruns, side_text
 from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
-from experiments.comparison.table import Line, Section, Side, Spread, sections, spread
+from experiments.comparison.table import Line, Lost, Section, Side, Spread, sections, spread
 from experiments.reports.rank_report import NAMES
+from nagjax.reports.front import POINTS, best_within
 
-MISSING = "-"
+MISSING, BEST_KNOWN = "-", "best_known"
 Cell = Callable[[Line], str]
 
 
@@ -56,19 +57,40 @@ def plus_minus(one: Spread | None, digits: int = 3) -> str:
     return number(one.mean, digits) + ("" if one.std != one.std else f" ± {number(one.std, digits)}")
 
 
+def lost(results: Results) -> Lost:
+    """Regret to the best known, points, of runs with answers, on problems with a best-known front beside the study.
+
+    Both are means over the same budgets, and a mean of differences is the difference of the means.
+    """
+    out = {}
+    for problem in {row.problem for row in results.rows}:
+        slices = best_known.read_slices(results.folder.parent / BEST_KNOWN / f"{problem}_search.csv")
+        for row in (row for row in results.rows if slices and row.problem == problem and row.final):
+            held = results.answers(row.key, row.decode)
+            if held is not None and not row.infeasible:
+                out[row.key, row.decode] = slices[-1].mean_quality - POINTS * float(held[1].mean())
+    return out
+
+
 class Study:
     """A comparison as it stands in its folder; differences are to the contender ``base``."""
 
     def __init__(self, folder: Path, base: str) -> None:
         """Read the results."""
-        self.rows = Results(folder).rows
-        self.tables = sections(self.rows, base)
+        results = Results(folder)
+        self.rows = results.rows
+        self.tables = sections(self.rows, base, lost(results))
         self.base = name(self.tables[0].base or (base, ""))
         self._settings = {
             row.contender: settings_text(row.settings)
             for row in self.rows
             if row.limit != NO_LIMIT and row.contender != studies.NSGA2  # whose rows do not say its settings
         }
+
+    def known(self) -> dict[str, Cell]:
+        """The column with the regret to the best known, where a line knows it."""
+        has = any("regret_to_best_known" in line.spreads for table in self.tables for line in table.lines)
+        return {"regret to best known": figure("regret_to_best_known")} if has else {}
 
     def settings(self, line: Line) -> str:
         """A cell with the controller and its settings."""
@@ -156,7 +178,8 @@ def by_hypervolume(folder: Path, base: str = "nag") -> Iterator[str]:
     """A study of one problem and limit without an oracle."""
     study = Study(folder, base)
     yield study.facts()
-    yield lines(study.tables[0], study, {"hypervolume": figure("hypervolume"), "evaluations": evaluations})
+    columns = {"hypervolume": figure("hypervolume"), **study.known(), "evaluations": evaluations}
+    yield lines(study.tables[0], study, columns)
 
 
 def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
@@ -174,6 +197,7 @@ def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
     yield study.facts()
     yield lines(study.tables[0], study, {
         "hypervolume": figure("hypervolume"),
+        **study.known(),
         "gap": lambda line: plus_minus(spread(gaps[" ".join(line.side)])),
         **{f"{low:g}-{high:g} ms": band(at) for at, (low, high) in enumerate(edges)},
         "evaluations": evaluations,
@@ -206,6 +230,44 @@ def quality(path: Path) -> Iterator[str]:
     rows = [[limit, way, seed, *row(way, run)] for (limit, way), each in held.items() for seed, run in each.items()]
     heads = ["", "answers", "seed", "gap", "ahead at", "worst", "evaluations", "seconds", "load", "commit"]
     yield markdown(heads, rows, 2)
+
+
+def best_fronts(folder: Path) -> Iterator[str]:
+    """How far each best-known front has come, what each quarter of the search added, and who found its members."""
+    rows = []
+    for path in sorted(folder.glob("*_search.csv")):
+        slices = best_known.read_slices(path)
+        last, minutes = slices[-1], sum(one.seconds for one in slices) / 60
+        added = [number(quality, 4) for quality, _ in best_known.quarters(slices)]
+        evaluations = number(sum(one.evaluations for one in slices), 0)
+        figures = [number(last.architectures, 0), number(last.mean_quality), number(last.hypervolume)]
+        rows.append([path.stem.removesuffix("_search"), *figures, number(minutes, 0), evaluations, *added])
+    quarters = [f"quarter {number}" for number in range(1, best_known.QUARTERS + 1)]
+    heads = ["", "architectures", "mean quality", "hypervolume", "minutes", "evaluations", *quarters]
+    yield markdown(heads, rows)
+    for path in sorted(folder.glob("*_search.csv")):
+        name = path.stem.removesuffix("_search")
+        members = common.read_csv(folder / f"{name}.csv")
+        found = Counter(row["found_by"].partition(",")[0] for row in members)
+        who = ", ".join(f"{who} {num}" for who, num in found.most_common())
+        yield f"Members of {name} by who found them: {who}.{_ahead(folder.parent, name, members)}"
+
+
+def _ahead(source: Path, problem: str, members: Sequence[Mapping[str, str]]) -> str:
+    """Where answers that studies kept are better than a front: it lacks what they were, which nobody kept."""
+    held = [np.load(path, allow_pickle=False) for path in sorted(source.glob(f"*/answers/{problem}__*.npy"))]
+    cost, quality = np.concatenate([np.zeros((2, 0)), *held], 1)
+    _, own, best, _ = zip(*(row.values() for row in members), strict=True)
+    # Costs in the file are rounded up.
+    row = best_within(np.array(own, float), np.array(best, float), cost * (1 + 1e-7))
+    above = POINTS * (quality - np.array(best, float)[row])
+    better = above > 1e-4
+    if not better.any():
+        return ""
+    return (
+        f" It is not complete: answers that studies kept, without their architectures, are up to {above.max():.3f} "
+        f"points ahead of it, between {cost[better].min():.1f} and {cost[better].max():.1f} ms."
+    )
 
 
 def nsga2(path: Path) -> Iterator[str]:

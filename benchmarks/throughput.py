@@ -19,11 +19,12 @@ import numpy as np
 
 from benchmarks import common, reference
 from nagjax import plugins
+from nagjax.budgets import budget_at
 from nagjax.controllers import Artefact, Controller, resolve_params, run_chunk
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
 from nagjax.generator.decode import sample
-from nagjax.generator.policy import Policy, budget_at
+from nagjax.generator.policy import Policy
 from nagjax.inference.answering import jit_candidates
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Problem

@@ -10,12 +10,13 @@ problems; what is done is not run again.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from absl import flags
 
+from experiments.comparison import best_known as compare_best_known
 from experiments.comparison import parquet as compare_parquet
 from experiments.comparison import problems as compare_problems
 from experiments.comparison import report as compare_report
@@ -37,11 +38,11 @@ def define_flags(values: flags.FlagValues) -> None:
     known = ", ".join(compare_problems.NAMES)
     flags.DEFINE_list("controllers", [], "Controllers by registered name, or label=name.", flag_values=values)
     flags.DEFINE_multi_string(
-        "controller_params", [], "A swept value, LABEL:key=value or LABEL@LIMIT:key=value; may be repeated.",
+        "controller_params", [], "Swept values, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_multi_string(
-        "controller_static", [], "A size, LABEL:key=value or LABEL@LIMIT:key=value; may be repeated.",
+        "controller_static", [], "Sizes, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_list("problems", [], f"Problems: {known}, macro_N, or name=FLAGFILE.", flag_values=values)
@@ -66,6 +67,10 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "parquet", False, f"Write {compare_parquet.PARQUET} too, at the end (needs pyarrow).", flag_values=values
     )
+    flags.DEFINE_multi_string(
+        "best_known", [], "PROBLEM=FILE: CSV of the best architectures known on a problem; may be repeated.",
+        flag_values=values,
+    )  # fmt: skip
     define_kind_flags(values)
     runtime.define_flags(values)
 
@@ -73,8 +78,11 @@ def define_flags(values: flags.FlagValues) -> None:
 class Cases:
     """Problems of a comparison, each built once; labels that are drawn are another problem for every seed."""
 
-    def __init__(self, data_dir: str, budgets: int, kind: Sequence[str] = ()) -> None:
+    def __init__(
+        self, data_dir: str, budgets: int, kind: Sequence[str] = (), best_known: Mapping[str, Path] | None = None
+    ) -> None:
         self._data_dir, self._budgets, self._kind = data_dir, budgets, tuple(kind)
+        self._best_known = best_known or {}
         self._held: dict[tuple[str, int], Case] = {}
         self._draws: dict[str, bool] = {}
 
@@ -84,7 +92,9 @@ class Cases:
             self._draws[entry] = compare_problems.draws_labels(entry, self._data_dir)
         key = (entry, seed if self._draws[entry] else 0)
         if key not in self._held:
-            self._held[key] = compare_problems.build(entry, self._data_dir, seed, self._budgets, self._kind)
+            case = compare_problems.build(entry, self._data_dir, seed, self._budgets, self._kind)
+            path = self._best_known.get(case.name)
+            self._held[key] = case if path is None else compare_best_known.with_best_known(case, path)
         return self._held[key]
 
 
@@ -99,6 +109,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> int:
     contenders = parse_contenders(values.controllers, values.controller_static, values.controller_params, limits)
     seeds = list(dict.fromkeys(settings.parse_seeds(values.seeds, "seeds")))
     compare_problems.check_names(values.problems)
+    best_known = compare_best_known.parse_files(values.best_known, values.problems)
     options = _options(values)
     base = _base(values, contenders)
     results = _results(values, folder)
@@ -107,7 +118,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> int:
     if parquet:
         compare_parquet.check()
     runtime.use_compilation_cache(values.compilation_cache)
-    cases = Cases(values.data_dir, values.budgets, _kind(values))
+    cases = Cases(values.data_dir, values.budgets, _kind(values), best_known)
     for problem in values.problems:
         _check_settings(cases(problem, seeds[0]), contenders, limits)
     full_disk.persist(lambda: durable.replace(results.folder / FLAGS, flagfile(values)), "the flags")

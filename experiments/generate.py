@@ -166,7 +166,8 @@ def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Ans
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
+    with runtime.seldom_collecting():
+        return cli.execute(__doc__, define_flags, job, argv)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """nagjax: one trained generator of architectures, which answers any latency budget from the Pareto front.
 
 What is public is listed here, loaded when it is first asked for, so that ``import nagjax`` stays light; everything else
-is private by convention, but what docs/plugins.md names for those who write plugins.
+is private by convention, but ``nagjax.authoring``, the names for authors of plugins.
 
 >>> import nagjax
 >>> nagjax.space("nas_bench_macro").count()

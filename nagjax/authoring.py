@@ -7,20 +7,24 @@
 The registry, which finds plugins by name, is ``nagjax.plugins``; the suites that check them are ``nagjax.testing``.
 """
 
+from nagjax import budgets
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators.evaluator import Evaluator, Outcome
 from nagjax.evaluators.journal import Evaluations
+from nagjax.factory import Methods, factory
 from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator, madds, params, parse_key
 from nagjax.populations import findings, tournaments, vary
 from nagjax.populations.cells import Cells
 from nagjax.populations.front import Front
+from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.kind import Kind
@@ -46,6 +50,7 @@ __all__ = [
     "GaussianProcess",
     "Kind",
     "Linear",
+    "Methods",
     "Operator",
     "Outcome",
     "Policy",
@@ -57,14 +62,17 @@ __all__ = [
     "Row",
     "Space",
     "Spec",
+    "budgets",
     "build",
     "chain",
     "decode",
     "evaluate",
     "export",
+    "factory",
     "findings",
     "init_policy",
     "madds",
+    "mixed",
     "params",
     "parse_key",
     "smoothed",
@@ -73,4 +81,5 @@ __all__ = [
     "training",
     "vary",
     "walk",
+    "with_evaluated",
 ]

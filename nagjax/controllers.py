@@ -46,7 +46,9 @@ class Controller:
       name: under which it is registered.
       spec: static shape of the problems it takes.
       settings: static arguments of the factory, defaults included; numbers, strings and booleans.
-      default_params: ``() -> params``, a flat mapping of names to float arrays: what users sweep.
+      default_params: ``() -> params``, what users sweep, by name: a number, true or false where it is a switch, or one
+        of the parameter's ``choices``. ``init`` and ``update`` get float32 arrays: of a switch 1 or 0, of a choice the
+        place of its name among them.
       init: ``(key, problem, params) -> state``, a pytree.
       update: ``(state, key, problem, params, progress) -> (state, metrics)``; progress float32 in 0..1; metrics are
         scalars and hold at least ``evaluations`` (so far) and ``infeasible`` (of this step's evaluations, those over
@@ -54,16 +56,18 @@ class Controller:
         well, qualities of this step that were NaN or infinite.
       rebase: ``(state, problem) -> state``: what the state remembers, scored anew under a changed problem.
       artefact: ``(state, problem) -> Artefact``.
+      choices: the names that each parameter which is a choice may have, in the order of their place.
     """
 
     name: str
     spec: Spec
     settings: Mapping[str, Any]
-    default_params: Callable[[], Params]
+    default_params: Callable[[], Mapping[str, Any]]
     init: Callable[[jax.Array, Problem, Params], State]
     update: Callable[[State, jax.Array, Problem, Params, jax.Array], tuple[State, Metrics]]
     rebase: Callable[[State, Problem], State]
     artefact: Callable[[State, Problem], Artefact]
+    choices: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def _identity(self) -> tuple[Any, ...]:
@@ -76,14 +80,16 @@ class Controller:
         return hash(self._identity)
 
 
-def resolve_params(controller: Controller, given: Mapping[str, float] | None = None) -> Params:
+def resolve_params(controller: Controller, given: Mapping[str, Any] | None = None) -> Params:
     """The controller's defaults with ``given`` values in their place, as float32 arrays.
 
     Raises:
-      ValueError: if a name is not one of the controller's parameters, with the nearest one, or a value is not finite.
+      ValueError: if a name is not one of the controller's parameters, with the nearest one, or a value cannot be: it is
+        no finite number, for a switch neither true nor false, for a choice none of its names.
     """
     with plugins.raised_by("controllers", controller.name, "default_params"):
-        params = {key: jnp.asarray(value, jnp.float32) for key, value in controller.default_params().items()}
+        defaults = controller.default_params()
+        params = {key: _parameter(controller, key, value, value) for key, value in defaults.items()}
     for key, value in (given or {}).items():
         if key not in params:
             near = nearest(key, params)
@@ -91,18 +97,39 @@ def resolve_params(controller: Controller, given: Mapping[str, float] | None = N
             raise ValueError(
                 f"controller {controller.name!r} has no parameter {key!r}{hint} It has: {', '.join(params)}"
             )
-        params[key] = _parameter(controller, key, value)
+        params[key] = _parameter(controller, key, value, defaults[key])
     return params
 
 
-def _parameter(controller: Controller, key: str, value: Any) -> jax.Array:
+def _parameter(controller: Controller, key: str, value: Any, default: Any) -> jax.Array:
     """A swept value, float32; one that is being traced is taken as it is."""
     if isinstance(value, jax.core.Tracer):
         return jnp.asarray(value, jnp.float32)
+    what = f"controller {controller.name!r}: parameter {key}={value}"
+    if key in controller.choices:
+        names = controller.choices[key]
+        if not isinstance(value, str) or value not in names:
+            near = nearest(str(value), names)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            raise ValueError(f"{what}: must be one of {', '.join(names)}{hint}")
+        return jnp.asarray(names.index(value), jnp.float32)
+    if isinstance(default, bool):
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{what}: is a switch; write {key}=true or {key}=false")
+        return jnp.asarray(value, jnp.float32)
     given = np.asarray(value)
     if given.dtype.kind not in "iuf" or not (np.abs(given) <= np.finfo(np.float32).max).all():
-        raise ValueError(f"controller {controller.name!r}: parameter {key}={value!r}: must be a finite number")
+        raise ValueError(f"{what}: must be a finite number")
     return jnp.asarray(given, jnp.float32)
+
+
+def named_params(controller: Controller, params: Params) -> dict[str, Any]:
+    """Parameters as users write them, the inverse of ``resolve_params``: numbers, true or false, names."""
+    defaults = controller.default_params()
+    out = {key: np.asarray(value).tolist() for key, value in params.items()}
+    for key, names in controller.choices.items():
+        out[key] = names[round(out[key])]
+    return {key: value > 0.5 if isinstance(defaults[key], bool) else value for key, value in out.items()}
 
 
 def run_chunk(
@@ -176,8 +203,13 @@ def rebase(controller: Controller, state: State, problem: Problem) -> State:
 def artefact(controller: Controller, state: State, problem: Problem) -> Artefact:
     """What the controller has found."""
     with plugins.raised_by("controllers", controller.name, "artefact"):
-        found: Artefact = _jit_artefact(controller, state, problem)
-    return plugins.expect("controllers", controller.name, found, Artefact)
+        made: Artefact = _jit_artefact(controller, state, problem)
+    found = plugins.expect("controllers", controller.name, made, Artefact)
+    if not isinstance(found.archive, Archive):
+        return found
+    # How it was kept, by cells or as a front, ends with the search: what is saved and read are its rows.
+    rows = Archive(found.archive.tokens, found.archive.costs, found.archive.quality)
+    return Artefact(found.policy, rows)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.generator.budget import anchor_weights
+from nagjax.budgets import anchor_weights
 from nagjax.posing import Setup
 from nagjax.problems.problem import evaluate
 from nagjax.ranking.ranker import fit_ranker

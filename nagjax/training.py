@@ -36,6 +36,7 @@ def train(
     chunk: int = 25,
     resume: str | Path | None = None,
     start: str | Path | None = None,
+    ignore_hash: bool = False,
     on_chunk: Callable[[Moment], None] | None = None,
     progress: bool = True,
 ) -> Generator:
@@ -52,6 +53,7 @@ def train(
       chunk: updates between two looks.
       resume: folder that ``Generator.save`` or the job wrote, with fewer updates done: training goes on from there.
       start: folder of another run on the same space, whose state is scored anew under this problem to begin with.
+      ignore_hash: believe the checkpoint of that folder although it is not as it was written, after an edit on purpose.
       on_chunk: called after each chunk; an exception it raises ends training.
       progress: show a bar.
 
@@ -64,7 +66,7 @@ def train(
     made = make_controller(controller, setup, sizes or {})
     swept = controllers.resolve_params(made, params)
     limits = Limits(steps, max_seconds, chunk)
-    state, step, seconds = _begin(made, setup, seed, swept, resume, start)
+    state, step, seconds = _begin(made, setup, seed, swept, resume, start, ignore_hash)
     metrics: dict[str, list[float]] = {}
     with _Bar(shown=progress) as bar:
 
@@ -107,7 +109,8 @@ def warm_start(folder: str | Path, controller: Controller, setup: Setup, ignore_
             f"{folder}: was trained on {written['name']} version {written['version']}, this run is on "
             f"{wanted.name} version {wanted.version}; start from a run on the same space"
         )
-    if plugins.load("spaces", written["name"])(**written["settings"]).decisions != wanted.decisions:
+    same = written["settings"] == dict(wanted.settings)  # then it need not be registered
+    if not same and plugins.load("spaces", written["name"])(**written["settings"]).decisions != wanted.decisions:
         raise ValueError(
             f"{folder}: was trained on decisions or choices other than those of {wanted.identity}, so its "
             "tokens mean something else; start from a run with the same ones"
@@ -123,15 +126,17 @@ def template(controller: Controller, setup: Setup) -> Any:
 
 def _begin(
     controller: Controller, setup: Setup, seed: int, params: Mapping[str, Any], resume: str | Path | None,
-    start: str | Path | None,
+    start: str | Path | None, ignore_hash: bool,
 ) -> tuple[Any, int, float]:  # fmt: skip
     if resume is not None:
-        state, step, run = checkpoint.read_state(resume, controller, template(controller, setup))
+        state, step, run = checkpoint.read_state(
+            resume, controller, template(controller, setup), ignore_hash=ignore_hash
+        )
         if run["seed"] != seed:
             raise ValueError(f"{resume}: was begun with seed={run['seed']}, seed={seed} is given; give the same one")
         return state, step, float(run["seconds"])
     if start is not None:
-        return warm_start(start, controller, setup), 0, 0.0
+        return warm_start(start, controller, setup, ignore_hash), 0, 0.0
     return controllers.init(controller, setup.problem, seed, params), 0, 0.0
 
 

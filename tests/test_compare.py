@@ -31,6 +31,7 @@ from experiments.comparison.run import Reading
 from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
+from nagjax.budgets import even_ticks
 from nagjax.populations.cells import Cells
 from nagjax.predictors.records.records import Records, write_records
 
@@ -59,7 +60,7 @@ def case(tiny):
 
 
 def test_budgets_are_even_and_keep_their_ends():
-    budgets = compare_metrics.even_budgets(7, 1_000_000_007, 400)
+    budgets = even_ticks(7, 1_000_000_007, 400)
     assert (budgets[0], budgets[-1], len(budgets)) == (7, 1_000_000_007, 400)
     assert set(np.diff(budgets)) <= {1_000_000_000 // 399, 1_000_000_000 // 399 + 1}
 
@@ -480,7 +481,7 @@ LIMITS = [Limit(EVALUATIONS, 200), Limit(EVALUATIONS, 2000)]
 
 
 def test_settings_hold_for_a_label_and_for_a_limit():
-    pairs = ["slow:children=8", "slow@200:children=4", "slow@200:spare=1"]
+    pairs = ["slow:children=8", "slow@200:children=4,spare=1"]
     plain, slow = compare_tasks.parse_contenders(["nag", "slow=nag"], pairs, ["nag:entropy=0.05"], LIMITS)
     assert (plain.label, plain.name, slow.label, slow.name) == ("nag", "nag", "slow", "nag")
     assert slow.settings(LIMITS[0])["static"] == {"children": 4, "spare": 1}
@@ -496,11 +497,12 @@ def test_settings_hold_for_a_label_and_for_a_limit():
         (["--controllers=a:b=nag"], "letters"),
         (["--controllers="], "--controllers is empty"),
         (["--controller_static=nag=8"], "LABEL:key=value"),
+        (["--controller_static=nag:hidden=8,12"], "--controller_static=12: write"),
         (["--controller_static=nagg:hidden=8"], "did you mean 'nag'"),
         (["--controller_static=nag@20:hidden=8"], "did you mean '200'"),
         (["--controller_static=nag:hiden=8"], "did you mean 'hidden'"),
         (["--controller_params=nag:entropi=1"], "did you mean 'entropy'"),
-        (["--controller_params=nag:entropy=much"], "not a number"),
+        (["--controller_params=nag:entropy=much"], "entropy=much: must be a finite number"),
         (["--problems=tinny"], "did you mean 'tiny'"),
         (["--evaluations=", "--max_seconds="], "no limit is given"),
         (["--evaluations=1.5"], "whole numbers"),

@@ -49,8 +49,8 @@ def documented(path):
         elif flag == "--controller":
             labels[""] = value
         elif flag == "--controller_static":
-            place, _, pair = value.rpartition(":")
-            given[place] |= settings.parse_pairs([pair], "controller_static")
+            place, _, pairs = value.rpartition(":")
+            given[place] |= settings.parse_settings([pairs], "controller_static")
     for place in {*labels, *given}:
         label = place.partition("@")[0]
         yield labels[label], json.dumps({**given[label], **given[place]}, sort_keys=True)

@@ -1,5 +1,6 @@
 """The training loop with a controller of three lines: what a run may and may not depend on."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import controllers
+from nagjax import controllers, plugins
 from nagjax.controllers import Artefact, Controller, Limits, Moment, run_chunk, train
 from nagjax.populations import vary
 from nagjax.populations.cells import Cells
@@ -190,3 +191,23 @@ def test_controllers_are_equal_by_name_spec_and_settings():
     assert hash(make(PROBLEM.spec)) == hash(TOY)
     assert make(PROBLEM.spec, "other") != TOY
     assert make(tiny.make(sizes=tiny.MANY_SIZES)[0].spec) != TOY
+
+
+def test_choices_are_given_by_name_and_switches_as_true_or_false():
+    named = dataclasses.replace(
+        TOY,
+        default_params=lambda: {"reward": "tunas", "mask": False, "step": 1.0},
+        choices={"reward": ("soft", "tunas", "hard")},
+    )
+    assert {k: float(v) for k, v in controllers.resolve_params(named).items()} == {"reward": 1, "mask": 0, "step": 1}
+    given = controllers.resolve_params(named, {"reward": "hard", "mask": True})
+    assert (float(given["reward"]), float(given["mask"])) == (2, 1)
+    assert controllers.named_params(named, given) == {"reward": "hard", "mask": True, "step": 1.0}
+    for value in (2, "hrad", True):
+        with pytest.raises(ValueError, match=f"reward={value}: must be one of soft, tunas, hard"):
+            controllers.resolve_params(named, {"reward": value})
+    for value in (1, 0.0, "yes"):
+        with pytest.raises(ValueError, match=f"mask={value}: is a switch; write mask=true or mask=false"):
+            controllers.resolve_params(named, {"mask": value})
+    with pytest.raises(plugins.PluginError, match="reward=none"):
+        controllers.resolve_params(dataclasses.replace(named, default_params=lambda: {"reward": "none"}))

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from nagjax import controllers, plugins, testing
+from nagjax.budgets import upper_budgets
 from nagjax.populations.archive import allowed_rows
 from nagjax.populations.front import Front, front_gain
 from nagjax.problems.problem import evaluate
 from nagjax.testing.runs import held, train
-from nagjax_evolution import categorical_ga, nsga2, regularised, sorting
+from nagjax_evolution import categorical_ga, nsga2, sorting
 from tests import tiny
 
 POINTS = jnp.array([[1.0, 5.0], [2.0, 3.0], [4.0, 1.0], [2.0, 6.0], [3.0, 4.0], [5.0, 5.0], [2.0, 3.0]])
@@ -79,7 +80,7 @@ def test_every_tournament_breeds_within_its_own_budget():
     known = testing.tiny_problem(variant="wide")
     controller = plugins.load("controllers", "regularised_evolution")(known.problem.spec, budgets=4, population=8)
     moment = train(controller, known.problem, steps=10)
-    budgets = np.asarray(regularised.tournament_budgets(known.problem, 4))
+    budgets = np.asarray(upper_budgets(known.problem, 4))
     assert budgets[-1] == known.problem.high
     costs = np.stack([evaluate(known.problem, row)[1] for row in moment.state.populations.tokens])
     assert (costs <= budgets[:, None]).all()
@@ -133,7 +134,7 @@ def test_populations_with_a_budget_each_are_scored_anew(name):
     tokens = after.populations.tokens if name == "regularised_evolution" else after.search.population
     own = after.populations.quality if name == "regularised_evolution" else -after.search.fitness
     old = before.populations.quality if name == "regularised_evolution" else -before.search.fitness
-    budgets = jnp.repeat(regularised.tournament_budgets(problem, 4), 8, 0)
+    budgets = jnp.repeat(upper_budgets(problem, 4), 8, 0)
     quality, _ = scored(problem, tokens.reshape(32, -1), budgets)
     np.testing.assert_array_equal(own.reshape(32), quality)
     assert np.isneginf(quality).any()

@@ -10,7 +10,7 @@ import pytest
 from nagjax import controllers, testing
 from nagjax.controllers import Limits
 from nagjax.populations.front import front_gain
-from nagjax.predictors.ridge import solve
+from nagjax.predictors.kinds.ridge import solve
 from nagjax.problems.problem import evaluate
 from nagjax_baselines import exact, make_exact
 from tests import tiny
@@ -114,14 +114,6 @@ def test_nothing_evaluated_gives_finite_weights():
     np.testing.assert_array_equal(model(constant, jnp.float32(1), jax.random.key(0)), 0)
 
 
-def test_budgets_lie_one_in_each_part_of_the_range():
-    problem = WIDE.problem
-    budgets = np.asarray(exact.spread_budgets(problem, 10, jax.random.key(0)))[:, 0].astype(float)
-    low, high = float(problem.low[0]), float(problem.high[0])
-    parts = np.floor(10 * np.log(budgets / low) / np.log(high / low) + 1e-4)
-    assert parts.tolist() == list(range(10))
-
-
 def test_after_a_change_it_forgets_what_it_was_fitted_to_and_keeps_what_it_found():
     controller = make_exact(WIDE.problem.spec, children=8, proposals=8, bins=32, capacity=32)
     _, moment = trained(WIDE.problem, 2, children=8, proposals=8, bins=32, capacity=32)
@@ -134,11 +126,9 @@ def test_after_a_change_it_forgets_what_it_was_fitted_to_and_keeps_what_it_found
     np.testing.assert_allclose(np.asarray(archive.quality)[full], changed.oracle.quality[rows], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("static", "expected"), [({"bins": 0}, "sizes must be at least 1"), ({"children": 0}, "sizes must be at least 1")]
-)
-def test_sizes_below_one_are_refused(static, expected):
-    with pytest.raises(ValueError, match=expected):
+@pytest.mark.parametrize("static", [{"bins": 0}, {"children": 0}])
+def test_sizes_below_one_are_refused(static):
+    with pytest.raises(ValueError, match="must be an integer of at least 1"):
         make_exact(WIDE.problem.spec, **static)
 
 

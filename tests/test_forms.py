@@ -12,9 +12,11 @@ from nagjax import testing
 from nagjax.inference.fronts import can_be_listed
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry
+from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, share_of
@@ -63,10 +65,13 @@ def exported():
     return export(lambda tokens, features: (features @ weights, tokens.sum(-1) * 0.01), TOKENS.shape[1], np.ones(NUM))
 
 
+LEVELS = np.linspace(0.0, 1.0, 65)
+
 MAKERS = {
     "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
-    "exported": exported,
+    "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
+    "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,
 }  # fmt: skip
 
 
@@ -114,6 +119,35 @@ def test_a_process_by_hand():
     # Covariance 4 e^-1/2 with both: mean 0.5 + 4 e^-.5 (0.2) / (4 (1 + e^-1)), variance 4 - 16 e^-1 2 / (4 (1 + e^-1)).
     np.testing.assert_allclose(middle, 0.5 + np.exp(-0.5) * 0.2 / (1 + np.exp(-1)), rtol=1e-5)
     np.testing.assert_allclose(unsure, np.sqrt(4 - 8 * np.exp(-1) / (1 + np.exp(-1))), rtol=1e-4)
+
+
+def test_a_mix_is_the_quality_at_the_mean_score_and_as_unsure_as_a_choice_among_its_parts():
+    tokens, qualities = jnp.asarray(TOKENS[:2]), ([0.25, 0.5], [0.75, 0.5])
+    parts = [tabular_quality(SPACE, TOKENS, np.resize(values, len(TOKENS))) for values in qualities]
+    # Below 0.5 a score is worth 0.125, above it 0.375: scores -2 and 2/3, whose mean at weights 1 and 3 is 0.
+    bent = np.interp(np.linspace(-4, 4, 65), [-4, 0, 4], [0.0, 0.5, 2.0])
+    mean, std = jax.jit(lambda form: form(tokens, FEATURES[:2]))(mixed(parts, [1, 3], bent))
+    np.testing.assert_allclose(mean, [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(std, [0.25, 0], atol=1e-6)
+    flat = mixed(parts, [1, 3], np.full(65, 0.5))(tokens, FEATURES[:2])[0]
+    np.testing.assert_allclose(flat, 0.5)
+
+
+def test_a_mix_of_ranks_and_odd_weights_are_refused():
+    with pytest.raises(ValueError, match=r"a mix of mlp, which tells ranks"):
+        mixed([linear(), network("rank")], [1, 1], LEVELS)
+    for weights in ([1], [1, 0], [1, float("nan")]):
+        with pytest.raises(ValueError, match="give 2 positive numbers, one a form"):
+            mixed([linear(), linear()], weights, LEVELS)
+
+
+def test_a_mix_knows_what_all_its_parts_know():
+    assert mixed([table(), table()], [1, 1], LEVELS).known is None
+    one, other = linear(), linear()
+    one = one.replace(known=one.known.at[0].set(False))
+    known = mixed([one, table(), other], [1, 1, 1], LEVELS).known
+    assert not known[0]
+    assert known[1:].all()
 
 
 def test_neighbours_are_counted_by_hand():

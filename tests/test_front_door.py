@@ -1,6 +1,7 @@
 """The front door in Python: what it gives is what the job gives."""
 
 import ast
+import itertools
 import re
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import nagjax
 from benchmarks import front_door as benchmark
 from experiments import embedded, run
-from nagjax import plugins, training
+from nagjax import plugins, spaces, training
+from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.records.records import Records
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import from_records
@@ -192,6 +194,30 @@ def test_a_learned_ranker_is_the_one_of_the_job(macro, tmp_path):
     }
     with pytest.raises(ValueError, match="labels=0: must be"):
         nagjax.with_ranker(problem, 0)
+
+
+def test_a_space_made_in_a_notebook_is_given_to_load_and_start(tmp_path):
+    layers = [spaces.Decision(f"layer{t}", "layer", ({"width": 8}, {"width": 16})) for t in range(3)]
+
+    def operators(t, choice, before):
+        return [spaces.Operator("conv", 8, 8, before["width"] if before else 3, choice["width"], kernel=3)]
+
+    space = spaces.chain("of_a_notebook", layers, operators)
+    every = space.canonical(list(itertools.product((0, 1), repeat=3)))
+    problem = nagjax.problem(space, quality=tabular_quality(space, every, np.linspace(0.1, 0.8, 8)), costs=["madds"])
+    nagjax.train(problem, "random", steps=2, progress=False).save(tmp_path / "run")
+    with pytest.raises(ValueError, match="'of_a_notebook'"):
+        nagjax.load(tmp_path / "run")
+    (answer,) = nagjax.load(tmp_path / "run", space=space).generate(budgets={"madds_m": [np.inf]})
+    assert answer.text == "layer0=16,layer1=16,layer2=16"
+    again = nagjax.train(problem, "random", steps=2, start=tmp_path / "run", progress=False)
+    assert again.training.step == 2
+    config = next((tmp_path / "run").rglob("config/*"))
+    config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
+    for way in ({"resume": tmp_path / "run", "steps": 3, "seed": 1}, {"start": tmp_path / "run", "steps": 1}):
+        with pytest.raises(ValueError, match="is not what was saved"):
+            nagjax.train(problem, "random", progress=False, **way)
+        nagjax.train(problem, "random", progress=False, ignore_hash=True, **way)
 
 
 # The report

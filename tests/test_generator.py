@@ -4,11 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from nagjax.budgets import open_budgets
 from nagjax.generator import decode, policy, walk
-from nagjax.generator.budget import anchor_weights
 from nagjax.populations import vary
 from nagjax.problems.problem import path_costs
 from nagjax.spaces.trellis import INFINITE
@@ -169,7 +167,7 @@ def test_samples_come_as_often_as_their_score_says():
 def test_random_architectures_are_uniform_at_each_decision():
     problem, _, _, _ = setup(1)
     draws = 20_000
-    tokens = np.asarray(random_architectures(problem, walk.open_budgets(problem, draws), jax.random.key(0))[0])
+    tokens = np.asarray(random_architectures(problem, open_budgets(problem, draws), jax.random.key(0))[0])
     for t, width in enumerate((2, 2, 3, 3)):
         rows = tokens[tokens[:, 1] == 1] if t == 3 else tokens
         np.testing.assert_allclose(np.bincount(rows[:, t], minlength=width) / len(rows), 1 / width, atol=0.02)
@@ -219,7 +217,7 @@ def test_repair_and_reroll_leave_what_fits_alone(seed):
 def test_decoding_takes_the_best_score_that_is_open():
     problem, _, _, _ = setup(0)
     wanted = np.eye(3, dtype=np.float32)[TOKENS]
-    tokens, _ = decode_scores(problem, wanted, walk.open_budgets(problem, len(TOKENS)))
+    tokens, _ = decode_scores(problem, wanted, open_budgets(problem, len(TOKENS)))
     np.testing.assert_array_equal(tokens, TOKENS)
 
 
@@ -249,35 +247,6 @@ def test_the_gradient_of_a_score_is_finite():
 )
 def test_segments_pad_no_layer_more_than_fourfold(choices, runs):
     assert walk.segments(choices) == runs
-
-
-@several
-def test_positions_and_budgets_are_inverse(seed):
-    problem, _ = tiny.make(seed, ("sum", "max"))
-    share = jnp.asarray(np.random.default_rng(seed).random((16, 2)), jnp.float32)
-    np.testing.assert_allclose(policy.budget_position(problem, policy.budget_at(problem, share)), share, atol=1e-5)
-    ends = jnp.stack([problem.low, problem.high])
-    at = policy.budget_at(problem, jnp.array([[0.0, 0.0], [1.0, 1.0]]))
-    np.testing.assert_allclose(at, ends, rtol=2e-7)  # float32 does not hold every tick
-    assert ((at >= ends[:1]) & (at <= ends[1:])).all()
-    np.testing.assert_allclose(policy.budget_position(problem, ends), [[0.0, 0.0], [1.0, 1.0]], atol=1e-6)
-    beyond = jnp.stack([problem.low // 2, jnp.full(2, INFINITE - 1)])
-    np.testing.assert_allclose(policy.budget_position(problem, beyond), [[0.0, 0.0], [1.0, 1.0]], atol=1e-6)
-
-
-@settings(max_examples=20)
-@given(st.lists(st.floats(0, 1, width=32), min_size=5, max_size=5))
-def test_anchor_weights_interpolate(budgets):
-    anchors = jnp.array([0.1, 0.2, 0.5, 0.9])
-    weights = np.asarray(anchor_weights(jnp.array(budgets, jnp.float32), anchors))
-    assert (weights >= 0).all()
-    assert ((weights > 0).sum(-1) <= 2).all()
-    np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-6)
-    np.testing.assert_allclose(weights @ np.asarray(anchors), np.clip(budgets, 0.1, 0.9), atol=1e-6)
-
-
-def test_one_anchor_answers_for_all():
-    assert anchor_weights(jnp.array([0.0, 3.0]), jnp.array([1.0])).tolist() == [[1.0], [1.0]]
 
 
 def test_the_slack_code_rises_from_nothing_to_ones():

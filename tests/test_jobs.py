@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import io
 import os
 import signal
@@ -385,6 +386,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, capsys, monkey
     text = capsys.readouterr().err
     assert "compiled programs are not kept" in text
     assert "--compilation_cache=FOLDER" in text
+
+
+def test_garbage_is_looked_for_as_before_once_a_job_has_ended():
+    before = gc.get_threshold()
+    with runtime.seldom_collecting():
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before
 
 
 def test_every_job_is_explained_to_a_user_without_a_home():

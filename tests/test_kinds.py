@@ -16,7 +16,7 @@ from nagjax.inference.generator import Answer
 from nagjax.predictors.fit import ranking_loss
 from nagjax.predictors.formats.readers import foreign
 from nagjax.predictors.kinds import auto, gp, registry
-from nagjax.predictors.kinds.auto import Score, choose, regret
+from nagjax.predictors.kinds.auto import choose
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
 from nagjax.reports.wording import quality_is, quality_title
@@ -25,7 +25,7 @@ from tests.test_plugins import install  # noqa: F401  # a fixture
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
     "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {},
-    "auto": {"candidates": ["ridge", "gp"], "folds": 2},
+    "auto": {"candidates": ["ridge", "gp"], "mix": ["ridge", "gp"], "folds": 2},
 }  # fmt: skip
 CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
 
@@ -115,29 +115,42 @@ def test_a_process_refuses_what_is_too_large_and_fits_equal_labels():
     assert np.isfinite(std).all()
 
 
-def test_auto_takes_the_smaller_regret_and_tau_decides_ties():
-    clear = {"a": Score(np.array([1.0, 1.1, 0.9]), 0.9), "b": Score(np.array([0.1, 0.2, 0.0]), 0.1)}
-    assert choose(clear) == "b"
-    tied = {"a": Score(np.array([1.0, 0.0, 0.5]), 0.9), "b": Score(np.array([0.0, 1.0, 0.2]), 0.1)}
-    assert choose(tied) == "a"
+def test_auto_keeps_the_mix_unless_a_kind_is_clearly_ahead():
+    level = np.array([0.5, 0.6, 0.4, 0.5, 0.5])
+    assert choose({"mix": level, "gp": level + np.array([0.2, 0.21, 0.19, 0.2, 0.2])}) == "gp"
+    # Ahead by 0.1 on average with a standard error of 0.045, which is not three of them.
+    assert choose({"mix": level, "gp": level + np.array([0.2, 0.2, 0.1, 0.0, 0.0])}) == "mix"
+    assert choose({"mix": level, "gp": level - 0.1}) == "mix"
+    assert choose({"gp": level, "ridge": level - 0.1}) == "gp"
 
 
-def test_regret_of_a_perfect_and_of_a_reversed_order():
-    quality, rng = np.array([0.1, 0.2, 0.4]), np.random.default_rng(0)
-    assert regret(quality, quality, rng) == 0.0
-    assert 0.05 < regret(-quality, quality, rng) < 0.3
-
-
-def test_auto_says_what_it_chose_and_leaves_out_what_cannot_be_fitted(monkeypatch):
+def test_auto_says_what_it_ends_in_and_leaves_out_what_cannot_be_fitted(monkeypatch):
     tiny, known = records(40)
-    report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
-    assert report["kind"] in ("gp", "ridge")
-    assert "ridge" in report["held_out_regret_points"]
-    monkeypatch.setattr(auto, "OWN", {**auto.OWN, "gp": ("gp", {"most": 10})})
-    report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
-    assert report["kind"] == "ridge"
-    with pytest.raises(ValueError, match=r"candidates=\['auto'\]: name other kinds"):
-        registry.make("auto", {"candidates": "auto"})
+    fitted = registry.fit(
+        registry.make("auto", {**SMALL["auto"], "candidates": ["gp", "ridge", "mlp"]}), tiny.space, known
+    )
+    assert fitted.report["kind"] in ("ridge + gp", "gp", "ridge", "mlp")
+    assert {"kendall_tau", "rmse_points"} <= set(fitted.report)
+    assert fitted.report["validation"] == 40
+    assert all(f"{name} 0." in fitted.report["held_out_kendall_tau"] for name in ("mix", "ridge", "gp", "mlp"))
+    # Too many for the last fit, not for those of the folds; then for all of them.
+    for most in (30, 10):
+        monkeypatch.setattr(auto, "OWN", {**auto.OWN, "gp": ("gp", {"most": most})})
+        report = registry.fit(registry.make("auto", SMALL["auto"]), tiny.space, known).report
+        assert report["kind"] == "ridge"
+    only = registry.make("auto", {"candidates": ["gp"], "mix": ["gp"], "folds": 2})
+    with pytest.raises(ValueError, match=r"no kind can be fitted: .* too many for a Gaussian process"):
+        registry.fit(only, tiny.space, known)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [({"candidates": "auto"}, r"candidates=\['auto'\]: name other kinds"),
+     ({"mix": "gbdt"}, r"mix=\['gbdt'\]: name at least one of the candidates, mlp\+ranking")],
+)  # fmt: skip
+def test_auto_refuses_settings(settings, fault):
+    with pytest.raises(ValueError, match=fault):
+        registry.make("auto", settings)
 
 
 def kind_of(*given):
@@ -147,7 +160,9 @@ def kind_of(*given):
 def test_flags_name_a_kind():
     assert kind_of().name == "mlp"
     assert kind_of("--predictor_kind=ridge", "--predictor_settings=penalties=0.1x1").settings["penalties"] == [0.1, 1.0]
-    assert kind_of("--predictor_kind=auto", "--predictor_settings=candidates=gp+mlp").settings["candidates"] == [
+    assert kind_of("--predictor_kind=auto", "--predictor_settings=candidates=gp+mlp,mix=mlp").settings[
+        "candidates"
+    ] == [
         "gp",
         "mlp",
     ]

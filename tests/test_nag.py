@@ -18,8 +18,8 @@ from tests import tiny
 
 MAKE = plugins.load("controllers", "nag")
 PACKAGE = MAKE.__module__.partition(".")[0]
-evolution, learning, memory = (
-    importlib.import_module(f"{PACKAGE}.{name}") for name in ("evolution", "learning", "memory")
+evolution, frugal, learning, memory = (
+    importlib.import_module(f"{PACKAGE}.{name}") for name in ("evolution", "frugal", "learning", "memory")
 )
 SMALL = {"hidden": 8, "anchors": 8, "budgets": 4, "group": 4, "imitated": 8, "cells": 32, "tournaments": 0}
 BREEDING = {"crossover": 0.5, "reach": 0.3, "mutations": 1.5, "budget_noise": 1.0, "elite": 0.0}
@@ -94,52 +94,30 @@ def test_elite_parents_are_of_the_front():
     assert bred(0.0) > of_front
 
 
-@pytest.fixture(scope="module")
-def sampled():
-    """A policy, its samples for four budgets on the wide tiny problem."""
+def test_reinforce_compares_the_samples_of_a_budget():
     problem = testing.tiny_problem(variant="wide").problem
     policy = init_policy(jax.random.key(0), problem.spec, 8, 8)
     low, high = np.asarray(problem.low), np.asarray(problem.high)
-    budgets = jnp.asarray(low + (high - low) * np.array([[0.1], [0.9], [0.3], [0.6]]), jnp.int32)
-    tokens, costs = decode.sample(policy, problem, jnp.repeat(budgets, 4, 0), jax.random.key(1))
-    quality, _ = evaluate(problem, tokens)
-    return problem, policy, learning.Samples(tokens, costs, quality, budgets)
+    asked = jnp.repeat(jnp.asarray(low + (high - low) * np.array([[0.1], [0.9], [0.3]]), jnp.int32), 4, 0)
+    tokens, _ = decode.sample(policy, problem, asked, jax.random.key(1))
+    quality = np.asarray(evaluate(problem, tokens)[0], np.float64).reshape(3, 4)
+    found, _ = learning.surrogate(policy, problem, tokens, asked, jnp.asarray(quality, jnp.float32))
+    advantage = (quality - quality.mean(1, keepdims=True)) / (quality.std(1, keepdims=True) + 1e-6)
+    log_prob = np.asarray(decode.score(policy, problem, tokens, asked).log_prob)
+    assert float(found) == pytest.approx(np.mean(advantage.ravel() * log_prob), rel=1e-3)
 
 
-def test_a_budget_learns_from_the_samples_of_all_others(sampled):
-    """Pair by pair: of two groups each sample weighs pi / (pi + pi'), and 0 where it does not fit."""
-    problem, policy, samples = sampled
-    found, _ = learning.surrogate(policy, problem, samples, shared=3)
-    quality, costs = np.asarray(samples.quality, np.float64), np.asarray(samples.costs)[:, 0]
-    budgets = np.asarray(samples.budgets)[:, 0]
-    fits = costs[None] <= budgets[:, None]
-    log_prob = np.full((4, 16), -np.inf)
-    for k, budget in enumerate(budgets):
-        tokens = jnp.where(fits[k][:, None], samples.tokens, samples.tokens[4 * k])
-        asked = jnp.full((16, 1), budget, jnp.int32)
-        log_prob[k] = np.where(fits[k], decode.score(policy, problem, tokens, asked).log_prob, -np.inf)
-    assert 16 < fits.sum() < 64, "some pairs fit and some do not"
-    wanted = []
-    for k in range(4):
-        for other in set(range(4)) - {k}:
-            both = [row for group in (k, other) for row in range(4 * group, 4 * group + 4) if fits[k, row]]
-            share = np.array([1 / (1 + np.exp(log_prob[other, row] - log_prob[k, row])) for row in both])
-            mean = np.average(quality[both], weights=share)
-            deviation = np.sqrt(np.average((quality[both] - mean) ** 2, weights=share))
-            wanted.append((share * (quality[both] - mean) / (deviation + 1e-6) * log_prob[k, both]).sum() / 4)
-    assert float(found) == pytest.approx(np.mean(wanted), rel=1e-3)
-    alone, _ = learning.surrogate(policy, problem, samples, shared=0)
-    grouped = quality.reshape(4, 4)
-    advantage = (grouped - grouped.mean(1, keepdims=True)) / (grouped.std(1, keepdims=True) + 1e-6)
-    own = np.concatenate([log_prob[k, 4 * k : 4 * k + 4] for k in range(4)])
-    assert float(alone) == pytest.approx(np.mean(advantage.ravel() * own), rel=1e-3)
+def test_what_has_no_quality_teaches_nothing():
+    problem = testing.tiny_problem(variant="wide").problem
+    policy = init_policy(jax.random.key(0), problem.spec, 8, 8)
+    asked = jnp.repeat(problem.high[None], 4, 0)
+    tokens, _ = decode.sample(policy, problem, asked, jax.random.key(1))
+    quality = jnp.array([[0.5, -jnp.inf, 0.7, jnp.nan]])
 
+    def climbed(weights):
+        return learning.surrogate(policy.replace(params=weights), problem, tokens, asked, quality)[0]
 
-def test_what_has_no_quality_teaches_nothing_wherever_it_is_shared(sampled):
-    problem, policy, samples = sampled
-    broken = learning.Samples(samples.tokens, samples.costs, samples.quality.at[5].set(-jnp.inf), samples.budgets)
-    gradient = jax.grad(lambda weights: learning.surrogate(policy.replace(params=weights), problem, broken, 3)[0])
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(policy.params)))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.grad(climbed)(policy.params)))
 
 
 def test_more_imitations_learn_the_archive_at_no_evaluations():
@@ -154,8 +132,20 @@ def test_more_imitations_learn_the_archive_at_no_evaluations():
     ("sizes", "says"),
     [({"group": 0}, "at least 1"), ({"children": 6, "tournaments": 4}, "divisor of children=6"),
      ({"children": 64, "tournaments": 4, "members": 8}, "at most members=8"),
-     ({"budgets": 4, "shared": 4}, "shared=4 must lie in 0..3")],
+     ({"tournaments": -1}, "tournaments=-1: must be an integer of at least 0")],
 )  # fmt: skip
 def test_sizes_that_cannot_be_are_refused(sizes, says):
     with pytest.raises(ValueError, match=says):
         MAKE(testing.tiny_problem().problem.spec, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "steps", "cells", "fill", "mutations", "crossover"),
+    [(200, 120, 64, 0.9, 0.25, 1.0), (500, 50, 1024, 0.8, 0.5, 0.9), (1000, 25, 1024, 0.8, 0.5, 0.9),
+     (2000, 20, 1024, 0.8, 0.5, 0.9), (1, 120, 64, 0.9, 0.25, 1.0), (10**6, 20, 1024, 0.8, 0.5, 0.9)],
+)  # fmt: skip
+def test_the_rule_for_few_evaluations_meets_what_was_tuned(evaluations, steps, cells, fill, mutations, crossover):
+    found = frugal.rule(evaluations)
+    assert found[:2] == (steps, cells)
+    varied = [found[2][name] for name in ("fill", "mutations", "crossover")]
+    assert varied == pytest.approx([fill, mutations, crossover])

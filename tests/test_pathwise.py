@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from nagjax import controllers, testing
+from nagjax.budgets import open_budgets
 from nagjax.devices.pricing import Prices
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
-from nagjax.generator.walk import open_budgets, unmasked
+from nagjax.generator.walk import unmasked
 from nagjax.operators import Operator
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.problems.build import make_problem
@@ -314,7 +315,7 @@ def test_evaluations_are_counted_and_only_the_relaxed_samples_leave_the_budget(s
 
 def test_the_mask_keeps_relaxed_samples_within_the_budget(small):
     controller, init, update = small["gumbel"]
-    params = controllers.resolve_params(controller, {"mask": 1.0})
+    params = controllers.resolve_params(controller, {"mask": True})
     state = init(jax.random.key(0), PROBLEM, params)
     for number in range(3):
         state, metrics = update(state, jax.random.key(number), PROBLEM, params, jnp.float32(0))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax.generator.budget import anchor_weights
+from nagjax.budgets import anchor_weights
 from nagjax.operators import madds
 from nagjax.ranking.dominance import dominance, dominance_key, factored_score, kendall_tau
 from nagjax.ranking.ranker import RankerConfig, fit_ranker, pair_loss, score

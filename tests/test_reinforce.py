@@ -10,9 +10,9 @@ import optax
 import pytest
 
 from nagjax import controllers, testing
+from nagjax.budgets import anchor_weights, fixed_budgets
 from nagjax.devices.pricing import Prices
 from nagjax.generator import decode
-from nagjax.generator.budget import anchor_weights
 from nagjax.generator.policy import init_policy, policy_tables
 from nagjax.generator.training import annealed
 from nagjax.generator.walk import masked
@@ -20,11 +20,11 @@ from nagjax.operators import Operator
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import evaluate, path_features
-from nagjax.ranking import ranker
+from nagjax.ranking import dominance, ranker
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
-from nagjax_reinforce import baselines, make, make_pnag, make_single, objective, pnag
-from nagjax_reinforce.learner import DEFAULTS
+from nagjax_reinforce import baselines, make, make_pnag, make_published, make_single, objective
+from nagjax_reinforce.learner import CHOICES, DEFAULTS
 from nagjax_reinforce.reinforce import draw
 from nagjax_reinforce.rewards import REWARDS, choose, rewards
 
@@ -34,7 +34,9 @@ WEIGHT = jnp.float32(0.07)
 
 
 def defaults(**changed):
-    return {name: jnp.float32(value) for name, value in {**DEFAULTS, **changed}.items()}
+    given = {**DEFAULTS, **changed}
+    given |= {name: names.index(given[name]) for name, names in CHOICES.items() if given[name] in names}
+    return {name: jnp.float32(value) for name, value in given.items()}
 
 
 @functools.cache
@@ -172,22 +174,22 @@ def remembering(total, count):
 @pytest.mark.parametrize(
     ("changed", "by_hand"),
     [
-        ({"baseline": 0}, [[1, 3], [5, 0]]),
+        ({"baseline": "none"}, [[1, 3], [5, 0]]),
         # Anchors stand at 2 and 4; the third was never asked for and has no say.
-        ({"baseline": 1}, [[-1, 1], [1, 0]]),
-        ({"baseline": 2}, [[-1, 1], [0, 0]]),
-        ({"baseline": 2, "reward_scale": 0.25}, [[-0.25, 0.25], [0, 0]]),
+        ({"baseline": "moving"}, [[-1, 1], [1, 0]]),
+        ({"baseline": "group"}, [[-1, 1], [0, 0]]),
+        ({"baseline": "group", "reward_scale": 0.25}, [[-0.25, 0.25], [0, 0]]),
         # A group without spread is not scaled.
-        ({"baseline": 0, "standardise": 1, "reward_scale": 2}, [[2, 6], [10, 0]]),
+        ({"baseline": "none", "standardise": True, "reward_scale": 2}, [[2, 6], [10, 0]]),
         ({"baseline": 7}, [[0, 0], [0, 0]]),
     ],
 )
 def test_advantages_by_hand(changed, by_hand):
     memory = remembering([2.0, 8.0, 0.0], [1.0, 2.0, 0.0])
-    params = defaults(**{"standardise": 0, **changed})
+    params = defaults(**{"standardise": False, **changed})
     found, finite = baselines.advantages(memory, REWARD, AT, POSITION, params)
     np.testing.assert_allclose(found, by_hand, atol=1e-6)
-    assert finite.tolist() == ([[True, True], [True, False]] if changed["baseline"] < 4 else [[False] * 2] * 2)
+    assert finite.tolist() == ([[True, True], [True, False]] if changed["baseline"] != 7 else [[False] * 2] * 2)
 
 
 def test_standardised_advantages_have_deviation_1_in_their_group():
@@ -219,7 +221,7 @@ def test_the_learned_value_becomes_the_mean_reward_of_each_budget():
         return baselines.remember(memory, reward, jnp.eye(3), position, defaults()), None
 
     memory, _ = jax.lax.scan(step, baselines.init_memory(jax.random.key(0), 3, 1), None, 1500)
-    found, _ = baselines.advantages(memory, reward, jnp.eye(3), position, defaults(baseline=3, standardise=0))
+    found, _ = baselines.advantages(memory, reward, jnp.eye(3), position, defaults(baseline="value", standardise=False))
     np.testing.assert_allclose(found, [[-0.5, 0.5], [0.0, 0.0], [1.0, -1.0]], atol=0.02)
 
 
@@ -301,7 +303,7 @@ def test_an_update_follows_the_gradient_of_what_it_sampled():
     """With the group's mean as baseline and a share f of arm 1 it is f (1 - f) (r1 - r0), exactly."""
     problem = two_arms()
     controller = make_single(problem.spec, hidden=4, group=64)
-    params = controllers.resolve_params(controller, {"budget": 1.0, "standardise": 0.0, "entropy": 0.0})
+    params = controllers.resolve_params(controller, {"budget": 1.0, "standardise": False, "entropy": 0.0})
     state = controllers.init(controller, problem, 0, params)
     after, metrics = jax.jit(controller.update)(state, jax.random.key(1), problem, params, jnp.float32(0))
     share = (float(metrics["reward"]) - 0.25) / 0.5
@@ -339,6 +341,44 @@ def test_a_second_epoch_follows_ratios_to_the_policy_that_drew():
 # The controllers
 
 
+def test_the_published_controller_is_a_policy_gradient_at_fixed_budgets():
+    """Two updates, written down: -log pi (R - mean R of the budget) - 1e-3 H, unmasked, Adam at 3e-4."""
+    problem = TINY.problem
+    controller = make_published(problem.spec, hidden=4, anchors=3, samples=4)
+    params = controllers.resolve_params(controller)
+    state, update = controllers.init(controller, problem, 0), jax.jit(controller.update)
+    adam = optax.adam(3e-4)
+    policy, optimiser = state.policy, adam.init(state.policy.params)
+    asked, free = jnp.repeat(fixed_budgets(problem, 3), 4, 0), masked(problem, jnp.float32(0))
+
+    @jax.jit
+    def written(policy, optimiser, key):
+        tokens, costs = decode.sample(policy, free, asked, jax.random.split(key)[1])
+        reward = dominance.factored_score(evaluate(problem, tokens)[0], costs[:, 0], asked[:, 0]).reshape(3, 4)
+        advantage = (reward - reward.mean(-1, keepdims=True)).ravel()
+
+        def loss(weights):
+            scores = decode.score(dataclasses.replace(policy, params=weights), free, tokens, asked)
+            return -jnp.mean(scores.log_prob * advantage) - 1e-3 * scores.entropy.mean()
+
+        updates, optimiser = adam.update(jax.grad(loss)(policy.params), optimiser, policy.params)
+        return dataclasses.replace(policy, params=optax.apply_updates(policy.params, updates)), optimiser
+
+    for number in range(2):
+        key = jax.random.key(number)
+        state, metrics = update(state, key, problem, params, jnp.float32(number / 2))
+        policy, optimiser = written(policy, optimiser, key)
+    for one, two in zip(jax.tree.leaves(state.optimiser.mu), jax.tree.leaves(optimiser[0].mu), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+    assert float(metrics["evaluations"]) == 24
+    assert float(metrics["infeasible"]) > 0
+
+
+def test_the_published_controller_takes_one_cost():
+    with pytest.raises(ValueError, match="one cost column"):
+        make_published(testing.tiny_problem(variant="two_costs").problem.spec)
+
+
 def test_pnag_is_the_released_update():
     """Three updates, written down: -log pi * 1e-3 R - 1e-3 H, R in points, a sample each, Adam at 3e-4, no baseline."""
     problem, weight = TINY.problem, 1e-3
@@ -350,13 +390,13 @@ def test_pnag_is_the_released_update():
     policy, optimiser = state.policy, adam.init(state.policy.params)
     low, high = int(problem.low[0]), int(problem.high[0])
     three = np.array([[low], [(low + high) // 2], [high]])
-    np.testing.assert_allclose(pnag.fixed_budgets(problem, 3), three, atol=2)
+    np.testing.assert_allclose(fixed_budgets(problem, 3), three, atol=2)
     np.testing.assert_allclose(state.policy.anchors[0], np.log(three[:, 0] / low) / np.log(high / low), atol=1e-5)
 
     @jax.jit
     def written(policy, optimiser, key):
         budget_key, sample_key = jax.random.split(key)
-        budget = pnag.fixed_budgets(problem, 3)[jax.random.randint(budget_key, (1,), 0, 3)]
+        budget = fixed_budgets(problem, 3)[jax.random.randint(budget_key, (1,), 0, 3)]
         free = masked(problem, jnp.float32(0))
         tokens, costs = decode.sample(policy, free, budget, sample_key)
         quality, _ = evaluate(problem, tokens)
@@ -422,11 +462,11 @@ def test_rewards_of_another_problem_are_forgotten_and_the_policy_is_not(conditio
 
 @pytest.mark.parametrize(
     ("given", "infeasible", "nonfinite"),
-    [({}, False, 0), ({"mask": 0.0}, True, 0), ({"reward": 9.0}, False, 16), ({"baseline": 4.0}, False, 16)],
+    [({}, False, 0), ({"mask": False}, True, 0), ({"reward": jnp.float32(9)}, False, 16)],
 )
 def test_the_mask_and_what_is_counted(conditioned, given, infeasible, nonfinite):
     controller, state, update = conditioned
-    params = controllers.resolve_params(controller, given)
+    params = {**controllers.resolve_params(controller), **{name: jnp.float32(value) for name, value in given.items()}}
     after, metrics = update(state, jax.random.key(0), two_arms(), params, jnp.float32(0))
     assert (float(metrics["infeasible"]) > 0) == infeasible
     assert float(metrics["nonfinite"]) == nonfinite
@@ -458,7 +498,7 @@ def test_one_search_a_budget_side_by_side_and_blind_to_any_other():
 )
 def test_sizes_below_1_are_refused(factory, sizes):
     (name,) = sizes
-    with pytest.raises(ValueError, match=f"'{name}'.*must be at least 1"):
+    with pytest.raises(ValueError, match=f"{name}=.*must be an integer of at least 1"):
         factory(TINY.problem.spec, **sizes)
 
 

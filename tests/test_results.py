@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import common, published_latencies, result_tables, results, studies
@@ -55,6 +56,49 @@ def test_answers_and_samples_over_their_budget_are_told(folder):
     Results(folder).add([row])
     (facts, *_) = result_tables.by_limit(folder)
     assert "Runs with an answer over its budget: 1. Samples were over their budgets in training of loose." in facts
+
+
+SEARCH = """number,search,seconds,evaluations,architectures,mean_quality,hypervolume
+0,union,0.0,0,2,70.0,5.0
+1,nag,60.0,1000,3,72.0,7.0
+2,local search,60.0,1000,4,72.5,7.5
+3,nag,60.0,1000,4,72.5,7.5
+4,local search,60.0,1000,4,73.0,8.0
+"""
+
+
+@pytest.fixture
+def known(folder):
+    """Best-known fronts beside the study of ``folder``, which is in a folder of its own."""
+    study = folder / "study"
+    study.mkdir()
+    (folder / "results.csv").rename(study / "results.csv")
+    best = folder / "best_known"
+    best.mkdir()
+    (best / "p_search.csv").write_text(SEARCH)
+    (best / "p.csv").write_text(
+        'architecture,ms,quality,found_by\na,1,0.5,"nag, seed 1"\nb,2,0.6,"nag, seed 3"\nc,3,1,x\n'
+    )
+    return study
+
+
+def test_regret_to_the_best_known_is_the_difference_to_its_mean_quality(known):
+    held = Results(known)
+    for row in held.rows:
+        held.save_answers(row.key, row.decode, np.ones(2), np.array([0.70, 0.72]) - row.seed / 100)
+    _, table = result_tables.by_hypervolume(known)
+    assert "| | settings | hypervolume | regret to best known |" in table.replace("|  |", "| |")
+    assert "| 3.000 ± 0.000 | 2.500 ± 0.707 |" in table
+
+
+def test_a_study_without_a_best_known_front_has_no_such_column(folder):
+    assert "best known" not in "".join(result_tables.by_hypervolume(folder))
+
+
+def test_best_known_fronts_have_what_each_quarter_added(known):
+    table, members = result_tables.best_fronts(known.parent / "best_known")
+    assert "| p | 4 | 73.000 | 8.000 | 4 | 4,000 | 2.0000 | 0.5000 | 0.0000 | 0.5000 |" in table
+    assert members == "Members of p by who found them: nag 2, x 1."
 
 
 @pytest.mark.data

@@ -7,8 +7,8 @@ import pytest
 
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.kinds.ridge import RidgeConfig, fit_ridge, solve
 from nagjax.predictors.records.records import Records
-from nagjax.predictors.ridge import RidgeConfig, fit_ridge, solve
 from nagjax.spaces import nas_bench_macro
 from tests import tiny
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from nagjax.generator import walk
+from nagjax.generator import decode, walk
 from nagjax.populations.cells import Cells
 from nagjax.populations.front import Front
 from nagjax.populations.vary import random_architectures
@@ -19,6 +19,7 @@ from tests.test_forms import MAKERS, NUM
 from tests.test_forms import TOKENS as FORM_TOKENS
 
 PROBLEM, _ = tiny.make(0)
+POLICY = tiny.make_policy(PROBLEM.spec, 0)
 TOKENS = jnp.asarray(tiny.architectures()[:6])
 NUM_TOKENS, LAYERS = TOKENS.shape
 OBJECTIVE, COSTS = evaluate(PROBLEM, TOKENS)
@@ -30,6 +31,9 @@ ENTRANCES = {
     "decode_scores: scores": (walk.decode_scores, (PROBLEM, SCORES, BUDGETS), 1),
     "follow: tokens": (walk.follow, (PROBLEM, TOKENS, BUDGETS), 1),
     "follow: budgets": (walk.follow, (PROBLEM, TOKENS, BUDGETS), 2),
+    "decode: budgets": (decode.greedy, (POLICY, PROBLEM, BUDGETS), 2),
+    "score: tokens": (decode.score, (POLICY, PROBLEM, TOKENS, BUDGETS), 2),
+    "beam: budgets": (lambda *given: decode.beam(*given, 2), (POLICY, PROBLEM, BUDGETS), 2),
     "evaluate: tokens": (evaluate, (PROBLEM, TOKENS), 1),
     "best_within: budgets": (Cells.best_within, (Cells.empty(PROBLEM.spec, 4), BUDGETS), 1),
     **{
@@ -47,7 +51,7 @@ class TestEntrances(chex.TestCase):
     def test_refuses_another_rank_length_or_type_by_name(self, what):
         entrance, arguments, place = ENTRANCES[what]
         call, right = self.variant(entrance), arguments[place]
-        chex.assert_trees_all_equal(call(*arguments), jax.jit(entrance)(*arguments))
+        chex.assert_trees_all_close(call(*arguments), jax.jit(entrance)(*arguments), rtol=1e-4)
         other = right.astype(jnp.int32 if jnp.issubdtype(right.dtype, jnp.floating) else jnp.float32)
         for wrong in (right[None], jnp.concatenate([right, right[..., :1]], -1), other):
             with pytest.raises(ValueError, match=re.escape(f"[{what}]")):

@@ -133,7 +133,7 @@ def test_the_generic_controller_takes_any_strategy():
     controller = make(known.problem.spec, strategy="SimpleES", population=4, budgets=4, hidden=4, anchors=4, capacity=8)
     moment = train(controller, known.problem, steps=5)
     assert moment.metrics["evaluations"][-1] == 5 * 16
-    with pytest.raises(ValueError, match="sizes must be at least 1"):
+    with pytest.raises(ValueError, match="must be an integer of at least 1"):
         make(tiny.make()[0].spec, budgets=0)
 
 

@@ -575,6 +575,6 @@ def test_sizes_of_a_controller_are_integers(flag, says):
     def make(spec, hidden: int = 8, share: float = 0.5):
         return spec, hidden, share
 
-    given = settings.parse_pairs([flag.removeprefix("--controller_static=")], "controller_static")
+    given = settings.parse_settings([flag.removeprefix("--controller_static=")], "controller_static")
     assert says in refusal(checked_call, make, "controller toy", given, None)
     assert checked_call(make, "controller toy", {"hidden": 4, "share": 1}, None) == (None, 4, 1)

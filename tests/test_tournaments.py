@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nagjax import plugins, testing
-from nagjax.generator.policy import budget_at
+from nagjax.budgets import budget_at
 from nagjax.populations import tournaments, vary
 from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import evaluate
@@ -117,3 +117,11 @@ def test_what_a_changed_problem_no_longer_fits_wins_no_tournament(evolution):
     np.testing.assert_array_equal(moved.tournaments.quality.reshape(32), np.where(fits, quality, -np.inf))
     assert 0 < fits.sum() < 32
     assert int(moved.evaluations) == int(population.evaluations) + 32 + 32
+
+
+def test_where_no_tournaments_are_held_a_changed_problem_rescores_the_archive_alone(evolution):
+    before, after = (testing.tiny_problem(device=device).problem for device in (0, 2))
+    population = evolution.start(before, 16, 0, 4, 8, jax.random.key(0))
+    moved = evolution.rescore(population, after)
+    assert moved.tournaments.quality.shape == (0, 4)
+    assert int(moved.evaluations) == 8 + 16

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.comparison.metrics import Yardstick, even_budgets, front
+from experiments.comparison.metrics import Yardstick, front
+from nagjax.budgets import even_ticks
 from nagjax.generator.walk import decode_scores
 from nagjax.problems.problem import Description, Problem, path_costs, path_features
 from nagjax.reports.front import best_within
@@ -69,7 +70,7 @@ def make_case(
     judge, rivals = judge or problem, dict(rivals or {})
     low, high = np.asarray(problem.low, np.int64), np.asarray(problem.high, np.int64)
     budgets = np.repeat(high[None], num_budgets, 0)
-    budgets[:, 0] = even_budgets(int(low[0]), int(high[0]), num_budgets)
+    budgets[:, 0] = even_ticks(int(low[0]), int(high[0]), num_budgets)
     budgets = budgets.astype(np.int32)
     scores = jnp.zeros((1, problem.spec.num_layers, problem.spec.num_choices))
     cheapest = np.asarray(decode_scores(problem, scores, jnp.asarray(budgets[:1]))[0])

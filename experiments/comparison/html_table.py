@@ -10,7 +10,8 @@ from nagjax.reports.escapes import html
 
 COLUMNS = (
     ("regret", "mean regret, points", 4), ("regret_worst", "worst regret, points", 3),
-    ("gap", "gap to reference, points", 3), ("hypervolume", "hypervolume, points", 3), ("igd_plus", "IGD+", 4),
+    ("regret_to_best_known", "regret to best known, points", 4), ("gap", "gap to reference, points", 3),
+    ("hypervolume", "hypervolume, points", 3), ("igd_plus", "IGD+", 4),
     ("infeasible", "infeasible, %", 2), ("distinct", "distinct", 1), ("evaluations", "evaluations", 0),
     ("labels", "labels", 0), ("seconds", "seconds", 2), ("compile_seconds", "compiling, s", 1),
 )  # fmt: skip

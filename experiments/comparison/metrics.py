@@ -23,6 +23,7 @@ class Yardstick:
       oracle: float64 ``[B]``, quality of the best architecture within each budget; None where it is not known.
       front_cost, front_quality: float64 ``[M]``, the front that IGD+ is measured to; None where there is none.
       reference: float64 ``[B]``, quality that a reference front has within each budget; None where there is none.
+      best_known: float64 ``[B]``, quality of the best architecture known within each budget; None where none is named.
     """
 
     budgets: np.ndarray
@@ -31,16 +32,7 @@ class Yardstick:
     front_cost: np.ndarray | None = None
     front_quality: np.ndarray | None = None
     reference: np.ndarray | None = None
-
-
-def even_budgets(low: int, high: int, num: int) -> np.ndarray:
-    """``num`` budgets int64 evenly spaced from ``low`` to ``high`` ticks, ends included, rounded down.
-
-    >>> even_budgets(10, 15, 3).tolist()
-    [10, 12, 15]
-    """
-    steps = np.arange(num, dtype=np.int64)
-    return low + (high - low) * steps // max(num - 1, 1)
+    best_known: np.ndarray | None = None
 
 
 def front(cost: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +90,7 @@ def measure(
       within: bool ``[B]``, whether it keeps its budget; where not, it counts as an answer of quality 0.
       tokens: int ``[B, T]``, or None where only costs and qualities are known.
     """
-    served = np.where(within, quality, 0.0)
+    served = _served(quality, within)
     span = yardstick.budgets[-1] - yardstick.budgets[0]
     volume = hypervolume(cost[within], quality[within], yardstick.corner)
     out = {
@@ -118,3 +110,17 @@ def measure(
         scale = (span if span > 0 else 1.0, height if height > 0 else 1.0)
         out["igd_plus"] = igd_plus(cost[within], quality[within], yardstick.front_cost, yardstick.front_quality, scale)
     return out
+
+
+def points_below(best: np.ndarray, quality: np.ndarray, within: np.ndarray) -> float:
+    """Quality ``[B]`` lost to the best within each budget, points, mean over the budgets; see ``measure``.
+
+    >>> points_below(np.array([0.5, 0.75]), np.array([0.5, 0.5]), np.array([True, True]))
+    12.5
+    """
+    return POINTS * float(np.mean(best - _served(quality, within)))
+
+
+def _served(quality: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Quality ``[B]`` of answers, where one that is over its budget is none."""
+    return np.where(within, quality, 0.0)

@@ -20,6 +20,7 @@ OWN_CSS = (
 FIGURES = (
     ("mean regret", "accuracy lost to the best architecture within each budget (exact oracle), mean over the budgets"),
     ("worst regret", "the largest of them"),
+    ("regret to best known", "accuracy lost to the best architecture known within each budget, mean over the budgets"),
     ("gap to reference", "quality minus what the reference has within the same budget, mean over the budgets"),
     ("hypervolume", "mean height of the answers' front above the reference point over the range of costs, in points"),
     (

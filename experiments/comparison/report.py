@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from experiments.comparison.case import Case
 from experiments.comparison.html_table import limit_text, side_text
+from experiments.comparison.metrics import points_below
 from experiments.comparison.page import Chapter, page
 from experiments.comparison.plot import Answered, has_bands, progress_figure, quality_figure, shown, sides
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT, Row
-from experiments.comparison.table import Section, sections, write_csv
+from experiments.comparison.table import Lost, Section, sections, write_csv
 from nagjax import durable
 from nagjax.problems.costs import rounded_up
 from nagjax.reports import plot
@@ -34,7 +35,8 @@ def write(results: Results, cases: Sequence[Case], base: str, flags: str) -> lis
       the tables.
     """
     rows = [row for row in results.rows if row.problem in {case.name for case in cases}]
-    tables = sections(rows, base)
+    lost = {name: regret for case in cases for name, regret in _lost(results, case).items()}
+    tables = sections(rows, base, lost)
     write_csv(results.folder / TABLE, tables)
     chapters = [_chapter(results, case, [t for t in tables if t.problem == case.name], base) for case in cases]
     text = page("Controllers compared", _tiles(rows, tables), chapters, _made(rows), flags)
@@ -72,6 +74,20 @@ def _answered(results: Results, rows: Sequence[Row]) -> Answered:
         keys = [row.key for row in rows if (row.contender, row.decode) == side and row.final]
         held = [results.answers(key, side[1]) for key in keys]
         out[side] = [one for one in held if one is not None]
+    return out
+
+
+def _lost(results: Results, case: Case) -> Lost:
+    """Regret to the best known of the runs whose answers are there; none where the problem names no such front."""
+    best, info = case.yardstick.best_known, case.description.costs[0]
+    if best is None:
+        return {}
+    budgets = info.to_unit(case.budgets[:, 0].astype("int64"))
+    out = {}
+    for row in results.rows:
+        held = results.answers(row.key, row.decode) if row.final and row.problem == case.name else None
+        if held is not None:
+            out[row.key, row.decode] = points_below(best, held[1], held[0] <= budgets)
     return out
 
 
@@ -139,5 +155,6 @@ def _made(rows: Sequence[Row]) -> list[tuple[str, str]]:
 def settings_text(text: str) -> str:
     """The settings of a row in words: the controller, its sizes and its parameters."""
     given = json.loads(text)
-    parts = [f"{key} {value}" for kind in ("static", "params") for key, value in given.get(kind, {}).items()]
+    pairs = [pair for kind in ("static", "params") for pair in given.get(kind, {}).items()]
+    parts = [f"{key} {str(value).lower() if isinstance(value, bool) else value}" for key, value in pairs]
     return f"{given.get('controller', '')}: {', '.join(parts) or 'its defaults'}"

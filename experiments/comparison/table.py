@@ -8,19 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.comparison.rows import NO_LIMIT, Row
+from experiments.comparison.rows import NO_LIMIT, Key, Row
 from nagjax import csv_cells, durable
 
 RESAMPLES, LEVEL = 10_000, 0.95
 METRICS = (
-    "regret", "regret_worst", "gap", "hypervolume", "igd_plus", "infeasible", "distinct", "evaluations", "labels",
-    "over_budget", "seconds", "compile_seconds",
+    "regret", "regret_worst", "regret_to_best_known", "gap", "hypervolume", "igd_plus", "infeasible", "distinct",
+    "evaluations", "labels", "over_budget", "seconds", "compile_seconds",
 )  # fmt: skip
+BEST_KNOWN = "regret_to_best_known"
+"""The figure that is no column of the results: a best-known front may get better after a run."""
 SMALLER = {"regret": True, "hypervolume": False}
 """The figures that decide, in this order, and whether less of them is better."""
 
 Side = tuple[str, str]
 """Contender and how its answers were found."""
+Lost = Mapping[tuple[Key, str], float]
+"""Regret to the best known of the runs and ways of answering for which it is known, points."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,19 +82,20 @@ class Section:
     lines: Sequence[Line]
 
 
-def sections(rows: Sequence[Row], base: str) -> list[Section]:
+def sections(rows: Sequence[Row], base: str, lost: Lost | None = None) -> list[Section]:
     """Tables of all problems and limits, in the order of the rows; limits by size.
 
     Args:
       rows: of whole runs.
       base: label of the contender that others are compared with.
+      lost: regret to the best known, of the runs for which it is known.
     """
     out = []
     for problem in dict.fromkeys(row.problem for row in rows):
         last = [row for row in rows if row.problem == problem and row.final]
         limits = dict.fromkeys(row.limit for row in last if row.limit != NO_LIMIT)
         out += [
-            _section(problem, limit, [row for row in last if row.limit in (limit, NO_LIMIT)], base)
+            _section(problem, limit, [row for row in last if row.limit in (limit, NO_LIMIT)], base, lost or {})
             for limit in sorted(limits, key=_size)
         ]
     return out
@@ -154,7 +159,7 @@ def write_csv(path: Path, tables: Sequence[Section]) -> None:
     durable.replace(path, csv_cells.text(rows))
 
 
-def _section(problem: str, limit: str, rows: Sequence[Row], base: str) -> Section:
+def _section(problem: str, limit: str, rows: Sequence[Row], base: str, lost: Lost) -> Section:
     metric = deciding(rows)
     against = primary([row for row in rows if row.limit == limit], base)
     by_side: dict[Side, list[Row]] = {}
@@ -165,7 +170,7 @@ def _section(problem: str, limit: str, rows: Sequence[Row], base: str) -> Sectio
         Line(
             side,
             held[0].limit,
-            {name: spread(values) for name in METRICS if (values := _known(held, name))},
+            {name: spread(values) for name in METRICS if (values := _known(held, name, lost))},
             None if side == against else difference(_by_seed(held, metric), base_figures, SMALLER[metric]),
         )
         for side, held in by_side.items()
@@ -175,7 +180,9 @@ def _section(problem: str, limit: str, rows: Sequence[Row], base: str) -> Sectio
     return Section(problem, limit, metric, against, lines)
 
 
-def _known(rows: Sequence[Row], name: str) -> list[float]:
+def _known(rows: Sequence[Row], name: str, lost: Lost) -> list[float]:
+    if name == BEST_KNOWN:
+        return [lost[row.key, row.decode] for row in rows if (row.key, row.decode) in lost]
     values = [float(getattr(row, name)) for row in rows]
     # The first run of a kind compiles for all of them: its time is the figure, not a mean over seeds.
     values = [max(values)] if name == "compile_seconds" else values

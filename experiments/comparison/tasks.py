@@ -1,7 +1,8 @@
 """What a comparison is asked to run: contenders, seeds and limits from flags, and the list of tasks they make.
 
 A contender is a controller under a label: ``nag``, or ``slow=nag`` for a second one. Its settings are written
-``LABEL:KEY=VALUE``, or ``LABEL@LIMIT:KEY=VALUE`` under one limit alone: ``--controller_static=nag@200:children=16``.
+``LABEL:KEY=VALUE,...``, or ``LABEL@LIMIT:KEY=VALUE,...`` under one limit alone:
+``--controller_static=nag:children=8,spare=16`` and ``--controller_static=nag@200:cells=64``.
 """
 
 from __future__ import annotations
@@ -148,10 +149,6 @@ def parse_contenders(
     texts = [limit.text for limit in limits]
     sizes = _by_label(static, "controller_static", list(named), texts)
     swept = _by_label(params, "controller_params", list(named), texts)
-    for label, by_limit in swept.items():
-        for key, value in (pair for given in by_limit.values() for pair in given.items()):
-            if isinstance(value, str | bool):
-                raise ValueError(f"--controller_params={label}:{key}={value}: is not a number")
     return [Contender(label, name, sizes[label], swept[label]) for label, name in named.items()]
 
 
@@ -180,7 +177,7 @@ def _by_label(
         place, separator, pair = entry.partition(":")
         label, at, limit = place.partition("@")
         if not separator:
-            raise ValueError(f"--{flag}={entry}: write --{flag}=LABEL:key=value or --{flag}=LABEL@LIMIT:key=value")
+            raise ValueError(f"--{flag}={entry}: write --{flag}=LABEL:key=value,... or LABEL@LIMIT:key=value,...")
         if label not in labels:
             raise ValueError(f"--{flag}={entry}: {label!r} is not in --controllers{settings.nearest(label, labels)}")
         if at and limit not in limits:
@@ -188,7 +185,7 @@ def _by_label(
         pairs.setdefault((label, limit if at else EVERYWHERE), []).append(pair)
     out: dict[str, dict[str, dict[str, Any]]] = {label: {} for label in labels}
     for (label, limit), given in pairs.items():
-        out[label][limit] = settings.parse_pairs(given, flag)
+        out[label][limit] = settings.parse_settings(given, flag)
     return out
 
 

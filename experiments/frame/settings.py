@@ -54,6 +54,18 @@ def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[s
     return out
 
 
+def parse_settings(entries: Sequence[str], flag: str) -> dict[str, Any]:
+    """Lists ``key=value,key=value`` of a repeated flag.
+
+    >>> parse_settings(["children=8,spare=16", "mask=false"], "controller_static")
+    {'children': 8, 'spare': 16, 'mask': False}
+
+    Raises:
+      ValueError: if a part is no pair, or a key stands twice.
+    """
+    return parse_pairs([part for entry in entries for part in entry.split(",")], flag)
+
+
 def parse_numbers(entries: Sequence[str], flag: str) -> list[float]:
     """Positive numbers of a list flag.
 

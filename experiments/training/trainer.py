@@ -20,10 +20,13 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``prepare`` reads."""
     flags.DEFINE_string("controller", "nag", "Controller, by its registered name.", flag_values=values)
     flags.DEFINE_multi_string(
-        "controller_params", [], "A swept value of the controller, key=value; may be repeated.", flag_values=values
+        "controller_params",
+        [],
+        "Swept values of the controller, key=value,key=value; may be repeated.",
+        flag_values=values,
     )
     flags.DEFINE_multi_string(
-        "controller_static", [], "A size of the controller, key=value; may be repeated.", flag_values=values
+        "controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.", flag_values=values
     )
     flags.DEFINE_integer("steps", 2000, "Updates.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("max_seconds", None, "End after this time, compilation not counted.", flag_values=values)
@@ -106,13 +109,11 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
     Raises:
       ValueError: if the controller or a setting of it is unknown, a limit is out of range or --init_from does not fit.
     """
-    sizes = settings.parse_pairs(values.controller_static, "controller_static")
+    sizes = settings.parse_settings(values.controller_static, "controller_static")
     controller = training.make_controller(values.controller, built, sizes)
-    swept = settings.parse_pairs(values.controller_params, "controller_params")
-    for key, value in swept.items():
-        if isinstance(value, str):
-            raise ValueError(f"--controller_params={key}={value}: is not a number; write one, as in {key}=0.1")
-    params = controllers.resolve_params(controller, swept)
+    params = controllers.resolve_params(
+        controller, settings.parse_settings(values.controller_params, "controller_params")
+    )
     limits = controllers.Limits(values.steps, values.max_seconds, values.chunk)
     try:
         start = (

@@ -23,7 +23,7 @@ from nagjax.checkpoint import sealing, steps
 from nagjax.checkpoint.packing import describe, pack, unpack
 from nagjax.checkpoint.saving import Steps
 from nagjax.checkpoint.steps import ChangedError, DamagedError, RefusedError, read_arrays
-from nagjax.controllers import Artefact, Controller
+from nagjax.controllers import Artefact, Controller, named_params
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces.space import Space
 from nagjax.verification import check_archive
@@ -112,7 +112,7 @@ class Writer:
             "controller": {
                 "name": controller.name,
                 "settings": dict(controller.settings),
-                "params": {key: np.asarray(value).tolist() for key, value in params.items()},
+                "params": named_params(controller, params),
             },
             "run": dict(run),
             **describe(artefact, problem, description),

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator.policy import Policy, PolicyTables, encode_slack, lstm_cell, offsets, policy_tables
+from nagjax import shapes
+from nagjax.generator.policy import (
+    Carry,
+    Layer,
+    Policy,
+    PolicyTables,
+    encode_slack,
+    first_carry,
+    lstm_cell,
+    offsets,
+    policy_step,
+    policy_tables,
+)
 from nagjax.generator.walk import advance, best_choice, follow, graph_layers, look, masked_walk, segments
 from nagjax.problems.problem import Problem, Spec
 
@@ -69,42 +82,35 @@ def greedy(policy: Policy, problem: Problem, budgets: jax.Array) -> tuple[jax.Ar
 def _rollout(
     policy: Policy, problem: Problem, budgets: jax.Array, pick: Any, noise: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    shapes.check("decode: budgets", budgets, (None, problem.spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
-    num, hidden = budgets.shape[0], policy.network.hidden
+    decide = policy_step(tables, problem)
 
-    dense = jnp.concatenate([tables.recurrent, tables.slack])
+    def choose(
+        carry: Carry, x: tuple[Layer, jax.Array], mask: jax.Array, slack: jax.Array
+    ) -> tuple[Carry, jax.Array, None]:
+        layer, uniform = x
+        hidden, cell, logits = decide(carry, layer, slack)
+        token = pick(logits, mask, uniform)
+        return Carry(hidden, cell, layer.start + token), token, None
 
-    def choose(carry: Any, x: Any, mask: jax.Array, slack: jax.Array) -> tuple[Any, jax.Array, None]:
-        h, c, before = carry
-        own, start, head, unary, uniform = x
-        gates = tables.budget + own[before] + jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
-        h, c = lstm_cell(gates, c)
-        token = pick(h @ head + unary, mask, uniform)
-        return (h, c, start + token), token, None
+    def inputs(first: int, last: int, width: int) -> tuple[Layer, jax.Array]:
+        return layer_inputs(tables, problem.spec, first, last, width), noise[first:last]
 
-    def inputs(first: int, last: int, width: int) -> tuple[jax.Array, ...]:
-        return (*layer_inputs(tables, problem.spec, first, last, width), noise[first:last])
-
-    zeros = jnp.zeros((num, hidden))
-    carry = (zeros, zeros, jnp.full(num, tables.tokens.shape[0]))
-    tokens, costs, _, _ = masked_walk(problem, budgets, choose, carry, inputs)
+    tokens, costs, _, _ = masked_walk(problem, budgets, choose, first_carry(tables), inputs)
     return tokens, costs
 
 
-def layer_inputs(tables: PolicyTables, spec: Spec, first: int, last: int, width: int) -> tuple[jax.Array, ...]:
-    """What a rollout reads of each layer of a segment; heads are padded to the segment's width.
+def layer_inputs(tables: PolicyTables, spec: Spec, first: int, last: int, width: int) -> Layer:
+    """What a walk reads of the L layers of a segment, stacked; heads are padded to the segment's width.
 
     A layer's position goes with the token before it (the last row is for none): added by itself inside the scan, XLA's
     CPU backend slices it inside the fused cell, which then takes twice the time of the whole walk.
-
-    Returns:
-      for each of L layers what the token before adds to the gates ``[L, W + 1, 4H]``, where its kind's choices begin
-      ``[L]``, its head ``[L, H, C']`` and its logits that depend on the budget alone ``[L, B, C']``.
     """
     starts, number = offsets(spec), [run[0] for run in segments(spec.choices)].index(first)
     heads = jnp.pad(tables.heads, ((0, 0), (0, width)))
     before = jnp.pad(tables.tokens, ((0, 1), (0, 0)))
-    return (
+    return Layer(
         before[None] + tables.position[first:last, None],
         jnp.array(starts[first:last]),
         jnp.stack([heads[:, starts[t] : starts[t] + width] for t in range(first, last)]),
@@ -122,6 +128,8 @@ def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Arra
       budgets: int32 ``[B, K]`` ticks.
     """
     spec = problem.spec
+    shapes.check("score: tokens", tokens, (budgets.shape[0], spec.num_layers), int)
+    shapes.check("score: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
     # One product for the heads of all kinds: products batched over layers, and the scatter that is the gradient of a
@@ -189,26 +197,25 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
       tokens int32 ``[B, W, T]``, distinct; costs int32 ``[B, W, K]``; log-probability float32 ``[B, W]``, falling, -inf
       where fewer than W architectures fit.
     """
-    spec, num, hidden = problem.spec, budgets.shape[0], policy.network.hidden
+    spec, num = problem.spec, budgets.shape[0]
+    shapes.check("beam: budgets", budgets, (None, spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
-    wide = jax.tree.map(lambda x: jnp.repeat(x, width, 0), (budgets, tables.budget))
+    wide = jnp.repeat(budgets, width, 0)
+    beams = dataclasses.replace(tables, budget=jnp.repeat(tables.budget, width, 0))
+    decide = policy_step(beams, problem)
     log_prob = jnp.full((num, width), -jnp.inf).at[:, 0].set(0.0)
     rows = num * width
     tokens = jnp.zeros((rows, spec.num_layers), jnp.int32)
     walker = (jnp.zeros(rows, jnp.int32), jnp.zeros((rows, spec.num_costs), jnp.int32))
-    memory = (jnp.zeros((rows, hidden)), jnp.zeros((rows, hidden)), jnp.full(rows, tables.tokens.shape[0]))
-    dense = jnp.concatenate([tables.recurrent, tables.slack])
-    state = (log_prob, tokens, walker, memory)
+    state = (log_prob, tokens, walker, first_carry(beams))
     for first, last, choices in segments(spec.choices):
 
         def step(state: Any, layer: Any, choices: int = choices) -> tuple[Any, None]:
-            log_prob, tokens, (node, spent), (h, c, before) = state
-            t, need, cost, target, togo, (own, start, head, unary) = layer
-            mask, slack = look(spec, need, togo, node, spent, wide[0])
-            gates = wide[1] + own[before] + jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
-            h, c = lstm_cell(gates, c)
-            logits = jnp.nan_to_num(h @ head + jnp.repeat(unary, width, 0))
-            log_p = jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf), -1)
+            log_prob, tokens, (node, spent), carry = state
+            t, need, cost, target, togo, own = layer
+            mask, slack = look(spec, need, togo, node, spent, wide)
+            hidden, cell, logits = decide(carry, own._replace(unary=jnp.repeat(own.unary, width, 0)), slack)
+            log_p = jax.nn.log_softmax(jnp.where(mask, jnp.nan_to_num(logits), -jnp.inf), -1)
             total = log_prob[:, :, None] + jnp.where(mask, log_p, -jnp.inf).reshape(num, width, choices)
             log_prob, best = jax.lax.top_k(total.reshape(num, width * choices), width)
             source = (jnp.arange(num)[:, None] * width + best // choices).ravel()
@@ -218,7 +225,7 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
             )
             node, spent = advance(spec, cost, target, node[source], spent[source], token)
             tokens = tokens[source].at[:, t].set(token.astype(jnp.int32))
-            return (log_prob, tokens, (node, spent), (h[source], c[source], start + token)), None
+            return (log_prob, tokens, (node, spent), Carry(hidden[source], cell[source], own.start + token)), None
 
         scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
         state, _ = jax.lax.scan(step, state, (*scanned, layer_inputs(tables, spec, first, last, choices)))

@@ -8,14 +8,15 @@ on S.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator.budget import anchor_weights
+from nagjax.budgets import anchor_weights, budget_position
 from nagjax.generator.walk import segments
 from nagjax.problems.problem import Problem, Spec
 
@@ -146,32 +147,6 @@ def init_policy(key: jax.Array, spec: Spec, hidden: int = 64, num_anchors: int =
     return Policy(params, anchors, network)
 
 
-def budget_position(problem: Problem, budgets: jax.Array) -> jax.Array:
-    """Where budgets int32 ``[B, K]`` lie in the problem's range, 0..1 on a logarithmic scale, float32 ``[B, K]``.
-
-    A share of the range, so that a generator keeps its meaning when it is trained on for another device.
-    """
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
-    high = jnp.maximum(problem.high.astype(jnp.float32)[None], low * 1.000001)
-    inside = jnp.clip(budgets.astype(jnp.float32), low, high)
-    return jnp.log(inside / low) / jnp.log(high / low)
-
-
-def budget_at(problem: Problem, position: jax.Array) -> jax.Array:
-    """Inverse of ``budget_position``: int32 ``[B, K]`` ticks, never below the cheapest nor above the dearest."""
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
-    high = jnp.maximum(problem.high.astype(jnp.float32)[None], low)
-    return jnp.clip((low * (high / low) ** position).astype(jnp.int32), problem.low[None], problem.high[None])
-
-
-def budget_at_share(problem: Problem, share: jax.Array) -> jax.Array:
-    """Budgets int32 ``[B, K]`` at shares ``[B, 1]`` or ``[B, K]`` of the range, even in the unit; 1 is exact."""
-    span = (problem.high - problem.low).astype(jnp.float32)[None]
-    inside = jnp.clip(problem.low[None] + (share * span).astype(jnp.int32), problem.low[None], problem.high[None])
-    # A span beyond 2^24 ticks is rounded by float32: the dearest architecture must not be lost to that.
-    return jnp.where(share >= 1, problem.high[None], inside)
-
-
 def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.Array:
     """Soft one-hot ``[B, K * A]`` of budgets int32 ``[B, K]`` over the anchors of each column."""
     position = budget_position(problem, budgets)
@@ -196,6 +171,79 @@ def lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
     i, f, g, o = jnp.split(gates, 4, -1)
     cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
+
+
+class Carry(NamedTuple):
+    """What a policy carries from one decision to the next.
+
+    Attributes:
+      hidden, cell: float32 ``[B, H]``, of the LSTM.
+      before: int32 ``[B]``, column of the last token among the choices of all kinds; W for none.
+    """
+
+    hidden: jax.Array
+    cell: jax.Array
+    before: jax.Array
+
+
+class Layer(NamedTuple):
+    """What a policy reads of one decision, whose choices are padded to C'; ``layer_inputs`` stacks those of a segment.
+
+    Attributes:
+      added: float32 ``[W + 1, 4H]``, what the token before adds to the gates, the last row for none.
+      start: int32, where the kind's choices begin among those of all kinds.
+      head: float32 ``[H, C']``.
+      unary: float32 ``[B, C']``, logits that depend on the budget alone.
+    """
+
+    added: jax.Array
+    start: jax.Array
+    head: jax.Array
+    unary: jax.Array
+
+
+Decide: TypeAlias = Callable[[Carry, Layer, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+
+
+def first_carry(tables: PolicyTables) -> Carry:
+    """The carry before the first decision."""
+    zeros = jnp.zeros((tables.budget.shape[0], tables.recurrent.shape[0]))
+    return Carry(zeros, zeros, jnp.full(len(zeros), tables.tokens.shape[0]))
+
+
+def take_rows(table: jax.Array, rows: jax.Array) -> jax.Array:
+    """Rows of a table by a gather: the quick way where no gradient is asked."""
+    return table[rows]
+
+
+def multiply_rows(table: jax.Array, rows: jax.Array) -> jax.Array:
+    """Rows of a table by a product, since the gradient of a gather is a scatter, slow on a CPU."""
+    return jax.nn.one_hot(rows, len(table)) @ table
+
+
+def policy_step(
+    tables: PolicyTables, problem: Problem, rows: Callable[[jax.Array, jax.Array], jax.Array] = take_rows
+) -> Decide:
+    """One decision of a policy, to be called along a walk.
+
+    Args:
+      tables: from ``policy_tables``.
+      problem: the problem.
+      rows: how rows of a table are looked up, ``take_rows`` or ``multiply_rows``.
+
+    Returns:
+      ``decide(carry, layer, slack int32 [B, K]) -> hidden, cell`` float32 ``[B, H]`` and logits float32 ``[B, C']``
+      before the mask.
+    """
+    dense = jnp.concatenate([tables.recurrent, tables.slack])
+
+    def decide(carry: Carry, layer: Layer, slack: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        gates = tables.budget + rows(layer.added, carry.before)
+        gates += jnp.concatenate([carry.hidden, encode_slack(problem, slack)], -1) @ dense
+        hidden, cell = lstm_cell(gates, carry.cell)
+        return hidden, cell, hidden @ layer.head + layer.unary
+
+    return decide
 
 
 def policy_tables(policy: Policy, problem: Problem, budgets: jax.Array) -> PolicyTables:

@@ -1,27 +1,37 @@
-"""What controllers that train a generator share: budgets to train at, samples of a budget compared, a schedule."""
+"""What controllers that train a generator share: gradients and steps of Adam, samples compared, a schedule."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import jax
 import jax.numpy as jnp
+import optax
 
-from nagjax.generator.policy import budget_at
-from nagjax.problems.problem import Problem
+from nagjax.generator.policy import Policy
+
+Tree = TypeVar("Tree")
 
 FLAT = 1e-6
 """Added to deviations: samples of a budget that differ by less are taken as equal, not enlarged to be far apart."""
 
 
-def strata(key: jax.Array, num: int, columns: int) -> jax.Array:
-    """The numbers 0..num - 1 in a random order of its own in each column, int32 ``[num, columns]``."""
-    return jnp.stack([jax.random.permutation(column, num) for column in jax.random.split(key, columns)], -1)
+def policy_gradient(loss: Callable[[Policy], tuple[jax.Array, Any]], policy: Policy) -> tuple[Any, Any]:
+    """The gradient of a loss in the policy's parameters, and what the loss gives beside its value."""
+    return jax.grad(lambda params: loss(dataclasses.replace(policy, params=params)), has_aux=True)(policy.params)
 
 
-def stratified_budgets(key: jax.Array, problem: Problem, num: int) -> jax.Array:
-    """Budgets int32 ``[num, K]`` over the whole range, one in each ``num``-th of it on a logarithmic scale."""
-    noise_key, key = jax.random.split(key)
-    places = strata(key, num, problem.spec.num_costs)
-    return budget_at(problem, (places + jax.random.uniform(noise_key, places.shape)) / num)
+def adam_start(params: Any) -> Any:
+    """State of Adam (Kingma and Ba, arXiv 1412.6980) before the first ``adam_step`` on a tree of parameters."""
+    return optax.scale_by_adam().init(params)
+
+
+def adam_step(params: Tree, optimiser: Any, grads: Any, rate: jax.Array) -> tuple[Tree, Any]:
+    """Parameters after one step of Adam down their gradients, at a traced learning rate; and the state of Adam."""
+    steps, optimiser = optax.scale_by_adam().update(grads, optimiser)
+    return jax.tree.map(lambda value, step: value - rate * step, params, steps), optimiser
 
 
 def moments(rewards: jax.Array) -> tuple[jax.Array, jax.Array]:

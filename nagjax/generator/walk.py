@@ -40,11 +40,6 @@ def segments(choices: tuple[int, ...]) -> list[tuple[int, int, int]]:
     return [(first, last, high) for first, last, _, high in runs]
 
 
-def open_budgets(problem: Problem, num: int) -> jax.Array:
-    """Budgets int32 ``[num, K]`` that admit everything."""
-    return jnp.full((num, problem.spec.num_costs), INFINITE - 1, jnp.int32)
-
-
 def unmasked(problem: Problem) -> Problem:
     """The problem with every edge that leads to an end open under every budget.
 

@@ -22,6 +22,7 @@ from nagjax.inference.shelf import Shelf
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
 
 SKIP = ("raise", "skip")
 
@@ -248,18 +249,19 @@ class Generator:
         return Scope(self.artefact, problem, description, self.shelf)
 
 
-def load(path: str | Path, *, ignore_hash: bool = False) -> Generator:
+def load(path: str | Path, *, ignore_hash: bool = False, space: Space | None = None) -> Generator:
     """Open the last complete checkpoint of a run, on any machine and device count; no plugin is needed.
 
     Args:
       path: folder of the run.
       ignore_hash: believe the checkpoint although it is not as it was written, after an edit on purpose.
+      space: the search space, where it is not registered (one made in a notebook).
 
     Raises:
       ValueError: if there is no complete checkpoint, it is not as it was written, or it is of another format or space
         version.
     """
-    saved = checkpoint.read(path, ignore_hash=ignore_hash)
+    saved = checkpoint.read(path, ignore_hash=ignore_hash, space=space)
     seal = None if ignore_hash else saved.config.get(sealing.SEAL)
     shelf = Shelf(saved.path, seal) if seal else None
     return Generator(saved.artefact, saved.problem, saved.description, saved.config, shelf=shelf)

@@ -146,6 +146,18 @@ def at_score(score: jax.Array, levels: jax.Array) -> jax.Array:
     return levels[below] + (place - below) * (levels[below + 1] - levels[below])
 
 
+def score_at(quality: jax.Array, levels: jax.Array) -> jax.Array:
+    """Normal scores of qualities of any shape: the inverse of ``at_score``; 0 where all levels are equal.
+
+    >>> score_at(jnp.array([0.25, 0.625, 1.5]), jnp.array([0.25, 0.5, 1.0])).tolist()
+    [-4.0, 1.0, 8.0]
+    """
+    below = jnp.clip(jnp.searchsorted(levels, quality, side="right") - 1, 0, levels.shape[0] - 2)
+    step = levels[below + 1] - levels[below]
+    place = below + (quality - levels[below]) / jnp.where(step > 0, step, 1.0)
+    return jnp.where(step > 0, (2 * place / (levels.shape[0] - 1) - 1) * REACH, 0.0)
+
+
 def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:
     own = jax.tree.map(lambda leaf: leaf[index], predictor.params)
     output = jnp.asarray(predictor.module.apply(own["network"], features))

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nagjax import arguments
+from nagjax import arguments, shapes
 from nagjax.predictors import batches
 from nagjax.ranking.dominance import dominance_key, kendall_tau
 
@@ -100,6 +100,8 @@ class RankerConfig:
 
 def score(ranker: Ranker, features: jax.Array, weights: jax.Array) -> jax.Array:
     """Scores ``[B]`` of path features ``[B, F]``, each under its budget's soft one-hot ``[B, A]``."""
+    shapes.check("score: features", features, (None, None), float)
+    shapes.check("score: weights", weights, (features.shape[0], ranker.anchors.shape[0]), float)
     return jnp.asarray(ranker.module.apply(ranker.params, features, weights))
 
 

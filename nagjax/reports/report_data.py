@@ -31,7 +31,6 @@ class Report:
       reference, comparisons, volumes: a published front, and ours against it, by name.
       volume_reference: reference point of the hypervolumes: cost, quality.
       curves: training metrics: x and y by name.
-      curves_label: what x is.
       flags: the flags of the run, one a line.
       quality_is: ``"predicted"``, ``"measured"`` or ``"ranked"``.
     """
@@ -55,7 +54,6 @@ class Report:
     volumes: Mapping[str, float] = dataclasses.field(default_factory=dict)
     volume_reference: tuple[float, float] = (0.0, 0.0)
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = dataclasses.field(default_factory=dict)
-    curves_label: str = "step"
     flags: str = ""
     quality_is: str = "predicted"
 

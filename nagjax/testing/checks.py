@@ -56,9 +56,16 @@ def check_protocol(make: Make, **static: Any) -> None:
     claim(name, given == static, f"settings say {given}, the factory was given {static}")
     same_again = make(tiny.problem.spec, **written)
     claim(name, same_again == controller, "the factory called with Controller.settings gives another controller")
-    for key, value in controller.default_params().items():
-        fine = isinstance(key, str) and np.asarray(value).dtype.kind in "fi" and np.isfinite(value).all()
-        claim(name, bool(fine), f"default parameter {key!r} is {value!r}, not a finite number")
+    defaults = controller.default_params()
+    strangers = sorted(set(controller.choices) - set(defaults))
+    claim(name, not strangers, f"choices has {strangers}, which default_params lacks")
+    for key, value in defaults.items():
+        if key in controller.choices:
+            known = controller.choices[key]
+            claim(name, value in known, f"default parameter {key!r} is {value!r}, not one of its choices {known}")
+            continue
+        fine = isinstance(key, str) and np.asarray(value).dtype.kind in "fib" and np.isfinite(value).all()
+        claim(name, bool(fine), f"default parameter {key!r} is {value!r}, not a finite number, true or false")
     state, metrics = first_chunk(controller, tiny.problem)
     for key in COUNTS:
         claim(name, key in metrics, f"metrics {sorted(metrics)} lack {key!r}")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import controllers
+from nagjax.budgets import even_ticks
 from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.inference.answering import candidates
 from nagjax.problems.problem import Problem
@@ -58,7 +59,7 @@ def budgets_between(problem: Problem, num: int) -> np.ndarray:
     """Budgets int32 ``[num, K]`` ticks over the first column's range, ends included; other columns at their highest."""
     low, high = np.asarray(problem.low, np.int64), np.asarray(problem.high, np.int64)
     out = np.repeat(high[None], num, 0)
-    out[:, 0] = np.linspace(low[0], high[0], num).astype(np.int64)
+    out[:, 0] = even_ticks(int(low[0]), int(high[0]), num)
     return out.astype(np.int32)
 
 

@@ -14,7 +14,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
 from nagjax_baselines.counting import architecture_at, completions
@@ -42,7 +43,8 @@ class State:
     prime: jax.Array
 
 
-def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Controller:
+@factory("enumeration")
+def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -53,15 +55,14 @@ def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Controller:
     Raises:
       ValueError: if the space may hold more than 2^20 architectures.
     """
-    settings = {"batch": batch, "capacity": capacity}
     most = math.prod(spec.choices)
     if most > MOST:
         raise ValueError(
             f"enumeration: {len(spec.choices)} decisions allow up to {most:.3g} architectures, and at most {MOST:,} "
             "are enumerated; use random, or a controller that searches"
         )
-    if not 1 <= batch <= LARGEST_BATCH or capacity < 1:
-        raise ValueError(f"enumeration: batch lies in 1..{LARGEST_BATCH} and capacity is at least 1; got {settings}")
+    if batch > LARGEST_BATCH:
+        raise ValueError(f"enumeration: batch={batch}: is at most {LARGEST_BATCH}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del problem, params
@@ -97,15 +98,11 @@ def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Controller:
     def rebase(state: State, problem: Problem) -> State:
         return dataclasses.replace(state, findings=fd.rescore(state.findings, problem), seen=jnp.uint32(0))
 
-    return Controller(
-        name="enumeration",
-        spec=spec,
-        settings=settings,
-        default_params=dict,
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=rebase,
     )
 
 

@@ -18,8 +18,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator.policy import budget_at
+from nagjax.budgets import spread_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import additive, vary
 from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec, path_features
@@ -59,7 +60,8 @@ class State:
     sums: Sums
 
 
-def make(spec: Spec, children: int = 16, proposals: int = 16, bins: int = 1024, capacity: int = 1024) -> Controller:
+@factory("exact")
+def make(spec: Spec, children: int = 16, proposals: int = 16, bins: int = 1024, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -73,9 +75,6 @@ def make(spec: Spec, children: int = 16, proposals: int = 16, bins: int = 1024, 
       ValueError: unless there is one cost column and it adds up.
     """
     additive.check_spec(spec)
-    settings = {"children": children, "proposals": proposals, "bins": bins, "capacity": capacity}
-    if min(settings.values()) < 1:
-        raise ValueError(f"exact: sizes must be at least 1; got {settings}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del key, problem, params
@@ -91,37 +90,28 @@ def make(spec: Spec, children: int = 16, proposals: int = 16, bins: int = 1024, 
             state, learned = learn(state, problem, random_within(problem, children, child_key))
             weights = draw_weights(state.sums, params["exploration"], model_key)
             gains = additive.edge_gains(problem, weights)
-        budgets = spread_budgets(problem, proposals, budget_key)
+        budgets = spread_budgets(budget_key, problem, proposals)
         tokens, _ = additive.best_paths(problem, gains, budgets, bins)
         state, proposed = learn(state, problem, (tokens, budgets))
         over, nonfinite = proposed if learned is None else (proposed[0] + learned[0], proposed[1] + learned[1])
         return state, fd.metrics(state.findings, over, nonfinite)
 
-    return Controller(
-        name="exact",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: {"exploration": 1.0},
+    return Methods(
         init=init,
         update=update,
+        artefact=lambda state, _: Artefact(None, state.findings.archive),
         # Qualities may be others now, and what was summed up cannot be told apart again.
         rebase=lambda state, problem: State(fd.rescore(state.findings, problem), no_sums(spec.num_features)),
-        artefact=lambda state, _: Artefact(None, state.findings.archive),
+        defaults={"exploration": 1.0},
     )
 
 
 def random_within(problem: Problem, num: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Architectures int32 ``[num, T]``, each drawn within a budget of its own, and the budgets int32 ``[num, 1]``."""
     budget_key, draw_key = jax.random.split(key)
-    budgets = spread_budgets(problem, num, budget_key)
+    budgets = spread_budgets(budget_key, problem, num)
     tokens, _ = vary.random_architectures(problem, budgets, draw_key)
     return tokens, budgets
-
-
-def spread_budgets(problem: Problem, num: int, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[num, 1]``, one at a random place of each of ``num`` equal parts of the logarithmic range."""
-    place = (jnp.arange(num) + jax.random.uniform(key, (num,))) / num
-    return budget_at(problem, place[:, None])
 
 
 def learn(

@@ -15,7 +15,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.populations.archive import allowed_rows
 from nagjax.populations.front import Front
@@ -40,7 +41,8 @@ class State:
     nonfinite: jax.Array
 
 
-def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
+@factory("lookup", labels=0)
+def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -51,9 +53,6 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
     Raises:
       ValueError: from ``init``, where the problem has no table of labels or fewer than ``labels``.
     """
-    settings = {"labels": labels, "capacity": capacity}
-    if labels < 0 or capacity < 1:
-        raise ValueError(f"lookup: labels must be at least 0 and capacity at least 1; got {settings}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
@@ -73,15 +72,11 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Controller:
         fresh = fd.Findings(Front.empty(spec, capacity), state.findings.evaluations)
         return read(fresh, problem, state.ranks)
 
-    return Controller(
-        name="lookup",
-        spec=spec,
-        settings=settings,
-        default_params=dict,
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=rebase,
     )
 
 

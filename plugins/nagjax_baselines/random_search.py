@@ -12,8 +12,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator.policy import budget_at
+from nagjax.budgets import random_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.populations import vary
 from nagjax.populations.findings import Findings
@@ -21,7 +22,8 @@ from nagjax.problems.problem import Problem, Spec
 from nagjax_baselines.counting import uniform_architectures
 
 
-def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Controller:
+@factory("random")
+def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -29,9 +31,6 @@ def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Controller:
       children: architectures an update draws.
       capacity: of the front.
     """
-    settings = {"children": children, "capacity": capacity}
-    if min(settings.values()) < 1:
-        raise ValueError(f"random: sizes must be at least 1; got {settings}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> Findings:
         del key, problem, params
@@ -42,7 +41,7 @@ def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Controller:
     ) -> tuple[Findings, Metrics]:
         del progress
         budget_key, masked_key, uniform_key, share_key = jax.random.split(key, 4)
-        budgets = budget_at(problem, jax.random.uniform(budget_key, (children, spec.num_costs)))
+        budgets = random_budgets(budget_key, problem, children)
         masked, _ = vary.random_architectures(problem, budgets, masked_key)
         uniform = uniform_architectures(problem, children, uniform_key)
         within = jax.random.uniform(share_key, (children,)) < params["masked"]
@@ -51,13 +50,10 @@ def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Controller:
         infeasible = (spent > jnp.where(within[:, None], budgets, problem.high[None])).any(-1).sum()
         return state, fd.metrics(state, infeasible, (~jnp.isfinite(quality)).sum())
 
-    return Controller(
-        name="random",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: {"masked": 1.0},
+    return Methods(
         init=init,
         update=update,
-        rebase=fd.rescore,
         artefact=lambda state, _: Artefact(None, state.archive),
+        rebase=fd.rescore,
+        defaults={"masked": 1.0},
     )

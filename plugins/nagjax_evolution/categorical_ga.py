@@ -16,12 +16,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.budgets import upper_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.populations import vary
 from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax_evolution.regularised import tournament_budgets
 
 
 @flax.struct.dataclass
@@ -49,7 +50,8 @@ class Breeding:
     mutations: jax.Array
 
 
-def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 1024) -> Controller:
+@factory("categorical_ga", population=2)
+def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -58,9 +60,6 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
       population: members of each, and its children a generation, which is an update.
       capacity: of the front.
     """
-    settings = {"budgets": budgets, "population": population, "capacity": capacity}
-    if min(budgets, capacity) < 1 or population < 2:
-        raise ValueError(f"categorical_ga: population is at least 2 and other sizes at least 1; got {settings}")
     algorithm = _algorithm(population, spec.num_layers)
 
     def each(problem: Problem, params: Params, do: Callable[..., Any], key: jax.Array, *leaves: Any) -> Any:
@@ -71,10 +70,10 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
 
         # evosax adds arrays of different ranks, which callers may have forbidden for their own code.
         with jax.numpy_rank_promotion("allow"):
-            return jax.vmap(one)(jax.random.split(key, budgets), tournament_budgets(problem, budgets), *leaves)
+            return jax.vmap(one)(jax.random.split(key, budgets), upper_budgets(problem, budgets), *leaves)
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        asked = jnp.repeat(tournament_budgets(problem, budgets), population, 0)
+        asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         draw_key, key = jax.random.split(key)
         tokens, _ = vary.random_architectures(problem, asked, draw_key)
         found, quality, _ = fd.record(fd.nothing(spec, capacity), problem, tokens)
@@ -91,14 +90,14 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         found, quality, costs = fd.record(state.findings, problem, genomes.reshape(budgets * population, -1))
         fitness = -quality.reshape(budgets, population)
         search, _ = each(problem, params, algorithm.tell, tell_key, genomes, fitness, search)
-        asked = jnp.repeat(tournament_budgets(problem, budgets), population, 0)
+        asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         infeasible, nonfinite = (costs > asked).any(-1).sum(), (~jnp.isfinite(quality)).sum()
         return State(_strong(search), found), fd.metrics(found, infeasible, nonfinite)
 
     def rebase(state: State, problem: Problem) -> State:
         flat = state.search.population.reshape(budgets * population, -1)
         quality, costs = evaluate(problem, flat)
-        asked = jnp.repeat(tournament_budgets(problem, budgets), population, 0)
+        asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         fits = allowed_rows(problem, flat) & (costs <= asked).all(-1)
         fitness = -jnp.where(fits, quality, -jnp.inf).reshape(budgets, population)
         best = jnp.take_along_axis(state.search.population, fitness.argmin(-1)[:, None, None], 1)[:, 0]
@@ -106,15 +105,12 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         found = fd.rescore(state.findings, problem)
         return State(search, fd.Findings(found.archive, found.evaluations + jnp.uint32(len(flat))))
 
-    return Controller(
-        name="categorical_ga",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: {"crossover": 0.5, "mutations": 1.0},
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=rebase,
+        defaults={"crossover": 0.5, "mutations": 1.0},
     )
 
 

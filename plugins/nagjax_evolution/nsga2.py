@@ -18,9 +18,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator.policy import budget_at
-from nagjax.generator.walk import open_budgets
+from nagjax.budgets import budget_at, open_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.populations import vary
 from nagjax.populations.archive import allowed_rows
@@ -58,7 +58,8 @@ class State:
     population: Population
 
 
-def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Controller:
+@factory("nsga2", population=2)
+def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -66,9 +67,6 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Controller:
       population: also the number of children of a generation, which is an update.
       capacity: of the front.
     """
-    settings = {"population": population, "capacity": capacity}
-    if population < 2 or capacity < 1:
-        raise ValueError(f"nsga2: population must be at least 2 and capacity at least 1; got {settings}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
@@ -105,15 +103,12 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Controller:
         found = fd.Findings(found.archive, found.evaluations + jnp.uint32(population))
         return State(found, survive(tokens, costs, quality, population))
 
-    return Controller(
-        name="nsga2",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: {"crossover": 0.9, "mutations": 1.0},
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=rebase,
+        defaults={"crossover": 0.9, "mutations": 1.0},
     )
 
 

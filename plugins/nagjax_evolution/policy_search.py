@@ -22,9 +22,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax.budgets import random_budgets
 from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.generator import decode
-from nagjax.generator.policy import Policy, budget_at, init_policy
+from nagjax.generator.policy import Policy, init_policy
 from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
 from nagjax_evolution.strategies import make_strategy
@@ -56,17 +58,14 @@ def preset(name: str, strategy: str, defaults: Mapping[str, float]) -> Callable[
         anchors: int = 16,
         capacity: int = 1024,
         memory_gib: float = 2.0,
-    ) -> Controller:
-        settings = {
-            "population": population, "budgets": budgets, "hidden": hidden, "anchors": anchors, "capacity": capacity,
-            "memory_gib": memory_gib,
-        }  # fmt: skip
-        return _build(name, strategy, spec, settings, defaults)
+    ) -> Methods:
+        return _methods(spec, strategy, population, budgets, hidden, anchors, capacity, memory_gib, defaults)
 
     make.__doc__ = f"The controller ``{name}``; see ``make`` for the arguments."
-    return make
+    return factory(name)(make)
 
 
+@factory("evosax")
 def make(
     spec: Spec,
     strategy: str = "SNES",
@@ -76,7 +75,7 @@ def make(
     anchors: int = 16,
     capacity: int = 1024,
     memory_gib: float = 2.0,
-) -> Controller:
+) -> Methods:
     """The controller ``evosax``.
 
     Args:
@@ -92,23 +91,15 @@ def make(
     Raises:
       ValueError: if a size is below 1, or the strategy cannot be used.
     """
-    settings = {
-        "strategy": strategy, "population": population, "budgets": budgets, "hidden": hidden, "anchors": anchors,
-        "capacity": capacity, "memory_gib": memory_gib,
-    }  # fmt: skip
-    return _build("evosax", strategy, spec, settings, {})
+    return _methods(spec, strategy, population, budgets, hidden, anchors, capacity, memory_gib, {})
 
 
-def _build(
-    name: str, strategy: str, spec: Spec, settings: Mapping[str, Any], defaults: Mapping[str, float]
-) -> Controller:
-    population, budgets, hidden, anchors, capacity = (
-        settings[key] for key in ("population", "budgets", "hidden", "anchors", "capacity")
-    )
-    if min(population, budgets, hidden, anchors, capacity) < 1:
-        raise ValueError(f"{name}: sizes must be at least 1; got {dict(settings)}")
+def _methods(
+    spec: Spec, strategy: str, population: int, budgets: int, hidden: int, anchors: int, capacity: int,
+    memory_gib: float, defaults: Mapping[str, float],
+) -> Methods:  # fmt: skip
     shapes = jax.eval_shape(lambda: init_policy(jax.random.key(0), spec, hidden, anchors))
-    chosen = make_strategy(strategy, population, shapes.params, settings["memory_gib"], defaults)
+    chosen = make_strategy(strategy, population, shapes.params, memory_gib, defaults)
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del problem
@@ -121,7 +112,7 @@ def _build(
     ) -> tuple[State, Metrics]:
         del progress
         budget_key, sample_key, ask_key, tell_key = jax.random.split(key, 4)
-        asked = budget_at(problem, jax.random.uniform(budget_key, (budgets, spec.num_costs)))
+        asked = random_budgets(budget_key, problem, budgets)
         generators, search = chosen.ask(ask_key, state.search, params)
 
         def answer(weights: Any) -> tuple[jax.Array, jax.Array]:
@@ -144,15 +135,12 @@ def _build(
         weights = chosen.mean(state.search)
         return Artefact(dataclasses.replace(state.policy, params=weights), state.findings.archive)
 
-    return Controller(
-        name=name,
-        spec=spec,
-        settings=settings,
-        default_params=lambda: dict(chosen.defaults),
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=artefact,
+        rebase=rebase,
+        defaults=chosen.defaults,
     )
 
 

@@ -15,8 +15,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
-from nagjax.generator.policy import budget_at_share
+from nagjax.budgets import upper_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
 from nagjax.populations import tournaments as tm
 from nagjax.populations import vary
@@ -31,7 +32,8 @@ class State:
     populations: tm.Tournaments
 
 
-def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, capacity: int = 1024) -> Controller:
+@factory("regularised_evolution")
+def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, capacity: int = 1024) -> Methods:
     """The controller.
 
     Args:
@@ -41,15 +43,12 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
       workers: children of each tournament an update, at most ``population``; 1 is the sequential algorithm.
       capacity: of the front.
     """
-    settings = {"budgets": budgets, "population": population, "workers": workers, "capacity": capacity}
-    if min(settings.values()) < 1 or workers > population:
-        raise ValueError(
-            f"regularised_evolution: sizes must be at least 1 and workers at most population; got {settings}"
-        )
+    if workers > population:
+        raise ValueError(f"regularised_evolution: workers={workers}: are at most population={population}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
-        asked = jnp.repeat(tournament_budgets(problem, budgets), population, 0)
+        asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         tokens, _ = vary.random_architectures(problem, asked, key)
         found, quality, _ = fd.record(fd.nothing(spec, capacity), problem, tokens)
         shape = (budgets, population)
@@ -62,7 +61,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
         select_key, mutate_key, draw_key = jax.random.split(key, 3)
         won, _ = tm.winners(state.populations, workers, params["tournament"], select_key)
         tokens = won.reshape(budgets * workers, -1)
-        asked = jnp.repeat(tournament_budgets(problem, budgets), workers, 0)
+        asked = jnp.repeat(upper_budgets(problem, budgets), workers, 0)
         change = vary.few_open(problem, tokens, params["mutations"], mutate_key)
         children, costs = vary.reroll(problem, tokens, change, asked, draw_key)
         found, quality, _ = fd.record(state.findings, problem, children)
@@ -73,26 +72,18 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
         return State(found, populations), {**metrics, "population_quality": _mean_finite(born)}
 
     def rebase(state: State, problem: Problem) -> State:
-        populations = tm.rescore(state.populations, problem, tournament_budgets(problem, budgets))
+        populations = tm.rescore(state.populations, problem, upper_budgets(problem, budgets))
         found = fd.rescore(state.findings, problem)
         counted = found.evaluations + jnp.uint32(budgets * population)
         return State(fd.Findings(found.archive, counted), populations)
 
-    return Controller(
-        name="regularised_evolution",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: {"tournament": 8.0, "mutations": 1.0},
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
+        rebase=rebase,
+        defaults={"tournament": 8.0, "mutations": 1.0},
     )
-
-
-def tournament_budgets(problem: Problem, num: int) -> jax.Array:
-    """Budgets int32 ``[num, K]``: the upper ends of ``num`` equal parts of the range."""
-    return budget_at_share(problem, (jnp.arange(num) + 1.0)[:, None] / num)
 
 
 def _mean_finite(quality: jax.Array) -> jax.Array:

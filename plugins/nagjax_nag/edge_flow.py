@@ -27,7 +27,7 @@ class Totals:
 
     Attributes:
       features: float32 ``[B, F]``.
-      costs: float32 ``[B, K]``, as a share of the dearest architecture's; 0 for a column that is a maximum.
+      costs: float32 ``[B, K]``, as a share of the costliest architecture's; 0 for a column that is a maximum.
     """
 
     features: jax.Array
@@ -37,7 +37,7 @@ class Totals:
 def hard(problem: Problem, tokens: jax.Array) -> Totals:
     """Totals of architectures int32 ``[B, T]``."""
     nodes = walk_nodes(problem.target, tokens)
-    costs = path_costs(problem, tokens, nodes).astype(jnp.float32) / _dearest(problem)[None]
+    costs = path_costs(problem, tokens, nodes).astype(jnp.float32) / _costliest(problem)[None]
     return Totals(path_features(problem, tokens, nodes), costs * _is_sum(problem)[None])
 
 
@@ -82,7 +82,7 @@ def soft(
         layers = slice(first, last)
         need, cost, target, _ = graph_layers(problem, first, last, width)
         value = (
-            cost.astype(jnp.float32) / _dearest(problem)[None, :, None, None] * _is_sum(problem)[None, :, None, None]
+            cost.astype(jnp.float32) / _costliest(problem)[None, :, None, None] * _is_sum(problem)[None, :, None, None]
         )
         index = problem.features[layers, :, :width]
         by_layer = (jnp.moveaxis(scores[:, layers, :width], 1, 0), need, target, index, value, left[layers])
@@ -103,7 +103,7 @@ def straight_through(hard: Totals, soft: Totals, share: jax.Array | float = 1.0)
 
 def excess(problem: Problem, totals: Totals, budgets: jax.Array) -> jax.Array:
     """How far costs exceed budgets int32 ``[B, K]``, as a share of them, added up over the columns, float32 ``[B]``."""
-    share = totals.costs * _dearest(problem)[None] / jnp.maximum(budgets, 1).astype(jnp.float32)
+    share = totals.costs * _costliest(problem)[None] / jnp.maximum(budgets, 1).astype(jnp.float32)
     return jax.nn.relu(share - 1.0).sum(-1)
 
 
@@ -135,7 +135,7 @@ def _left(problem: Problem, tokens: jax.Array, nodes: jax.Array, budgets: jax.Ar
     return jnp.moveaxis(budgets[:, None] - (jnp.cumsum(paid, 1) - paid), 1, 0)
 
 
-def _dearest(problem: Problem) -> jax.Array:
+def _costliest(problem: Problem) -> jax.Array:
     return jnp.maximum(problem.high, 1).astype(jnp.float32)
 
 

@@ -13,9 +13,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nagjax.budgets import budget_at, random_budgets, strata
 from nagjax.controllers import Params
-from nagjax.generator.policy import budget_at
-from nagjax.generator.training import strata
 from nagjax.populations import tournaments as tm
 from nagjax.populations import vary
 from nagjax.populations.cells import Cells
@@ -31,7 +30,7 @@ class Population:
     Attributes:
       archive: the best of everything met, N cells.
       tournaments: their populations.
-      places: float32 ``[B, K]``, budgets of the tournaments as positions in the range, see ``policy.budget_at``.
+      places: float32 ``[B, K]``, budgets of the tournaments as positions in the range, see ``budgets.budget_at``.
       met: what was evaluated lately, see ``nagjax_nag.memory``.
       evaluations: calls of the quality function so far, uint32.
       nonfinite: how many of them gave NaN or an infinite quality, uint32.
@@ -43,6 +42,29 @@ class Population:
     met: jax.Array
     evaluations: jax.Array
     nonfinite: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How much evolves; see ``nag.make``.
+
+    Raises:
+      ValueError: if the tournaments cannot share the children of an update.
+    """
+
+    children: int
+    spare: int
+    cells: int
+    tournaments: int
+    members: int
+
+    def __post_init__(self) -> None:
+        children, tournaments, members = self.children, self.tournaments, self.members
+        if tournaments and (children % tournaments or children // tournaments > members):
+            raise ValueError(
+                f"nag: tournaments={tournaments} must be a divisor of children={children}, each with at most "
+                f"members={members} children in an update; 0 holds none"
+            )
 
 
 @flax.struct.dataclass
@@ -58,8 +80,7 @@ def start(problem: Problem, cells: int, tournaments: int, members: int, num: int
     """``num`` random architectures within random budgets in the archive, and tournaments without members."""
     budget_key, place_key, key = jax.random.split(key, 3)
     spec = problem.spec
-    position = jax.random.uniform(budget_key, (num, spec.num_costs))
-    tokens, costs = vary.random_architectures(problem, budget_at(problem, position), key)
+    tokens, costs = vary.random_architectures(problem, random_budgets(budget_key, problem, num), key)
     quality, _ = evaluate(problem, tokens)
     places = (strata(place_key, tournaments, spec.num_costs) + 1).astype(jnp.float32) / max(tournaments, 1)
     population = Population(
@@ -170,7 +191,9 @@ def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
 def rescore(population: Population, problem: Problem) -> Population:
     """Everything remembered, under a changed problem."""
     archive = population.archive.rescore(problem)
-    populations = tm.rescore(population.tournaments, problem, budget_at(problem, population.places))
+    populations = population.tournaments
+    if populations.quality.size:
+        populations = tm.rescore(populations, problem, budget_at(problem, population.places))
     counted = population.evaluations + jnp.uint32(archive.quality.size + populations.quality.size)
     return dataclasses.replace(
         population, archive=archive, tournaments=populations, met=memory.nothing(), evaluations=counted

@@ -27,7 +27,7 @@ from nagjax.problems.problem import Problem
 from nagjax_nag import edge_flow, traced_walk
 from nagjax_nag.traced_walk import Seen
 
-DEFAULTS: Mapping[str, float] = {
+DEFAULTS: Mapping[str, float | bool] = {
     "learning_rate": 2e-2,
     "final_learning_rate": 1e-4,
     "entropy": 3e-4,
@@ -36,7 +36,7 @@ DEFAULTS: Mapping[str, float] = {
     "temperature": 5.0,
     "final_temperature": 0.1,
     "price": 0.2,
-    "mask": 0.0,
+    "mask": False,
     "flow": 1.0,
     "straight": 1.0,
 }
@@ -44,7 +44,7 @@ DEFAULTS: Mapping[str, float] = {
 
 - ``temperature``, ``final_temperature``: of the softmax, falling by the same factor in every update.
 - ``price``: see the module.
-- ``mask``: above 0.5 samples are drawn within the budget.
+- ``mask``: whether samples are drawn within the budget.
 - ``flow``: share of the probability that flows through the trellis; at 0 all of it is on the sampled nodes, and
   choices without features of their own have no gradient.
 - ``straight``: share of the sampled architecture in what the predictor reads; at 0 it reads expected features.

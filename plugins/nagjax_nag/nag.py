@@ -15,18 +15,19 @@ evolution out of local optima, and evolution gives the policy what sampling alon
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
-from nagjax.generator.training import annealed
+from nagjax.generator.training import adam_start, annealed, policy_gradient
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
 
@@ -74,13 +75,13 @@ class State:
     population: evolution.Population
 
 
+@factory("nag", tournaments=0)
 def make(
     spec: Spec,
     hidden: int = 64,
     anchors: int = 256,
     budgets: int = 16,
     group: int = 8,
-    shared: int = 0,
     imitated: int = 128,
     imitations: int = 1,
     children: int = 1024,
@@ -88,7 +89,7 @@ def make(
     cells: int = 1024,
     tournaments: int = 64,
     members: int = 32,
-) -> Controller:
+) -> Methods:
     """The controller.
 
     Args:
@@ -97,7 +98,6 @@ def make(
       anchors: number of anchor budgets a cost column.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them.
-      shared: other budgets of the update whose samples a budget also learns from; less than ``budgets``.
       imitated: budgets a step imitates the archive at.
       imitations: steps an update takes; the first learns from samples and archive, further ones from the archive.
         Where evaluations are few, the policy learns what the archive holds only by many.
@@ -110,114 +110,102 @@ def make(
       members: architectures of each of them; at least as many as its children in an update.
 
     Raises:
-      ValueError: if a size cannot be.
+      ValueError: if the tournaments cannot share the children.
     """
-    settings = {
-        "hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "shared": shared,
-        "imitated": imitated, "imitations": imitations, "children": children, "spare": spare, "cells": cells,
-        "tournaments": tournaments, "members": members,
-    }  # fmt: skip
-    _check_sizes(settings)
+    learns = learning.Sizes(hidden, anchors, budgets, group, imitated, imitations)
+    return methods(spec, learns, evolution.Sizes(children, spare, cells, tournaments, members), DEFAULTS)
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del params
-        policy_key, key = jax.random.split(key)
-        policy = init_policy(policy_key, spec, hidden, anchors)
-        population = evolution.start(problem, cells, tournaments, members, children, key)
-        return State(policy, optax.scale_by_adam().init(policy.params), population)
 
-    def learn(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
-    ) -> tuple[State, Metrics]:
-        draw_key, sample_key, imitate_key = jax.random.split(key, 3)
-        drawn = learning.draw_budgets(state.population.archive, problem, budgets, draw_key)
-        asked = jnp.repeat(drawn, group, 0)
-        tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
-        quality, _ = evaluate(problem, tokens)
-        population = evolution.add(state.population, problem, evolution.Brood(tokens, costs, quality))
-        samples = learning.Samples(tokens, costs, quality, drawn)
-        share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
-        rate = annealed(params["learning_rate"], params["final_learning_rate"], share)
-        archive = population.archive
-
-        def imitate(policy: Policy, key: jax.Array) -> jax.Array:
-            targets = learning.draw_budgets(archive, problem, imitated, key)
-            return learning.imitation(policy, problem, archive, targets, params["margin"])
-
-        def loss(weights: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            policy = dataclasses.replace(state.policy, params=weights)
-            gain, entropy = learning.surrogate(policy, problem, samples, shared)
-            copied = imitate(policy, imitate_key)
-            total = params["imitation"] * copied - params["gradient"] * gain
-            return total - params["entropy"] * (1 - share) * entropy, (entropy, copied)
-
-        grads, (entropy, copied) = jax.grad(loss, has_aux=True)(state.policy.params)
-        policy, optimiser = learning.descend(state.policy, state.optimiser, grads, rate)
-
-        def again(carry: tuple[Policy, Any], key: jax.Array) -> tuple[tuple[Policy, Any], None]:
-            policy, optimiser = carry
-            grads = jax.grad(lambda weights: imitate(dataclasses.replace(policy, params=weights), key))(policy.params)
-            return learning.descend(policy, optimiser, grads, rate), None
-
-        keys = jax.random.split(imitate_key, imitations)[1:]
-        (policy, optimiser), _ = jax.lax.scan(again, (policy, optimiser), keys)
-        metrics = {
-            "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
-            "entropy": entropy,
-            "imitation": copied,
-            "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
-        }
-        return State(policy, optimiser, population), metrics
-
-    def wait(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
-    ) -> tuple[State, Metrics]:
-        del key, problem, params, progress
-        names = ("sampled_quality", "entropy", "imitation", "infeasible")
-        return state, {name: jnp.float32(0) for name in names}
-
-    def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
-    ) -> tuple[State, Metrics]:
-        breed_key, learn_key = jax.random.split(key)
-        broken = state.population.nonfinite
-        population = evolution.evolve(state.population, problem, children, spare, params, progress, breed_key)
-        state = dataclasses.replace(state, population=population)
-        late = progress >= params["fill"]
-        state, metrics = jax.lax.cond(late, learn, wait, state, learn_key, problem, params, progress)
-        archive = state.population.archive
-        held = archive.occupied
-        found = {
-            "evaluations": state.population.evaluations.astype(jnp.float32),
-            "nonfinite": (state.population.nonfinite - broken).astype(jnp.float32),
-            "archive_quality": jnp.max(archive.quality),
-            "archive_mean": jnp.sum(jnp.where(held, archive.quality, 0.0)) / jnp.maximum(held.sum(), 1),
-        }
-        return state, {**metrics, **found}
-
-    def rebase(state: State, problem: Problem) -> State:
-        return dataclasses.replace(state, population=evolution.rescore(state.population, problem))
-
-    return Controller(
-        name="nag",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: dict(DEFAULTS),
-        init=init,
-        update=update,
-        rebase=rebase,
+def methods(spec: Spec, learns: learning.Sizes, evolves: evolution.Sizes, defaults: Mapping[str, float]) -> Methods:
+    """The functions of the controller, and of its presets."""
+    return Methods(
+        init=functools.partial(init, spec=spec, learns=learns, evolves=evolves),
+        update=functools.partial(update, learns=learns, evolves=evolves),
         artefact=lambda state, _: Artefact(state.policy, state.population.archive),
+        rebase=lambda state, problem: dataclasses.replace(
+            state, population=evolution.rescore(state.population, problem)
+        ),
+        defaults=defaults,
     )
 
 
-def _check_sizes(settings: Mapping[str, int]) -> None:
-    if any(size < 1 for name, size in settings.items() if name not in ("shared", "tournaments")):
-        raise ValueError(f"nag: sizes must be at least 1; got {settings}")
-    children, tournaments, members = (settings[name] for name in ("children", "tournaments", "members"))
-    if tournaments < 0 or (tournaments and (children % tournaments or children // tournaments > members)):
-        raise ValueError(
-            f"nag: tournaments={tournaments} must be a divisor of children={children}, each with at most "
-            f"members={members} children in an update; 0 holds none"
-        )
-    if not 0 <= settings["shared"] < settings["budgets"]:
-        raise ValueError(f"nag: shared={settings['shared']} must lie in 0..{settings['budgets'] - 1} (budgets less 1)")
+def init(
+    key: jax.Array, problem: Problem, params: Params, *, spec: Spec, learns: learning.Sizes, evolves: evolution.Sizes
+) -> State:
+    """A fresh policy, and random architectures."""
+    del params
+    policy_key, key = jax.random.split(key)
+    policy = init_policy(policy_key, spec, learns.hidden, learns.anchors)
+    population = evolution.start(problem, evolves.cells, evolves.tournaments, evolves.members, evolves.children, key)
+    return State(policy, adam_start(policy.params), population)
+
+
+def update(
+    state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array, *, learns: learning.Sizes,
+    evolves: evolution.Sizes,
+) -> tuple[State, Metrics]:  # fmt: skip
+    """Evolution breeds, and the policy learns once it may."""
+    breed_key, learn_key = jax.random.split(key)
+    before = state.population
+    population = evolution.evolve(before, problem, evolves.children, evolves.spare, params, progress, breed_key)
+    state = dataclasses.replace(state, population=population)
+    late = progress >= params["fill"]
+    now = functools.partial(learn, sizes=learns)
+    state, metrics = jax.lax.cond(late, now, wait, state, learn_key, problem, params, progress)
+    archive = state.population.archive
+    held = archive.occupied
+    found = {
+        "evaluations": state.population.evaluations.astype(jnp.float32),
+        "nonfinite": (state.population.nonfinite - before.nonfinite).astype(jnp.float32),
+        "archive_quality": jnp.max(archive.quality),
+        "archive_mean": jnp.sum(jnp.where(held, archive.quality, 0.0)) / jnp.maximum(held.sum(), 1),
+    }
+    return state, {**metrics, **found}
+
+
+def wait(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+    """Leave the policy as it is; evolution has the run to itself."""
+    del key, problem, params, progress
+    return state, dict.fromkeys(("sampled_quality", "entropy", "imitation", "infeasible"), jnp.float32(0))
+
+
+def learn(
+    state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array, sizes: learning.Sizes
+) -> tuple[State, Metrics]:
+    """The policy samples, which enter the archive too, and takes a step on samples and archive, others on it alone."""
+    draw_key, sample_key, imitate_key = jax.random.split(key, 3)
+    drawn = learning.draw_budgets(state.population.archive, problem, sizes.budgets, draw_key)
+    asked = jnp.repeat(drawn, sizes.group, 0)
+    tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
+    quality, _ = evaluate(problem, tokens)
+    population = evolution.add(state.population, problem, evolution.Brood(tokens, costs, quality))
+    archive = population.archive
+    share = (progress - params["fill"]) / jnp.maximum(1 - params["fill"], 1e-6)
+    rate = annealed(params["learning_rate"], params["final_learning_rate"], share)
+
+    def imitate(policy: Policy, key: jax.Array) -> jax.Array:
+        targets = learning.draw_budgets(archive, problem, sizes.imitated, key)
+        return learning.imitation(policy, problem, archive, targets, params["margin"])
+
+    def loss(policy: Policy) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        grouped = quality.reshape(sizes.budgets, sizes.group)
+        gain, entropy = learning.surrogate(policy, problem, tokens, asked, grouped)
+        copied = imitate(policy, imitate_key)
+        total = params["imitation"] * copied - params["gradient"] * gain
+        return total - params["entropy"] * (1 - share) * entropy, (entropy, copied)
+
+    def again(carry: tuple[Policy, Any], key: jax.Array) -> tuple[tuple[Policy, Any], None]:
+        policy, optimiser = carry
+        grads, _ = policy_gradient(lambda policy: (imitate(policy, key), None), policy)
+        return learning.descend(policy, optimiser, grads, rate), None
+
+    grads, (entropy, copied) = policy_gradient(loss, state.policy)
+    learned = learning.descend(state.policy, state.optimiser, grads, rate)
+    (policy, optimiser), _ = jax.lax.scan(again, learned, jax.random.split(imitate_key, sizes.imitations)[1:])
+    metrics = {
+        "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
+        "entropy": entropy,
+        "imitation": copied,
+        "infeasible": jnp.sum((costs > asked).any(-1)).astype(jnp.float32),
+    }
+    return State(policy, optimiser, population), metrics

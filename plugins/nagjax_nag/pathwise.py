@@ -13,16 +13,17 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.budgets import stratified_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.generator.policy import Policy, init_policy
-from nagjax.generator.training import annealed, stratified_budgets
+from nagjax.generator.training import adam_start, adam_step, annealed, policy_gradient
 from nagjax.problems.problem import Problem, Spec
 from nagjax_nag import gates, gumbel, traced_walk
 from nagjax_nag.traced_walk import Seen
 
-ESTIMATORS: Mapping[str, Mapping[str, float]] = {"gates": gates.DEFAULTS, "gumbel": gumbel.DEFAULTS}
+ESTIMATORS: Mapping[str, Mapping[str, float | bool]] = {"gates": gates.DEFAULTS, "gumbel": gumbel.DEFAULTS}
 """Default parameters of each estimator. Both have
 
 - ``learning_rate``, ``final_learning_rate``: of Adam, along a cosine;
@@ -41,6 +42,7 @@ class State:
     evaluations: jax.Array
 
 
+@factory("nag_pathwise")
 def make(
     spec: Spec,
     estimator: str = "gates",
@@ -49,7 +51,7 @@ def make(
     budgets: int = 16,
     group: int = 8,
     pairs: int = 2,
-) -> Controller:
+) -> Methods:
     """The controller.
 
     Args:
@@ -64,21 +66,17 @@ def make(
     Raises:
       ValueError: if the estimator is unknown or a size impossible; from ``init``, if the quality has no gradient.
     """
-    sizes = {"hidden": hidden, "anchors": anchors, "budgets": budgets, "group": group, "pairs": pairs}
     if estimator not in ESTIMATORS:
         raise ValueError(f"nag_pathwise: estimator={estimator!r} is not one of {', '.join(ESTIMATORS)}")
-    if min(sizes.values()) < 1 or pairs > spec.num_layers:
-        raise ValueError(
-            f"nag_pathwise: sizes must be at least 1 and pairs at most the {spec.num_layers} decisions; got {sizes}"
-        )
-    adam = optax.scale_by_adam()
+    if pairs > spec.num_layers:
+        raise ValueError(f"nag_pathwise: pairs={pairs}: are at most the {spec.num_layers} decisions")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         if estimator == "gumbel":
             gumbel.check(problem)
         policy = init_policy(key, spec, hidden, anchors)
-        return State(policy, adam.init(policy.params), jnp.uint32(0))
+        return State(policy, adam_start(policy.params), jnp.uint32(0))
 
     def estimate(
         policy: Policy, problem: Problem, asked: jax.Array, params: Params, progress: jax.Array, key: jax.Array
@@ -96,16 +94,14 @@ def make(
         asked = jnp.repeat(stratified_budgets(budget_key, problem, budgets), group, 0)
         heat = params["entropy"] + (params["final_entropy"] - params["entropy"]) * progress
 
-        def loss(weights: Any) -> tuple[jax.Array, Seen]:
-            policy = dataclasses.replace(state.policy, params=weights)
+        def loss(policy: Policy) -> tuple[jax.Array, Seen]:
             total, seen = estimate(policy, problem, asked, params, progress, key)
             return total - heat * seen.entropy.mean(), seen
 
-        grads, seen = jax.grad(loss, has_aux=True)(state.policy.params)
+        grads, seen = policy_gradient(loss, state.policy)
         grads, norm = clipped(grads, params["clip"])
-        updates, optimiser = adam.update(grads, state.optimiser)
         rate = annealed(params["learning_rate"], params["final_learning_rate"], progress)
-        weights = jax.tree.map(lambda weight, step: weight - rate * step, state.policy.params, updates)
+        weights, optimiser = adam_step(state.policy.params, state.optimiser, grads, rate)
         counted = state.evaluations + jnp.uint32(len(seen.quality))
         finite = jnp.isfinite(seen.quality)
         asked_each = jnp.concatenate([asked, jnp.repeat(asked, len(seen.costs) // len(asked) - 1, 0)])
@@ -119,15 +115,11 @@ def make(
         }
         return State(dataclasses.replace(state.policy, params=weights), optimiser, counted), metrics
 
-    return Controller(
-        name="nag_pathwise",
-        spec=spec,
-        settings={"estimator": estimator, **sizes},
-        default_params=lambda: dict(ESTIMATORS[estimator]),
+    return Methods(
         init=init,
         update=update,
-        rebase=lambda state, _: state,
         artefact=lambda state, _: Artefact(state.policy, None),
+        defaults=ESTIMATORS[estimator],
     )
 
 

@@ -24,10 +24,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.budgets import stratified_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods, factory
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, budget_weights, init_policy
-from nagjax.generator.training import standardised, stratified_budgets
+from nagjax.generator.training import standardised
 from nagjax.generator.walk import segments
 from nagjax.problems.problem import Problem, Spec, evaluate
 
@@ -46,7 +48,8 @@ class State:
     evaluations: jax.Array
 
 
-def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Controller:
+@factory("nag_simplex", group=2)
+def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Methods:
     """The controller.
 
     Args:
@@ -58,9 +61,6 @@ def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Co
     Raises:
       ValueError: if a size is too small.
     """
-    settings = {"anchors": anchors, "budgets": budgets, "group": group}
-    if min(anchors, budgets) < 1 or group < 2:
-        raise ValueError(f"nag_simplex: anchors and budgets must be at least 1 and group at least 2; got {settings}")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del problem, params
@@ -103,15 +103,11 @@ def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Co
         }
         return State(with_simplexes(state.policy, moved), counted), metrics
 
-    return Controller(
-        name="nag_simplex",
-        spec=spec,
-        settings=settings,
-        default_params=lambda: dict(DEFAULTS),
+    return Methods(
         init=init,
         update=update,
-        rebase=lambda state, _: state,
         artefact=lambda state, _: Artefact(state.policy, None),
+        defaults=DEFAULTS,
     )
 
 

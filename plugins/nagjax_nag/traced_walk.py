@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.generator.decode import layer_inputs
-from nagjax.generator.policy import Policy, encode_slack, lstm_cell, policy_tables
+from nagjax.generator.policy import Carry, Layer, Policy, first_carry, multiply_rows, policy_step, policy_tables
 from nagjax.generator.walk import best_choice, masked_walk
 from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import walk_nodes
@@ -69,28 +69,21 @@ def walk(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array)
     """
     spec = problem.spec
     tables = policy_tables(policy, problem, budgets)
-    num, hidden = budgets.shape[0], policy.network.hidden
-    dense = jnp.concatenate([tables.recurrent, tables.slack])
-    columns = tables.tokens.shape[0] + 1
+    decide = policy_step(tables, problem, multiply_rows)
 
-    def choose(carry: Any, x: Any, mask: jax.Array, slack: jax.Array) -> tuple[Any, jax.Array, Any]:
-        h, c, before = carry
-        own, start, head, unary, perturb = x
-        # A product, since the gradient of a gather is a scatter, slow on a CPU.
-        gates = tables.budget + jax.nn.one_hot(before, columns) @ own
-        gates += jnp.concatenate([h, encode_slack(problem, slack)], -1) @ dense
-        h, c = lstm_cell(gates, c)
-        logits = h @ head + unary
+    def choose(
+        carry: Carry, x: tuple[Layer, jax.Array], mask: jax.Array, slack: jax.Array
+    ) -> tuple[Carry, jax.Array, Any]:
+        layer, perturb = x
+        hidden, cell, logits = decide(carry, layer, slack)
         token = best_choice(logits + perturb, mask)
         wider = ((0, 0), (0, spec.num_choices - mask.shape[1]))
-        return (h, c, start + token), token, (jnp.pad(logits, wider), jnp.pad(mask, wider))
+        return Carry(hidden, cell, layer.start + token), token, (jnp.pad(logits, wider), jnp.pad(mask, wider))
 
-    def inputs(first: int, last: int, width: int) -> tuple[jax.Array, ...]:
-        return (*layer_inputs(tables, spec, first, last, width), noise[first:last, :, :width])
+    def inputs(first: int, last: int, width: int) -> tuple[Layer, jax.Array]:
+        return layer_inputs(tables, spec, first, last, width), noise[first:last, :, :width]
 
-    zeros = jnp.zeros((num, hidden))
-    carry = (zeros, zeros, jnp.full(num, columns - 1))
-    tokens, costs, _, outs = masked_walk(problem, budgets, choose, carry, inputs)
+    tokens, costs, _, outs = masked_walk(problem, budgets, choose, first_carry(tables), inputs)
     logits, mask = (jnp.moveaxis(jnp.concatenate(parts), 0, 1) for parts in zip(*outs, strict=True))
     nodes = walk_nodes(problem.target, tokens)
     decided = problem.open[jnp.arange(spec.num_layers), nodes] & (mask.sum(-1) > 1)

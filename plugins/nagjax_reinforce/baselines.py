@@ -3,11 +3,11 @@
 Rewards of different budgets have different offsets, so a baseline that ignores the budget mostly tells budgets apart.
 One table, a traced index chooses:
 
-- 0 ``none``: 0;
-- 1 ``moving``: average of the past rewards, kept at the policy's anchors and interpolated between them;
-- 2 ``group``: mean of this budget's G samples in this update; as each is part of its own baseline, the gradient is
+- ``none``: 0;
+- ``moving``: average of the past rewards, kept at the policy's anchors and interpolated between them;
+- ``group``: mean of this budget's G samples in this update; as each is part of its own baseline, the gradient is
   1 - 1/G of what it would be, and with one sample nothing;
-- 3 ``value``: V(B), a small network of the budget's position that learns by squared error.
+- ``value``: V(B), a small network of the budget's position that learns by squared error.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
 from nagjax.controllers import Params
-from nagjax.generator.training import FLAT, moments
+from nagjax.generator.training import FLAT, adam_start, adam_step, moments
 from nagjax_reinforce.rewards import choose
 
 BASELINES = ("none", "moving", "group", "value")
@@ -59,7 +58,7 @@ class Memory:
 def init_memory(key: jax.Array, num_anchors: int, num_costs: int) -> Memory:
     """Nothing seen yet; ``num_anchors`` counts those of all cost columns."""
     value = ValueNetwork().init(key, jnp.zeros((1, num_costs)))
-    return Memory(jnp.zeros(num_anchors), jnp.zeros(num_anchors), value, optax.scale_by_adam().init(value))
+    return Memory(jnp.zeros(num_anchors), jnp.zeros(num_anchors), value, adam_start(value))
 
 
 def forget(memory: Memory) -> Memory:
@@ -84,7 +83,7 @@ def advantages(
       rewards: float32 ``[N, G]``, G samples for each of N budgets; those that are not finite count for nothing.
       weights: float32 ``[N, A]``, non-negative, rows add up to 1: what each anchor contributes to a budget.
       position: float32 ``[N, K]``, budgets in 0..1.
-      params: ``baseline``, ``standardise`` (above 0.5: divide by the group's deviation) and ``reward_scale``.
+      params: ``baseline``, ``standardise`` (whether to divide by the group's deviation) and ``reward_scale``.
 
     Returns:
       advantage float32 ``[N, G]``, 0 where it is not finite; and where it is, bool ``[N, G]``.
@@ -111,6 +110,5 @@ def remember(memory: Memory, rewards: jax.Array, weights: jax.Array, position: j
         error = jnp.asarray(ValueNetwork().apply(value, position))[:, None] - seen
         return jnp.sum(jnp.where(finite, error, 0.0) ** 2) / jnp.maximum(number.sum(), 1.0)
 
-    updates, optimiser = optax.scale_by_adam().update(jax.grad(loss)(memory.value), memory.optimiser)
-    value = jax.tree.map(lambda weight, step: weight - params["value_rate"] * step, memory.value, updates)
+    value, optimiser = adam_step(memory.value, memory.optimiser, jax.grad(loss)(memory.value), params["value_rate"])
     return Memory(keep * memory.total + seen.sum(-1) @ weights, keep * memory.count + added, value, optimiser)

@@ -8,31 +8,33 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
-from nagjax.controllers import Artefact, Controller, Metrics, Params
+from nagjax.budgets import budget_position, fixed_budgets
+from nagjax.controllers import Artefact, Metrics, Params
+from nagjax.factory import Methods
 from nagjax.generator import decode
-from nagjax.generator.policy import Policy, budget_position, budget_weights
+from nagjax.generator.policy import Policy, budget_weights, init_policy
+from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_reinforce import baselines
 from nagjax_reinforce.objective import Samples, descend
-from nagjax_reinforce.rewards import rewards
+from nagjax_reinforce.rewards import REWARDS, rewards
 
-DEFAULTS: Mapping[str, float] = {
-    "reward": 3.0,
+DEFAULTS: Mapping[str, float | bool | str] = {
+    "reward": "dominance",
     "cost_weight": 0.07,
     "reward_scale": 1.0,
-    "mask": 1.0,
-    "baseline": 2.0,
+    "mask": True,
+    "baseline": "group",
     "baseline_decay": 0.95,
     "value_rate": 1e-2,
-    "standardise": 1.0,
+    "standardise": True,
     "entropy": 0.2,
     "final_entropy": 0.0,
     "entropy_power": 1.0,
@@ -40,20 +42,21 @@ DEFAULTS: Mapping[str, float] = {
     "learning_rate": 1e-2,
     "final_learning_rate": 1e-4,
 }
-"""What all three controllers sweep.
+"""What all of these controllers sweep.
 
-- ``reward``: index into ``rewards.REWARDS``; ``cost_weight``: its w; ``reward_scale``: factor of the advantage.
-- ``mask``: above 0.5 samples meet their budget by construction; otherwise the reward alone can teach it, and
+- ``reward``: one of ``rewards.REWARDS``; ``cost_weight``: its w; ``reward_scale``: factor of the advantage.
+- ``mask``: whether samples meet their budget by construction; without it the reward alone can teach it, and
   ``infeasible`` counts those that do not. Answers of the trained policy are masked in either case.
-- ``baseline``: index into ``baselines.BASELINES``; ``baseline_decay``: what ``moving`` keeps in an update;
+- ``baseline``: one of ``baselines.BASELINES``; ``baseline_decay``: what ``moving`` keeps in an update;
   ``value_rate``: Adam's rate for ``value``.
-- ``standardise``: above 0.5 advantages are divided by the deviation of their budget's samples, if they differ at all.
+- ``standardise``: whether advantages are divided by the deviation of their budget's samples, if they differ at all.
 - ``entropy``, ``final_entropy``, ``entropy_power``: weight of the entropy at the start and end, and the curve between.
 - ``clip``: bound on the ratios, 0 for none; it matters with several epochs.
 - ``learning_rate``, ``final_learning_rate``: of Adam, along a cosine.
-
-An index that its table does not have makes every sample count as ``nonfinite``, and nothing is learned.
 """
+
+CHOICES: Mapping[str, tuple[str, ...]] = {"reward": tuple(REWARDS), "baseline": baselines.BASELINES}
+"""The parameters that are one of several by name."""
 
 
 @flax.struct.dataclass
@@ -73,12 +76,15 @@ class State:
     evaluations: jax.Array
 
 
+Draw: TypeAlias = Callable[[jax.Array, Problem, Params], jax.Array]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
     """What a controller has of its own.
 
     Attributes:
-      name, settings, defaults: as in ``Controller``.
+      defaults: as in ``Methods``.
       group: G, samples for each budget.
       epochs: steps of Adam on the same samples.
       begin: ``(key, problem) -> policy``.
@@ -86,32 +92,37 @@ class Plan:
       draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
     """
 
-    name: str
-    settings: Mapping[str, int]
-    defaults: Mapping[str, float]
+    defaults: Mapping[str, float | bool | str]
     group: int
     epochs: int
     begin: Callable[[jax.Array, Problem], Policy]
     settle: Callable[[Policy, Problem], Policy]
-    draw: Callable[[jax.Array, Problem, Params], jax.Array]
+    draw: Draw
 
 
-def make_controller(spec: Spec, plan: Plan) -> Controller:
-    """The controller of a plan.
+def fixed_plan(
+    spec: Spec, hidden: int, anchors: int, group: int, draw: Draw, defaults: Mapping[str, float | bool | str]
+) -> Plan:
+    """The plan of a policy whose anchors are ``anchors`` fixed budgets; arguments as ``Plan`` and ``init_policy``."""
 
-    Raises:
-      ValueError: if a size is below 1.
-    """
-    small = {name: size for name, size in plan.settings.items() if size < 1}
-    if small:
-        raise ValueError(f"{plan.name}: {small} below 1; every size of {dict(plan.settings)} must be at least 1")
+    def settle(policy: Policy, problem: Problem) -> Policy:
+        return dataclasses.replace(policy, anchors=budget_position(problem, fixed_budgets(problem, anchors)).T)
+
+    def begin(key: jax.Array, problem: Problem) -> Policy:
+        return settle(init_policy(key, spec, hidden, anchors), problem)
+
+    return Plan(defaults, group, 1, begin, settle, draw)
+
+
+def methods(spec: Spec, plan: Plan) -> Methods:
+    """The functions of a plan's controller."""
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         policy_key, memory_key = jax.random.split(key)
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
-        return State(policy, optax.scale_by_adam().init(policy.params), memory, jnp.uint32(0))
+        return State(policy, adam_start(policy.params), memory, jnp.uint32(0))
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -146,13 +157,11 @@ def make_controller(spec: Spec, plan: Plan) -> Controller:
         policy = plan.settle(state.policy, problem)
         return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory))
 
-    return Controller(
-        name=plan.name,
-        spec=spec,
-        settings=plan.settings,
-        default_params=lambda: dict(plan.defaults),
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, _: Artefact(state.policy, None),
+        rebase=rebase,
+        defaults=plan.defaults,
+        choices=CHOICES,
     )

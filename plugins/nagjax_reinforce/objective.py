@@ -8,12 +8,11 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
 from nagjax.controllers import Metrics, Params
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
-from nagjax.generator.training import annealed
+from nagjax.generator.training import adam_step, annealed, policy_gradient
 from nagjax.problems.problem import Problem
 
 FARTHEST = 20.0
@@ -85,22 +84,22 @@ def descend(
     rate = annealed(params["learning_rate"], params["final_learning_rate"], progress)
 
     def epoch(carry: Any, number: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
-        weights, optimiser, drawn_with = carry
+        policy, optimiser, drawn_with = carry
 
-        def loss(weights: Any) -> tuple[jax.Array, decode.Scores]:
-            scores = decode.score(dataclasses.replace(policy, params=weights), problem, samples.tokens, samples.budgets)
+        def loss(policy: Policy) -> tuple[jax.Array, decode.Scores]:
+            scores = decode.score(policy, problem, samples.tokens, samples.budgets)
             # The first epoch's policy is the one that drew the samples.
             old = jnp.where(number == 0, jax.lax.stop_gradient(scores.log_prob), drawn_with)
             gain = surrogate(scores.log_prob, old, samples.advantage, params["clip"])
             return -gain - weight * scores.entropy.mean(), scores
 
-        grads, scores = jax.grad(loss, has_aux=True)(weights)
+        grads, scores = policy_gradient(loss, policy)
         drawn_with = jnp.where(number == 0, scores.log_prob, drawn_with)
-        updates, optimiser = optax.scale_by_adam().update(jax.tree.map(without_rounding, grads), optimiser)
-        weights = jax.tree.map(lambda leaf, step: leaf - rate * step, weights, updates)
-        return (weights, optimiser, drawn_with), (scores.entropy.mean(), jnp.abs(scores.log_prob - drawn_with).mean())
+        weights, optimiser = adam_step(policy.params, optimiser, jax.tree.map(without_rounding, grads), rate)
+        policy = dataclasses.replace(policy, params=weights)
+        return (policy, optimiser, drawn_with), (scores.entropy.mean(), jnp.abs(scores.log_prob - drawn_with).mean())
 
-    carry = (policy.params, optimiser, jnp.zeros(len(samples.tokens)))
-    (weights, optimiser, _), (entropy, drift) = jax.lax.scan(epoch, carry, jnp.arange(epochs))
+    carry = (policy, optimiser, jnp.zeros(len(samples.tokens)))
+    (policy, optimiser, _), (entropy, drift) = jax.lax.scan(epoch, carry, jnp.arange(epochs))
     terms = {"entropy": entropy[0], "drift": drift[-1]}
-    return dataclasses.replace(policy, params=weights), optimiser, terms
+    return policy, optimiser, terms

@@ -5,7 +5,7 @@ The code is github.com/guoyongcs/PNAG. Each update draws one of K fixed budgets,
     loss = -log pi(a|B) * 1e-3 R(a|B) - 1e-3 H
 
 without a baseline and without a mask, by Adam. It is a preset: the parameters are those of ``reinforce``, so its heirs
-are one switch away: ``--controller_params=baseline=1`` for a moving average, ``mask=1`` for samples within the budget.
+are one switch away: ``--controller_params=baseline=moving``, or ``mask=true`` for samples within the budget.
 
 R is the problem's learned ranker, as released. What the released weights amount to depends on its scale: the two
 1e-3 cancel in Adam, and R plus entropy is greatest at pi(a|B) proportional to exp R(a|B). Scores of a ranker fitted
@@ -21,23 +21,23 @@ interpolated, and the learning rate is the paper's. An update is one evaluation:
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 
-from nagjax.controllers import Controller, Params
-from nagjax.generator.policy import Policy, budget_at_share, budget_position, init_policy
+from nagjax.budgets import fixed_budgets
+from nagjax.controllers import Params
+from nagjax.factory import Methods, factory
 from nagjax.problems.problem import Problem, Spec
-from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
+from nagjax_reinforce.learner import DEFAULTS, fixed_plan, methods
 
-RELEASED = {
+RELEASED: Mapping[str, float | bool | str] = {
     **DEFAULTS,
-    "reward": 4.0,
+    "reward": "error_points",
     "reward_scale": 1e-3,
-    "mask": 0.0,
-    "baseline": 0.0,
-    "standardise": 0.0,
+    "mask": False,
+    "baseline": "none",
+    "standardise": False,
     "entropy": 1e-3,
     "final_entropy": 1e-3,
     "clip": 0.0,
@@ -46,41 +46,18 @@ RELEASED = {
 }
 
 
-def make(spec: Spec, hidden: int = 64, anchors: int = 5) -> Controller:
+@factory("pnag")
+def make(spec: Spec, hidden: int = 64, anchors: int = 5) -> Methods:
     """The controller.
 
     Args:
       spec: static shape of the problem.
       hidden: width of the policy's LSTM.
       anchors: K, number of budgets, evenly spaced over the range; 5 in the released code.
-
-    Raises:
-      ValueError: if a size is below 1.
     """
-
-    def settle(policy: Policy, problem: Problem) -> Policy:
-        return dataclasses.replace(policy, anchors=budget_position(problem, fixed_budgets(problem, anchors)).T)
 
     def draw(key: jax.Array, problem: Problem, params: Params) -> jax.Array:
         del params
         return fixed_budgets(problem, anchors)[jax.random.randint(key, (1,), 0, anchors)]
 
-    return make_controller(
-        spec,
-        Plan(
-            name="pnag",
-            settings={"hidden": hidden, "anchors": anchors},
-            defaults=RELEASED,
-            group=1,
-            epochs=1,
-            begin=lambda key, problem: settle(init_policy(key, spec, hidden, anchors), problem),
-            settle=settle,
-            draw=draw,
-        ),
-    )
-
-
-def fixed_budgets(problem: Problem, num: int) -> jax.Array:
-    """``num`` budgets int32 ``[num, K]`` evenly spaced from the cheapest to the dearest; one is the dearest."""
-    share = jnp.linspace(0.0, 1.0, num) if num > 1 else jnp.ones(1)
-    return budget_at_share(problem, share[:, None])
+    return methods(spec, fixed_plan(spec, hidden, anchors, 1, draw, RELEASED))

@@ -1,13 +1,13 @@
 """One table of rewards R(a|B) for policy gradients; a traced index chooses a row, so a sweep compiles nothing.
 
-Index, name and formula, of quality Q, cost c and budget B; w is the weight of cost, 0.07 by default:
+Name and formula, of quality Q, cost c and budget B; w is the weight of cost, 0.07 by default:
 
-- 0 ``mnasnet_soft``: Q (c/B)^-w (Tan et al., arXiv 1807.11626, as the authors of PNAG use it);
-- 1 ``mnasnet_hard``: Q where c <= B, Q (c/B)^-1 elsewhere (same paper);
-- 2 ``tunas``: Q - w |c/B - 1| (Bender et al., arXiv 2008.06120);
-- 3 ``dominance``: orders architectures by Deb's rule under B (Guo et al., arXiv 2103.00219): the problem's learned
+- ``mnasnet_soft``: Q (c/B)^-w (Tan et al., arXiv 1807.11626, as the authors of PNAG use it);
+- ``mnasnet_hard``: Q where c <= B, Q (c/B)^-1 elsewhere (same paper);
+- ``tunas``: Q - w |c/B - 1| (Bender et al., arXiv 2008.06120);
+- ``dominance``: orders architectures by Deb's rule under B (Guo et al., arXiv 2103.00219): the problem's learned
   ranker, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere;
-- 4 ``error_points``: the same order on the scale on which a learned ranker answers: that ranker itself, or
+- ``error_points``: the same order on the scale on which a learned ranker answers: that ranker itself, or
   without one 100 (``dominance`` - 1), minus the points of error where c <= B. For updates without baseline and scaling,
   to which offset and scale matter.
 
@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from nagjax.generator.budget import anchor_weights
+from nagjax.budgets import anchor_weights
 from nagjax.problems.problem import Problem, path_features
 from nagjax.ranking import ranker
 

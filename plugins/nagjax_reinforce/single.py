@@ -12,29 +12,26 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from nagjax.controllers import Controller
-from nagjax.generator.policy import budget_at_share, init_policy
+from nagjax.budgets import budget_at_share
+from nagjax.factory import Methods, factory
+from nagjax.generator.policy import init_policy
 from nagjax.problems.problem import Spec
-from nagjax_reinforce.learner import DEFAULTS, Plan, make_controller
+from nagjax_reinforce.learner import DEFAULTS, Plan, methods
 
 
-def make(spec: Spec, hidden: int = 64, group: int = 128, epochs: int = 1) -> Controller:
-    """The controller; its parameter ``budget`` lies in 0..1 between the cheapest and the dearest architecture's cost.
+@factory("reinforce_single")
+def make(spec: Spec, hidden: int = 64, group: int = 128, epochs: int = 1) -> Methods:
+    """The controller; its parameter ``budget`` lies in 0..1 between the cheapest and the costliest architecture's cost.
 
     Args:
       spec: static shape of the problem; with several cost columns ``budget`` is the same share of each range.
       hidden: width of the policy's LSTM.
       group: architectures an update samples.
       epochs: steps on the same samples; more than one want ``clip`` at 0.2 or so.
-
-    Raises:
-      ValueError: if a size is below 1.
     """
-    return make_controller(
+    return methods(
         spec,
         Plan(
-            name="reinforce_single",
-            settings={"hidden": hidden, "group": group, "epochs": epochs},
             defaults={**DEFAULTS, "budget": 0.5},
             group=group,
             epochs=epochs,

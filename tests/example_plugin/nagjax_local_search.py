@@ -4,10 +4,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.controllers import Artefact, Controller
-from nagjax.populations import vary
-from nagjax.populations.cells import Cells
-from nagjax.problems.problem import evaluate
+from nagjax.authoring import Artefact, Cells, Methods, evaluate, factory, vary
 
 
 @flax.struct.dataclass
@@ -18,7 +15,8 @@ class State:
     evaluations: jax.Array
 
 
-def make(spec, children: int = 256, cells: int = 512) -> Controller:
+@factory("local_search")
+def make(spec, children: int = 256, cells: int = 512) -> Methods:
     """The controller; ``children`` architectures are tried in an update, the archive has ``cells`` bands."""
 
     def add(state, problem, tokens, costs):
@@ -46,13 +44,10 @@ def make(spec, children: int = 256, cells: int = 512) -> Controller:
     def rebase(state, problem):
         return State(state.archive.rescore(problem), state.evaluations + cells)
 
-    return Controller(
-        name="local_search",
-        spec=spec,
-        settings={"children": children, "cells": cells},
-        default_params=lambda: {"mutations": 1.5},
+    return Methods(
         init=init,
         update=update,
-        rebase=rebase,
         artefact=lambda state, problem: Artefact(None, state.archive),
+        rebase=rebase,
+        defaults={"mutations": 1.5},
     )

@@ -2,9 +2,7 @@
 
 import jax.numpy as jnp
 
-from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.authoring import FittedPredictor, Kind, Linear
 
 
 def make(shrink: float = 4.0) -> Kind:

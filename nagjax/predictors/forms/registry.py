@@ -11,12 +11,13 @@ from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.mix import Mix
 from nagjax.predictors.forms.neighbours import Neighbours
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.predictor import Predictor
 
 FORMS: Mapping[str, type[Any]] = {
-    one.form: one for one in (TabularQuality, Predictor, Linear, GaussianProcess, Neighbours, Evaluated, Exported)
+    one.form: one for one in (TabularQuality, Predictor, Linear, GaussianProcess, Neighbours, Mix, Evaluated, Exported)
 }
 
 FORMER = {"tabular": "table", "predicted": "mlp"}
@@ -41,8 +42,9 @@ def check_form(quality: Any) -> Form:
         raise ValueError(f"{what}: it lacks {', '.join(missing)}; {remedy}")
     if type(quality) is not FORMS.get(quality.form):
         raise ValueError(f"{what}: the library owns no form {quality.form!r} of this type; {remedy}")
-    if inner := getattr(quality, "inner", None):
-        check_form(inner)
+    inner = getattr(quality, "inner", ())
+    for one in inner if isinstance(inner, tuple) else (inner,):
+        check_form(one)
     found: Form = quality
     return found
 

@@ -1,9 +1,10 @@
-"""The kind ``auto``: of several kinds the one of the smallest regret on records held out, fitted to all records.
+"""The kind ``auto``: two networks mixed, unless another kind is clearly better on records held out.
 
-Records are dealt into folds; each kind is fitted to the others and asked about each fold in turn. A budget leaves a
-part of the architectures to choose from; so the best predicted of a random part of the fold is compared with the best
-of that part, many times over. Regrets that differ by less than the standard error of their difference are a tie, which
-Kendall's tau decides.
+With few labels the best kind differs from one draw of them to the next, and records held out cannot tell which it is:
+whoever chooses the best chooses by chance. The mean of a network that regresses and of one that ranks is about as good
+as the better of the two. So it stands, and gives way to a single kind only where Kendall's tau on records held out is
+larger by more than three standard errors. Records are dealt into folds, each kind is fitted to the others and asked
+about each fold in turn.
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from scipy import stats
 
 from nagjax import arguments
-from nagjax.predictors.fit import check_records
-from nagjax.predictors.kinds.kind import Kind, configure, written
+from nagjax.predictors.fit import agreement, check_records, score_levels
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.forms.mix import mixed
+from nagjax.predictors.kinds.kind import BETWEEN_WORDS, Kind, configure, written
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 
-PARTS = 200
-"""Parts of a fold that regret is the mean over."""
+CLEARLY = 3.0
+"""Standard errors by which a kind has to be ahead of the mix."""
 
+# What is held out within a fold, and of all records afterwards, would be held out twice.
 OWN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "mlp": ("mlp", {}),
-    "ranking": ("mlp", {"loss": "hinge", "calibrate": True}),
-    "gp": ("gp", {}),
-    "ridge": ("ridge", {}),
+    "mlp": ("mlp", {"validation_share": 0.0}),
+    "ranking": ("mlp", {"validation_share": 0.0, "loss": "hinge", "calibrate": True}),
+    "gp": ("gp", {"validation_share": 0.0}),
+    "ridge": ("ridge", {"validation_share": 0.0}),
 }
 """Kind and settings of the library's own candidates; any other name is that of a kind."""
-
-FOLD: Mapping[str, Any] = {"validation_share": 0.0}
-"""Of the library's own within a fold: what is held out there would be held out twice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +44,13 @@ class AutoConfig:
     """Settings of the choice.
 
     Attributes:
-      candidates: kinds by name, and ``ranking``, which is ``mlp`` by a ranking loss, calibrated; of equal ones the
-        first is taken.
+      candidates: kinds by name, and ``ranking``, which is ``mlp`` by a ranking loss, calibrated.
+      mix: those of them that are mixed, in equal parts.
       folds: parts that the records are dealt into.
     """
 
-    candidates: tuple[str, ...] = ("gp", "ranking", "mlp", "ridge")
+    candidates: tuple[str, ...] = ("mlp", "ranking", "gp", "ridge")
+    mix: tuple[str, ...] = ("mlp", "ranking")
     folds: int = 5
 
     def __post_init__(self) -> None:
@@ -57,19 +59,14 @@ class AutoConfig:
             raise ValueError(
                 f"candidates={list(self.candidates)}: name other kinds than auto, each once, such as mlp+gp+ridge"
             )
+        if not self.mix or not set(self.mix) <= set(self.candidates):
+            raise ValueError(
+                f"mix={list(self.mix)}: name at least one of the candidates, {BETWEEN_WORDS.join(self.candidates)}"
+            )
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """What a kind loses on records that it was not fitted to.
-
-    Attributes:
-      regrets: float64 ``[folds]``, points.
-      tau: Kendall's, the mean over the folds.
-    """
-
-    regrets: np.ndarray
-    tau: float
+MIX = "mix"
+"""The mix among the candidates' names."""
 
 
 def make(**settings: Any) -> Kind:
@@ -77,58 +74,49 @@ def make(**settings: Any) -> Kind:
     from nagjax.predictors.kinds import registry
 
     config = configure("kind auto", AutoConfig, settings)
-    candidates, tried = {}, {}
-    for name in config.candidates:
-        kind, given = OWN.get(name, (name, {}))
-        candidates[name] = registry.make(kind, given)
-        tried[name] = registry.make(kind, {**given, **FOLD}) if name in OWN else candidates[name]
+    kinds = {name: registry.make(*OWN.get(name, (name, {}))) for name in config.candidates}
 
     def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
         check_records(records)
         seed = arguments.seed(seed)
-        scores, refused = {}, {}
-        for name, kind in tried.items():
-            try:
-                scores[name] = score(kind, space, records, config.folds, seed)
-            except ValueError as error:  # such as too many records for a Gaussian process
-                refused[name] = str(error)
-        if not scores:
-            raise ValueError(f"no kind can be fitted: {'; '.join(refused.values())}")
-        name = choose(scores)
-        found = candidates[name].fit(space, records, seed)
-        told = ", ".join(f"{key} {s.regrets.mean():.2f} (tau {s.tau:.3f})" for key, s in scores.items())
-        report = {**found.report, "kind": name, "held_out_regret_points": told}
-        return FittedPredictor(found.predictor, report)
+        refused: dict[str, str] = {}
+        folds = deal(len(records.quality), config.folds, seed)
+        held = [_held_out(kinds, config.mix, space, records, rows, seed, refused) for rows in folds]
+        while True:
+            mixable = [one for one in config.mix if one not in refused]
+            left = [*([MIX] if mixable else []), *(name for name in kinds if name not in refused)]
+            if not left:
+                raise ValueError(f"no kind can be fitted: {'; '.join(refused.values())}")
+            taus = {name: _taus([one[name] for one in held], records.quality, folds) for name in left}
+            name = choose(taus)
+            members = mixable if name == MIX else [name]
+            forms = _forms({one: kinds[one] for one in members}, space, records, seed, refused)
+            if len(forms) == len(members):
+                predicted = np.zeros(len(records.quality))
+                for one, rows in zip(held, folds, strict=True):
+                    predicted[rows] = one[name]
+                told = {"kind": " + ".join(members), "held_out_kendall_tau": _told(taus)}
+                num = len(predicted)
+                counts: dict[str, float | int | str] = {"source": records.source, "train": num, "validation": num}
+                predictor = _mixed(forms, records)
+                found = agreement(predicted, records.quality, predictor.rank_valued)
+                return FittedPredictor(predictor, {**counts, **found, **told})
 
     return Kind("auto", written(config), fitted)
 
 
-def score(kind: Kind, space: Space, records: Records, folds: int, seed: int) -> Score:
-    """The score of a kind by cross-validation; the same folds and parts for the same seed."""
-    rng = np.random.default_rng([seed, folds])
-    dealt = np.array_split(rng.permutation(len(records.quality)), folds)
-    regrets, taus = [], []
-    for number, held in enumerate(dealt):
-        rest = np.concatenate([fold for other, fold in enumerate(dealt) if other != number])
-        predictor = kind.fit(space, take(records, rest), seed).predictor
-        tokens = records.tokens[held]
-        mean, _ = predictor(jnp.asarray(tokens), jnp.asarray(space.features(tokens)))
-        predicted, quality = np.asarray(mean, np.float64), records.quality[held]
-        regrets.append(100 * regret(predicted, quality, rng))
-        taus.append(tau(predicted, quality))
-    return Score(np.array(regrets), float(np.mean(taus)))
+def deal(num: int, folds: int, seed: int) -> list[np.ndarray]:
+    """Rows int64 of each fold."""
+    return np.array_split(np.random.default_rng([seed, folds]).permutation(num), folds)
 
 
-def regret(predicted: np.ndarray, quality: np.ndarray, rng: np.random.Generator) -> float:
-    """What the best predicted of a random part ``[N]`` loses to the best of it, the mean over ``PARTS`` parts.
-
-    >>> regret(np.array([1.0, 2.0]), np.array([0.5, 0.75]), np.random.default_rng(0))
-    0.0
-    """
-    inside = rng.random((PARTS, len(quality))) < rng.uniform(0.2, 1.0, (PARTS, 1))
-    inside[np.arange(PARTS), rng.integers(len(quality), size=PARTS)] = True
-    picked = quality[np.argmax(np.where(inside, predicted[None], -np.inf), 1)]
-    return float((np.where(inside, quality[None], -np.inf).max(1) - picked).mean())
+def choose(taus: Mapping[str, np.ndarray]) -> str:
+    """The mix, unless a kind is clearly ahead of it by Kendall's tau float64 ``[folds]``; without a mix the best."""
+    best = max(taus, key=lambda name: float(taus[name].mean()))
+    if MIX not in taus:
+        return best
+    ahead = taus[best] - taus[MIX]
+    return best if ahead.mean() > CLEARLY * ahead.std(ddof=1) / np.sqrt(len(ahead)) else MIX
 
 
 def tau(predicted: np.ndarray, quality: np.ndarray) -> float:
@@ -138,12 +126,47 @@ def tau(predicted: np.ndarray, quality: np.ndarray) -> float:
     return float(stats.kendalltau(predicted, quality).statistic)
 
 
-def choose(scores: Mapping[str, Score]) -> str:
-    """The kind of the smallest regret; of those that tie with it the one of the largest tau."""
-    best = min(scores, key=lambda name: float(scores[name].regrets.mean()))
-    ties: Sequence[str] = [name for name in scores if _ties(scores[name].regrets - scores[best].regrets)]
-    return max(ties, key=lambda name: scores[name].tau)
+def _held_out(
+    kinds: Mapping[str, Kind], mix: Sequence[str], space: Space, records: Records, rows: np.ndarray, seed: int,
+    refused: dict[str, str],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """What each kind and the mix, fitted to the other records, predict for ``rows``."""
+    rest = take(records, np.delete(np.arange(len(records.quality)), rows))
+    forms = _forms(kinds, space, rest, seed, refused)
+    members = {name: forms[name] for name in mix if name in forms}
+    asked = {**forms, MIX: _mixed(members, rest)} if members else forms
+    tokens = records.tokens[rows]
+    features = space.features(tokens)
+    return {name: np.asarray(_ask(form, tokens, features), np.float64) for name, form in asked.items()}
 
 
-def _ties(difference: np.ndarray) -> bool:
-    return bool(difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)))
+def _forms(
+    kinds: Mapping[str, Kind], space: Space, records: Records, seed: int, refused: dict[str, str]
+) -> dict[str, Form]:
+    """The kinds fitted; one that cannot be, such as a Gaussian process to too many records, is left out with why."""
+    out = {}
+    for name, kind in kinds.items():
+        try:
+            out[name] = kind.fit(space, records, seed).predictor
+        except ValueError as error:
+            refused[name] = str(error)
+    return out
+
+
+def _mixed(forms: Mapping[str, Form], records: Records) -> Form:
+    """The mix of forms in equal parts; of one alone itself."""
+    several = list(forms.values())
+    return several[0] if len(several) == 1 else mixed(several, [1.0] * len(several), score_levels(records.quality))
+
+
+@jax.jit
+def _ask(form: Form, tokens: jax.Array, features: jax.Array) -> jax.Array:
+    return form(tokens, features)[0]
+
+
+def _taus(predicted: Sequence[np.ndarray], quality: np.ndarray, folds: Sequence[np.ndarray]) -> np.ndarray:
+    return np.array([tau(found, quality[rows]) for found, rows in zip(predicted, folds, strict=True)])
+
+
+def _told(taus: Mapping[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {values.mean():.3f}" for name, values in taus.items())

@@ -1,14 +1,50 @@
-"""The kind ``ridge``: a linear predictor in closed form, see ``nagjax.predictors.ridge``."""
+"""The kind ``ridge``: ridge regression on path features in closed form, its penalty by leave-one-out errors.
+
+What a linear predictor says adds up over the edges of a path, so its best architectures can be found exactly. Leaving
+one record out needs no second fit: its error is the residual over one minus its leverage (Allen 1974, PRESS). As in
+``nagjax.predictors.fit`` some records are held out first, the same for the same seed, to report the errors on them, and
+the fit is repeated on all.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax import arguments
+from nagjax.predictors.fit import check_records, errors, known_features
+from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind, configure, written
 from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records
-from nagjax.predictors.ridge import RidgeConfig, fit_ridge
 from nagjax.spaces.space import Space
+
+PENALTIES = tuple(np.logspace(-6, 3, 37).tolist())
+"""Penalties tried, in units of the mean eigenvalue of the centred features' squares."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RidgeConfig:
+    """Settings of a ridge regression.
+
+    Attributes:
+      penalties: tried, positive, in units of the mean eigenvalue of the centred features' squares.
+      validation_share: part of the records held out, 0 <= share < 1 (0: no errors are reported).
+    """
+
+    penalties: tuple[float, ...] = PENALTIES
+    validation_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not self.penalties:
+            raise ValueError("penalties=(): give at least one to try")
+        for penalty in self.penalties:
+            arguments.finite(penalty, "penalties", above=0)
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
 
 
 def make(**settings: Any) -> Kind:
@@ -19,3 +55,69 @@ def make(**settings: Any) -> Kind:
         return fit_ridge(space, records, config, seed)
 
     return Kind("ridge", written(config), fitted)
+
+
+def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None, seed: int = 0) -> FittedPredictor:
+    """Fit a linear predictor.
+
+    Args:
+      space: what the records are architectures of.
+      records: architectures and their quality.
+      config: settings.
+      seed: decides which records are held out.
+
+    Returns:
+      the predictor, of the form ``linear``; its report also has the ``penalty`` that was chosen.
+
+    Raises:
+      ValueError: if there are too few records.
+    """
+    config = config or RidgeConfig()
+    check_records(records)
+    features = space.features(records.tokens).astype(np.float64)
+    order = np.random.default_rng(arguments.seed(seed)).permutation(len(records.quality))
+    held = round(config.validation_share * len(order))
+    valid, train = order[:held], order[held:]
+    report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
+    if held:
+        weights, offset, _ = solve(features[train], records.quality[train], config.penalties)
+        report |= errors(features[valid] @ weights + offset, records.quality[valid])
+        report["refitted_on"] = len(order)
+    weights, offset, penalty = solve(features[order], records.quality[order], config.penalties)
+    report["penalty"] = penalty
+    known = jnp.asarray(known_features(space, features))
+    predictor = Linear(jnp.asarray(weights, jnp.float32), jnp.asarray(offset, jnp.float32), known)
+    return FittedPredictor(predictor, report)
+
+
+def solve(
+    features: np.ndarray, quality: np.ndarray, penalties: tuple[float, ...] = PENALTIES
+) -> tuple[np.ndarray, float, float]:
+    """Ridge regression with an intercept that is not penalised.
+
+    Args:
+      features: float64 ``[N, F]``.
+      quality: float64 ``[N]``.
+      penalties: tried; see ``RidgeConfig``.
+
+    Returns:
+      weights float64 ``[F]``, the intercept, and the penalty of the smallest mean squared leave-one-out error.
+
+    >>> weights, offset, _ = solve(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0]))
+    >>> round(float(weights[0]), 4), round(offset, 4)
+    (2.0, 1.0)
+    """
+    centre, mean = features.mean(0), float(quality.mean())
+    left, size, right = np.linalg.svd(features - centre, full_matrices=False)
+    target = quality - mean
+    projected, eigenvalues = left.T @ target, size**2
+    scaled = np.asarray(penalties) * max(float(eigenvalues.sum()) / len(centre), np.finfo(float).tiny)
+    shrunk = eigenvalues[None] / (eigenvalues[None] + scaled[:, None])
+    residual = target[None] - (shrunk * projected[None]) @ left.T
+    leverage = 1 / len(target) + shrunk @ (left**2).T
+    # Alone with its feature a record has leverage 1 and no residual, and nothing is known of it without itself.
+    alone = leverage > 1 - 1e-9
+    error = np.where(alone, target[None], residual / np.where(alone, 1.0, 1 - leverage))
+    best = int(np.argmin(np.square(error).mean(-1)))
+    weights = right.T @ (size / (eigenvalues + scaled[best]) * projected)
+    return weights, mean - float(centre @ weights), float(penalties[best])
