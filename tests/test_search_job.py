@@ -152,7 +152,8 @@ def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, 
         ([*arguments, "--executor=thread"], "is not one of inline, threads"),
         ([*arguments, "--start=30"], "start=30 is more than evaluations=24"),
     ):
-        assert message in refused(capsys, *SMALL, *flags, f"--out={tmp_path / message[:9]}")
+        assert message in refused(capsys, *SMALL, *flags, out)
+        assert not (tmp_path / "run").exists(), "a folder is taken by what can be searched"
     pytest.importorskip("distributed", reason="needs distributed: pip install 'nagjax[dask]'")
     monkeypatch.setattr(pool, "ANSWER", "1s")
     text = refused(capsys, *arguments, "--executor=dask:127.0.0.1:9", out)
