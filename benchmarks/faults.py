@@ -72,7 +72,7 @@ def judge(case: Case) -> tuple[str, str]:
             return WRONG, str(error)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit too is no refusal
+        except BaseException as error:  # SystemExit too is not a refusal
             return _judge_error(case, error)
     if case.place and case.value is None:
         return WRONG, f"accepted: {found!r:.200}"

@@ -82,7 +82,7 @@ def path_cost(space: Space, values: np.ndarray, tokens: np.ndarray, reduce: str)
     node, terms = np.zeros(len(tokens), np.int64), []
     for t in range(tokens.shape[1]):
         if not graph.valid[t, node, tokens[:, t]].all():
-            raise ValueError(f"decision {t} holds a token that is no choice there")
+            raise ValueError(f"decision {t} holds a token that is not a choice there")
         terms.append(padded[graph.operators[t, node, tokens[:, t]]])
         node = graph.target[t, node, tokens[:, t]]
     every = np.concatenate(terms, -1)
@@ -139,7 +139,7 @@ def answers(
 def trials(space: Space, rng: Rng, batch: int) -> Iterator[np.ndarray]:
     """For each random table: by how much architectures exceed their budgets, as a share, float64 ``[4, batch]``.
 
-    A float64 sum is off by its rounding, another order of it by another; what lies within that is no excess.
+    A float64 sum is off by its rounding, another order of it by another; what lies within that is not an excess.
     """
     for times in TIMES:
         for reduce in REDUCES:

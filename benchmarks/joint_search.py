@@ -5,8 +5,8 @@
 Both sides are the same policy gradient: ``reinforce`` trains one generator for all budgets, ``reinforce_single`` one
 policy for each of five. ``joint`` makes a number of evaluations in all; ``shared`` independent searches divide that
 number among them, and ``each`` of the others has it for itself, five times the evaluations. Both answer greedily under
-the five budgets, a tenth, three tenths and so on of the way from the cheapest to the dearest architecture. Figures are
-points of quality, means over the budgets and seeds; regret where the oracle is known, otherwise quality.
+the five budgets, a tenth, three tenths and so on of the way from the cheapest to the costliest architecture. Figures
+are points of quality, means over the budgets and seeds; regret where the oracle is known, otherwise quality.
 What ``--results`` holds is not run again; without ``--run`` it is only read.
 """
 

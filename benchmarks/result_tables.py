@@ -340,6 +340,21 @@ def faults(path: Path) -> Iterator[str]:
     yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
 
 
+def kinds(path: Path) -> Iterator[str]:
+    """Kinds of predictors by number of labels, and how far ``auto`` is from the best of the others."""
+    study, names = read(path), ("mse", "ranking", "gp", "ridge", "auto")
+    labels = study["labels"]
+    yield markdown(
+        ["kind", *(f"{figure}, {num} labels" for figure in ("tau", "regret") for num in labels)],
+        [
+            [name, *(number(study[f"{figure}_{name}_{num}"]) for figure in ("tau", "regret") for num in labels)]
+            for name in names
+        ],
+    )
+    behind = [study[f"regret_auto_{num}"] - min(study[f"regret_{name}_{num}"] for name in names[:-1]) for num in labels]
+    yield f"{study['seeds']} draws of labels. `auto` minus the best single kind: {', '.join(map(number, behind))}."
+
+
 def read(path: Path) -> Any:
     """A JSON file of results."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -51,7 +51,7 @@ class Macro:
     cost: np.ndarray
 
     def lost(self, objective: np.ndarray) -> float:
-        """Points that answers by an objective ``[N]`` lose, mean over the budgets; -inf is no answer."""
+        """Points that answers by an objective ``[N]`` lose, mean over the budgets; -inf is not an answer."""
         budgets = np.linspace(self.cost.min(), self.cost.max(), BUDGETS)
         known = np.flatnonzero(np.isfinite(objective))
         row = best_within(self.cost[known], objective[known], budgets)

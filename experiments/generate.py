@@ -37,7 +37,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
     )
-    flags.DEFINE_integer("num_samples", 1, "Distinct architectures a budget.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("num_samples", 1, "Distinct architectures per budget.", lower_bound=1, flag_values=values)
     flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
     flags.DEFINE_multi_string(
         "where", [], "A condition, such as resolution=224 or kernel=3,5; may be repeated.", flag_values=values

@@ -69,7 +69,7 @@ def names(value: object, name: str) -> list[str]:
     ['kernel', 'width']
 
     Raises:
-      ValueError: unless it is a list or tuple of texts (one text is no list of its letters).
+      ValueError: unless it is a list or tuple of texts (one text is not a list of its letters).
     """
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         raise ValueError(f"{name}={value!r}: must be a list of names")

@@ -186,7 +186,7 @@ def init(controller: Controller, problem: Problem, seed: int, params: Params | N
     """A fresh state; the same seed gives equal arrays.
 
     Raises:
-      ValueError: if the seed is no integer from 0 to 2^32 - 1.
+      ValueError: if the seed is not an integer from 0 to 2^32 - 1.
     """
     key = jax.random.fold_in(jax.random.key(arguments.seed(seed)), 2**31)
     params = params or resolve_params(controller)
@@ -296,7 +296,7 @@ def train(
       the last moment.
 
     Raises:
-      ValueError: if the seed is no integer from 0 to 2^32 - 1.
+      ValueError: if the seed is not an integer from 0 to 2^32 - 1.
       PluginError: naming the controller, if its code raises or its metrics cannot be true.
     """
     key = jax.random.key(arguments.seed(seed))

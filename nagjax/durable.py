@@ -210,7 +210,7 @@ def whole_text(path: str | Path) -> str:
     except UnicodeDecodeError as error:
         line = whole[: error.start].count(b"\n") + 1
         raise ValueError(
-            f"{path}:{line}: is damaged, it is no text in UTF-8; restore the file or give another"
+            f"{path}:{line}: is damaged, it is not text in UTF-8; restore the file or give another"
         ) from error
 
 

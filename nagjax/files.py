@@ -58,7 +58,7 @@ def check_file(path: Path, what: str = "the file") -> None:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check path and permissions") from None
     except ValueError as error:
-        raise ValueError(f"{str(path)!r}: is no path ({error}); give the path to {what}") from None
+        raise ValueError(f"{str(path)!r}: is not a path ({error}); give the path to {what}") from None
     if stat.S_ISDIR(found.st_mode):
         raise ValueError(f"{path}: is a folder, not a file; give the path to {what}, one file")
     if not stat.S_ISREG(found.st_mode):

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of characters that nobody sees and a terminal may obey: controls, formats (marks of direction
-among them), halves of surrogate pairs (bytes of a path that are no text), breaks of lines and paragraphs."""
+among them), halves of surrogate pairs (bytes of a path that are not text), breaks of lines and paragraphs."""
 
 LONGEST = 100
 """Characters of a safe name, at most; file systems take 255 bytes, and endings follow."""

@@ -183,7 +183,7 @@ def _place(kind: str, name: str, entry: EntryPoint) -> str:
 
 
 def _first_paragraph(error: Exception) -> str:
-    """What an error says, in one line; one that is no ValueError was hardly meant for a user, so its type says more."""
+    """What an error says, in one line; one that is not a ValueError was hardly meant for a user: its type says more."""
     text = " ".join(str(error).strip().partition("\n\n")[0].split())
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
 

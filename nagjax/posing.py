@@ -124,7 +124,7 @@ def problem(
     found = of if isinstance(of, Tabular) else None
     on = found.space if found is not None else of
     if not isinstance(on, Space):
-        raise ValueError(f"problem: {type(of).__name__} is no space; give nagjax.space(NAME) or a tabular benchmark")
+        raise ValueError(f"problem: {type(of).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     allowed = on.where(where or {})
     priced_by = _table(table, on, device_format)
     whole, kind = on if found is None else found.whole, make(predictor_kind, predictor_settings)

@@ -150,7 +150,7 @@ def _checked(search: Search, question: Question, proposed: np.ndarray) -> np.nda
     """Proposals that are new and allowed, filled up at random to the number that was asked for.
 
     Raises:
-      ValueError: if the proposer gave what is no architecture, twice the same, or what is evaluated already.
+      ValueError: if the proposer gave what is not an architecture, twice the same, or what is evaluated already.
     """
     space = search.description.space
     if not len(proposed):

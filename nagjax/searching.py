@@ -216,6 +216,6 @@ def decisive(wanted: rounds.Search) -> dict[str, Any]:
 def _flat(on: Space) -> Linear:
     """A quality that knows nothing: all architectures are equal."""
     if not isinstance(on, Space):
-        raise ValueError(f"search: {type(on).__name__} is no space; give nagjax.space(NAME) or a tabular benchmark")
+        raise ValueError(f"search: {type(on).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     num = len(on.feature_names)
     return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))

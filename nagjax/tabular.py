@@ -9,7 +9,7 @@ the mask is exact for any cost, every answer is a row of the file, and with one 
     )
 
 Where only some rows have a quality (an empty cell is none), ``found.quality`` is None: fit a predictor to
-``found.labelled``, which are architectures of ``found.whole``. A row without one of the costs is no answer, but its
+``found.labelled``, which are architectures of ``found.whole``. A row without one of the costs is not an answer, but its
 label counts: several devices' columns share the labels.
 """
 
@@ -177,7 +177,7 @@ def unit_of(name: str) -> str:
 
     Raises:
       ValueError: if the name does not end in a unit, or cannot be shown in one line; of a quantity of which more is
-        better it says that it is no cost.
+        better it says that it is not a cost.
     """
     if not name.isprintable():
         raise ValueError(f"cost {name!r}: its name has characters that cannot be shown; choose another")

@@ -46,7 +46,7 @@ def check_archive(name: str, archive: Archive, problem: Problem, description: De
         row = int(np.argmax(strange))
         raise _fault(
             name,
-            f"row {row} of its archive, tokens {tokens[row].tolist()}, is no architecture that the problem allows "
+            f"row {row} of its archive, tokens {tokens[row].tolist()}, is not an architecture that the problem allows "
             f"({strange.sum()} of {full.sum()} are not); closed decisions carry 0, and rebase drops what is closed",
         )
     real = np.asarray(_costs(problem, clipped))

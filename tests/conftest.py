@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# A busy machine is no failure, and a commit that passed passes again.
+# A busy machine is not a failure, and a commit that passed passes again.
 settings.register_profile("nagjax", deadline=None, derandomize=True)
 settings.load_profile("nagjax")
 

@@ -353,7 +353,7 @@ def test_an_archive_with_wrong_costs_is_not_saved(tmp_path):
         r"its archive says that .* costs .* ms, which is .* ms \(1 of \d+ rows are wrong\)": dataclasses.replace(
             archive, costs=archive.costs.at[row].add(-1)
         ),
-        r"row \d+ of its archive, tokens .* is no architecture": dataclasses.replace(
+        r"row \d+ of its archive, tokens .* is not an architecture": dataclasses.replace(
             archive, tokens=archive.tokens.at[row, 2].set(99)
         ),
         "row .* of its archive has quality nan": dataclasses.replace(

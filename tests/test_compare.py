@@ -118,7 +118,7 @@ def test_all_figures_of_four_answers_by_hand():
     assert found["gap"] == pytest.approx((0 - 50 + 0 + 15) / 4)
     # From 2 to 4 the front is 10 points above the corner, from 4 to 5 it is 25: over a range of 4.
     assert found["hypervolume"] == pytest.approx((2 * 10 + 1 * 25) / 4)
-    # The first point of the front is met; the second is nearest to (4, 0.75), 1 of 4 dearer, none worse.
+    # The first point of the front is met; the second is nearest to (4, 0.75), 1 of 4 costlier, none worse.
     assert found["igd_plus"] == pytest.approx((0 + 0.25) / 2)
     assert found["infeasible"] == 0.25
     assert found["distinct"] == 4
@@ -583,7 +583,7 @@ def test_a_whole_comparison_from_flags_to_the_page(tmp_path, capsys, local_searc
     assert page.count("<svg") == 2
     assert "search" in page
     assert "120 evaluations" in page
-    assert "the dearest architecture" in page
+    assert "the costliest architecture" in page
     for address in ("http://www.w3.org", "http://purl.org", "http://creativecommons.org"):
         page = page.replace(address, "")
     assert "http" not in page

@@ -20,7 +20,7 @@ BATCH = 4
 
 
 def make(spec, name="toy"):
-    """Random search within the dearest budget; its state also remembers how far it was told it had come."""
+    """Random search within the costliest budget; its state also remembers how far it was told it had come."""
 
     def init(key, problem, params):
         return {"archive": Cells.empty(spec, 8), "noise": jax.random.normal(key), "number": jnp.int32(0)}

@@ -1,4 +1,4 @@
-"""Text in CSV files is no formula to a spreadsheet, and comes back as it was."""
+"""Text in CSV files is not a formula to a spreadsheet, and comes back as it was."""
 
 import ast
 import csv

@@ -252,7 +252,7 @@ def test_headroom_is_a_quantile_that_further_networks_keep():
     networks = [MeasuredNetwork(str(i), 2.0, 2.0 + 0.1 * i) for i in range(1, 10)]
     assert headroom(None, networks, 0.9) == pytest.approx(1.45)
     assert headroom(None, networks, 0.5) == pytest.approx(1.25)
-    assert headroom(Correction(2.0), networks, 0.9) == 1.0, "no discount where the correction is too dear"
+    assert headroom(Correction(2.0), networks, 0.9) == 1.0, "no discount where the correction costs too much"
     for quantile, needed in ((0.95, 19), (0.99, 99)):
         with refused(f"{quantile:g} needs {needed} measured networks", "has 9", f"--validate={needed}"):
             headroom(None, networks, quantile)

@@ -34,7 +34,7 @@ SMALL = [*(f"--controller_static={pair}" for pair in SIZES), "--steps=12", "--ch
 
 
 def write_inputs(folder):
-    """A table and records of nas_bench_macro with made-up figures: dearer is better, with some noise."""
+    """A table and records of nas_bench_macro with made-up figures: costlier is better, with some noise."""
     space = nas_bench_macro.make()
     rng = np.random.default_rng(0)
     rows = {(op.key, None): Row(float(rng.uniform(0.1, 1.0))) for op in space.operators}

@@ -306,7 +306,7 @@ def test_a_benchmark_is_a_problem_with_or_without_labels():
     [
         (lambda: nagjax.space("nas_bench_marco"), "nas_bench_macro"),
         (lambda: nagjax.space("ofa_mobilenet_v3", witdh=1.2), "no setting 'witdh' .did you mean 'width'"),
-        (lambda: nagjax.problem("nas_bench_macro"), "str is no space; give nagjax.space"),
+        (lambda: nagjax.problem("nas_bench_macro"), "str is not a space; give nagjax.space"),
         (lambda: nagjax.problem(nas_bench_macro.make(), costs=["madds"]), "nothing says how good"),
         (lambda: nagjax.problem(nas_bench_macro.make()), "latency_ms needs a device table"),
         (lambda: nagjax.problem(nas_bench_macro.make(), costs=["mads"]), "'mads' is not a cost column; did you mean"),

@@ -94,8 +94,8 @@ def test_the_least_budget_that_a_refusal_names_can_be_asked_for(low, read):
 @pytest.mark.parametrize("budget", [HIGH * 1.001, HIGH * 99, np.inf])
 def test_a_budget_above_the_range_is_served_as_the_dearest(budget):
     for decode in ("greedy", "best"):
-        (above,), (dearest,) = (GENERATOR.generate([b], decode=decode) for b in (budget, HIGH))
-        assert above.text == dearest.text
+        (above,), (costliest,) = (GENERATOR.generate([b], decode=decode) for b in (budget, HIGH))
+        assert above.text == costliest.text
         assert above.budget["latency_ms"] == budget
         assert above.guaranteed
 
@@ -174,8 +174,8 @@ def test_several_samples_are_distinct_and_within_budget(decode):
 def test_more_samples_than_exist_are_refused_with_their_number():
     where = {f"layer{t}": "identity" for t in range(3, 9)}
     left = [row for row in range(len(ONE.tokens)) if not ONE.tokens[row, 2:].any()]
-    dearest = np.sort(ONE.raw[left, 0])
-    budget = dearest[4] * (1 + 1e-6)
+    costliest = np.sort(ONE.raw[left, 0])
+    budget = costliest[4] * (1 + 1e-6)
     assert len({a.text for a in GENERATOR.generate([budget], num_samples=5, where=where)}) == 5
     with pytest.raises(ValueError, match="num_samples=6: only 5 architectures fit"):
         GENERATOR.generate([budget], num_samples=6, where=where)

@@ -33,7 +33,7 @@ def test_gaps_words_and_negatives_of_all_columns_are_counted(tmp_path):
 
 
 def test_what_is_counted_is_what_is_refused(tmp_path):
-    """A cell is counted by the reading that refuses it: 1_0 and digits of other scripts are no numbers, 2,5 is one."""
+    """A cell is counted by the reading that refuses it: 1_0 and digits of other scripts are not numbers, 2,5 is one."""
     text = refusal(tmp_path / "a.csv", '3,1,60,1_0,"2,5"\n3,2,61,\u0663,"-1,5"\n5,1,62,1e999,"3,5"\n')
     tally = text.partition(". Of 3 rows ")[2]
     assert tally == "column 'ms': 3 no finite number (rows 2, 3, 4); column 'mj': 1 of 0 or below (row 3)"

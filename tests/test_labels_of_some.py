@@ -74,7 +74,7 @@ def test_an_empty_cell_is_no_label_and_devices_share_the_labels(tmp_path):
         report = dict(found.report)
         assert (report["priced"], report["missing"], report["unpriced"]) == (4, 1, 1)
         assert "measured" not in report
-    # Of the whole space, so that a predictor can read architectures that are no answers.
+    # Of the whole space, so that a predictor can read architectures that are not answers.
     assert phone.whole.features(phone.labelled.tokens).shape == (4, 5)
     with pytest.raises(ValueError, match="not an architecture"):
         phone.space.check(phone.labelled.tokens)
@@ -315,7 +315,7 @@ def test_what_does_not_vary_has_no_rank_correlation():
     )
 
 
-# What is no cost
+# What is not a cost
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ def test_every_second_choice_is_another_open_one_and_what_is_evaluated_keeps_the
 
 
 def test_gains_are_differences_of_standardised_quality():
-    """Groups of 8 architectures with three second choices each: 32 qualities a budget."""
+    """Groups of 8 architectures with three second choices each: 32 qualities per budget."""
     _, _, trace, pairs = drawn()
     table = np.concatenate([np.asarray(pairs.quality[:64, None]), np.asarray(pairs.quality[64:]).reshape(64, 3)], 1)
     deviation = table.reshape(8, 32).std(1).repeat(8)[:, None]

@@ -80,8 +80,8 @@ def test_a_budget_equal_to_a_reported_cost_admits_it(ticks, exponent):
 
 def test_closed_edges_neither_cost_nor_decide_the_tick():
     prices = tiny.make_prices(SPACE, 0)
-    dear = np.array([op == tiny.block(16, 1, 5) for op in SPACE.operators])
-    prices = dataclasses.replace(prices, values=np.where(dear, 300.0, prices.values))
+    costly = np.array([op == tiny.block(16, 1, 5) for op in SPACE.operators])
+    prices = dataclasses.replace(prices, values=np.where(costly, 300.0, prices.values))
     allowed = SPACE.where({"size": 8})
     cost, exponent = ticks_of(prices, allowed)
     assert not cost[~allowed].any()

@@ -111,7 +111,7 @@ def test_order_finds_its_way_back_from_a_dead_end():
     back, stay = Operator("conv", 8, 8, 8, 4), Operator("conv", 8, 8, 4, 4, kernel=3)
     start = Operator("conv", 8, 8, 3, 4)
     assert subjects.in_order([end, back, away, stay, start]) == (start, stay, away, back, end)
-    with pytest.raises(ValueError, match="2 operators are no chain"):
+    with pytest.raises(ValueError, match="2 operators are not a chain"):
         subjects.in_order([start, back])
 
 
@@ -163,7 +163,7 @@ def test_a_journal_is_not_gone_on_with_by_another_measurement(tmp_path):
     with Journal(path, HEADER, resume=True) as journal:
         journal.add("operator", "a", 1.0)
     path.write_text(path.read_text() + "x\n" + '{"operator": "a", "seconds": 1.0}\n')
-    with pytest.raises(ValueError, match=r"a\.jsonl:3: is no line of a profile"):
+    with pytest.raises(ValueError, match=r"a\.jsonl:3: is not a line of a profile"):
         Journal(path, HEADER, resume=True)
     path.write_text('{"format": "else"}\n')
     with pytest.raises(ValueError, match=r"another file; choose another --out"):

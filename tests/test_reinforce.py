@@ -474,7 +474,7 @@ def test_the_mask_and_what_is_counted(conditioned, given, infeasible, nonfinite)
 
 
 def test_one_search_a_budget_side_by_side_and_blind_to_any_other():
-    """Within the cheapest budget lies one arm, so there is nothing to learn; within the dearest lie both."""
+    """Within the cheapest budget lies one arm, so there is nothing to learn; within the costliest lie both."""
     problem = two_arms()
     controller = make_single(problem.spec, hidden=4, group=64)
     state, params = controllers.init(controller, problem, 0), controllers.resolve_params(controller)
@@ -485,9 +485,9 @@ def test_one_search_a_budget_side_by_side_and_blind_to_any_other():
     after, metrics = jax.jit(jax.vmap(update))(jnp.array([0.0, 1.0]))
     assert metrics["infeasible"].tolist() == [0.0, 0.0]
     assert float(metrics["reward"][0]) == 0.25
-    cheapest, dearest = np.asarray(after.optimiser.mu["layer_bias_0"])
+    cheapest, costliest = np.asarray(after.optimiser.mu["layer_bias_0"])
     np.testing.assert_allclose(cheapest, 0.0, atol=1e-7)
-    assert np.abs(dearest).max() > 1e-3
+    assert np.abs(costliest).max() > 1e-3
     tables = policy_tables(state.policy, problem, jnp.stack([problem.low, problem.high]))
     np.testing.assert_array_equal(tables.budget[0], tables.budget[1])
 

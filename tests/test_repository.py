@@ -41,3 +41,29 @@ def test_no_tracked_text_file_holds_a_private_absolute_path():
 @pytest.mark.parametrize(("text", "private"), [("../{}/x", False), ("a.org/{}/x", False), ("'/{}/me'", True)])
 def test_the_pattern_tells_private_paths(text, private):
     assert all(bool(PRIVATE.search(text.format(name))) is private for name in ("home", "work", "root"))
+
+
+RETIRED = {
+    r"\bdear(er|est)\b": "costlier, costliest",
+    r"\b(architecture evaluator|LearnedEvaluator|fit_evaluator|problem\.evaluator)\b": "ranker; an evaluator is true",
+    r"\bnagjax[./]front_door\b": "posing, training; the front door is nagjax itself",
+    r"(?<!there )\b(is|are) no (path|space|number|pair|format|folder|list|text)\b": "is not a ...",
+}
+"""Words that were given up, and what is said instead."""
+
+OWN = ("tests/test_repository.py", "docs/results.md", "docs/journal.md", "benchmarks/results/")
+"""Where they stand, or stand as they were measured."""
+
+
+@pytest.mark.parametrize("word", RETIRED)
+def test_retired_words_do_not_come_back(word):
+    texts = [path for path in tracked_files() if path.suffix in (".py", ".md", ".flags", ".toml")]
+    names = {path.relative_to(ROOT).as_posix(): path for path in texts}
+    faults = [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, path in names.items()
+        if not name.startswith(OWN)
+        for number, line in enumerate(text_of(path).splitlines(), 1)
+        if re.search(word, line)
+    ]
+    assert not faults, "\n".join([f"say {RETIRED[word]}:", *faults])

@@ -151,7 +151,7 @@ def test_text_of_a_space_is_read_and_canonical(tmp_path):
 
 
 def write_nas_bench_201(path):
-    """All 15,625 cells, made up: latency and accuracy are no sums over edges."""
+    """All 15,625 cells, made up: latency and accuracy are not sums over edges."""
     space = nas_bench_201.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
     rng = np.random.default_rng(201)
@@ -286,7 +286,7 @@ CELLS = [nas_bench_201.make().format(row) for row in ([3, 3, 3, 3, 3, 3], [1, 2,
     ("rows", "flags", "says"),
     [
         ([f"{CELLS[0].replace('nor_conv_3x3~2', 'nor_conv_5x5~2')},3,90"], [],
-         "row 2, column 'arch': .*: node3.from2 is 'nor_conv_5x5', which is no operation; did you mean 'nor_conv_1x1'"),
+         "row 2, column 'arch': .*: node3.from2 is 'nor_conv_5x5', which is not an operation; did you mean 'nor_conv"),
         ([f"{CELLS[1]},3,90", "|none~0|+|none~0|none~1|,2,80"], [], "row 3, column 'arch': .* is not of the form"),
         ([f"{CELLS[1]},3,90", f"{CELLS[2]},fast,80"], [], "row 3, column 'latency': 'fast' is not a number"),
         ([f"{CELLS[1]},3,90", f"{CELLS[2]},2"], [], "row 3 has 2 fields, the header 3"),

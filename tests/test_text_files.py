@@ -1,4 +1,4 @@
-"""How files of text are read: dialects, encodings, numbers, flagfiles; and what is no file, no number or no seed."""
+"""How files of text are read: dialects, encodings, numbers, flagfiles; and what is not a file, a number or a seed."""
 
 import json
 import os
@@ -246,7 +246,7 @@ def test_paths_that_cannot_be_looked_at_are_refused(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "cannot be read" in refusal(files.check_file, tmp_path / "loop")
     assert "cannot be read" in refusal(files.check_file, tmp_path / ("x" * 5000))
-    assert "is no path" in refusal(files.check_file, files.Path("a\0b"))
+    assert "is not a path" in refusal(files.check_file, files.Path("a\0b"))
     assert not files.is_folder(files.Path("x" * 5000))
     values = cli.parse(run.define_flags, [f"--records={'x' * 5000}"])
     assert "--records" in refusal(settings.input_path, values, "records")

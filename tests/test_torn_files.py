@@ -64,7 +64,7 @@ def test_a_file_without_a_whole_line_has_none(tmp_path, content):
 def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path):
     path = tmp_path / "lines.txt"
     path.write_bytes(b"good\n\xff\xfe\n")
-    with pytest.raises(ValueError, match=r"lines\.txt:2: is damaged, it is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"lines\.txt:2: is damaged, it is not text in UTF-8"):
         durable.whole_text(path)
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_line_of_a_profile_is_refused_with_its_number(tmp_path, line):
     with Journal(path, HEADER) as journal:
         journal.add("operator", "conv", 0.5)
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(ValueError, match=r"profile\.jsonl:3: is no line of a profile.*remove the line"):
+    with pytest.raises(ValueError, match=r"profile\.jsonl:3: is not a line of a profile.*remove the line"):
         Journal(path, HEADER, resume=True)
 
 

@@ -138,7 +138,7 @@ def test_dearest(reduce, dtype, seed):
     paths = paths_from(target, valid, 0, 0)
     total = {"sum": sum, "max": max}[reduce]
     expected = max((total([int(cost[edge]) for edge in path]) for path in paths), default=0)
-    assert tl.dearest(target, valid, cost.astype(dtype), reduce) == expected
+    assert tl.costliest(target, valid, cost.astype(dtype), reduce) == expected
 
 
 @given(seeds)

@@ -23,7 +23,7 @@ some = settings(max_examples=25)
 
 
 def draw(seed):
-    """Some architectures in any order, with costs that are no sum of anything, and qualities."""
+    """Some architectures in any order, with costs that are not a sum of anything, and qualities."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(TOKENS))[: rng.integers(1, len(TOKENS) + 1)]
     return TOKENS[rows], rng.uniform(1, 9, len(rows)), rng.random(len(rows)).astype(np.float32)

@@ -101,7 +101,7 @@ def operators_of(tokens: Sequence[int], sizes: Sequence[int] = SIZES) -> list[Op
 
 
 def path_costs(space: Space, tokens: np.ndarray, prices: Prices, exponent: int) -> np.ndarray:
-    """Costs int64 ``[N]`` in ticks, in exact arithmetic; for ``"max"`` an edge costs its dearest operator."""
+    """Costs int64 ``[N]`` in ticks, in exact arithmetic; for ``"max"`` an edge costs its costliest operator."""
     sizes = [choice["size"] for choice in space.decisions[0].choices]
     value = dict(zip(space.operators, prices.values, strict=True))
     scale = Fraction(2) ** exponent

@@ -173,7 +173,7 @@ def broken_files(text: str, suffix: str) -> Iterator[tuple[str, Callable[[Path],
     yield "pipe", lambda folder: pipe(folder / name), "is a pipe"
     yield "device", lambda folder: link(folder / name, Path("/dev/zero")), "is a device"
     yield "name too long", lambda folder: folder / ("n" * 300 + suffix), "cannot be read|no such file"
-    yield "name with a zero", lambda folder: folder / f"a\0b{suffix}", "is no path"
+    yield "name with a zero", lambda folder: folder / f"a\0b{suffix}", "is not a path"
 
 
 def _files(space: Space) -> Iterator[Case]:

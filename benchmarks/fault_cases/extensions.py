@@ -63,7 +63,7 @@ def _registered() -> Iterator[Case]:
         "has a wrong syntax": "def make(:\n",
         "lacks the function": "other = 1\n",
         "names no function": "make = 3\n",
-        "is no text": "\0\0",
+        "is not text": "\0\0",
         "exits": "import sys\nmake = sys.no_such_name\n",
         "has a module that is UTF-16": "\ufeff\ufffe",
     }

@@ -142,7 +142,7 @@ def _inputs() -> Iterator[Case]:
         ("a parameter that is a word", (*sound, "--out=DIR/new", "--controller_params=entropy=high"), "entropy=high"),
         ("a parameter twice", (*sound, "--out=DIR/new", *["--controller_params=entropy=1"] * 2), "'entropy'"),
         ("an unknown size", (*sound, "--out=DIR/new", "--controller_static=hiden=8"), "'hiden'"),
-        ("a size that is no integer", (*sound, "--out=DIR/new", "--controller_static=hidden=8.5"), "hidden=8.5"),
+        ("a size that is not an integer", (*sound, "--out=DIR/new", "--controller_static=hidden=8.5"), "hidden=8.5"),
         ("a size that is text", (*sound, "--out=DIR/new", "--controller_static=hidden=wide"), "hidden='wide'"),
         ("a size of 0", (*sound, "--out=DIR/new", "--controller_static=hidden=0"), "hidden"),
         ("a start that is absent", (*sound, "--out=DIR/new", "--init_from=DIR/gone"), "gone"),

@@ -113,7 +113,7 @@ def _headers() -> Iterator[Case]:
 def _files() -> Iterator[Case]:
     for what, make, says in broken_files("text", ".npz"):
         act = bound(lambda folder, make: read_predictor(make(folder), _space()), make)
-        said = says if says in ("no such file", "is a pipe", "is a device", "is no path") else "."
+        said = says if says in ("no such file", "is a pipe", "is a device", "is not a path") else "."
         yield Case(f"predictor: {what}", act, rf"(?s)(?:broken|nnn|a.*b).*(?:{said})", ALLOWED)
 
     def damaged(folder: Path, damage: Callable[[bytes], bytes]) -> FittedPredictor:

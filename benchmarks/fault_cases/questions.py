@@ -201,7 +201,7 @@ def _training() -> Iterator[Case]:
             {"update": lambda state, *_: ({"weights": jnp.zeros(9)}, _counted())}, "still"
         ),
         "metrics lack evaluations": ({"update": lambda state, *_: (state, {"infeasible": jnp.float32(0)})}, "still"),
-        "metrics are no scalars": (
+        "metrics are not scalars": (
             {"update": lambda state, *_: (state, {**_counted(), "loss": jnp.zeros(3)})}, "still"
         ),
         "infeasible is negative": (

@@ -68,7 +68,7 @@ def parse_files(entries: Sequence[str], problems: Sequence[str]) -> dict[str, Pa
       problems: the entries of ``--problems``.
 
     Raises:
-      ValueError: if an entry is no pair, or its problem is not compared, or stands twice.
+      ValueError: if an entry is not a pair, or its problem is not compared, or stands twice.
     """
     labels = [problem.partition("=")[0] for problem in problems]
     out: dict[str, Path] = {}

@@ -18,8 +18,8 @@ class Yardstick:
     """What answers on a problem are held against.
 
     Attributes:
-      budgets: float64 ``[B]``, evenly spaced in cost from the cheapest to the dearest architecture.
-      corner: the reference point of the hypervolume: cost of the dearest and quality of the cheapest architecture.
+      budgets: float64 ``[B]``, evenly spaced in cost from the cheapest to the costliest architecture.
+      corner: the reference point of the hypervolume: cost of the costliest and quality of the cheapest architecture.
       oracle: float64 ``[B]``, quality of the best architecture within each budget; None where it is not known.
       front_cost, front_quality: float64 ``[M]``, the front that IGD+ is measured to; None where there is none.
       reference: float64 ``[B]``, quality that a reference front has within each budget; None where there is none.

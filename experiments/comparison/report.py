@@ -94,8 +94,8 @@ def _lost(results: Results, case: Case) -> Lost:
 def _facts(case: Case) -> list[tuple[str, str]]:
     yard, info = case.yardstick, case.description.costs[0]
     cost = float(info.to_unit(int(yard.corner[0])))
-    dearest = f"{rounded_up(cost, 5)} {info.unit} (the dearest architecture)"
-    corner = f"{dearest}, {POINTS * yard.corner[1]:.3f} % (the cheapest one's)"
+    costliest = f"{rounded_up(cost, 5)} {info.unit} (the costliest architecture)"
+    corner = f"{costliest}, {POINTS * yard.corner[1]:.3f} % (the cheapest one's)"
     oracle = "exact, every architecture enumerated" if yard.oracle is not None else "not known: too many architectures"
     if yard.oracle is not None and yard.front_cost is not None:
         front = f"the exact front, {len(yard.front_cost)} architectures"
@@ -105,7 +105,7 @@ def _facts(case: Case) -> list[tuple[str, str]]:
         front = "none"
     facts = [
         *asked_facts(case.description),
-        ("budgets", f"{len(yard.budgets)}, evenly spaced in cost from the cheapest to the dearest architecture"),
+        ("budgets", f"{len(yard.budgets)}, evenly spaced in cost from the cheapest to the costliest architecture"),
         ("oracle", oracle),
         ("reference point of the hypervolume", corner),
         ("front that IGD+ is measured to", front),

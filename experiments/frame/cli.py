@@ -86,7 +86,7 @@ def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:
 
     Raises:
       flags.Error: for an unknown flag, or a value out of range or not plainly a number.
-      ValueError: for an argument that is no flag, or a flagfile that cannot be read.
+      ValueError: for an argument that is not a flag, or a flagfile that cannot be read.
     """
     make: Callable[[], flags.FlagValues] = flags.FlagValues
     values = make()

@@ -36,7 +36,7 @@ def console(width: int | None = None, file: TextIO | None = None) -> Console:
     """A console to which text is data: no markup, no emoji codes, no highlighting; controls are escaped.
 
     Args:
-      width: characters of a line where the output is no terminal; None for rich's own choice.
+      width: characters of a line where the output is not a terminal; None for rich's own choice.
       file: what is written; the standard output where None.
     """
     from rich.console import Console

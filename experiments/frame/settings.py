@@ -38,7 +38,7 @@ def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[s
     ({'width': 1.2}, {'kernel': [3, 5]})
 
     Raises:
-      ValueError: if an entry is no pair, or a key stands twice.
+      ValueError: if an entry is not a pair, or a key stands twice.
     """
     out: dict[str, Any] = {}
     for entry in entries:
@@ -61,7 +61,7 @@ def parse_settings(entries: Sequence[str], flag: str) -> dict[str, Any]:
     {'children': 8, 'spare': 16, 'mask': False}
 
     Raises:
-      ValueError: if a part is no pair, or a key stands twice.
+      ValueError: if a part is not a pair, or a key stands twice.
     """
     return parse_pairs([part for entry in entries for part in entry.split(",")], flag)
 

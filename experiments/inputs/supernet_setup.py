@@ -58,7 +58,7 @@ def define_cache_flag(values: flags.FlagValues) -> None:
 def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
     """Add the flags of ``recipe``; ``steps`` is the default number of updates."""
     flags.DEFINE_integer("steps", steps, "Updates.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", Recipe.batch, "Images an update.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch", Recipe.batch, "Images per update.", lower_bound=1, flag_values=values)
     rate = Recipe.learning_rate
     flags.DEFINE_float("learning_rate", rate, "The highest; warm-up, then a cosine to 0.", flag_values=values)
     flags.DEFINE_float(

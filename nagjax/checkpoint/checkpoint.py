@@ -213,7 +213,7 @@ def read_state(
 def _root(run_dir: str | Path) -> Path:
     """Absolute folder of a run's steps."""
     if not isinstance(run_dir, str | os.PathLike) or "\0" in str(run_dir):
-        raise ValueError(f"{run_dir!r}: is no path; give the --out folder of a run")
+        raise ValueError(f"{run_dir!r}: is not a path; give the --out folder of a run")
     return Path(run_dir).resolve() / FOLDER
 
 
@@ -229,7 +229,7 @@ def _of_latest(run_dir: str | Path, read_step: Callable[[Path], T]) -> T:
 
 
 def _refuse_nan(place: Path, tree: Mapping[str, Any]) -> None:
-    """Weights that are no numbers answer at random, and a mask or price that is none guarantees nothing."""
+    """Weights that are not numbers answer at random, and a mask or price that is none guarantees nothing."""
     for path, value in sealing.leaves(tree):
         judged = path[0] in ("problem", "policy") or path[:2] == ("quality", "params")
         if judged and value.dtype.kind == "f" and np.isnan(value).any():

@@ -53,7 +53,7 @@ def list_field(document: Mapping[str, Any], name: str, where: str) -> list[Any]:
     """The value of a field.
 
     Raises:
-      ValueError: if it is no list.
+      ValueError: if it is not a list.
     """
     value = document[name]
     if not isinstance(value, list):

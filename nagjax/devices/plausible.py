@@ -1,4 +1,4 @@
-"""Which measured values are no measurements: fillers such as 1e9 or 99999 for "not supported".
+"""Which measured values are not measurements: fillers such as 1e9 or 99999 for "not supported".
 
 The values of a device spread over some powers of ten without a hole. A filler stands apart: above a gap.
 """
@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 GAP = 1000.0
-"""A value more than this many times the largest of the rest is no measurement."""
+"""A value more than this many times the largest of the rest is not a measurement."""
 
 FILLER_GAP = 50.0
 """The same for values that people write as fillers: a power of ten, or three nines and more."""

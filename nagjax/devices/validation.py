@@ -22,7 +22,7 @@ LEAST_SPEARMAN = 0.9
 """Below it the sum puts too many networks in the wrong order to choose between them."""
 
 LARGEST_ERROR = 0.15
-"""Median relative error, after correction, above which costs are no latencies to plan with."""
+"""Median relative error, after correction, above which costs are not latencies to plan with."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -151,7 +151,7 @@ class Generator:
         Args:
           budgets_ms: latency budgets in ms, short for ``budgets={"latency_ms": ...}``; infinity is no limit.
           budgets: budgets by cost column, all of one length; a column that is left out does not bind.
-          num_samples: distinct architectures a budget, best first (most likely first for ``beam``).
+          num_samples: distinct architectures per budget, best first (most likely first for ``beam``).
           decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: where all architectures can be
             listed, the best of them; elsewhere the best of the archive and of what the policy answers (greedy, samples,
             beams) to a ladder of budgets. A larger budget never gets a lower predicted quality by ``best``.
@@ -230,7 +230,7 @@ class Generator:
 
     def _under(self, where: Mapping[str, Any] | None) -> Scope:
         if where is not None:
-            self.description.space.where(where)  # refuses what is no mapping of conditions
+            self.description.space.where(where)  # refuses what is not a mapping of conditions
         key = json.dumps(dict(where or {}), sort_keys=True, default=str)
         if key not in self._scopes:
             self._scopes[key] = self._restricted(where) if where else self._whole()

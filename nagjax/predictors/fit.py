@@ -2,8 +2,8 @@
 
 Members differ by their initial parameters and the order of their batches (Lakshminarayanan et al., arXiv 1612.01474).
 Some records are held out first, and the errors on them reported; then the same fit is repeated on all records, because
-labels are dear. The errors reported are therefore of a predictor that has seen a fifth fewer records than the one that
-is returned.
+labels are costly. The errors reported are therefore of a predictor that has seen a fifth fewer records than the one
+that is returned.
 
 Networks that failed to train (10 % on ten classes) lie far from the others and would dominate a squared error. Where
 there are some the target is the rank among the labels instead, as its normal score (of N labels the n-th has that which
@@ -56,7 +56,7 @@ class FitConfig:
       hidden: sizes of the hidden layers; empty for a linear model.
       members: E, networks in the ensemble; 1 gives no standard deviation and trains and predicts fastest.
       steps: optimiser steps, rounded up to a multiple of 10.
-      batch_size: records a step and member.
+      batch_size: records per step and member.
       learning_rate: at the start; it falls to 0 along a cosine.
       weight_decay: of AdamW.
       validation_share: part of the records held out, 0..1 (0: no errors are reported).
@@ -152,7 +152,7 @@ def tested(fitted: FittedPredictor, records: Records, space: Space) -> FittedPre
 
 
 def agreement(predicted: np.ndarray, quality: np.ndarray, ranks: bool) -> dict[str, float | int | str]:
-    """``errors``; of ranks those that their values, which are no qualities, do not enter."""
+    """``errors``; of ranks those that their values, which are not qualities, do not enter."""
     found = errors(predicted, quality)
     return {key: value for key, value in found.items() if not (ranks and key.endswith("_points"))}
 
@@ -298,7 +298,7 @@ def score_levels(quality: np.ndarray) -> np.ndarray:
     """Quality float64 ``[KNOTS]`` at evenly spaced normal scores from -REACH to REACH, rising, of labels ``[N]``.
 
     Between the scores of the worst and the best label these are the labels' quantiles. Beyond, quality goes on as
-    between the quartiles: the outermost labels may be failures far from all others, and their distance is no measure.
+    between the quartiles: the outermost labels may be failures far from all others, their distance is not a measure.
     """
     scores = np.linspace(-REACH, REACH, KNOTS)
     seen = np.clip(scores, *stats.norm.ppf([0.5 / len(quality), 1 - 0.5 / len(quality)]))

@@ -55,8 +55,8 @@ def make_problem(
       listing: what a file says of each architecture of a prefix trie.
 
     Raises:
-      ValueError: if no architecture is left, the quality is no form that a checkpoint can keep, or the pessimism is not
-        finite, or not 0 where the quality is a rank.
+      ValueError: if no architecture is left, the quality is not a form that a checkpoint can keep, or the pessimism is
+        not finite, or not 0 where the quality is a rank.
     """
     pessimism, report = _judged_by(space, quality, arguments.finite(pessimism, "pessimism"), quality_report)
     allowed = space.where(where or {})

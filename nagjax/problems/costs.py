@@ -33,7 +33,7 @@ class CostInfo(Column):
       slack: ticks by which a path's cost may stand above its exact cost; 0 where none does.
       ranked: every distinct cost has ticks of its own, in order (a file with the cost of every architecture).
       given: costs stand in a file as they are, so that nothing is added up and none is within another's budget.
-      filler: edges that cost as much or more are no measurements (1e9 for "not supported"); None where there are none.
+      filler: edges that cost as much or more are not measurements (1e9 for "not supported"); None where there are none.
     """
 
     exponent: int
@@ -133,7 +133,7 @@ class ExactCosts:
             plausible = allowed & (values < self.info.filler)
             allowed = plausible if tl.count(target, plausible)[0][0] else allowed
         low = tl.cheapest(target, allowed, values, self.info.reduce)
-        high = tl.dearest(target, allowed, values, self.info.reduce)
+        high = tl.costliest(target, allowed, values, self.info.reduce)
         if not self.info.decimals:
             return low, high
         return round(low, self.info.decimals), round(high, self.info.decimals)

@@ -102,7 +102,7 @@ class Description:
     Attributes:
       space: the search space.
       costs: one entry a cost column.
-      ranges: float64 ``[K, 2]``, cheapest and dearest architecture in units.
+      ranges: float64 ``[K, 2]``, cheapest and costliest architecture in units.
       where: the conditions that were set.
       quality_report: what is known of the predictor's error.
       exact: what architectures cost in float64 and what budgets are in ticks, one entry a cost column.

@@ -64,9 +64,9 @@ class _Column:
         cost[0] += convert(np.array(self.prices.offset))
         return np.where(self.allowed, cost, 0.0)
 
-    def dearest(self, values: np.ndarray, allowed: np.ndarray | None = None) -> float:
+    def costliest(self, values: np.ndarray, allowed: np.ndarray | None = None) -> float:
         """The largest value of a path."""
-        return tl.dearest(self.target, self.allowed if allowed is None else allowed, values, self.prices.reduce)
+        return tl.costliest(self.target, self.allowed if allowed is None else allowed, values, self.prices.reduce)
 
 
 def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, ExactCosts]:
@@ -93,9 +93,9 @@ def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.nd
         return _ranked(column, exact, filler)
     room = tl.INFINITE // (len(exact) + 1) if far.any() else tl.INFINITE
     cost, exponent, decimals = _scale(column, exact, plausible, room)
-    top = int(column.dearest(cost, plausible))
+    top = int(column.costliest(cost, plausible))
     excess = np.where(plausible, cost - np.ldexp(exact * 10.0**decimals, exponent), 0.0)
-    slack = 0 if decimals else math.ceil(column.dearest(np.maximum(excess, 0.0), plausible) - FUZZ)
+    slack = 0 if decimals else math.ceil(column.costliest(np.maximum(excess, 0.0), plausible) - FUZZ)
     cost = np.where(far, np.minimum(cost, top + 1), cost)
     info = _describe(prices, exponent, decimals=decimals, slack=slack, filler=filler)
     # Only an edge that no path takes can cost more: it must not overflow.
@@ -156,7 +156,7 @@ def _ranked(column: _Column, exact: np.ndarray, filler: float | None) -> tuple[n
 
 def _scale(column: _Column, exact: np.ndarray, plausible: np.ndarray, room: int) -> tuple[np.ndarray, int, int]:
     """Edge costs in ticks float64 ``[T, S, C]``, exponent and decimals: exact ones where there are such."""
-    largest = column.dearest(exact, plausible)
+    largest = column.costliest(exact, plausible)
     cost, exponent = _rounded_up(column, plausible, room, largest, 0)
     if (cost == np.ldexp(exact, exponent))[plausible].all():
         return cost, exponent, 0
@@ -174,7 +174,7 @@ def _rounded_up(
     exponent = min(MAX_EXPONENT, _largest_exponent(largest * 10.0**decimals, room) + 1)
     while True:
         cost = column.edges(functools.partial(_whole_ticks, exponent=exponent, decimals=decimals))
-        if column.dearest(cost, plausible) < room:
+        if column.costliest(cost, plausible) < room:
             return cost, exponent
         exponent -= 1
 

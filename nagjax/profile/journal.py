@@ -100,7 +100,7 @@ class Journal:
                 self.seconds[kind, record[kind]].append(float(seconds))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
             raise ValueError(
-                f"{self.path}:{number}: is no line of a profile: {line[:60]!r}; remove the line to go on without it"
+                f"{self.path}:{number}: is not a line of a profile: {line[:60]!r}; remove the line to go on without it"
             ) from None
 
     def _check(self, record: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ def profile(
       The table, and the operators that should be looked at.
 
     Raises:
-      ValueError: if there are too few architectures, an architecture is no chain, or no correction can be fitted.
+      ValueError: if there are too few architectures, an architecture is not a chain, or no correction can be fitted.
     """
     operators = distinct_operators(space, edges)
     _measure("operators", operators, plan, prepare, journal, on_stage)

@@ -31,7 +31,7 @@ class Subject:
 def distinct_operators(space: Space, edges: np.ndarray) -> tuple[Subject, ...]:
     """The operators that architectures with only ``edges`` bool ``[T, S, C]`` use, each key once; free kinds left out.
 
-    The network's resolution is no part of a key, and no part of what an operator computes.
+    The network's resolution is not part of a key, nor of what an operator computes.
     """
     used = np.zeros(len(space.operators) + 1, bool)
     used[space.trellis.operators[reachable(space, edges)]] = True
@@ -43,7 +43,7 @@ def network(space: Space, tokens: np.ndarray) -> Subject:
     """The network of canonical tokens int ``[T]``.
 
     Raises:
-      ValueError: if its operators are no chain.
+      ValueError: if its operators are not a chain.
     """
     nodes, _ = tl.walk(space.trellis.target, space.trellis.valid, tokens[None])
     index = space.trellis.operators[np.arange(len(tokens)), nodes[0], tokens].ravel()
@@ -65,7 +65,7 @@ def in_order(operators: Sequence[Operator]) -> tuple[Operator, ...]:
     order = _follow(_start(starts[0]), list(operators)) if starts else []
     if order is None:
         raise ValueError(
-            f"{len(operators)} operators are no chain in which each takes what the one before gives: "
+            f"{len(operators)} operators are not a chain in which each takes what the one before gives: "
             f"{', '.join(op.key for op in operators)}"
         )
     return tuple(order)

@@ -73,8 +73,8 @@ def kendall_tau(scores: np.ndarray, quality: np.ndarray, cost: np.ndarray, budge
       budget: in the unit of the cost.
 
     Returns:
-      (pairs in the right order - pairs in the wrong order) / pairs that are no tie of dominance, -1..1. A tie of scores
-      is neither right nor wrong. NaN if all architectures tie.
+      (pairs in the right order - pairs in the wrong order) / pairs that are not a tie of dominance, -1..1. A tie of
+      scores is neither right nor wrong. NaN if all architectures tie.
 
     >>> kendall_tau(np.array([1.0, 2.0, 3.0]), np.array([0.9, 0.8, 0.7]), np.array([9.0, 5.0, 3.0]), 6.0)
     0.3333333333333333

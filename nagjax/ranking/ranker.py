@@ -84,7 +84,7 @@ class RankerConfig:
       learning_rate: at the start; it falls to a hundredth along a cosine.
       weight_decay: as in AdamW for adam, added to the gradient for sgd.
       steps: optimiser steps, rounded up to a multiple of 10.
-      batch_size: architectures a step; all their pairs are compared.
+      batch_size: architectures per step; all their pairs are compared.
       validation_share: part of the architectures held out for the report, 0..1.
     """
 

@@ -164,8 +164,9 @@ def best_within(cost: np.ndarray, quality: np.ndarray, budgets: np.ndarray) -> n
 def distinct_front(points: Sequence[Point]) -> list[Point]:
     """The answers that no other one dominates, each architecture once, by rising cost.
 
-    >>> dear, poor = Point(3.0, 2.5, 0.7, 0.0, "a", "", True, "", {}), Point(3.5, 3.0, 0.6, 0.0, "b", "", True, "", {})
-    >>> [point.text for point in distinct_front([dear, poor])]
+    >>> costly = Point(3.0, 2.5, 0.7, 0.0, "a", "", True, "", {})
+    >>> poor = Point(3.5, 3.0, 0.6, 0.0, "b", "", True, "", {})
+    >>> [point.text for point in distinct_front([costly, poor])]
     ['a']
     """
     front: list[Point] = []

@@ -49,7 +49,7 @@ def quality_is(report: Mapping[str, Any]) -> str:
 
 
 def quality_title(which: str, name: str = "quality") -> str:
-    """What figures of quality are, above them; those of ranks are no percentages of anything.
+    """What figures of quality are, above them; those of ranks are not percentages of anything.
 
     >>> quality_title("predicted"), quality_title("ranked")
     ('predicted quality, %', 'rank by the predictor, 0 to 100')

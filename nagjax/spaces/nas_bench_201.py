@@ -58,7 +58,7 @@ def _parse(text: str) -> list[int]:
             near = nearest(operation, OPERATIONS)
             hint = f"did you mean {near!r}? " if near else ""
             raise ValueError(
-                f"architecture {text!r}: {name} is {operation!r}, which is no operation; {hint}"
+                f"architecture {text!r}: {name} is {operation!r}, which is not an operation; {hint}"
                 f"operations: {', '.join(OPERATIONS)}"
             )
         tokens.append(OPERATIONS.index(operation))

@@ -1,9 +1,9 @@
 """The trellis: a search space as a layered graph, and everything that is a sum over a path or a recursion over layers.
 
 An architecture is a path. Layer ``t`` is the t-th decision; a node ``(t, s)`` is what the past still matters for; an
-edge ``(t, s, c)`` is taking choice ``c`` there. ``T`` layers, ``S`` nodes a layer (padded), ``C`` choices (padded). The
-path starts at node 0. Arrays here are NumPy and live on the host; the recursions that a jitted caller needs are written
-in ``jax.numpy``.
+edge ``(t, s, c)`` is taking choice ``c`` there. ``T`` layers, ``S`` nodes per layer (padded), ``C`` choices (padded).
+The path starts at node 0. Arrays here are NumPy and live on the host; the recursions that a jitted caller needs are
+written in ``jax.numpy``.
 """
 
 from __future__ import annotations
@@ -302,8 +302,8 @@ def edge_need(target: jax.Array, allowed: jax.Array, cost: jax.Array, ahead: jax
     return jnp.where(allowed & (onward < INFINITE), jnp.minimum(total, INFINITE), INFINITE)
 
 
-def dearest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: str = "sum") -> float:
-    """Cost of the dearest path, on the host, in the type of ``cost`` (int64 or float64 ``[T, S, C]``)."""
+def costliest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: str = "sum") -> float:
+    """Cost of the costliest path, on the host, in the type of ``cost`` (int64 or float64 ``[T, S, C]``)."""
     ahead = np.zeros(target.shape[1], cost.dtype)
     alive = np.ones(target.shape[1], bool)
     for t in reversed(range(target.shape[0])):

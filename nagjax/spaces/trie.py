@@ -1,8 +1,8 @@
 """The prefix trie: a space narrowed to listed architectures, with a graph whose node is the whole prefix.
 
 An edge of the last decision then belongs to one architecture, so any cost, a measured latency too, is a value on it:
-cost to go, mask and counts are exact for costs that are no sum over operators. Decisions, tokens and text stay those of
-the space.
+cost to go, mask and counts are exact for costs that are not a sum over operators. Decisions, tokens and text stay those
+of the space.
 """
 
 from __future__ import annotations

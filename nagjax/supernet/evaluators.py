@@ -68,7 +68,7 @@ def make_alone(
       data: name of the data set.
       data_dir: folder of its files, where it needs one.
       steps: updates of training.
-      batch: images an update.
+      batch: images per update.
       learning_rate: the highest.
       seed: of training.
 

@@ -1,4 +1,4 @@
-"""From stored images to what a network takes: which ones a step sees, how they are varied, scaled and standardised."""
+"""From stored images to what a network takes: which ones a step sees, how they are varied and scaled."""
 
 from __future__ import annotations
 

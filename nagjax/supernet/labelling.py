@@ -52,7 +52,7 @@ def draw_uniform(space: Space, valid: np.ndarray, num: int, seed: int) -> np.nda
 def draw_stratified(space: Space, valid: np.ndarray, values: np.ndarray, num: int, bins: int, seed: int) -> np.ndarray:
     """Different architectures int32 ``[num, T]``, as many from each of ``bins`` equal parts of the range of costs.
 
-    Nearly all architectures of a space cost about the same, so a uniform draw hardly reaches the cheap and the dear.
+    Nearly all architectures of a space cost about the same, so a uniform draw hardly reaches the cheap and the costly.
     Here half of a pool is uniform over architectures and half over the choices of each decision, which reaches further.
     Parts are taken in turn; one that has no more is passed over.
 

@@ -32,7 +32,7 @@ class Recipe:
 
     Attributes:
       steps: updates.
-      batch: images an update.
+      batch: images per update.
       learning_rate: the highest; it rises linearly over ``warmup`` and falls as a cosine to 0.
       warmup: share of the steps.
       momentum: Nesterov's.

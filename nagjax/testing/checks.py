@@ -75,7 +75,7 @@ def check_protocol(make: Make, **static: Any) -> None:
     except PluginError as error:
         raise AssertionError(f"{name}: {error}") from error
     claim(name, not (found.policy is None and found.archive is None), "the artefact has neither policy nor archive")
-    claim(name, found.archive is None or isinstance(found.archive, Archive), "artefact.archive is no Archive")
+    claim(name, found.archive is None or isinstance(found.archive, Archive), "artefact.archive is not an Archive")
 
 
 def check_determinism(make: Make, **static: Any) -> None:
@@ -320,7 +320,7 @@ def _check_archive(name: str, tiny: Tiny, found: Artefact) -> None:
         return
     claim(name, len(tokens) > 0, "the archive is empty")
     rows = tiny.oracle.rows(tokens)
-    claim(name, bool((rows >= 0).all()), "the archive holds tokens that are no canonical architecture")
+    claim(name, bool((rows >= 0).all()), "the archive holds tokens that are not a canonical architecture")
     claim(name, bool(tiny.oracle.allowed[rows].all()), "the archive holds architectures that the problem has closed")
     _check_costs(f"{name}: archive", tiny, rows, costs)
     fine = np.isclose(quality, tiny.oracle.quality[rows], rtol=0, atol=1e-6)
@@ -335,7 +335,7 @@ def _check_answers(name: str, tiny: Tiny, found: Artefact) -> None:
     real = objective > -np.inf
     claim(name, found.policy is None or bool(real[-1].any()), "no answer at the highest budget")
     rows = tiny.oracle.rows(tokens[real])
-    claim(name, bool((rows >= 0).all()), "an answer is no canonical architecture of the space")
+    claim(name, bool((rows >= 0).all()), "an answer is not a canonical architecture of the space")
     claim(name, bool(tiny.oracle.allowed[rows].all()), "an answer is an architecture that the problem has closed")
     _check_costs(f"{name}: answers", tiny, rows, costs[real])
     over = (tiny.oracle.costs[rows] > raw_of(tiny, asked[real])).any(1) | (costs[real] > asked[real]).any(1)

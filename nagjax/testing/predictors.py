@@ -117,7 +117,7 @@ def check_predictor_kept(make: MakeKind, **settings: Any) -> None:
     claim(name, same(again.quality, fitted.predictor), "read from a checkpoint it is another predictor")
     tokens = jnp.asarray(tiny.oracle.tokens)
     claim(name, same(evaluate(again, tokens), evaluate(problem, tokens)), "read from a checkpoint it answers otherwise")
-    claim(name, forms.check_form(again.quality) is again.quality, "read from a checkpoint it is no form")
+    claim(name, forms.check_form(again.quality) is again.quality, "read from a checkpoint it is not a form")
 
 
 def check_predictor_order(make: MakeKind, **settings: Any) -> None:

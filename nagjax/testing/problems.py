@@ -42,7 +42,7 @@ class Oracle:
     allowed: np.ndarray
 
     def rows(self, tokens: np.ndarray) -> np.ndarray:
-        """Row of each of tokens ``[B, T]``; -1 for one that is no architecture."""
+        """Row of each of tokens ``[B, T]``; -1 for one that is not an architecture."""
         known = {row.tobytes(): i for i, row in enumerate(self.tokens)}
         return np.array([known.get(row.tobytes(), -1) for row in np.asarray(tokens, np.int32)], int)
 
@@ -99,7 +99,7 @@ def tiny_space(variant: str = "depth") -> Space:
 def tiny_problem(
     seed: int = 0, variant: str = "depth", device: int = 0, where: Mapping[str, Any] | None = None, gaps: float = 0.0
 ) -> Tiny:
-    """A tiny exact problem: dearer choices are better on the whole, but neighbours interact.
+    """A tiny exact problem: costlier choices are better on the whole, but neighbours interact.
 
     Args:
       seed: of the qualities.

@@ -60,7 +60,7 @@ def check_space_soundness(make: MakeSpace, **settings: Any) -> None:
 
 
 def check_space_text(make: MakeSpace, **settings: Any) -> None:
-    """Text is read back as the architecture, has the decisions in order, and what is no text of one is a ValueError."""
+    """Text is read back as the architecture, has the decisions in order, and other text is a ValueError."""
     name = "space text"
     space = make(**settings)
     tokens = _samples(space)
@@ -73,7 +73,7 @@ def check_space_text(make: MakeSpace, **settings: Any) -> None:
     for text in ("", "?", texts[0] + "?", texts[0][:-1] + "\u00e9", texts[0] * 2):
         try:
             space.parse(text)
-        except plugins.PluginError as error:  # what is no ValueError is reported under the space's name
+        except plugins.PluginError as error:  # what is not a ValueError is reported under the space's name
             kind = type(error.__cause__ or error).__name__
             raise AssertionError(f"{name}: parse({text!r}) raises {kind}, no ValueError") from error
         except ValueError:

@@ -56,7 +56,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
 
     Args:
       spec: static shape of the problem.
-      budgets: populations, their budgets evenly spaced up to the dearest.
+      budgets: populations, their budgets evenly spaced up to the costliest.
       population: members of each, and its children a generation, which is an update.
       capacity: of the front.
     """

@@ -8,8 +8,8 @@ from each other, one mutated decision a child and crossover in 9 of 10 were best
 Beyond the paper: the first population is drawn within budgets over the whole range, the first of them the cheapest, so
 that every budget has an answer; and everything evaluated enters the front, not the last population alone.
 
-It is no subclass of evosax's ``PopulationBasedAlgorithm``: that takes one fitness a solution (its ``init`` and ``tell``
-take the arg min of it), and selection here is by several objectives. ``categorical_ga`` is one.
+It is not a subclass of evosax's ``PopulationBasedAlgorithm``: that takes one fitness per solution (its ``init`` and
+``tell`` take the arg min of it), and selection here is by several objectives. ``categorical_ga`` is one.
 """
 
 from __future__ import annotations

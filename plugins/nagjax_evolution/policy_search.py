@@ -81,10 +81,10 @@ def make(
     Args:
       spec: static shape of the problem.
       strategy: name of a distribution-based algorithm of evosax.
-      population: generators a generation, which is an update; even.
+      population: generators per generation, which is an update; even.
       budgets: budgets that each of them answers.
       hidden: width of the policy's LSTM.
-      anchors: number of anchor budgets a cost column.
+      anchors: number of anchor budgets per cost column.
       capacity: of the front.
       memory_gib: a strategy that is estimated to need more is refused.
 

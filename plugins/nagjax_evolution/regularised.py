@@ -38,7 +38,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
 
     Args:
       spec: static shape of the problem.
-      budgets: tournaments, their budgets evenly spaced up to the dearest.
+      budgets: tournaments, their budgets evenly spaced up to the costliest.
       population: members of each; the first are random architectures within the budget.
       workers: children of each tournament an update, at most ``population``; 1 is the sequential algorithm.
       capacity: of the front.

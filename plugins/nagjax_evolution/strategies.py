@@ -79,7 +79,7 @@ def make_strategy(
 
     Args:
       name: as evosax lists it, for example ``"SNES"``.
-      population: solutions a generation, even (many strategies sample in mirrored pairs).
+      population: solutions per generation, even (many strategies sample in mirrored pairs).
       weights: tree of what is optimised; only shapes are read.
       memory_gib: refuse what is estimated to need more.
       defaults: numbers in the place of ours and evosax's.

@@ -132,7 +132,7 @@ def compete(population: Population, problem: Problem, num: int, params: Params, 
     asked = jnp.repeat(budget_at(problem, population.places), num // size, 0)
     tokens, costs = vary.reroll(problem, parents, change, asked, draw_key)
     quality, _ = evaluate(problem, tokens)
-    # With several cost columns the mask is not exact: what came out over its budget is no member, but in the archive.
+    # With several cost columns the mask is not exact: what is over its budget is in the archive, not a member.
     fitness = jnp.where((costs <= asked).all(-1), quality, -jnp.inf)
     populations = tm.succeed(populations, tokens.reshape(size, num // size, -1), fitness.reshape(size, -1))
     return add(dataclasses.replace(population, tournaments=populations), problem, Brood(tokens, costs, quality))

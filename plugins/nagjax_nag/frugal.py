@@ -1,8 +1,8 @@
 """The controller ``nag_frugal``: ``nag`` where evaluations are few, set by one number, how many a run may use.
 
 An update is small, its children are ones not met lately, of parents of the archive's front, and the policy learns what
-the archive holds by many steps of imitation; see ``rule``. A run makes 8 evaluations an update at first and 10 once the
-policy samples.
+the archive holds by many steps of imitation; see ``rule``. A run makes 8 evaluations per update at first and 10 once
+the policy samples.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make(spec: Spec, evaluations: int = 1000, hidden: int = 32, anchors: int = 2
       spec: static shape of the problem.
       evaluations: how many a run is to use, about; they end nothing.
       hidden: width of the policy's LSTM.
-      anchors: number of anchor budgets a cost column.
+      anchors: number of anchor budgets per cost column.
     """
     steps, cells, defaults = rule(evaluations)
     learns = learning.Sizes(hidden, anchors, BUDGETS, GROUP, IMITATED, steps)

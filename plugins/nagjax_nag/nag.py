@@ -95,7 +95,7 @@ def make(
     Args:
       spec: static shape of the problem.
       hidden: width of the policy's LSTM.
-      anchors: number of anchor budgets a cost column.
+      anchors: number of anchor budgets per cost column.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them.
       imitated: budgets a step imitates the archive at.

@@ -58,7 +58,7 @@ def make(
       spec: static shape of the problem.
       estimator: ``gates`` or ``gumbel``.
       hidden: width of the policy's LSTM.
-      anchors: number of anchor budgets a cost column.
+      anchors: number of anchor budgets per cost column.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them; ``gumbel``, whose gradient varies less, does with 2.
       pairs: of ``gates``: decisions of each architecture at which a second choice is evaluated.

@@ -54,7 +54,7 @@ def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Me
 
     Args:
       spec: static shape of the problem.
-      anchors: anchor budgets a cost column, each with its own simplexes.
+      anchors: anchor budgets per cost column, each with its own simplexes.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them, at least 2: their mean is the baseline.
 

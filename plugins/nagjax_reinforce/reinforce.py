@@ -27,7 +27,7 @@ def make(
     Args:
       spec: static shape of the problem.
       hidden: width of the policy's LSTM.
-      anchors: number of anchor budgets a cost column.
+      anchors: number of anchor budgets per cost column.
       budgets: N, budgets an update samples for.
       group: G, architectures sampled for each of them; with one the baseline ``group`` leaves nothing to learn from.
       epochs: steps on the same samples; more than one want ``clip`` at 0.2 or so.

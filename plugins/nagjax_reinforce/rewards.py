@@ -58,7 +58,7 @@ def mnasnet_hard(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weigh
 
 
 def tunas(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
-    """Q - w |c/B - 1| float32 ``[B]``: cheaper than the budget costs as much as dearer.
+    """Q - w |c/B - 1| float32 ``[B]``: cheaper than the budget costs as much as costlier.
 
     >>> [tunas(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.25)).item() for c in (5, 15)]
     [0.375, 0.375]

@@ -69,7 +69,7 @@ def foreign(name: str) -> dict[str, Reader]:
         raise plugins.fault(
             "predictors",
             name,
-            "is no format: readers of files are registered under nagjax.predictor_formats, nagjax.predictors is for "
+            "is not a format: readers of files are registered under nagjax.predictor_formats, nagjax.predictors is for "
             "kinds; change the group in its pyproject.toml",
         )
     return {}

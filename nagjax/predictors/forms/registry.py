@@ -1,4 +1,4 @@
-"""The forms by name: a quality as JSON and arrays, and back; what is no form is refused before anything is trained."""
+"""The forms by name: a quality as JSON and arrays, and back; what is not a form is refused before training."""
 
 from __future__ import annotations
 

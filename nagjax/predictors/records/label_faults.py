@@ -20,7 +20,7 @@ def tally(table: Table, quality_column: str, cost_columns: Sequence[str], may_be
       table: the file.
       quality_column: column of the quality.
       cost_columns: columns of the costs, which must be above 0.
-      may_be_empty: an empty cell is no fault.
+      may_be_empty: an empty cell is not a fault.
     """
     parts, total = [], 0
     for name in (quality_column, *cost_columns):

@@ -182,7 +182,7 @@ def _number(value: object, commas: bool) -> float:
     try:
         if isinstance(value, bool | bytes):
             raise TypeError
-        return float(value)  # type: ignore[arg-type]  # what is no number is refused below
+        return float(value)  # type: ignore[arg-type]  # what is not a number is refused below
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not a number") from None
 

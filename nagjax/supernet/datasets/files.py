@@ -12,7 +12,7 @@ def read_bytes(path: Path) -> bytes:
     """All of a file of a data set.
 
     Raises:
-      ValueError: if it cannot be read, is no file, or is empty.
+      ValueError: if it cannot be read, is not a file, or is empty.
     """
     return files.read_bytes(path, "the data set's file")
 
@@ -21,7 +21,7 @@ def folder_of(data_dir: str | Path, subfolders: Sequence[str], names: Sequence[s
     """The folder that holds any of some files: ``data_dir`` itself or one of its subfolders, else ``data_dir``.
 
     Raises:
-      ValueError: if ``data_dir`` is no folder.
+      ValueError: if ``data_dir`` is not a folder.
     """
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():

@@ -45,7 +45,7 @@ def read_picture(path: Path, size: int, background: str = "white") -> np.ndarray
     file with several pictures the first is taken.
 
     Raises:
-      ValueError: naming the file, if it is damaged, is no PNG or JPEG, is animated, has more than 8 bits in its only
+      ValueError: naming the file, if it is damaged, is not a PNG or JPEG, is animated, has more than 8 bits in its only
         channel, or is too large for pillow.
     """
     from PIL import Image
