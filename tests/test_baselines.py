@@ -10,7 +10,7 @@ import pytest
 from nagjax import controllers, plugins, testing
 from nagjax.controllers import Limits
 from nagjax.problems.problem import restrict
-from nagjax_baselines import counting, lookup
+from nagjax_baselines import counting, lookup, shrink
 from tests import tiny
 
 
@@ -162,3 +162,49 @@ def test_lookup_refuses_a_problem_without_labels():
     known = testing.tiny_problem()
     with pytest.raises(ValueError, match=r"labels=9999, but the table has 351"):
         controllers.init(plugins.load("controllers", "lookup")(known.problem.spec, labels=9999), known.problem, 0)
+
+
+def test_shrinking_is_greedy_by_hand():
+    """Against a plain loop: of all architectures that one choice makes smaller the one of the least loss per saving."""
+    tiny_wide = testing.tiny_problem(seed=2, variant="wide")
+    problem, oracle = tiny_wide.problem, tiny_wide.oracle
+    ticks = np.asarray(problem.cost[0]).max(1)  # one node a layer
+    here = ticks.argmax(1)
+    archive, moment = trained("greedy_shrink", problem, steps=7)
+    met = [here]
+    for _ in range(7):
+        edits = []
+        for t, paid in enumerate(ticks[np.arange(9), here]):
+            for choice in np.flatnonzero(ticks[t] < paid):
+                edit = here.copy()
+                edit[t] = choice
+                lost = oracle.quality[oracle.rows([here, edit])] @ [1, -1]
+                edits.append((lost / (paid - ticks[t, edit[t]]), edit))
+        met += [edit for _, edit in edits]
+        here = min(edits, key=lambda pair: pair[0])[1]
+    np.testing.assert_array_equal(moment.state.tokens, here)
+    assert float(moment.metrics["evaluations"][-1]) == len(met)
+    full = np.asarray(archive.occupied)
+    assert {tuple(row) for row in np.asarray(archive.tokens)[full].tolist()} == front(oracle, oracle.rows(met).tolist())
+
+
+def test_shrinking_begins_again_and_takes_other_ways():
+    """A descent of the tiny space has at most 2 edits a block, 1 of size and 1 of depth; then the largest is back."""
+    problem, description = tiny.make()
+    largest = shrink.largest(problem)
+    costs = description.costs_of(tiny.architectures())[:, 0]
+    assert description.costs_of(np.asarray(largest)[None])[0, 0] == costs.max()
+    _, moment = trained("greedy_shrink", problem, steps=30)
+    assert int(moment.state.descent) >= 2
+    other = trained("greedy_shrink", problem, seed=1, steps=30)[1].state
+    assert int(other.findings.evaluations) != int(moment.state.findings.evaluations)
+
+
+def test_an_edit_of_depth_closes_what_it_cuts_off():
+    one = testing.tiny_problem()
+    largest = shrink.largest(one.problem)
+    smaller, saved = shrink.edits(one.problem, largest)
+    rows = one.oracle.rows(np.asarray(smaller)[np.asarray(saved) > 0])
+    assert (rows >= 0).all()
+    assert np.asarray(smaller)[1].tolist() == [1, *np.asarray(largest)[1:5].tolist(), 0]
+    assert np.asarray(smaller)[0].tolist() == [0, *np.asarray(largest)[1:4].tolist(), 0, 0]

@@ -34,6 +34,7 @@ from nagjax import plugins, testing
 from nagjax.budgets import even_ticks
 from nagjax.populations.cells import Cells
 from nagjax.predictors.records.records import Records, write_records
+from nagjax.reports.front import best_within
 
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
 
@@ -68,7 +69,7 @@ def test_budgets_are_even_and_keep_their_ends():
 @given(points=points, budget=st.integers(-1, 10))
 def test_the_best_within_a_budget_is_what_a_search_through_all_gives(points, budget):
     cost, quality = np.array(points, float).T
-    row = compare_metrics.best_within(cost, quality, np.array([budget]))[0]
+    row = best_within(cost, quality, np.array([budget]))[0]
     within = [q for c, q in points if c <= budget]
     assert (row == -1) == (not within)
     if within:

@@ -19,6 +19,7 @@ from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
+from nagjax.predictors.forms.trees import Trees
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, share_of
 from nagjax.problems.build import make_problem
 from nagjax.testing.problems import prices_of
@@ -55,6 +56,25 @@ def network(values="quality"):
     return Predictor(params, jnp.ones(NUM, bool), MLP(()), values)
 
 
+def trees():
+    """Two trees of five nodes: the first asks for feature 0 and, where it is off, for feature 3."""
+    split = {"feature": [0, 3, 0, 0, 0], "left": [1, 3, 2, 3, 4], "right": [2, 4, 2, 3, 4]}
+    leaf = {"feature": [0] * 5, "left": [0] * 5, "right": [0] * 5}
+    both = {name: jnp.array([split[name], leaf[name]]) for name in split}
+    value = jnp.array([[0, 0, 0.1, 0.2, 0.3], [0.5, 9, 9, 9, 9]])
+    return Trees(both["feature"], jnp.full((2, 5), 0.5), both["left"], both["right"], value, jnp.ones(NUM, bool), 2)
+
+
+def test_trees_by_hand():
+    on = np.asarray(FEATURES)[:, [0, 3]] > 0
+    by_hand = 0.5 + np.where(on[:, 0], 0.1, np.where(on[:, 1], 0.3, 0.2))
+    mean, std = jax.jit(lambda form: form(jnp.asarray(TOKENS), FEATURES))(trees())
+    assert len(set(by_hand)) == 3
+    np.testing.assert_allclose(mean, by_hand, rtol=1e-6)
+    assert float(std.max()) == 0.0
+    assert not trees().differentiable
+
+
 def table():
     return tabular_quality(SPACE, TOKENS, TINY.oracle.quality)
 
@@ -69,6 +89,7 @@ LEVELS = np.linspace(0.0, 1.0, 65)
 
 MAKERS = {
     "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
+    "trees": trees,
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,

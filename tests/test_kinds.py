@@ -1,6 +1,7 @@
 """Kinds of predictors: what they fit, how they are chosen among, and how they are asked for."""
 
 import dataclasses
+import sys
 import tomllib
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.test_plugins import install  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
-    "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {},
+    "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {}, "trees": {"trees": 40, "leaves": 8},
     "auto": {"candidates": ["ridge", "gp"], "mix": ["ridge", "gp"], "folds": 2},
 }  # fmt: skip
 CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
@@ -33,6 +34,8 @@ CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
 @pytest.mark.parametrize("check", testing.PREDICTOR_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=[*SMALL, "hinge"])
 def test_our_kinds_conform(name, settings, check):
+    if name == "trees":
+        pytest.importorskip("lightgbm", reason="needs lightgbm: make env")
     check(registry.load(name), **settings)
 
 
@@ -216,3 +219,45 @@ def test_a_comparison_fits_the_kind_that_is_asked(tmp_path, shared_data):
     macro = shared_data("nas_bench_macro/cifar10.json")
     case = compare_problems.build("macro_50", str(macro.parent.parent), 0, 10, ["--predictor_kind=ridge"])
     assert case.problem.quality.form == "linear"
+
+
+def test_trees_say_what_lightgbm_says():
+    library = pytest.importorskip("lightgbm", reason="needs lightgbm: make env")
+    tiny, known = records()
+    models, train = [], library.train
+
+    def keep(*args, **kwargs):
+        models.append(train(*args, **kwargs))
+        return models[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "train", keep)
+        fitted = registry.fit(registry.make("trees", {"trees": 30, "validation_share": 0.0}), tiny.space, known, 5)
+    every = tiny.oracle.tokens
+    mean, _ = fitted.predictor(jnp.asarray(every), jnp.asarray(tiny.space.features(every)))
+    expected = models[-1].predict(tiny.space.features(every).astype(np.float64))
+    assert len(np.unique(expected)) > 20
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+    assert fitted.predictor.value.shape == (30, 61)
+
+
+def test_trees_of_equal_labels_are_one_leaf():
+    pytest.importorskip("lightgbm", reason="needs lightgbm: make env")
+    tiny, known = records()
+    flat = Records(known.tokens, np.full(len(known.quality), 0.75))
+    form = registry.fit(registry.make("trees", {"validation_share": 0.0}), tiny.space, flat).predictor
+    mean, _ = form(jnp.asarray(known.tokens), jnp.asarray(tiny.space.features(known.tokens)))
+    np.testing.assert_allclose(mean, 0.75, rtol=1e-6)
+
+
+def test_trees_without_lightgbm_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    tiny, known = records()
+    with pytest.raises(ValueError, match=r"fitted by LightGBM: pip install 'nagjax\[trees\]'"):
+        registry.fit(registry.make("trees"), tiny.space, known)
+
+
+@pytest.mark.parametrize(("name", "value"), [("trees", 0), ("leaves", 1), ("learning_rate", 0.0), ("rows", 1.5)])
+def test_settings_of_trees_are_checked(name, value):
+    with pytest.raises(ValueError, match=name):
+        registry.make("trees", {name: value})

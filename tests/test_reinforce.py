@@ -29,7 +29,7 @@ from nagjax_reinforce.reinforce import draw
 from nagjax_reinforce.rewards import REWARDS, choose, rewards
 
 TINY = testing.tiny_problem()
-SOFT, HARD, TUNAS, DOMINANCE, POINTS = range(5)
+SOFT, HARD, TUNAS, DOMINANCE, POINTS, MIXED, CONSTRAINED = range(7)
 WEIGHT = jnp.float32(0.07)
 
 
@@ -70,6 +70,8 @@ def two_arms():
         (TUNAS, 0.6 - 0.07 * 0.2, 0.6 - 0.07 * 0.6),
         (DOMINANCE, 0.6, -0.6),
         (POINTS, -40.0, -160.0),
+        (MIXED, 0.93 * 0.6 - 0.07 * 0.8, 0.93 * 0.6 - 0.07 * 1.6),
+        (CONSTRAINED, 0.6, 0.0),
     ],
 )
 def test_rewards_by_hand(index, within, beyond):
@@ -92,6 +94,8 @@ def test_rewards_of_two_costs_by_hand():
         "tunas": 0.6 - 0.07 * (0.5 + 0.5),
         "dominance": -0.5,
         "error_points": -150.0,
+        "mixed": 0.93 * 0.6 - 0.07 * 2.0,
+        "constrained": 0.0,
     }
     assert found == pytest.approx(by_hand, rel=1e-6)
 

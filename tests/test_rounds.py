@@ -20,13 +20,14 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators import command, evaluator, pool
 from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_one
 from nagjax.evaluators.journal import Journal, Proposal
+from nagjax.populations.front import front_gain
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.registry import describe, restore
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.predictors.kinds.gp import condition
 from nagjax.problems.problem import evaluate
-from nagjax.proposers import acquisition, candidates, proposer
+from nagjax.proposers import acquisition, candidates, progressive, proposer
 from nagjax.spaces import draws, nas_bench_macro
 
 TINY = testing.tiny_problem(seed=3)
@@ -123,7 +124,9 @@ def test_a_space_with_fewer_architectures_than_the_plan_is_evaluated_whole(tmp_p
     assert regret(found) == 0
 
 
-@pytest.mark.parametrize("named", ["improvement", "ucb", "thompson", "top_predicted", "controller:random"])
+@pytest.mark.parametrize(
+    "named", ["improvement", "ucb", "thompson", "top_predicted", "progressive", "controller:random"]
+)
 def test_every_proposer_gives_new_architectures_over_the_range(tmp_path, named):
     wanted = search(looked_up(), named="improvement")
     found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
@@ -146,6 +149,56 @@ def test_candidates_of_a_large_space_come_from_evolution_and_are_as_good(monkeyp
     evolved = candidates.propose(question, acquisition.predicted)
     worth = [np.sort(np.asarray(evaluate(problem, jnp.asarray(rows))[0])) for rows in (listed, evolved)]
     np.testing.assert_allclose(worth[1], worth[0], atol=1e-3)
+
+
+def question_after(path, kind="ridge", num=6):
+    """A question after 12 evaluations, its predictor of a kind."""
+    found = run(path, looked_up(), plan=rounds.Plan(evaluations=12, start=12))
+    problem = dataclasses.replace(
+        TINY.problem, quality=rounds.fitted_to(search(looked_up(), kind=kind), found).predictor
+    )
+    return proposer.Question(problem, TINY.description, found, num, 1, 0)
+
+
+def test_a_beam_that_holds_all_proposes_the_best_of_all(tmp_path):
+    question = question_after(tmp_path / "e.csv")
+    found = proposer.make("progressive", {"beam": 10**4}).propose(question)
+    budgets = candidates.spread(question.problem, 6, jax.random.key(question.seed + 1))
+    best = candidates.best_for_budgets(question, TINY.oracle.tokens, budgets, question.problem)
+    assert {tuple(row) for row in found.tolist()} == {tuple(row) for row in best.tolist()}
+
+
+def test_prefixes_and_their_cheapest_ends_by_listing():
+    tokens, costs = TINY.oracle.tokens, TINY.oracle.costs[:, 0]
+    prefixes = np.zeros((1, 0), np.int32)
+    for length in (1, 2, 3):
+        prefixes = progressive.extensions(TINY.problem, prefixes)
+        assert {tuple(row) for row in prefixes.tolist()} == {tuple(row) for row in tokens[:, :length].tolist()}
+        for row in progressive.completed(TINY.problem, prefixes):
+            same = (tokens[:, :length] == row[:length]).all(1)
+            assert costs[TINY.oracle.rows(row[None])[0]] == pytest.approx(costs[same].min(), abs=1e-3)
+
+
+def test_exact_proposals_are_the_best_by_a_linear_predictor(tmp_path):
+    question = question_after(tmp_path / "e.csv")
+    found = proposer.make("exact", {"bins": 2048}).propose(question)
+    assert len(found) == 6
+    quality, costs = evaluate(question.problem, jnp.asarray(TINY.oracle.tokens))
+    front = {tuple(row) for row in TINY.oracle.tokens[np.asarray(front_gain(costs, quality)) > 0].tolist()}
+    fresh = front - {tuple(row) for row in question.evaluated.tokens.tolist()}
+    # Those that no budget has under the mean weights come from draws.
+    assert len({tuple(row) for row in found.tolist()} & fresh) >= min(3, len(fresh))
+
+
+def test_exact_proposals_need_a_quality_that_adds_up(tmp_path):
+    with pytest.raises(ValueError, match=r"gaussian_process does not add up.*predictor_kind=ridge"):
+        proposer.make("exact").propose(question_after(tmp_path / "e.csv", kind="gp"))
+
+
+def test_a_search_with_exact_proposals(tmp_path):
+    found = run(tmp_path / "e.csv", looked_up(), named="exact", kind="ridge")
+    assert len(found.tokens) == 34
+    assert regret(found) < 0.05
 
 
 def test_a_proposer_that_repeats_itself_is_refused(tmp_path):

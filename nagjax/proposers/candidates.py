@@ -144,6 +144,22 @@ def _unseen(question: Question, pool: np.ndarray, value: np.ndarray) -> np.ndarr
     return np.array(chosen, np.int32).reshape(-1, pool.shape[1])
 
 
+def best_for_budgets(question: Question, pool: np.ndarray, budgets: jax.Array, problem: Problem) -> np.ndarray:
+    """For each budget the best of the pool int32 ``[N, T]`` within it that is neither evaluated nor chosen already."""
+    pool = pool[~among(pool, question.evaluated.tokens)]
+    if not len(pool):
+        return pool
+    quality, costs = (np.array(values)[: len(pool)] for values in scored(problem, padded(pool, CHUNK)))
+    chosen: list[int] = []
+    for budget in np.asarray(budgets)[::-1]:
+        worth = np.where((costs <= budget).all(-1), quality, -np.inf)
+        row = int(np.argmax(worth))
+        if np.isfinite(worth[row]):
+            chosen.append(row)
+            quality[row] = -np.inf
+    return pool[chosen]
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _worth(score: Score, mean: jax.Array, std: jax.Array, best: jax.Array, key: jax.Array) -> jax.Array:
     value = score(mean, std, jnp.broadcast_to(best, mean.shape), key)

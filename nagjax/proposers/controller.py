@@ -16,7 +16,7 @@ import numpy as np
 from nagjax import arguments, controllers, plugins
 from nagjax.controllers import Controller
 from nagjax.generator import decode
-from nagjax.proposers.candidates import CHUNK, among, padded, scored, spread
+from nagjax.proposers.candidates import best_for_budgets, spread
 from nagjax.proposers.proposer import Proposer, Question
 
 SAMPLES = 32
@@ -55,7 +55,7 @@ def _propose(
     artefact = controllers.artefact(controller, last.state, hopeful)
     budgets = spread(problem, question.num, jax.random.key(seed))
     pool = _found(artefact, hopeful, budgets, jax.random.key(seed + 1))
-    return _for_budgets(question, pool, budgets, hopeful)
+    return best_for_budgets(question, pool, budgets, hopeful)
 
 
 def _found(artefact: controllers.Artefact, problem: Any, budgets: jax.Array, key: jax.Array) -> np.ndarray:
@@ -67,19 +67,3 @@ def _found(artefact: controllers.Artefact, problem: Any, budgets: jax.Array, key
         tokens, _ = jax.jit(decode.sample)(artefact.policy, problem, jnp.repeat(budgets, SAMPLES, 0), key)
         parts.append(np.asarray(tokens))
     return np.unique(np.concatenate(parts), axis=0)
-
-
-def _for_budgets(question: Question, pool: np.ndarray, budgets: jax.Array, problem: Any) -> np.ndarray:
-    """For each budget the best of the pool within it that is neither evaluated nor chosen already."""
-    pool = pool[~among(pool, question.evaluated.tokens)]
-    if not len(pool):
-        return pool
-    quality, costs = (np.array(values)[: len(pool)] for values in scored(problem, padded(pool, CHUNK)))
-    chosen: list[int] = []
-    for budget in np.asarray(budgets)[::-1]:
-        worth = np.where((costs <= budget).all(-1), quality, -np.inf)
-        row = int(np.argmax(worth))
-        if np.isfinite(worth[row]):
-            chosen.append(row)
-            quality[row] = -np.inf
-    return pool[chosen]

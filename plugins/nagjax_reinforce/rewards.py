@@ -9,7 +9,9 @@ Name and formula, of quality Q, cost c and budget B; w is the weight of cost, 0.
   ranker, or without one its factored form, Q where c <= B and minus the excess as a share of B elsewhere;
 - ``error_points``: the same order on the scale on which a learned ranker answers: that ranker itself, or
   without one 100 (``dominance`` - 1), minus the points of error where c <= B. For updates without baseline and scaling,
-  to which offset and scale matter.
+  to which offset and scale matter;
+- ``mixed``: (1 - w) Q - w c/B, and ``constrained``: Q where c <= B, 0 elsewhere (MONAS: Hsu et al., arXiv 1806.10332,
+  which has the largest cost of all in place of B in ``mixed``: its trade is then the same for every budget).
 
 ``mnasnet_soft`` is blind to the budget by construction: it is B^w times (Q c^-w), so one architecture is the best under
 every budget, and advantages standardised for each budget lose even the factor. A generator conditioned on the budget
@@ -87,12 +89,33 @@ def error_points(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weigh
     return 100.0 * (dominance(quality, costs, budgets, weight) - 1.0)
 
 
+def mixed(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """(1 - w) Q - w c/B float32 ``[B]``: a price on cost, whatever the budget leaves.
+
+    >>> [mixed(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.25)).item() for c in (5, 15)]
+    [0.25, 0.0]
+    """
+    return (1.0 - weight) * quality - weight * jnp.sum(ratios(costs, budgets), -1)
+
+
+def constrained(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+    """Q within the budget, 0 beyond it, float32 ``[B]``: it does not say by how much the budget is overspent.
+
+    >>> [constrained(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 15)]
+    [0.5, 0.0]
+    """
+    del weight
+    return jnp.where((costs <= budgets).all(-1), quality, 0.0)
+
+
 REWARDS: Mapping[str, Reward] = {
     "mnasnet_soft": mnasnet_soft,
     "mnasnet_hard": mnasnet_hard,
     "tunas": tunas,
     "dominance": dominance,
     "error_points": error_points,
+    "mixed": mixed,
+    "constrained": constrained,
 }
 """The rows of the table, in the order of their index."""
 
@@ -115,7 +138,7 @@ def rewards(
       costs: int32 ``[B, K]``, ticks.
       budgets: int32 ``[B, K]``, ticks.
       index: of the row, rounded.
-      weight: w, of cost, in ``mnasnet_soft`` and ``tunas``.
+      weight: w, of cost, in ``mnasnet_soft``, ``tunas`` and ``mixed``.
 
     Returns:
       float32 ``[B]``; -inf where there is no quality, NaN where the table has no such row.

@@ -14,10 +14,12 @@ from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import Mix
 from nagjax.predictors.forms.neighbours import Neighbours
 from nagjax.predictors.forms.table import TabularQuality
+from nagjax.predictors.forms.trees import Trees
 from nagjax.predictors.predictor import Predictor
 
 FORMS: Mapping[str, type[Any]] = {
-    one.form: one for one in (TabularQuality, Predictor, Linear, GaussianProcess, Neighbours, Mix, Evaluated, Exported)
+    one.form: one
+    for one in (TabularQuality, Predictor, Linear, GaussianProcess, Trees, Neighbours, Mix, Evaluated, Exported)
 }
 
 FORMER = {"tabular": "table", "predicted": "mlp"}

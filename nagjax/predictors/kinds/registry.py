@@ -20,6 +20,7 @@ BUILT_IN: Mapping[str, str] = {
     "gp": "nagjax.predictors.kinds.gp",
     "mlp": "nagjax.predictors.kinds.mlp",
     "ridge": "nagjax.predictors.kinds.ridge",
+    "trees": "nagjax.predictors.kinds.trees",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.predictors``."""
 

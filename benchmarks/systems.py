@@ -1,0 +1,151 @@
+"""Published systems as searches in rounds on NAS-Bench-Macro: regret after equal numbers of true evaluations.
+
+``python -m benchmarks.systems --data_dir=DIR [--systems=gbdt_nas,linas] [--seeds=10] --results=FILE`` appends a row for
+every system, seed and number of evaluations to a CSV file; what is there already is not run again.
+
+``evaluated`` is what the best evaluated architecture within each of 400 budgets even in cost loses, points, the mean
+over budgets: nothing but the truth that was paid for. ``answered`` is what a generator loses that knows these and has
+the system's predictor of the others. ``random`` evaluates architectures spread over the range of costs, as all the
+others begin; ``gp`` is this library's default.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from benchmarks import common
+from benchmarks.rounds import Macro, after, read
+from experiments.frame import runtime
+from nagjax import durable
+from nagjax.predictors.records.records import write_records
+from nagjax.searching import search
+from nagjax.spaces import draws
+
+COUNTS = (100, 200)
+COLUMNS = ("system", "seed", "evaluations", "evaluated", "answered")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rounds:
+    """A system made of parts: a kind of predictor, and a proposer with its settings."""
+
+    kind: str
+    proposer: str
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+SYSTEMS: Mapping[str, Rounds | None] = {
+    "random": None,
+    "gp": Rounds("gp", "improvement"),
+    "gbdt_nas": Rounds("trees", "top_predicted"),
+    "linas": Rounds("ridge", "controller:nsga2", {"steps": 40, "population": 50}),
+    "dpp_net": Rounds("ridge", "progressive"),
+    "puzzle": Rounds("ridge", "exact"),
+}
+
+
+def one(macro: Macro, file: Path, folder: Path, name: str, seed: int) -> list[dict[str, Any]]:
+    """The rows of one search."""
+    system = SYSTEMS[name]
+    if system is None:
+        return [_row(name, seed, count, _evaluated(macro, _spread(macro, count, seed)), None) for count in COUNTS]
+    found = search(
+        macro.space, "table", folder=folder, evaluator_settings={"file": str(file)}, costs=["madds"],
+        evaluations=max(COUNTS), predictor_kind=system.kind, proposer=system.proposer,
+        proposer_settings=system.settings, seed=seed,
+    )  # fmt: skip
+    return [
+        _row(
+            name, seed, count, _evaluated(macro, found.evaluations.tokens[:count]),
+            after(macro, found, system.kind, count, seed),
+        )
+        for count in COUNTS
+    ]  # fmt: skip
+
+
+def _row(name: str, seed: int, count: int, evaluated: float, answered: float | None) -> dict[str, Any]:
+    shown = "" if answered is None else f"{answered:.5f}"
+    return dict(zip(COLUMNS, (name, seed, count, f"{evaluated:.5f}", shown), strict=True))
+
+
+def _spread(macro: Macro, count: int, seed: int) -> np.ndarray:
+    """Random architectures spread over the range of costs, as every search begins."""
+    cost = dict(zip((row.tobytes() for row in macro.records.tokens), macro.cost, strict=True))
+
+    def cost_of(tokens: np.ndarray) -> np.ndarray:
+        return np.array([cost[row.tobytes()] for row in np.asarray(tokens, np.int32)])
+
+    return draws.spread(macro.space, macro.space.trellis.valid, cost_of, count, seed)
+
+
+def _evaluated(macro: Macro, tokens: np.ndarray) -> float:
+    """What the best of some architectures loses."""
+    known = np.full(len(macro.cost), -np.inf)
+    rows = macro.rows(tokens)
+    known[rows] = macro.records.quality[rows]
+    return macro.lost(known)
+
+
+def means(rows: list[dict[str, str]]) -> dict[str, Any]:
+    """Mean and deviation over seeds, by system and number of evaluations."""
+    out: dict[str, Any] = {}
+    for name in dict.fromkeys(row["system"] for row in rows):
+        for count in dict.fromkeys(row["evaluations"] for row in rows if row["system"] == name):
+            here = [row for row in rows if (row["system"], row["evaluations"]) == (name, count)]
+            figures: dict[str, float | int] = {"seeds": len(here)}
+            for column in ("evaluated", "answered"):
+                values = [float(row[column]) for row in here if row[column]]
+                if values:
+                    figures[column] = float(np.mean(values))
+                    figures[f"{column}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            out[f"{name}_{count}"] = figures
+    return out
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    lines = [",".join(COLUMNS), *(",".join(str(row[column]) for column in COLUMNS) for row in rows)]
+    durable.replace(path, "\n".join(lines) + "\n")
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a file of results; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _benchmark(data_dir: Path) -> Mapping[str, Any]:
+    values = flags.FLAGS
+    runtime.use_compilation_cache(values.compilation_cache)
+    path = Path(values.results)
+    rows: list[dict[str, Any]] = list(read_rows(path))
+    done = {(row["system"], int(row["seed"])) for row in rows}
+    macro = read(data_dir)
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "macro.csv"
+        write_records(macro.records, macro.space, file)
+        for system in values.systems:
+            for seed in range(values.first_seed, values.first_seed + values.seeds):
+                if (system, seed) not in done:
+                    rows += one(macro, file, Path(name) / f"{system}{seed}", system, seed)
+                    _write(path, rows)
+                    print(rows[-1], flush=True)
+    return means([{key: str(value) for key, value in row.items()} for row in rows])
+
+
+if __name__ == "__main__":
+    flags.DEFINE_list("systems", list(SYSTEMS), "Which.")
+    flags.DEFINE_integer("seeds", 10, "Searches of each.", lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    flags.DEFINE_string("results", "benchmarks/results/systems.csv", "The file of rows.")
+    runtime.define_flags(flags.FLAGS)
+    common.main(_benchmark)
