@@ -160,11 +160,12 @@ def evaluate(
     """Run a search in a folder, which remembers it.
 
     Raises:
-      ValueError: if the folder holds another search, or the search cannot go on.
+      ValueError: if the folder holds another search, another process searches there, or the search cannot go on.
     """
     claim(wanted, folder)
     costs = wanted.evaluator.costs
     with (
+        durable.alone(folder / EVALUATIONS),
         Journal(folder / EVALUATIONS, wanted.description.space, costs) as journal,
         open_pool(executor, workers, wanted.evaluator) as pool,
     ):

@@ -555,6 +555,16 @@ def test_evaluations_of_another_search_or_of_nobody_knows_which_are_refused(tmp_
         searching.claim(search(looked_up()), tmp_path)
 
 
+def test_two_searches_at_a_time_are_refused(tmp_path):
+    wanted = search(looked_up(), plan=rounds.Plan(12, 12))
+
+    def again(evaluations, number):
+        with pytest.raises(ValueError, match=r"evaluations\.csv: another process writes it"):
+            searching.evaluate(wanted, tmp_path, "inline", None, lambda *_: None)
+
+    searching.evaluate(wanted, tmp_path, "inline", None, again)
+
+
 def toy_table(space):
     rows = {(op.key, None): Row(0.1 + 0.01 * i) for i, op in enumerate(space.operators)}
     return DeviceTable("toy", "none", 1, "float32", "ms", "made up", rows)

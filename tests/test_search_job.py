@@ -13,9 +13,10 @@ import pytest
 
 from experiments import generate, search
 from experiments.frame import cli
+from experiments.reports import search_report
 from nagjax import searching
 from nagjax.evaluators import pool
-from nagjax.evaluators.journal import Journal
+from nagjax.evaluators.journal import Evaluations, Journal
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -173,3 +174,21 @@ def test_another_truth_is_refused_by_a_search_that_is_resumed(arguments, truth, 
     mine.write_bytes(truth.read_bytes().replace(b"0.5", b"0.6"))
     text = refused(capsys, *flags, "--resume")
     assert "holds another search (evaluator was" in text
+
+
+def test_a_round_counts_its_own_on_the_front_and_how_far_it_was_off():
+    tokens = np.arange(6, dtype=np.int32)[:, None]
+    quality = np.array([0.5, 0.6, np.nan, 0.6, 0.7, 0.6])
+    predicted = np.array([np.nan] * 3 + [0.63, 0.66, 0.6])
+    found = Evaluations(tokens, quality, {}, np.array([0, 0, 0, 1, 1, 1]), predicted, predicted, ("",) * 6)
+    # The last has a cost of the front, 2, and a quality of the front, 0.6, and is not on it.
+    start, first = search_report.rounds_of(found, np.array([1.0, 2.0, 1.0, 1.0, 2.0, 2.0]), (1.0, 3.0))
+    assert (start.failed, start.on_front, start.error, start.best) == (1, 2, None, 60.0)
+    assert (first.on_front, first.failed, first.best, first.tau) == (
+        2,
+        0,
+        pytest.approx(70.0),
+        pytest.approx(2 / np.sqrt(6)),
+    )
+    assert first.error == pytest.approx(100 * np.sqrt((0.03**2 + 0.04**2) / 3))
+    assert first.hypervolume == pytest.approx((0.6 * 1 + 0.7 * 1) / 2)
