@@ -14,6 +14,7 @@ import pytest
 import nagjax
 from experiments import fit, generate, label, profile_device, run, train_supernet
 from nagjax import testing
+from nagjax.evaluators.evaluator import evaluate_one
 from nagjax.supernet import evaluators, storage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,11 +164,14 @@ def test_from_device_and_images_to_answers(labels, cache, tmp_path, capsys):
     assert ":3," in shown or ":5," in shown
 
 
-@pytest.mark.parametrize("check", testing.EVALUATOR_CHECKS, ids=lambda check: check.__name__)
-def test_the_evaluators_of_accuracy_conform(trained, check):
+def test_accuracy_with_a_supernet_and_alone_conform(trained):
     space = nagjax.space("tiny_mobilenet")
-    check(evaluators.make_supernet, space, folder=str(trained), images=64)
-    check(evaluators.make_alone, space, data="digits", steps=2, batch=16)
+    testing.check_evaluator(evaluators.make_supernet, space, folder=str(trained), images=64)
+    testing.check_evaluator_settings(evaluators.make_alone, space, data="digits", steps=2, batch=16)
+    outcome = evaluate_one(
+        evaluators.make_alone(space, data="digits", steps=2, batch=16), space.sample(np.random.default_rng(0), 1)[0]
+    )
+    assert 0 <= outcome.values["quality"] <= 1, outcome.failure
 
 
 def test_a_supernet_of_another_space_is_refused(trained):
