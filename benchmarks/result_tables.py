@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -371,6 +372,29 @@ def ranking(path: Path) -> Iterator[str]:
         f"{study['smallest_gap_points']:+.2f} points for the smallest network, {study['largest_gap_points']:+.2f} for "
         "the largest."
     )
+
+
+def rounds(path: Path) -> Iterator[str]:
+    """Regret after so many true evaluations, of the search and of what does without it."""
+    study = read(path)
+    names = {
+        "regret_100": "in rounds, after 100", "regret_200": "after 200", "regret_300": "after 300",
+        "regret_one_shot_200": "fitted once, to 200 random labels", "regret_random_200": "best of 200 random labels",
+    }  # fmt: skip
+    yield markdown(
+        ["true evaluations", "regret"],
+        [
+            [shown, plus_minus(Spread(study[name], study.get(f"{name}_std", math.nan), study["seeds"]))]
+            for name, shown in names.items()
+        ],
+    )
+    yield f"{study['seeds']} seeds, kind `{study['kind']}`."
+
+
+def faults(path: Path) -> Iterator[str]:
+    """What kills cost a search."""
+    study = read(path)
+    yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
 
 
 def kinds(path: Path) -> Iterator[str]:

@@ -162,6 +162,26 @@ does. Regret is as above.""",
         body=result_tables.by_limit,
     ),
     Entry(
+        title="NAS-Bench-Macro, true evaluations in rounds",
+        source="rounds.json",
+        commands=["python -m benchmarks.rounds --data_dir=DATA"],
+        said="""\
+`nagjax.search` by its defaults looks accuracies up one by one; [search.md](search.md) tells how. Regret is as above, of
+the best architecture by the predictor at the end, which tells what was evaluated as it is. `fitted once` is the same
+kind of predictor without rounds.""",
+        body=result_tables.rounds,
+    ),
+    Entry(
+        title="A search whose workers and job are killed",
+        source="evaluator_faults.json",
+        commands=["python -m benchmarks.evaluator_faults"],
+        said="""\
+SIGKILL ends workers and the job in turn, at drawn numbers of evaluations, and the job is continued. An evaluation is
+lost where its row is not there at the end, and repeated where it is asked for after its row was written. The program
+fails for some architectures. Identical: all rows are those of a search that nobody killed.""",
+        body=result_tables.faults,
+    ),
+    Entry(
         title="Rewards, and the number of training budgets",
         source="compare_rewards",
         commands=[compare("compare_rewards")],
