@@ -15,7 +15,7 @@ from experiments.published.system import VERDICTS, System
 HEAD = """# Systems
 
 Published systems by the name they run under here. `python -m experiments.systems` lists them, `--run=NAME` tries one
-in a minute on made-up data, and `--write` makes this page from `experiments/published/registry.py` and from
+in small without any data, and `--write` makes this page from `experiments/published/registry.py` and from
 `benchmarks/results/`.
 Regret is in points of accuracy on NAS-Bench-Macro, over 400 budgets, mean ± deviation over seeds. DATA is the folder of
 the public data sets, LABELS a CSV file of architectures and their quality, and EMBEDDED what `python -m

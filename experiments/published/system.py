@@ -23,7 +23,7 @@ class System:
       job: module of experiments that runs it; empty where the system is not built.
       arguments: of that job. ``DATA`` is the folder of the public data sets, ``LABELS`` a file of architectures and
         their quality, ``EMBEDDED`` the folder of the data set that travels along.
-      small: arguments that make it a trial of a minute without any data, in place of those of the same name.
+      small: arguments that make it a small trial without any data, in place of those of the same name.
       measured: a sentence; ``{file | figure}`` in it is read from benchmarks/results by ``experiments.published.page``.
       verdict: one of ``VERDICTS``.
       rows: files and folders of benchmarks/results that the verdict is from.
