@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from experiments.comparison.html_table import limit_text, overruns, side_text
 from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
-from experiments.comparison.table import Line, Lost, Section, Side, Spread, sections, spread
+from experiments.comparison.table import Difference, Line, Lost, Section, Side, Spread, difference, sections, spread
 from experiments.reports.rank_report import NAMES
 from nagjax.reports.front import POINTS, best_within
 
@@ -133,9 +135,11 @@ def seeds(line: Line) -> str:
 
 def versus(line: Line) -> str:
     """A cell with the paired difference to the base, its interval, and in how many seeds the line is better."""
-    found = line.difference
-    if found is None:
-        return MISSING
+    return MISSING if line.difference is None else paired(line.difference)
+
+
+def paired(found: Difference) -> str:
+    """A paired difference, its interval, and in how many seeds it is for the better."""
     interval = "" if found.low != found.low else f" ({found.low:+.3f} to {found.high:+.3f})"
     return f"{found.mean:+.3f}{interval}, {found.better} of {found.count}"
 
@@ -297,6 +301,60 @@ def joint(path: Path) -> Iterator[str]:
     yield markdown(["problem", "way", "figure", "evaluations", "seeds", "mean", *shares], rows, 3)
 
 
+def systems(path: Path, base: str = "gp") -> Iterator[str]:
+    """Systems in rounds: regret of what was evaluated, and of what a generator answers; differences to a base."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    counts = tuple(dict.fromkeys(row["evaluations"] for row in rows))
+    held = {
+        (row["system"], row["evaluations"], column): _by_seed(rows, row["system"], row["evaluations"], column)
+        for row in rows
+        for column in ("evaluated", "answered")
+    }
+    heads = [f"{count} {column}" for count in counts for column in ("evaluated", "answered")]
+    names = sorted(
+        dict.fromkeys(row["system"] for row in rows), key=lambda name: _mean(held[name, counts[-1], "evaluated"])
+    )
+
+    def cell(name: str, head: str) -> str:
+        count, column = head.split()
+        values = list(held[name, count, column].values())
+        return plus_minus(spread(values)) if values else MISSING
+
+    def against(name: str) -> str:
+        found = difference(held[name, counts[-1], "evaluated"], held[base, counts[-1], "evaluated"], smaller=True)
+        return MISSING if found is None or name == base else paired(found)
+
+    yield markdown(
+        ["", *heads, f"{counts[-1]} evaluated, difference to `{base}`"],
+        [[f"`{name}`", *(cell(name, head) for head in heads), against(name)] for name in names],
+    )
+
+
+def _by_seed(rows: Sequence[Mapping[str, str]], system: str, count: str, column: str) -> dict[int, float]:
+    here = [row for row in rows if (row["system"], row["evaluations"]) == (system, count) and row[column]]
+    return {int(row["seed"]): float(row[column]) for row in here}
+
+
+def _mean(values: Mapping[int, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def losses(path: Path) -> Iterator[str]:
+    """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
+    rows = read(path)["rows"]
+    labels = tuple(dict.fromkeys(row["labels"] for row in rows))
+    heads = [(column, num) for column in ("tau", "regret") for num in labels]
+
+    def cell(kind: str, column: str, num: int) -> str:
+        return plus_minus(spread([row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]))
+
+    yield markdown(
+        ["", *(f"{column}, {num} labels" for column, num in heads)],
+        [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
+    )
+
+
 def ranking(path: Path) -> Iterator[str]:
     """What ranks networks as training each alone does."""
     study = read(path)
@@ -314,6 +372,29 @@ def ranking(path: Path) -> Iterator[str]:
         f"{study['smallest_gap_points']:+.2f} points for the smallest network, {study['largest_gap_points']:+.2f} for "
         "the largest."
     )
+
+
+def rounds(path: Path) -> Iterator[str]:
+    """Regret after so many true evaluations, of the search and of what does without it."""
+    study = read(path)
+    names = {
+        "regret_100": "in rounds, after 100", "regret_200": "after 200", "regret_300": "after 300",
+        "regret_one_shot_200": "fitted once, to 200 random labels", "regret_random_200": "best of 200 random labels",
+    }  # fmt: skip
+    yield markdown(
+        ["true evaluations", "regret"],
+        [
+            [shown, plus_minus(Spread(study[name], study.get(f"{name}_std", math.nan), study["seeds"]))]
+            for name, shown in names.items()
+        ],
+    )
+    yield f"{study['seeds']} seeds, kind `{study['kind']}`."
+
+
+def faults(path: Path) -> Iterator[str]:
+    """What kills cost a search."""
+    study = read(path)
+    yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
 
 
 def kinds(path: Path) -> Iterator[str]:

@@ -162,6 +162,26 @@ does. Regret is as above.""",
         body=result_tables.by_limit,
     ),
     Entry(
+        title="NAS-Bench-Macro, true evaluations in rounds",
+        source="rounds.json",
+        commands=["python -m benchmarks.rounds --data_dir=DATA"],
+        said="""\
+`nagjax.search` by its defaults looks accuracies up one by one; [search.md](search.md) tells how. Regret is as above, of
+the best architecture by the predictor at the end, which tells what was evaluated as it is. `fitted once` is the same
+kind of predictor without rounds.""",
+        body=result_tables.rounds,
+    ),
+    Entry(
+        title="A search whose workers and job are killed",
+        source="evaluator_faults.json",
+        commands=["python -m benchmarks.evaluator_faults"],
+        said="""\
+SIGKILL ends workers and the job in turn, at drawn numbers of evaluations, and the job is continued. An evaluation is
+lost where its row is not there at the end, and repeated where it is asked for after its row was written. The program
+fails for some architectures. Identical: all rows are those of a search that nobody killed.""",
+        body=result_tables.faults,
+    ),
+    Entry(
         title="Rewards, and the number of training budgets",
         source="compare_rewards",
         commands=[compare("compare_rewards")],
@@ -169,6 +189,37 @@ does. Regret is as above.""",
 `reinforce` on NAS-Bench-Macro, 50,000 evaluations. All but `masked` and `K1` to `K30` train without the mask, as in
 the papers; every answer is masked. `K1` to `K30` train at that many fixed budgets, the others draw 16 budgets anew
 for every update. 400 budgets are asked, most of them between those trained for.""",
+        body=functools.partial(result_tables.by_regret, base="dominance"),
+    ),
+    Entry(
+        title="Systems in rounds of true evaluations",
+        source="systems.csv",
+        commands=["python -m benchmarks.systems --data_dir=DATA --results=runs/systems.csv"],
+        said="""\
+Published systems made of a kind of predictor and a proposer, on NAS-Bench-Macro, 25 evaluations a round: `gp` is the
+default of `nagjax search`, `gbdt_nas` boosted trees, the others a ridge regression refitted every round with `nsga2`
+(`linas`), a Pareto beam (`dpp_net`) or an exact solver (`puzzle`) on it. `random` is spread over the costs, as every
+start is. `evaluated` is the regret of the best that was evaluated, `answered` that of a generator which has the
+system's predictor for all else. Nothing was tuned.""",
+        body=result_tables.systems,
+    ),
+    Entry(
+        title="Losses and trees",
+        source="predictor_losses.json",
+        commands=["python -m benchmarks.predictor_kinds --kinds=mse,ranking,trees,ridge,gp --data_dir=DATA"],
+        said="""\
+Fitted to some accuracies of NAS-Bench-Macro, other ones for every seed: Kendall's tau over all 3,969, and the regret
+of the best predicted within each of 400 budgets. `mse` and `ranking` are the same network with another loss.""",
+        body=result_tables.losses,
+    ),
+    Entry(
+        title="Rewards of MONAS",
+        source="compare_monas",
+        commands=[compare("compare_monas")],
+        said="""\
+`reinforce` on NAS-Bench-Macro, 20,000 evaluations, trained without the mask; answers are masked. `constrained` is 0
+over the budget, `mixed_N` weighs cost by N percent. [systems.md](systems.md#monas) has the share of samples over
+their budgets.""",
         body=functools.partial(result_tables.by_regret, base="dominance"),
     ),
     Entry(

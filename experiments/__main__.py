@@ -23,6 +23,7 @@ JOBS = {
     "train_supernet": "train one set of weights for every architecture of a space",
     "label": "label architectures with a trained supernet",
     "rank_supernet": "how good a supernet's labels are",
+    "systems": "published systems by name; run one in small",
     "embedded": "where a data set is that travels with the package",
 }
 """Name of each job, a module of this package, and what it does."""

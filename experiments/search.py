@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,12 +21,16 @@ from experiments.inputs import quality, setup
 from experiments.reports import run_report, search_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
-from nagjax import searching
+from nagjax import rounds, searching
 from nagjax.devices.table import DeviceTable
+from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import BUILT_IN as EVALUATORS
+from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations
 from nagjax.evaluators.pool import NAMES as EXECUTORS
-from nagjax.proposers.proposer import DEFAULT as PROPOSER
+from nagjax.evaluators.pool import open_pool
+from nagjax.predictors.kinds import registry as kinds
+from nagjax.proposers import proposer as proposers
 from nagjax.proposers.proposer import NAMES as PROPOSERS
 from nagjax.searching import Found
 from nagjax.spaces.space import Space
@@ -49,7 +54,10 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("per_round", 25, "Evaluations between two fits.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("retries", 1, "How often a failure is tried again.", lower_bound=0, flag_values=values)
     flags.DEFINE_string(
-        "proposer", PROPOSER, f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.", flag_values=values
+        "proposer",
+        proposers.DEFAULT,
+        f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.",
+        flag_values=values,
     )
     flags.DEFINE_multi_string("proposer_settings", [], "A setting of the proposer, key=value.", flag_values=values)
     flags.DEFINE_string("executor", "inline", f"Where: {', '.join(EXECUTORS)}.", flag_values=values)
@@ -77,10 +85,11 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     output.try_checkpoints(folder)
     space = setup.load_space(values)
     table = setup.load_table(values, space) if values.table else None
+    truth = checked_evaluator(values, space)
     run_folder.claim(values, table, folder)
     again = cli.resume_command("experiments.search", str(folder / run_folder.FLAGS))
     try:
-        found = evaluate(values, space, table, folder)
+        found = evaluate(values, space, truth, table, folder)
         trainer = training.prepare(values, found.setup)
         trainer.run(folder)
         life.doing("writing the report")
@@ -98,7 +107,28 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     return 0
 
 
-def evaluate(values: flags.FlagValues, space: Space, table: DeviceTable | None, folder: Path) -> Found:
+def checked_evaluator(values: flags.FlagValues, space: Space) -> Evaluator:
+    """The evaluator; all else that flags name is made too, so that what is wrong is refused before the folder is taken.
+
+    Raises:
+      ValueError: if one of them is not known or refuses its settings.
+    """
+    rounds.Plan(values.evaluations, values.start, values.per_round, values.retries)
+    kinds.make(values.predictor_kind or searching.KIND, pairs(values, "predictor_settings"))
+    proposers.make(values.proposer, pairs(values, "proposer_settings"))
+    truth = evaluators.make(values.evaluator, space, pairs(values, "evaluator_settings"))
+    open_pool(values.executor, values.workers, truth)
+    return truth
+
+
+def pairs(values: flags.FlagValues, flag: str) -> dict[str, Any]:
+    """The settings that a repeated flag gives."""
+    return settings.parse_pairs(values[flag].value or (), flag)
+
+
+def evaluate(
+    values: flags.FlagValues, space: Space, truth: Evaluator, table: DeviceTable | None, folder: Path
+) -> Found:
     """The search itself, under a progress bar."""
     life.doing("evaluating")
     with console.bars() as shown:
@@ -111,14 +141,12 @@ def evaluate(values: flags.FlagValues, space: Space, table: DeviceTable | None, 
             life.doing(f"evaluating: {len(evaluations.tokens)} of {values.evaluations}, {what}")
 
         return searching.search(
-            space, values.evaluator, table, folder=folder,
-            evaluator_settings=settings.parse_pairs(values.evaluator_settings, "evaluator_settings"),
-            costs=values.costs, where=setup.conditions(values), cost_quantile=values.cost_quantile,
+            space, truth, table, folder=folder, costs=values.costs, where=setup.conditions(values),
+            cost_quantile=values.cost_quantile,
             evaluations=values.evaluations, start=values.start, per_round=values.per_round, retries=values.retries,
             predictor_kind=values.predictor_kind or searching.KIND,
-            predictor_settings=settings.parse_pairs(values.predictor_settings or (), "predictor_settings"),
-            proposer=values.proposer,
-            proposer_settings=settings.parse_pairs(values.proposer_settings, "proposer_settings"),
+            predictor_settings=pairs(values, "predictor_settings"), proposer=values.proposer,
+            proposer_settings=pairs(values, "proposer_settings"),
             executor=values.executor, workers=values.workers, pessimism=values.pessimism, seed=values.seed,
             on_evaluation=seen,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What authors of plugins import: every name that a controller, space, predictor or reader of files is made of.
+"""What authors of plugins import: every name that a plugin of any kind is made of.
 
 >>> from nagjax.authoring import Operator, madds, parse_key
 >>> madds(parse_key(Operator("linear", 1, 1, 1280, 1000).key))
@@ -10,6 +10,8 @@ The registry, which finds plugins by name, is ``nagjax.plugins``; the suites tha
 from nagjax import budgets
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
+from nagjax.evaluators.evaluator import Evaluator, Outcome
+from nagjax.evaluators.journal import Evaluations
 from nagjax.factory import Methods, factory
 from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
@@ -29,6 +31,7 @@ from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
 from nagjax.predictors.records.records import Records
 from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
 
 __all__ = [
@@ -39,6 +42,8 @@ __all__ = [
     "Decision",
     "DeviceTable",
     "Edge",
+    "Evaluations",
+    "Evaluator",
     "FittedPredictor",
     "Form",
     "Front",
@@ -47,9 +52,12 @@ __all__ = [
     "Linear",
     "Methods",
     "Operator",
+    "Outcome",
     "Policy",
     "Predictor",
     "Problem",
+    "Proposer",
+    "Question",
     "Records",
     "Row",
     "Space",

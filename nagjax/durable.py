@@ -178,6 +178,25 @@ class Appender:
         self._file.truncate(_whole(self._path, self._file.read()))
 
 
+@contextlib.contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """A file that this process has to itself during the block, where the file system knows locks; made if need be.
+
+    Raises:
+      OSError: if it cannot be opened for writing.
+      ValueError: if another process has it.
+    """
+    with Path(path).open("ab") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{path}: another process writes it; wait until it ends, or give another") from None
+            except OSError:  # no locks there
+                pass
+        yield
+
+
 def append(path: str | Path, text: str, header: str = "") -> None:
     """Append whole lines to a file that several processes may append to; durable when this returns.
 

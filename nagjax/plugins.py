@@ -205,15 +205,7 @@ def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any
     Raises:
       ValueError: if a setting is not known, or ``make`` refuses its value.
     """
-    parameters = inspect.signature(make).parameters.values()
-    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    names = [p.name for p in list(parameters)[len(arguments) :] if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    for key in given:
-        if key not in names and not free:
-            near = nearest(key, names)
-            hint = f" (did you mean {near!r}?)" if near else ""
-            raise ValueError(f"{what} has no setting {key!r}{hint}; known: {', '.join(sorted(names)) or 'none'}")
-    _check_numbers(what, given, {p.name: p.annotation for p in parameters})
+    check_settings(make, what, given, len(arguments))
     try:
         return make(*arguments, **given)
     except (TypeError, PluginError) as error:
@@ -221,6 +213,23 @@ def checked_call(make: Any, what: str, given: Mapping[str, Any], *arguments: Any
             raise
         shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
         raise ValueError(f"{what} refuses its settings {shown}: {error}") from error
+
+
+def check_settings(make: Any, what: str, given: Mapping[str, Any], arguments: int) -> None:
+    """Refuse settings that ``make`` has not, or numbers of another type, after so many positional arguments.
+
+    Raises:
+      ValueError: if a setting is not known, or of another type.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    names = [p.name for p in list(parameters)[arguments:] if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    for key in given:
+        if key not in names and not free:
+            near = nearest(key, names)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            raise ValueError(f"{what} has no setting {key!r}{hint}; known: {', '.join(sorted(names)) or 'none'}")
+    _check_numbers(what, given, {p.name: p.annotation for p in parameters})
 
 
 def _check_numbers(what: str, given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:

@@ -8,12 +8,13 @@ been: what is in its file is not evaluated again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
-from nagjax import arguments
+from nagjax import arguments, plugins
 from nagjax.evaluators import pool as workers
 from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal, Proposal
@@ -25,6 +26,7 @@ from nagjax.problems.problem import Description, Problem
 from nagjax.proposers.candidates import CHUNK, among, padded, told_of
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import draws
+from nagjax.spaces import trellis as tl
 
 LEAST = 10
 """Evaluations that a predictor is fitted to at least."""
@@ -91,7 +93,8 @@ def run(search: Search, journal: Journal, pool: workers.Pool, seen: Seen = lambd
     """Evaluate until the plan is done; goes on from what the journal holds.
 
     Raises:
-      ValueError: if everything that was evaluated at the start failed, or the kind cannot be fitted.
+      ValueError: if everything that was evaluated at the start failed, the kind cannot be fitted, or the proposer gives
+        what cannot be evaluated.
       KeyboardInterrupt: when it is interrupted; what is done is in the journal.
     """
     number = 0
@@ -105,12 +108,12 @@ def run(search: Search, journal: Journal, pool: workers.Pool, seen: Seen = lambd
             if not len(fresh):
                 break  # every architecture is evaluated
             asked = tokens[fresh]
-            for row, outcome in workers.evaluate(
-                search.evaluator, search.description.space, asked, pool, search.plan.retries
-            ):
-                journal.add(asked[row], outcome, proposals[fresh[row]])
-                seen(journal.evaluations(), number)
-        _check_not_all_failed(journal.evaluations(), number)
+            outcomes = workers.evaluate(search.evaluator, search.description.space, asked, pool, search.plan.retries)
+            with contextlib.closing(outcomes):  # what is thrown here ends what still runs
+                for row, outcome in outcomes:
+                    journal.add(asked[row], outcome, proposals[fresh[row]])
+                    seen(journal.evaluations(), number)
+        _check_some_succeeded(journal.evaluations(), number)
         number += 1
     return journal.evaluations()
 
@@ -121,11 +124,15 @@ def _proposals(search: Search, evaluations: Evaluations, number: int) -> tuple[n
     if number == 0:
         return _start(search), [Proposal(0, place) for place in range(size)]
     before = evaluations.before(number)
+    if before.known.sum() < LEAST:
+        tokens = _random(search, before.tokens, size, number)
+        return tokens, [Proposal(number, place) for place in range(len(tokens))]
     fitted = fitted_to(search, before)
     quality = fitted.predictor.padded(search.plan.evaluations)
     problem = dataclasses.replace(search.problem, quality=quality)
     question = Question(problem, search.description, before, size, number, search.seed)
-    tokens = _checked(search, question, search.proposer.propose(question))
+    with plugins.raised_by("proposers", search.proposer.name):
+        tokens = _checked(search, question, search.proposer.propose(question))
     if not len(tokens):
         return tokens, []  # nothing is left to evaluate
     mean, std = told(problem, tokens)
@@ -145,21 +152,37 @@ def _checked(search: Search, question: Question, proposed: np.ndarray) -> np.nda
     Raises:
       ValueError: if the proposer gave what is not an architecture, twice the same, or what is evaluated already.
     """
-    name, space = search.proposer.name, search.description.space
-    tokens = np.asarray(proposed, np.int32).reshape(-1, len(space.decisions))[: question.num]
-    space.check(tokens)
+    space = search.description.space
+    if not len(proposed):
+        return _random(search, question.evaluated.tokens, question.num, question.number)
+    space.check(proposed)
+    tokens = np.asarray(proposed, np.int32)[: question.num]
     if len(np.unique(tokens, axis=0)) < len(tokens) or among(tokens, question.evaluated.tokens).any():
-        raise ValueError(f"proposer {name!r} proposed one architecture twice, or one that is evaluated already")
-    missing = question.num - len(tokens)
-    if not missing:
-        return tokens
+        raise ValueError("it proposed one architecture twice, or one that is evaluated already")
+    _, fine = tl.walk(space.trellis.target, np.asarray(search.problem.allowed), tokens)
+    if not fine.all():
+        raise ValueError(f"it proposed {space.format(tokens[np.argmin(fine)])}, which the conditions do not admit")
     taken = np.concatenate([tokens, question.evaluated.tokens])
-    rng = np.random.default_rng([search.seed, question.number])
-    return np.concatenate([tokens, draws.unseen(space, np.asarray(search.problem.allowed), taken, missing, rng)])
+    return np.concatenate([tokens, _random(search, taken, question.num - len(tokens), question.number)])
+
+
+def _random(search: Search, taken: np.ndarray, num: int, number: int) -> np.ndarray:
+    """Architectures int32 ``[M, T]``, M <= ``num``, that are not among those taken ``[N, T]``."""
+    rng = np.random.default_rng([search.seed, number])
+    return draws.unseen(search.description.space, np.asarray(search.problem.allowed), taken, num, rng)
 
 
 def fitted_to(search: Search, evaluations: Evaluations) -> FittedPredictor:
-    """The predictor of the search's kind, fitted to all that did not fail."""
+    """The predictor of the search's kind, fitted to all that did not fail.
+
+    Raises:
+      ValueError: if too few did not.
+    """
+    if evaluations.known.sum() < LEAST:
+        raise ValueError(
+            f"{int(evaluations.known.sum())} of {len(evaluations.tokens)} evaluations did not fail, and a predictor "
+            f"needs {LEAST}; the last failure: {_last(evaluations)}; repair the evaluator, and go on with more of them"
+        )
     records = evaluations.records(f"{int(evaluations.known.sum())} evaluations by {search.evaluator.name}")
     return fit(search.kind, search.description.space, records, search.seed)
 
@@ -180,11 +203,13 @@ def told(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(mean, np.float64)[: len(tokens)], np.asarray(std, np.float64)[: len(tokens)]
 
 
-def _check_not_all_failed(evaluations: Evaluations, number: int) -> None:
-    failed = ~evaluations.known
-    if number == 0 and evaluations.known.sum() < LEAST:
-        reason = next((text for text, bad in zip(evaluations.failure, failed, strict=True) if bad), "")
+def _check_some_succeeded(evaluations: Evaluations, number: int) -> None:
+    if number == 0 and not evaluations.known.any():
         raise ValueError(
-            f"{int(failed.sum())} of the first {len(failed)} evaluations failed, and a predictor needs {LEAST} that "
-            f"did not; the first failure: {reason}; repair the evaluator, and begin in a new folder"
+            f"all of the first {len(evaluations.tokens)} evaluations failed; the last failure: {_last(evaluations)}; "
+            "repair the evaluator, and begin in a new folder"
         )
+
+
+def _last(evaluations: Evaluations) -> str:
+    return next((reason for reason in reversed(evaluations.failure) if reason), "none")

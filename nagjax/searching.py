@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from nagjax import arguments, durable, posing, rounds
+from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.validation import MeasuredNetwork, fit_correction
 from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal
@@ -32,6 +36,8 @@ from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular
 
 RECORD, EVALUATIONS = "search.json", "evaluations.csv"
+_LOG = logging.getLogger(__name__)
+
 KIND = "gp"
 """The kind that is fitted between rounds unless another is named: it has a deviation of its own."""
 
@@ -41,7 +47,8 @@ class Found:
     """What a search gave.
 
     Attributes:
-      setup: a problem to train a generator on: what was evaluated is told as it is, all else predicted.
+      setup: a problem to train a generator on: what was evaluated is told as it is, all else predicted. Its latencies
+        are corrected by those that came with the truth.
       evaluations: all of them, failed ones too.
     """
 
@@ -119,8 +126,32 @@ def search(
     done = evaluate(wanted, Path(folder), executor, workers, on_evaluation)
     fitted = rounds.final_predictor(wanted, done)
     careful = 0.0 if fitted.predictor.rank_valued else pessimism
-    final = posing.problem(of, table, predictor=fitted, pessimism=careful, **posed)
+    priced_by = setup.table
+    if priced_by is not None and posing.LATENCY in truth.costs:
+        priced_by = refined(priced_by, setup, done)
+    final = posing.problem(of, priced_by, predictor=fitted, pessimism=careful, **posed)
     return Found(final, done)
+
+
+def refined(table: DeviceTable, setup: Setup, done: Evaluations) -> DeviceTable:
+    """A device table whose correction is fitted to half of the latencies that came with the truth, and judged on half.
+
+    Where latencies do not rise with the sums at all the correction stays as it was, and the report says what it is
+    worth: all judge it then.
+    """
+    space, known = setup.space, np.flatnonzero(done.known)
+    prices = price(dataclasses.replace(table, correction=None), space, allowed=np.asarray(setup.problem.allowed))
+    tokens, measured = done.tokens[known], done.costs[posing.LATENCY][known]
+    networks = [
+        MeasuredNetwork(space.format(row), float(raw), float(found))
+        for row, raw, found in zip(tokens, space.operator_sum(tokens, prices.values), measured, strict=True)
+    ]
+    try:
+        correction = fit_correction(networks[::2], space.identity)
+    except ValueError as error:
+        _LOG.warning("%s; the device table is corrected as it was", error)
+        return dataclasses.replace(table, validation=tuple(networks))
+    return dataclasses.replace(table, correction=correction, validation=tuple(networks[1::2]))
 
 
 def evaluate(
@@ -129,11 +160,12 @@ def evaluate(
     """Run a search in a folder, which remembers it.
 
     Raises:
-      ValueError: if the folder holds another search, or the search cannot go on.
+      ValueError: if the folder holds another search, another process searches there, or the search cannot go on.
     """
     claim(wanted, folder)
     costs = wanted.evaluator.costs
     with (
+        durable.alone(folder / EVALUATIONS),
         Journal(folder / EVALUATIONS, wanted.description.space, costs) as journal,
         open_pool(executor, workers, wanted.evaluator) as pool,
     ):
@@ -149,12 +181,17 @@ def claim(wanted: rounds.Search, folder: Path) -> None:
     identity = json.loads(json.dumps(decisive(wanted)))
     path = folder / RECORD
     if not path.is_file():
+        if (folder / EVALUATIONS).exists():
+            raise ValueError(
+                f"{folder}: holds {EVALUATIONS} without {RECORD}, which says what they are evaluations of; restore it, "
+                "or give another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         durable.replace(path, json.dumps(identity, indent=2) + "\n")
         return
     try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        recorded = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: is damaged ({error}); restore it from a copy, or give another folder") from None
     differing = [name for name in identity if recorded.get(name) != identity[name]]
     if differing:

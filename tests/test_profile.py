@@ -17,7 +17,7 @@ from experiments import profile_device
 from experiments.inputs import profile_machine
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
-from nagjax.devices.validation import MeasuredNetwork, judge
+from nagjax.devices.validation import MeasuredNetwork, fit_correction, judge
 from nagjax.operators import Operator
 from nagjax.profile import networks, programs, subjects, summary
 from nagjax.profile.journal import Journal
@@ -230,7 +230,7 @@ def test_the_correction_is_found_and_a_disturbed_network_does_not_bend_it():
     raw = np.linspace(1, 5, 11)
     measured = 1.5 * raw + 0.25
     measured[4] *= 3
-    found = networks.fit_correction(made(raw, measured), "toy()/v1")
+    found = fit_correction(made(raw, measured), "toy()/v1")
     assert (found.scale, found.offset) == (pytest.approx(1.5), pytest.approx(0.25))
     assert (found.networks, found.space) == (11, "toy()/v1")
 
@@ -239,7 +239,7 @@ def test_no_other_correction_has_a_smaller_mean_relative_error():
     rng = np.random.default_rng(0)
     raw = rng.uniform(1, 5, 15)
     measured = (0.8 * raw + 0.1) * rng.lognormal(0, 0.1, 15)
-    found = networks.fit_correction(made(raw, measured), "toy()/v1")
+    found = fit_correction(made(raw, measured), "toy()/v1")
 
     def error(scale, offset):
         return np.abs((scale * raw + offset) / measured - 1).mean()
@@ -251,13 +251,13 @@ def test_no_other_correction_has_a_smaller_mean_relative_error():
 
 def test_the_offset_is_never_negative_and_a_sum_that_says_nothing_is_refused():
     raw = np.linspace(1, 5, 9)
-    found = networks.fit_correction(made(raw, 2 * raw - 0.5), "a")
+    found = fit_correction(made(raw, 2 * raw - 0.5), "a")
     assert found.offset == 0
     assert 2 - 0.5 < found.scale < 2 - 0.5 / 5, "the best through 0, not the best line without its offset"
     with pytest.raises(ValueError, match="do not rise with the sum"):
-        networks.fit_correction(made(raw, 9 - raw), "a")
+        fit_correction(made(raw, 9 - raw), "a")
     with pytest.raises(ValueError, match="1 networks fit no correction"):
-        networks.fit_correction(made(raw, raw)[:1], "a")
+        fit_correction(made(raw, raw)[:1], "a")
 
 
 # The whole way

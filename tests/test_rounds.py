@@ -1,9 +1,11 @@
 """True evaluations in rounds: the file, the workers, what is proposed, and going on after an interruption."""
 
 import concurrent.futures as futures
+import contextlib
 import dataclasses
 import math
 import re
+import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
 
@@ -12,7 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import rounds, testing
+from nagjax import rounds, searching, testing
+from nagjax.devices.pricing import price
+from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators import command, evaluator, pool
 from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_one
 from nagjax.evaluators.journal import Journal, Proposal
@@ -108,7 +112,7 @@ def test_a_failure_is_recorded_with_its_reason_tried_again_and_not_fatal(tmp_pat
 
 def test_a_start_that_fails_altogether_ends_the_search_with_the_reason(tmp_path):
     every = [TINY.space.format(row) for row in TINY.oracle.tokens]
-    with pytest.raises(ValueError, match=r"12 of the first 12 evaluations failed.*out of memory.*new folder"):
+    with pytest.raises(ValueError, match=r"all of the first 12 evaluations failed.*out of memory.*new folder"):
         run(tmp_path / "e.csv", looked_up(every))
 
 
@@ -202,7 +206,7 @@ def test_a_proposer_that_repeats_itself_is_refused(tmp_path):
     wanted = dataclasses.replace(search(looked_up()), proposer=stuck)
     with (
         Journal(tmp_path / "e.csv", TINY.space, ()) as journal,
-        pytest.raises(ValueError, match="'stuck' proposed one architecture twice"),
+        pytest.raises(ValueError, match="'stuck': it proposed one architecture twice"),
     ):
         rounds.run(wanted, journal, pool.open_pool("inline", 1, looked_up()))
 
@@ -356,6 +360,7 @@ def test_a_damaged_or_foreign_file_is_refused_with_the_row(tmp_path):
     for text, message in (
         (whole + whole.splitlines()[1] + "\n", "row 4: .* stands there twice"),
         (whole.replace("0.5", "half"), "row 2: is damaged"),
+        (whole.replace("0.5", "50.0"), "row 2: is damaged.*divide percentages by 100"),
         ("architecture,quality\n", "it is another file"),
     ):
         path.write_text(text)
@@ -396,7 +401,8 @@ def test_padding_a_gaussian_process_changes_nothing():
     features = np.random.default_rng(0).integers(0, 2, (12, 5)).astype(float)
     form = condition(features, np.linspace(0.4, 0.9, 12), np.ones(5, bool))
     asked_for = jnp.asarray(np.random.default_rng(1).integers(0, 2, (9, 5)), jnp.float32)
-    for one, other in zip(form(None, asked_for), form.padded(40)(None, asked_for), strict=True):
+    rows = jnp.zeros((9, 1), jnp.int32)
+    for one, other in zip(form(rows, asked_for), form.padded(40)(rows, asked_for), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -412,7 +418,180 @@ def test_a_spread_draw_reaches_both_ends_of_the_cost():
     assert set(parts) == set(every)  # every part that has one
 
 
-def test_after_an_interruption_programs_are_ended(tmp_path):
+POPEN = subprocess.Popen
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The programs that are started."""
+    programs = []
+
+    def start(*args, **kwargs):
+        programs.append(POPEN(*args, **kwargs))
+        return programs[-1]
+
+    monkeypatch.setattr(command.subprocess, "Popen", start)
+    return programs
+
+
+def test_an_interruption_ends_the_program_that_runs_here(tmp_path, started, monkeypatch):
     truth = command.make(TINY.space, program(tmp_path, "time.sleep(60)"))
-    truth.stop()
-    assert "ended with status -9" in evaluate_one(truth, TINY.oracle.tokens[0]).failure
+
+    def pressed(self, *args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(POPEN, "communicate", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_one(truth, TINY.oracle.tokens[0])
+    with started[0] as ended:
+        assert ended.wait(50) == -9
+
+
+def test_an_interruption_ends_programs_in_threads_and_the_evaluator_can_be_used_again(tmp_path, started):
+    truth = command.make(
+        TINY.space, program(tmp_path, "time.sleep(60 * asked['tokens'][0]); print('{\"quality\": 0.5}')")
+    )
+    rows = np.array([row for row in TINY.oracle.tokens if row[0] < 2])[[0, -2, -1]]
+    with (
+        pool.open_pool("threads", 2, truth) as workers,
+        contextlib.closing(pool.evaluate(truth, TINY.space, rows, workers)) as outcomes,
+    ):
+        assert next(outcomes)[0] == 0
+    assert sorted(one.returncode for one in started) in ([-9, 0], [-9, -9, 0])
+    assert evaluate_one(truth, rows[0]).values == {"quality": 0.5}
+
+
+class Shared(futures.Executor):
+    """As a pool of processes: a worker that dies takes all that run with it."""
+
+    def __init__(self, deadly):
+        self.deadly, self.running = deadly, {}
+
+    def submit(self, fn, /, row):
+        future = futures.Future()
+        self.running[future] = (fn, row)
+        return future
+
+    def wait(self, running, **_):
+        broken = any(row == self.deadly for _, row in self.running.values())
+        for future, (fn, row) in self.running.items():
+            if broken:
+                future.set_exception(BrokenProcessPool("killed"))
+            else:
+                future.set_result(fn(row))
+        self.running = {}
+        return set(running), set()
+
+
+def test_an_architecture_that_kills_its_workers_takes_no_other_with_it(monkeypatch):
+    rows = TINY.oracle.tokens[:6]
+    shared = Shared(rows[2].tolist())
+    monkeypatch.setattr(futures, "wait", shared.wait)
+    found = dict(pool.evaluate(looked_up(), TINY.space, rows, pool.Pool(lambda: shared, 4, elsewhere=False)))
+    assert sorted(found) == list(range(6))
+    assert [row for row in found if found[row].failure] == [2]
+    assert found[2].failure == "the worker died: killed"
+
+
+def test_an_executor_that_is_lent_is_given_back_and_threads_need_no_name():
+    with futures.ThreadPoolExecutor(2) as own, pool.open_pool(own, None, looked_up()) as workers:
+        found = dict(pool.evaluate(looked_up(), TINY.space, TINY.oracle.tokens[:3], workers))
+        workers.close()
+        assert own.submit(len, found).result() == 3
+    with pytest.raises(ValueError, match=r"takes no calls \(cannot schedule .*search again with a new one"):
+        workers.submit(len, ())
+
+
+def test_workers_that_cannot_be_had_are_refused():
+    with pytest.raises(ValueError, match="workers=3: executor=inline evaluates one at a time"):
+        pool.open_pool("inline", 3, looked_up())
+    with (
+        pytest.raises(ValueError, match="'looked_up' is not registered, and workers in other processes"),
+        pool.open_pool("processes", 1, looked_up()) as workers,
+    ):
+        list(pool.evaluate(looked_up(), TINY.space, TINY.oracle.tokens[:1], workers))
+
+
+def test_a_start_of_which_most_fails_goes_on_at_random_until_a_predictor_can_be_fitted(tmp_path):
+    first = [TINY.space.format(row) for row in rounds._start(search(looked_up()))]
+    found = run(tmp_path / "e.csv", looked_up(first[:5]))
+    assert found.known.sum() == 34 - 5
+    assert np.isnan(found.predicted[12:20]).all()
+    assert np.isfinite(found.predicted[20:]).all()
+
+
+def test_a_proposal_that_the_conditions_do_not_admit_is_refused(tmp_path):
+    small = testing.tiny_problem(seed=3, where={"depth": [3]})
+    deep = proposer.Proposer("deep", {}, lambda question: TINY.oracle.tokens[-1:])
+    wanted = dataclasses.replace(
+        search(looked_up()), problem=small.problem, description=small.description, proposer=deep
+    )
+    with (
+        Journal(tmp_path / "e.csv", TINY.space, ()) as journal,
+        pytest.raises(ValueError, match="'deep': it proposed 222222, which the conditions do not admit"),
+    ):
+        rounds.run(wanted, journal, pool.open_pool("inline", 1, looked_up()))
+
+
+def test_settings_that_a_proposer_has_not_are_refused_before_anything_is_evaluated():
+    with pytest.raises(ValueError, match=r"proposer ucb has no setting 'deviation' \(did you mean 'deviations'\?\)"):
+        proposer.make("ucb", {"deviation": 1.0})
+    with pytest.raises(ValueError, match="controller nsga2 has no setting 'childern'"):
+        proposer.make("controller:nsga2", {"childern": 8})
+
+
+def test_evaluations_of_another_search_or_of_nobody_knows_which_are_refused(tmp_path):
+    searching.claim(search(looked_up()), tmp_path)
+    searching.claim(search(looked_up(), plan=rounds.Plan(evaluations=60, start=12, per_round=8)), tmp_path)
+    other = dataclasses.replace(looked_up(), identity={"epochs": 3})
+    with pytest.raises(ValueError, match=r"holds another search .*evaluator was .*'epochs': 3"):
+        searching.claim(search(other), tmp_path)
+    (tmp_path / searching.RECORD).write_text("[1]")
+    with pytest.raises(ValueError, match="is damaged"):
+        searching.claim(search(looked_up()), tmp_path)
+    (tmp_path / searching.RECORD).unlink()
+    (tmp_path / searching.EVALUATIONS).write_text("")
+    with pytest.raises(ValueError, match=r"holds evaluations.csv without search.json"):
+        searching.claim(search(looked_up()), tmp_path)
+
+
+def test_two_searches_at_a_time_are_refused(tmp_path):
+    wanted = search(looked_up(), plan=rounds.Plan(12, 12))
+
+    def again(evaluations, number):
+        with pytest.raises(ValueError, match=r"evaluations\.csv: another process writes it"):
+            searching.evaluate(wanted, tmp_path, "inline", None, lambda *_: None)
+
+    searching.evaluate(wanted, tmp_path, "inline", None, again)
+
+
+def toy_table(space):
+    rows = {(op.key, None): Row(0.1 + 0.01 * i) for i, op in enumerate(space.operators)}
+    return DeviceTable("toy", "none", 1, "float32", "ms", "made up", rows)
+
+
+@pytest.mark.parametrize(("latency", "corrected"), [(lambda raw: 2 * raw + 1, True), (lambda raw: 9 - raw, False)])
+def test_latencies_that_come_with_the_truth_correct_the_table(tmp_path, latency, corrected, caplog):
+    space = nas_bench_macro.make()
+    table = toy_table(space)
+    values = price(table, space).values
+
+    def measured(tokens):
+        return {"quality": 0.5 + 0.01 * tokens.sum(1), "latency_ms": latency(space.operator_sum(tokens, values))}
+
+    truth = Evaluator("measured", {}, {}, measured, ("latency_ms",))
+    found = searching.search(
+        space, truth, table, folder=tmp_path, predictor_kind="ridge", evaluations=14, start=12, per_round=2
+    )
+    prices, done = found.setup.table, found.evaluations
+    if corrected:
+        assert (prices.correction.scale, prices.correction.offset) == (pytest.approx(2), pytest.approx(1))
+        np.testing.assert_allclose(
+            found.setup.description.costs_of(done.tokens)[:, 0], done.costs["latency_ms"], rtol=1e-3
+        )
+        assert len(prices.validation) == 7
+        assert found.setup.description.costs[0].validation.endswith("on 7 networks")
+    else:
+        assert prices.correction is None
+        assert len(prices.validation) == 14
+        assert "do not rise with the sum" in caplog.text

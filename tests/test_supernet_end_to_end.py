@@ -11,8 +11,11 @@ import jax
 import numpy as np
 import pytest
 
+import nagjax
 from experiments import fit, generate, label, profile_device, run, train_supernet
-from nagjax.supernet import storage
+from nagjax import testing
+from nagjax.evaluators.evaluator import evaluate_one
+from nagjax.supernet import evaluators, storage
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -159,3 +162,18 @@ def test_from_device_and_images_to_answers(labels, cache, tmp_path, capsys):
     assert generate.main([f"--checkpoint={folder}", f"--budgets_ms={costliest}", cache]) == 0
     shown = capsys.readouterr().out
     assert ":3," in shown or ":5," in shown
+
+
+def test_accuracy_with_a_supernet_and_alone_conform(trained):
+    space = nagjax.space("tiny_mobilenet")
+    testing.check_evaluator(evaluators.make_supernet, space, folder=str(trained), images=64)
+    testing.check_evaluator_settings(evaluators.make_alone, space, data="digits", steps=2, batch=16)
+    outcome = evaluate_one(
+        evaluators.make_alone(space, data="digits", steps=2, batch=16), space.sample(np.random.default_rng(0), 1)[0]
+    )
+    assert 0 <= outcome.values["quality"] <= 1, outcome.failure
+
+
+def test_a_supernet_of_another_space_is_refused(trained):
+    with pytest.raises(ValueError, match=r"is a supernet of tiny_mobilenet\(\{\}\), not of nas_bench_macro"):
+        evaluators.make_supernet(nagjax.space("nas_bench_macro"), folder=str(trained))

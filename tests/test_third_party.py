@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import nagjax
-from experiments import fit
+from experiments import fit, search
 from nagjax import plugins, testing
 from nagjax.predictors.formats.storage import load_predictor
 from nagjax.predictors.forms.table import tabular_quality
@@ -28,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "example_plugin"
 PREDICTOR = ROOT / "tests" / "example_predictor"
 SPACE = ROOT / "tests" / "example_space"
+EVALUATOR = ROOT / "tests" / "example_evaluator"
+PROPOSER = ROOT / "tests" / "example_proposer"
+EXAMPLES = (EXAMPLE, PREDICTOR, SPACE, EVALUATOR, PROPOSER)
 SMALL = {"children": 32, "cells": 32}
 
 
@@ -37,7 +40,7 @@ def site(tmp_path_factory) -> Path:
     pytest.importorskip("hatchling", reason="needs hatchling: make env")
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
-    command += ["--no-index", "--no-build-isolation", "--target", str(out), *map(str, (EXAMPLE, PREDICTOR, SPACE))]
+    command += ["--no-index", "--no-build-isolation", "--target", str(out), *map(str, EXAMPLES)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return out
@@ -105,6 +108,38 @@ def test_its_space_is_found_again_by_a_checkpoint(site, monkeypatch, tmp_path):
     assert 2 <= len(answer.text.split("-")) <= 3
 
 
+@pytest.mark.parametrize("check", testing.EVALUATOR_CHECKS, ids=lambda check: check.__name__)
+def test_its_evaluator_conforms(site, monkeypatch, check):
+    monkeypatch.syspath_prepend(str(site))
+    check(plugins.load("evaluators", "by_size"), nas_bench_macro.make(), best=0.7)
+
+
+@pytest.mark.parametrize("check", testing.PROPOSER_CHECKS, ids=lambda check: check.__name__)
+def test_its_proposer_conforms(site, monkeypatch, check):
+    monkeypatch.syspath_prepend(str(site))
+    check(plugins.load("proposers", "one_step"), tries=128)
+
+
+@pytest.mark.usefixtures("kind")
+def test_its_evaluator_kind_and_proposer_make_a_search(tmp_path):
+    found = nagjax.search(
+        nas_bench_macro.make(), "by_size", folder=tmp_path / "a", evaluator_settings={"best": 0.7}, costs=["madds"],
+        predictor_kind="marginal", proposer="one_step", evaluations=20, start=12, per_round=8,
+    )  # fmt: skip
+    flags = ["--space=nas_bench_macro", "--costs=madds", "--evaluator=by_size", "--evaluator_settings=best=0.7"]
+    flags += ["--predictor_kind=marginal", "--proposer=one_step", "--evaluations=20", "--start=12", "--per_round=8"]
+    flags += ["--controller=random", "--steps=2", "--compilation_cache=", f"--out={tmp_path / 'b'}"]
+    assert search.main(flags) == 0
+    files = [(tmp_path / name / "evaluations.csv").read_text().splitlines() for name in "ab"]
+    assert [line.split(",")[:3] for line in files[0]] == [line.split(",")[:3] for line in files[1]]
+    assert files[0][0].startswith("architecture,quality,energy_mj,")
+    assert len(found.evaluations.tokens) == 20
+    assert found.evaluations.known.all()
+    np.testing.assert_allclose(
+        found.evaluations.quality, 0.7 / (1 + 2 / found.evaluations.costs["energy_mj"]), rtol=1e-6
+    )
+
+
 def test_a_broken_one_is_named_while_the_others_work(installed, tmp_path, monkeypatch):
     info = tmp_path / "nagjax_engine-0.1.dist-info"
     info.mkdir()
@@ -123,6 +158,9 @@ def test_the_page_shows_the_files_that_are_tested():
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     assert (PREDICTOR / "nagjax_marginal.py").read_text(encoding="utf-8") in page
     assert (EXAMPLE / "nagjax_local_search.py").read_text(encoding="utf-8") in page
+    searched = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    assert (EVALUATOR / "nagjax_by_size.py").read_text(encoding="utf-8") in searched
+    assert (PROPOSER / "nagjax_one_step.py").read_text(encoding="utf-8") in searched
     shown = page.partition("```toml\n")[2].partition("```")[0]
     assert shown in (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 

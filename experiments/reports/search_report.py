@@ -44,7 +44,7 @@ class Round:
       on_front: how many of the round's are on the front of everything up to it.
       hypervolume: of everything up to it, a share of the box of costs from cheapest to costliest and quality 0 to 1.
       best: highest quality up to it, %.
-      error: root mean square of predicted minus evaluated, points; None at the start.
+      error: root mean square of predicted minus evaluated, points; None at the start, and of a predictor of ranks.
       tau: Kendall's tau of predicted and evaluated; None at the start, and where one side does not vary.
     """
 
@@ -74,13 +74,14 @@ def rounds_of(evaluations: Evaluations, cost: np.ndarray, ends: tuple[float, flo
         so_far = (evaluations.number <= number) & evaluations.known
         known = own & evaluations.known
         kept, best = front(cost[so_far], evaluations.quality[so_far])
-        on_front = np.isin(cost[known], kept) & np.isin(evaluations.quality[known], best)
+        points = {*zip(kept.tolist(), best.tolist(), strict=True)}
+        on_front = sum(pair in points for pair in zip(cost[known], evaluations.quality[known], strict=True))
         area = hypervolume(cost[so_far], evaluations.quality[so_far], (ends[1], 0.0)) / max(ends[1] - ends[0], 1e-300)
         error, tau = _agreement(evaluations.predicted[known], evaluations.quality[known])
         out.append(
             Round(
                 number, int(own.sum()), int((own & ~evaluations.known).sum()), float(cost[own].min()),
-                float(cost[own].max()), int(on_front.sum()), area, float(POINTS * best.max(initial=0.0)), error, tau,
+                float(cost[own].max()), on_front, area, float(POINTS * best.max(initial=0.0)), error, tau,
             )
         )  # fmt: skip
     return out
@@ -101,6 +102,8 @@ def write(folder: Path, found: Found) -> None:
     info, ends = description.costs[0], description.ranges[0]
     cost = description.costs_of(done.tokens)[:, 0]
     figures = rounds_of(done, cost, (float(ends[0]), float(ends[1])))
+    if found.setup.quality is not None and found.setup.quality.predictor.rank_valued:
+        figures = [dataclasses.replace(one, error=None) for one in figures]  # a rank is no accuracy
     durable.replace(folder / FIGURES, json.dumps([dataclasses.asdict(one) for one in figures], indent=1) + "\n")
     unit = f"{info.name}, {info.unit}"
     title = f"Search on {description.space.identity}"

@@ -1,4 +1,4 @@
-"""How far the corrected sum of a table's rows can be trusted.
+"""The correction of the sum of a table's rows by measured networks, and how far it can be trusted.
 
 A profile judges the correction on whole networks that it was not fitted to. They stand in the table as plain pairs of
 sum and measurement, and every figure that is reported is computed from them.
@@ -113,6 +113,37 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     x, y = (_ranks(values) - (len(values) + 1) / 2 for values in (a, b))
     norm = math.sqrt(float(x @ x) * float(y @ y))
     return float(x @ y) / norm if norm else 0.0
+
+
+def fit_correction(networks: Sequence[MeasuredNetwork], space: str) -> Correction:
+    """The scale above 0 and offset of 0 or above with the least mean relative error on ``networks``.
+
+    Least absolute deviations, as a linear program: a network that was disturbed does not bend it.
+
+    Raises:
+      ValueError: if there are fewer than 2 networks, or their latencies do not rise with the sum at all.
+    """
+    from scipy.optimize import linprog
+
+    if len(networks) < 2:
+        raise ValueError(f"{len(networks)} networks fit no correction; measure at least 2 (--validate_fit)")
+    raw, measured = np.array([n.raw for n in networks]), np.array([n.measured for n in networks])
+    # |scale * raw + offset - measured| / measured <= error, the sum of errors least.
+    left = np.stack([raw / measured, 1 / measured], 1)
+    eye = np.eye(len(networks))
+    found = linprog(
+        np.r_[0.0, 0.0, np.ones(len(networks))],
+        A_ub=np.block([[left, -eye], [-left, -eye]]),
+        b_ub=np.r_[np.ones(len(networks)), -np.ones(len(networks))],
+        method="highs",
+    )
+    scale, offset = float(found.x[0]), max(0.0, float(found.x[1]))
+    if scale <= 1e-9:
+        raise ValueError(
+            f"the latencies of {len(networks)} networks do not rise with the sum of their operators: it says nothing "
+            "about them here; measure on a quieter machine, with more --rounds or a larger --batch"
+        )
+    return Correction(scale, offset, len(networks), space)
 
 
 def headroom(correction: Correction | None, networks: Sequence[MeasuredNetwork], quantile: float) -> float:

@@ -31,6 +31,9 @@ from nagjax.evaluators.evaluator import QUALITY, Evaluator
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
+GRACE = 5.0
+"""Seconds in which the output of a program that was ended is collected: what it left behind may hold the pipe open."""
+
 SHOWN = 1500
 """Characters of a failing program's output that its failure shows: the last ones."""
 
@@ -42,7 +45,6 @@ class Programs:
         """None runs."""
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
 
     def run(self, words: list[str], line: str, seconds: float) -> str:
         """Standard output of a program that is given a line.
@@ -62,16 +64,14 @@ class Programs:
                 out, err = process.communicate(line + "\n", seconds)
             except subprocess.TimeoutExpired:
                 end(process)
-                out, err = process.communicate()
-                raise ValueError(f"took longer than {seconds:g} s and was ended{_shown(out, err)}") from None
+                raise ValueError(f"took longer than {seconds:g} s and was ended{_shown(*_rest(process))}") from None
         if process.returncode:
             raise ValueError(f"ended with status {process.returncode}{_shown(out, err)}")
         return out
 
     def stop(self) -> None:
-        """End all of them; none is started any more."""
+        """End all of them."""
         with self._lock:
-            self._stopped = True
             for process in self._running:
                 end(process)
 
@@ -79,13 +79,13 @@ class Programs:
     def _listed(self, process: subprocess.Popen[str]) -> Any:
         with self._lock:
             self._running.add(process)
-            if self._stopped:
-                end(process)
         try:
             yield
         finally:
             with self._lock:
                 self._running.discard(process)
+            if process.returncode is None:  # an interruption came while it ran
+                end(process)
 
 
 def make(space: Space, command: str, seconds: float = 86400.0, costs: str = "", seed: int = 0) -> Evaluator:
@@ -158,6 +158,12 @@ def end(process: subprocess.Popen[str]) -> None:
     """End a program and all that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.communicate(timeout=GRACE)
+    return "", ""
 
 
 def _shown(out: str, err: str) -> str:

@@ -6,7 +6,9 @@ A plugin is a factory ``make(space, **settings) -> Evaluator`` under the entry-p
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +47,7 @@ class Evaluator:
         costs in their units. NaN is a failure; an error is one of all N, and its message the reason.
       costs: names of the cost columns that it measures.
       workers: evaluations at a time that it stands, where the user names no number.
-      stop: ends what is running, when the search is interrupted.
+      stop: ends what is running here, when the search is interrupted; what runs later is none of its affair.
     """
 
     name: str
@@ -100,7 +102,7 @@ def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
     try:
         found = evaluator.evaluate(tokens[None])
         values = {column: _number(found, column) for column in (QUALITY, *evaluator.costs)}
-        _check(values)
+        check_values(values)
     except Exception as error:  # a user's training run may fail in any way, and the search goes on
         return Outcome({}, _reason(error), time.monotonic() - began)
     return Outcome(values, "", time.monotonic() - began)
@@ -109,19 +111,30 @@ def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
 def evaluate_by_name(
     name: str, settings: Mapping[str, Any], space: tuple[str, Mapping[str, Any]], tokens: Sequence[int]
 ) -> Outcome:
-    """``evaluate_one`` in another process: evaluator and space are made anew from their names and settings."""
-    on = plugins.load("spaces", space[0])(**space[1])
-    return evaluate_one(make(name, on, settings), np.asarray(tokens, np.int32))
+    """``evaluate_one`` in another process: evaluator and space are made there from their names and settings, once."""
+    made = _made(json.dumps([name, dict(settings), space[0], dict(space[1])], sort_keys=True))
+    return evaluate_one(made, np.asarray(tokens, np.int32))
 
 
-def _number(found: Mapping[str, Any], column: str) -> float:
-    if column not in found:
-        raise ValueError(f"{column!r} is missing; found: {', '.join(found) or 'nothing'}")
-    return float(np.asarray(found[column], np.float64).reshape(-1)[0])
+def check_remade(evaluator: Evaluator) -> None:
+    """Refuse an evaluator that another process could not make by its name.
+
+    Raises:
+      ValueError: if its name is not registered.
+    """
+    if evaluator.name not in {*BUILT_IN, *plugins.claimed("evaluators")}:
+        raise ValueError(
+            f"evaluator {evaluator.name!r} is not registered, and workers in other processes make it by its name; use "
+            "executor=inline or threads, or register it (docs/plugins.md)"
+        )
 
 
-def _check(values: Mapping[str, float]) -> None:
-    """Refuse what is no quality or no cost."""
+def check_values(values: Mapping[str, float]) -> None:
+    """Refuse what is no quality or no cost.
+
+    Raises:
+      ValueError: if one is not finite, a quality is no fraction, or a cost is not positive.
+    """
     for column, value in values.items():
         if not math.isfinite(value):
             raise ValueError(f"{column} is {value}; it must be a finite number")
@@ -130,6 +143,19 @@ def _check(values: Mapping[str, float]) -> None:
             raise ValueError(f"quality is {value:g}; it must be a fraction, 0 to 1: {hint}")
         if column != QUALITY and value <= 0:
             raise ValueError(f"{column} is {value:g}; a cost is positive: measure it again")
+
+
+@functools.lru_cache(maxsize=1)
+def _made(asked: str) -> Evaluator:
+    """A worker evaluates many architectures with one evaluator, and to read weights or a table again takes long."""
+    name, settings, space, space_settings = json.loads(asked)
+    return make(name, plugins.load("spaces", space)(**space_settings), settings)
+
+
+def _number(found: Mapping[str, Any], column: str) -> float:
+    if column not in found:
+        raise ValueError(f"{column!r} is missing; found: {', '.join(found) or 'nothing'}")
+    return float(np.asarray(found[column], np.float64).reshape(-1)[0])
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ from types import TracebackType
 import numpy as np
 
 from nagjax import csv_cells, durable
-from nagjax.evaluators.evaluator import QUALITY, Outcome
+from nagjax.evaluators.evaluator import QUALITY, Outcome, check_values
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -156,8 +156,12 @@ class Journal:
         named = dict(zip(self._columns, row, strict=True))
         try:
             tokens = self._space.parse(named["architecture"])
-            for column in (QUALITY, *self._costs, "predicted", "deviation", "seconds"):
-                float(named[column] or "nan")
+            for column in ("predicted", "deviation", "seconds"):
+                float(named[column])
+            if not named["failure"]:
+                check_values({column: float(named[column]) for column in (QUALITY, *self._costs)})
+            elif any(named[column] for column in (QUALITY, *self._costs)):
+                raise ValueError("it has a failure and values")
             int(named["round"]), int(named["place"])
         except ValueError as error:
             raise ValueError(f"{damaged} ({error})") from None

@@ -2,7 +2,7 @@
 
 ``inline`` evaluates here, ``threads`` in threads (right for ``command``, whose work is done by other programs),
 ``processes`` in processes of this machine, ``dask:ADDRESS`` on a Dask cluster. MPI and Slurm have executors of their
-own (``mpi4py.futures``, ``submitit``), which Python code hands over.
+own (``mpi4py.futures``, ``submitit``), which Python code hands over: docs/search.md shows how.
 """
 
 from __future__ import annotations
@@ -12,19 +12,29 @@ import concurrent.futures as futures
 import dataclasses
 import functools
 import multiprocessing
-from collections.abc import Callable, Iterator
+import os
+import threading
+from collections.abc import Callable, Collection, Generator
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from nagjax import arguments
-from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_by_name, evaluate_one
+from nagjax.evaluators.evaluator import Evaluator, Outcome, check_remade, evaluate_by_name, evaluate_one
 from nagjax.spaces.space import Space
 
 NAMES = ("inline", "threads", "processes", "dask:ADDRESS")
 DEATHS = 5
 """How often one architecture may lose its worker before that counts as its own failure."""
+SUSPECT = 2
+"""Deaths from which on it runs alone: where one dead process takes all others with it, the others live."""
+DIED = ("CancelledError", "KilledWorker", "UncompletedJobError")
+"""Errors of Dask and submitit that say the same as a broken executor."""
+ANSWER = "10s"
+"""How long a Dask cluster may take to answer."""
+POLL = 0.1
+"""Seconds between two looks at evaluations that are being ended."""
 
 
 class Inline(futures.Executor):
@@ -40,6 +50,28 @@ class Inline(futures.Executor):
         return future
 
 
+class Cluster(futures.Executor):
+    """A Dask cluster, which goes on when it is let go of.
+
+    Attributes:
+      client: a ``distributed.Client``.
+    """
+
+    def __init__(self, client: Any) -> None:
+        """Calls are never answered from memory: a failure that is tried again is tried."""
+        self.client, self._calls = client, client.get_executor(pure=False)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
+        """A call on the cluster."""
+        future: futures.Future[Any] = self._calls.submit(fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster; calls that run are given up unless they are waited for."""
+        self._calls.shutdown(wait=wait and not cancel_futures)
+        self.client.close()
+
+
 @dataclasses.dataclass(eq=False)
 class Pool:
     """Workers; a context manager.
@@ -48,11 +80,13 @@ class Pool:
       open: makes an executor; called again where a worker's death broke the last one.
       workers: evaluations at a time.
       elsewhere: whether calls run in other processes, where evaluators are made anew by name.
+      lent: whether the executor is the user's, who shuts it down.
     """
 
     open: Callable[[], futures.Executor]
     workers: int
     elsewhere: bool
+    lent: bool = False
     executor: futures.Executor | None = None
 
     def __enter__(self) -> Pool:
@@ -69,13 +103,16 @@ class Pool:
             self.executor = self.executor or self.open()
             try:
                 return self.executor.submit(call, *args)
-            except (futures.BrokenExecutor, RuntimeError):
+            except (futures.BrokenExecutor, RuntimeError) as error:
+                reason = str(error)
                 self.close()
-        raise ValueError("workers die as soon as they are started; run one evaluation by hand to see why")
+        if self.lent:
+            raise ValueError(f"the executor takes no calls ({reason}); search again with a new one: nothing is lost")
+        raise ValueError(f"workers die as soon as they are started ({reason}); run one evaluation by hand to see why")
 
     def close(self) -> None:
         """Let go of the executor; what has not begun does not."""
-        if self.executor is not None:
+        if self.executor is not None and not self.lent:
             self.executor.shutdown(wait=True, cancel_futures=True)
         self.executor = None
 
@@ -89,12 +126,14 @@ def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Eval
       evaluator: what will run.
 
     Raises:
-      ValueError: if the name is unknown, or the cluster does not answer.
+      ValueError: if the name is unknown, or ``inline`` is asked for several at a time.
     """
+    if name == "inline" and workers not in (None, 1):
+        raise ValueError(f"workers={workers}: executor=inline evaluates one at a time; give executor=threads")
     num = arguments.count(workers, "workers") if workers is not None else evaluator.workers
     if isinstance(name, futures.Executor):
         given = name
-        return Pool(lambda: given, num, elsewhere=True)
+        return Pool(lambda: given, num, not isinstance(given, futures.ThreadPoolExecutor), lent=True)
     if name == "inline":
         return Pool(Inline, 1, elsewhere=False)
     if name == "threads":
@@ -102,7 +141,7 @@ def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Eval
     if name == "processes":
         # A forked child of a process that has used jax can hang.
         context = multiprocessing.get_context("spawn")
-        return Pool(lambda: futures.ProcessPoolExecutor(num, context), num, elsewhere=True)
+        return Pool(lambda: futures.ProcessPoolExecutor(num, context, _end_with_parent), num, elsewhere=True)
     if name.startswith("dask:"):
         return Pool(functools.partial(_dask, name.removeprefix("dask:")), num, elsewhere=True)
     raise ValueError(f"executor={name!r} is not one of {', '.join(NAMES)}")
@@ -110,7 +149,7 @@ def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Eval
 
 def evaluate(
     evaluator: Evaluator, space: Space, tokens: np.ndarray, pool: Pool, retries: int = 1
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Evaluate architectures; yields the row of each and its outcome as they complete.
 
     Args:
@@ -119,13 +158,16 @@ def evaluate(
       tokens: int32 ``[N, T]``.
       pool: where.
       retries: how often a failure is tried again before it is one.
+
+    Raises:
+      ValueError: if workers in other processes cannot make the evaluator or the space, or take no calls.
     """
     waiting = collections.deque((row, 0, 0) for row in range(len(tokens)))
     running: dict[futures.Future[Outcome], tuple[int, int, int]] = {}
     call = _call(evaluator, space, pool)
     try:
         while waiting or running:
-            while waiting and len(running) < pool.workers:
+            while waiting and len(running) < _at_a_time(pool, waiting[0], running.values()):
                 row, tried, deaths = waiting.popleft()
                 running[pool.submit(call, tokens[row].tolist())] = (row, tried, deaths)
             done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
@@ -139,12 +181,26 @@ def evaluate(
                 else:
                     yield row, outcome
     except BaseException:
-        evaluator.stop()
+        _end(evaluator, running, pool)
         raise
+
+
+def _at_a_time(pool: Pool, following: tuple[int, int, int], running: Collection[tuple[int, int, int]]) -> int:
+    """How many may run, with the next: one where one of them is a suspect."""
+    return 1 if any(deaths >= SUSPECT for _, _, deaths in (following, *running)) else pool.workers
+
+
+def _end(evaluator: Evaluator, running: Collection[futures.Future[Outcome]], pool: Pool) -> None:
+    """Cancel what has not begun, and end what runs in this process."""
+    for future in running:
+        future.cancel()
+    while not pool.elsewhere and futures.wait(running, POLL).not_done:
+        evaluator.stop()
 
 
 def _call(evaluator: Evaluator, space: Space, pool: Pool) -> Callable[[list[int]], Outcome]:
     if pool.elsewhere:
+        check_remade(evaluator)
         if space.refinement:
             raise ValueError(
                 f"{space.identity} is narrowed to the rows of a file, and workers in other processes make spaces by "
@@ -160,8 +216,20 @@ def _outcome(future: futures.Future[Outcome]) -> tuple[Outcome, bool]:
     error = future.exception()
     if error is None:
         return future.result(), False
-    died = isinstance(error, futures.BrokenExecutor) or type(error).__name__ in ("KilledWorker", "CancelledError")
+    died = isinstance(error, futures.BrokenExecutor) or type(error).__name__ in DIED
     return Outcome({}, f"the worker died: {error}" if died else f"{type(error).__name__}: {error}"), died
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the search is killed, which otherwise leaves workers that wait for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _dask(address: str) -> futures.Executor:
@@ -170,7 +238,6 @@ def _dask(address: str) -> futures.Executor:
     except ImportError:
         raise ValueError("executor=dask needs the package distributed: pip install 'nagjax[dask]'") from None
     try:
-        executor: futures.Executor = Client(address, timeout="10s", set_as_default=False).get_executor()
+        return Cluster(Client(address, timeout=ANSWER, set_as_default=False))
     except (OSError, TimeoutError, ValueError) as error:
         raise ValueError(f"executor=dask:{address}: no cluster answers there ({error}); check the address") from None
-    return executor

@@ -44,6 +44,8 @@ def make(
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
         index = [rows.get(row.tobytes(), -1) for row in np.asarray(tokens, np.int32)]
         known = np.array(index) >= 0
+        if not known.any():
+            raise ValueError(f"{file} has no row of it")
         found = {QUALITY: records.quality, **records.costs}
         return {name: np.where(known, values[index], np.nan) for name, values in found.items()}
 
@@ -52,4 +54,5 @@ def make(
         "file": str(file), "text_column": text_column, "quality_column": quality_column, "quality_unit": quality_unit,
         "costs": costs,
     }  # fmt: skip
-    return Evaluator("table", settings, {"sha256": content, "quality_column": quality_column}, evaluate, columns)
+    identity = {"sha256": content, **{name: value for name, value in settings.items() if name != "file"}}
+    return Evaluator("table", settings, identity, evaluate, columns)

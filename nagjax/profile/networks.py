@@ -1,4 +1,4 @@
-"""Whole networks that tell what the sum of operators is worth: which to measure, and the correction they give."""
+"""Whole networks that tell what the sum of operators is worth: which to measure, and what they took."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nagjax.devices.correction import Correction
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.profile.summary import median_and_spread
 from nagjax.spaces import trellis as tl
@@ -84,34 +83,3 @@ def measured_networks(
         MeasuredNetwork(text, float(raw), 1000 * median_and_spread(seconds["network", text])[0])
         for text, raw in zip(texts, sums, strict=True)
     )
-
-
-def fit_correction(networks: Sequence[MeasuredNetwork], space: str) -> Correction:
-    """The scale above 0 and offset of 0 or above with the least mean relative error on ``networks``.
-
-    Least absolute deviations, as a linear program: a network that was disturbed does not bend it.
-
-    Raises:
-      ValueError: if there are fewer than 2 networks, or their latencies do not rise with the sum at all.
-    """
-    from scipy.optimize import linprog
-
-    if len(networks) < 2:
-        raise ValueError(f"{len(networks)} networks fit no correction; measure at least 2 (--validate_fit)")
-    raw, measured = np.array([n.raw for n in networks]), np.array([n.measured for n in networks])
-    # |scale * raw + offset - measured| / measured <= error, the sum of errors least.
-    left = np.stack([raw / measured, 1 / measured], 1)
-    eye = np.eye(len(networks))
-    found = linprog(
-        np.r_[0.0, 0.0, np.ones(len(networks))],
-        A_ub=np.block([[left, -eye], [-left, -eye]]),
-        b_ub=np.r_[np.ones(len(networks)), -np.ones(len(networks))],
-        method="highs",
-    )
-    scale, offset = float(found.x[0]), max(0.0, float(found.x[1]))
-    if scale <= 1e-9:
-        raise ValueError(
-            f"the latencies of {len(networks)} networks do not rise with the sum of their operators: it says nothing "
-            "about them here; measure on a quieter machine, with more --rounds or a larger --batch"
-        )
-    return Correction(scale, offset, len(networks), space)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nagjax.devices.correction import Correction
 from nagjax.devices.table import DeviceTable
-from nagjax.devices.validation import MeasuredNetwork
+from nagjax.devices.validation import MeasuredNetwork, fit_correction
 from nagjax.profile import networks, rounds, summary
 from nagjax.profile.journal import Journal
 from nagjax.profile.programs import Prepare
@@ -96,7 +96,7 @@ def _networks(
         name: networks.measured_networks(space, values, texts, journal.seconds) if texts else ()
         for name, texts in chosen.items()
     }
-    fitted = networks.fit_correction(measured[networks.FIT], space.identity) if plan.fit else None
+    fitted = fit_correction(measured[networks.FIT], space.identity) if plan.fit else None
     return fitted, measured[networks.VALIDATE]
 
 

@@ -37,6 +37,7 @@ def make_controller(name: str, steps: int = 100, optimism: float = 1.0, **sizes:
     """
     steps, optimism = arguments.count(steps, "steps"), arguments.finite(optimism, "optimism", least=0)
     factory = plugins.load("controllers", name)
+    plugins.check_settings(factory, f"controller {name}", sizes, 1)
     settings = {"steps": steps, "optimism": optimism, **sizes}
     return Proposer(f"controller:{name}", settings, partial(_propose, name, factory, sizes, steps, optimism))
 

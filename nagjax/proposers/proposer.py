@@ -79,11 +79,12 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Proposer:
     own, _, rest = name.partition(":")
     if own in BUILT_IN and bool(rest) == (own == "controller"):
         factory = getattr(importlib.import_module(BUILT_IN[own]), f"make_{own}")
-        found: Proposer = factory(*([rest] if rest else []), **given)
+        found: Proposer = plugins.checked_call(factory, f"proposer {name}", given, *([rest] if rest else []))
         return found
     if name not in plugins.claimed("proposers"):
         known = sorted({*NAMES, *plugins.names("proposers")})
         near = nearest(name, known)
         hint = f" (did you mean {near!r}?)" if near else ""
         raise ValueError(f"proposer {name!r} is not known{hint}; known: {', '.join(known)}")
-    return plugins.expect("proposers", name, plugins.load("proposers", name)(**given), Proposer)
+    made = plugins.checked_call(plugins.load("proposers", name), f"proposer {name}", given)
+    return plugins.expect("proposers", name, made, Proposer)

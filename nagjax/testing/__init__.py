@@ -18,7 +18,8 @@ Keyword arguments are static settings of the factory; small ones make the suite 
 
 A factory of spaces is checked in the same way: ``testing.check_space(my_package.make, width=1.2)``, or one test a check
 of ``testing.SPACE_CHECKS``. One of kinds of predictors: ``testing.check_predictor(my_package.make)``, or
-``testing.PREDICTOR_CHECKS``.
+``testing.PREDICTOR_CHECKS``. Of a search with true evaluations: ``testing.check_evaluator(my_package.make, space)``, or
+``testing.EVALUATOR_CHECKS``; ``testing.check_proposer(my_package.make)``, or ``testing.PROPOSER_CHECKS``.
 """
 
 from nagjax.testing.checks import (
@@ -48,6 +49,22 @@ from nagjax.testing.predictors import (
     check_predictor_settings,
 )
 from nagjax.testing.problems import VARIANTS, Oracle, Tiny, tiny_problem, tiny_space
+from nagjax.testing.searching import (
+    EVALUATOR_CHECKS,
+    PROPOSER_CHECKS,
+    check_evaluator,
+    check_evaluator_refusals,
+    check_evaluator_repeats,
+    check_evaluator_settings,
+    check_evaluator_values,
+    check_proposer,
+    check_proposer_determinism,
+    check_proposer_last,
+    check_proposer_new,
+    check_proposer_order,
+    check_proposer_refusals,
+    check_proposer_settings,
+)
 from nagjax.testing.spaces import (
     SPACE_CHECKS,
     check_space,
@@ -63,7 +80,9 @@ from nagjax.testing.spaces import (
 
 __all__ = [
     "CHECKS",
+    "EVALUATOR_CHECKS",
     "PREDICTOR_CHECKS",
+    "PROPOSER_CHECKS",
     "SPACE_CHECKS",
     "VARIANTS",
     "Oracle",
@@ -73,6 +92,11 @@ __all__ = [
     "check_controller",
     "check_counting",
     "check_determinism",
+    "check_evaluator",
+    "check_evaluator_refusals",
+    "check_evaluator_repeats",
+    "check_evaluator_settings",
+    "check_evaluator_values",
     "check_improvement",
     "check_nonfinite",
     "check_predictor",
@@ -83,6 +107,13 @@ __all__ = [
     "check_predictor_order",
     "check_predictor_refusals",
     "check_predictor_settings",
+    "check_proposer",
+    "check_proposer_determinism",
+    "check_proposer_last",
+    "check_proposer_new",
+    "check_proposer_order",
+    "check_proposer_refusals",
+    "check_proposer_settings",
     "check_protocol",
     "check_rebase",
     "check_recompilation",

@@ -1,0 +1,241 @@
+"""The systems by name; one more is one more entry. Verdicts are from committed rows, or they are "not decided"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.published.system import System, Verdict
+from nagjax.names import nearest
+
+
+def _compared(controller: str, *more: str, evaluations: int = 2000) -> tuple[str, ...]:
+    """Arguments of a comparison on NAS-Bench-Macro."""
+    return (f"--controllers={controller}", "--problems=macro", f"--evaluations={evaluations}", "--data_dir=DATA", *more)
+
+
+def _searched(kind: str, proposer: str, *more: str) -> tuple[str, ...]:
+    """Arguments of a search in rounds on NAS-Bench-Macro."""
+    return (
+        "--space=nas_bench_macro", "--costs=madds", "--evaluator=table", "--evaluator_settings=file=LABELS",
+        f"--predictor_kind={kind}", f"--proposer={proposer}", "--evaluations=200", *more,
+    )  # fmt: skip
+
+
+MADE_UP = ("--problems=tiny_wide", "--evaluations=200", "--budgets=20")
+FEW = ("--evaluations=40", "--start=20", "--per_round=10", "--steps=10")
+
+
+def _rewarded(name: str, title: str, arxiv: str, claim: str, reward: str, measured: str, verdict: Verdict) -> System:
+    """A reward of policy gradients."""
+    return System(
+        name, title, arxiv, claim, "compare",
+        _compared("reinforce", f"--controller_params=reinforce:reward={reward},mask=false", evaluations=50000),
+        (*MADE_UP, "--evaluations=2000"), measured, verdict, ["compare_rewards"],
+    )  # fmt: skip
+
+
+BUILT = (
+    System(
+        "nag", "NAG", "2103.00219", "One generator trained for all budgets beats searches for each of them.",
+        "compare", _compared("nag"), MADE_UP,
+        "NAS-Bench-Macro at equal evaluations: regret {joint_search.json | macro joint} for one generator, "
+        "{joint_search.json | macro shared} for searches that divide them. Our `nag` adds an archive: "
+        "{compare_macro | 2000 nag greedy} at 2,000 evaluations, `nsga2` {compare_macro | 2000 nsga2 archive}.",
+        "seen", ["joint_search.json", "compare_macro"],
+    ),
+    System(
+        "nag_published", "NAG, as published", "2103.00219", "A learned ranking by dominance teaches a generator.",
+        "compare", _compared("nag_published"), MADE_UP,
+        "{compare_macro | 2000 nag_published greedy} at 2,000 evaluations; the paper trains far longer.",
+        "not decided", ["compare_macro"],
+    ),
+    System(
+        "pnag", "PNAG", "2210.07634", "The released update, a sample at a time, learns to meet budgets.",
+        "compare", _compared("pnag"), MADE_UP,
+        "{compare_macro | 2000 pnag greedy} at 2,000 evaluations; it takes tens of thousands of updates.",
+        "not decided", ["compare_macro"],
+    ),
+    _rewarded(
+        "mnasnet", "MnasNet's reward", "1807.11626", "Q (c/B)^-w trades quality for cost under a target.",
+        "mnasnet_soft",
+        "For a generator of all budgets it cannot: its best architecture is the same under every budget. Regret "
+        "{compare_rewards | 50000 mnasnet_soft greedy}, `dominance` {compare_rewards | 50000 dominance greedy}; the "
+        "hard form {compare_rewards | 50000 mnasnet_hard greedy}. A search for one target was not compared.",
+        "not decided",
+    ),
+    _rewarded(
+        "tunas", "TuNAS's reward", "2008.06120", "The absolute reward hits a target better than MnasNet's.", "tunas",
+        "Regret {compare_rewards | 50000 tunas greedy}, MnasNet's soft form "
+        "{compare_rewards | 50000 mnasnet_soft greedy}, its hard form {compare_rewards | 50000 mnasnet_hard greedy}.",
+        "not decided",
+    ),
+    System(
+        "monas", "MONAS", "1806.10332", "The reward, mixed or constrained, decides where samples lie.",
+        "compare", ("--flagfile=experiments/flags/compare_monas.flags", "--data_dir=DATA"),
+        (*MADE_UP, "--evaluations=2000", "--seeds=0"),
+        "Samples of training over their budget, as a share: `constrained` "
+        "{compare_monas | 20000 constrained over_budget}, `mixed` with w = 0.1, 0.3, 0.5 "
+        "{compare_monas | 20000 mixed_10 over_budget}, {compare_monas | 20000 mixed_30 over_budget}, "
+        "{compare_monas | 20000 mixed_50 over_budget}. Regret: {compare_monas | 20000 constrained greedy} and "
+        "{compare_monas | 20000 mixed_10 greedy} (0.1), `dominance` {compare_monas | 20000 dominance greedy}.",
+        "seen", ["compare_monas"],
+    ),
+    System(
+        "fbnet", "FBNet's estimator", "1812.03443", "Gumbel-softmax finds the architecture in one training of weights.",
+        "run",
+        (
+            "--flagfile=EMBEDDED/default.flags", "--data_dir=EMBEDDED", "--controller=nag_pathwise",
+            "--controller_static=estimator=gumbel",
+        ),
+        ("--steps=3",),
+        "Tried on a predictor, the Note10 in 60 s: hypervolume {compare_note10 | 60s gumbel greedy hypervolume}, `nag` "
+        "{compare_note10 | 60s nag greedy hypervolume}. On a supernet's weights it is not built.",
+        "not decided", ["compare_note10"],
+    ),
+    System(
+        "proxylessnas", "ProxylessNAS's estimator", "1812.00332", "Binary gates train architecture beside weights.",
+        "compare", _compared("nag_pathwise", "--controller_static=nag_pathwise:estimator=gates"), MADE_UP,
+        "Tried on a quality that is looked up: {compare_macro | 2000 nag_pathwise greedy} at 2,000 evaluations, "
+        "`random` {compare_macro | 2000 random archive}.",
+        "not decided", ["compare_macro"],
+    ),
+    System(
+        "gaea", "GAEA", "2004.07802", "Exponentiated gradients converge faster than softmax and Adam.",
+        "compare", _compared("nag_simplex"), MADE_UP,
+        "{compare_macro | 2000 nag_simplex greedy} at 2,000 evaluations; `reinforce`, another network by Adam, "
+        "{compare_macro | 2000 reinforce greedy}.",
+        "not decided", ["compare_macro"],
+    ),
+    System(
+        "bignas", "BigNAS", "2003.11142", "One training gives networks that need none of their own, and ranks them.",
+        "train_supernet", ("--data=fashion_mnist", "--strategy=sandwich", "--data_dir=DATA"),
+        ("--data=digits", "--steps=2", "--batch=8"),
+        "Kendall's tau with networks trained alone, of a supernet's accuracy: {supernet_ranking.json | supernet}; "
+        "of multiply-adds: {supernet_ranking.json | madds}. Three parts of the recipe are missing.",
+        "not decided", ["supernet_ranking.json"],
+    ),
+    System(
+        "evosax", "Evolution strategies", "2212.04180", "Strategies on parameters train a generator without gradients.",
+        "compare", _compared("snes,sep_cma_es,open_es,pgpe"), MADE_UP,
+        "At 2,000 evaluations the archive of the best of them, `open_es`, has {compare_macro | 2000 open_es archive}, "
+        "`random` {compare_macro | 2000 random archive}, `nsga2` {compare_macro | 2000 nsga2 archive}; greedily "
+        "`open_es` has {compare_macro | 2000 open_es greedy}.",
+        "not decided", ["compare_macro"],
+    ),
+    System(
+        "regularised_evolution", "Regularised evolution", "1802.01548", "Aging evolution beats random search.",
+        "compare", _compared("regularised_evolution,random"), MADE_UP,
+        "{compare_macro | 2000 regularised_evolution archive} at 2,000 evaluations, `random` "
+        "{compare_macro | 2000 random archive}.",
+        "seen", ["compare_macro"],
+    ),
+    System(
+        "autoshrink", "AutoShrink", "1911.09251", "Shrinking from the largest needs far fewer trials.",
+        "compare", ("--flagfile=experiments/flags/compare_shrink.flags", "--data_dir=DATA"), (*MADE_UP, "--seeds=0"),
+        "One descent of NAS-Bench-Macro, 114 evaluations: {compare_shrink | 114 ratio archive}, by loss alone "
+        "{compare_shrink | 114 accuracy archive}; `nsga2` {compare_shrink | 114 nsga2 archive}, regularised evolution "
+        "{compare_shrink | 114 regularised_evolution archive}, `random` {compare_shrink | 114 random archive}.",
+        "seen", ["compare_shrink"],
+    ),
+    System(
+        "gbdt_nas", "GBDT-NAS", "2007.04785", "Boosted trees save most evaluations of random search and evolution.",
+        "search", _searched("trees", "top_predicted"), FEW,
+        "The best of 200 evaluated: {systems.csv | gbdt_nas 200 evaluated}, of random ones spread over the costs "
+        "{systems.csv | random 200 evaluated}, of regularised evolution "
+        "{compare_shrink | 200 regularised_evolution archive}, `nsga2` "
+        "{compare_shrink | 200 nsga2 archive}; a Gaussian process in place of trees "
+        "{systems.csv | gp 200 evaluated}. Paired difference to it: {systems.csv | gbdt_nas-gp 200 evaluated}.",
+        "seen", ["systems.csv", "compare_shrink"],
+    ),
+    System(
+        "linas", "LINAS", "2205.10358", "A light predictor and evolution on it, in turn, beat evolution on the truth.",
+        "search",
+        _searched("ridge", "controller:nsga2", "--proposer_settings=steps=40", "--proposer_settings=population=50"),
+        FEW,
+        "100 evaluations: {systems.csv | linas 100 evaluated}, `nsga2` on the truth with 114 "
+        "{compare_shrink | 114 nsga2 archive}; with 200 {systems.csv | linas 200 evaluated} and "
+        "{compare_shrink | 200 nsga2 archive}, where the gain is small. Ridge only, no choice between it and an SVR.",
+        "seen", ["systems.csv", "compare_shrink"],
+    ),
+    System(
+        "dpp_net", "DPP-Net", "1806.08198", "A Pareto beam that grows layer by layer beats random search.",
+        "search", _searched("ridge", "progressive"), FEW,
+        "200 evaluations: {systems.csv | dpp_net 200 evaluated}, random {systems.csv | random 200 evaluated}; our "
+        "default search {systems.csv | gp 200 evaluated}.",
+        "seen", ["systems.csv"],
+    ),
+    System(
+        "puzzle", "Puzzle's solver", "2411.19146", "Additive scores and an exact solver find the best networks.",
+        "search", _searched("ridge", "exact"), FEW,
+        "Refitted every round, 200 evaluations: {systems.csv | puzzle 200 evaluated}, paired difference to a Gaussian "
+        "process {systems.csv | puzzle-gp 200 evaluated}: where blocks interact a sum cannot say which is best. "
+        "Scores are a regression on true accuracies here, not distilled blocks.",
+        "refuted", ["systems.csv"],
+    ),
+    System(
+        "renas", "ReNAS", "1910.01523", "A ranking loss predicts better than regression from few labels.",
+        "search", _searched("mlp", "top_predicted", "--predictor_settings=loss=hinge,calibrate=true"),
+        (*FEW, "--predictor_settings=loss=hinge,calibrate=true,members=1,steps=50"),
+
+        "Kendall's tau of the hinge loss, paired difference to regression, with 50, 100 and 200 labels: "
+        "{predictor_losses.json | tau ranking-mse 50}, {predictor_losses.json | tau ranking-mse 100}, "
+        "{predictor_losses.json | tau ranking-mse 200}, better in every seed. Of regret: "
+        "{predictor_losses.json | regret ranking-mse 50}, {predictor_losses.json | regret ranking-mse 100}, "
+        "{predictor_losses.json | regret ranking-mse 200}, which decides nothing. Without the consistency term.",
+        "seen", ["predictor_losses.json"],
+    ),
+)  # fmt: skip
+
+NOT_BUILT = (
+    System("ctnas", "CTNAS", "2103.05471", "Comparing pairs beats regression, against a baseline that moves up."),
+    System("gcn_fit", "GCN-fit", "2004.08423", "A graph network averages out the error of single supernet estimates."),
+    System("na_rs", "NA-RS, NA-DARTS", "2105.06369", "Flat optima transfer better. The form `neighbours` is there."),
+    System("gbdt_nas_3s", "GBDT-NAS-3S", "2007.04785", "Pruning choices by SHAP values saves further evaluations."),
+    System(
+        "pareto_classifier", "Pareto-wise classifier", "2109.07582", "Classifying dominance suffices, no surrogate."
+    ),
+    System("robot", "RoBoT", "2403.07591", "A learned mix of training-free scores beats any single one."),
+    System("agnn", "Auto-GNN", "1909.03184", "Small steps of a conservative explorer beat full resampling."),
+    System("understanding_nas", "Understanding NAS techniques", "1904.00438", "Replay makes a controller remember."),
+    System("fbnet_v5", "FBNetV5", "2111.10007", "The cost of a search does not grow with the number of tasks."),
+    System("eeea_net", "EEEA-Net", "2108.06156", "Early exit of the initial population: less to train, nothing lost."),
+    System("few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one."),
+    System("autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less."),
+    System("rlnas", "RLNAS", "2101.11834", "Random labels rank architectures as well as true ones."),
+    System("bossnas", "BossNAS", "2103.12424", "Self-supervised training by blocks rates blocks better."),
+    System("tanglenas", "TangleNAS", "2312.10440", "Gradient-based search works on entangled weights."),
+    System("instatune", "InstaTune", "2308.15609", "Fine-tuning is the time to make a network elastic."),
+    System("neas", "NEAS", "2104.00597", "Searching for ensembles with diversity beats single networks."),
+    System("dass", "DASS", "2207.06968", "Operators chosen with sparsity in the loop prune better."),
+    System("otov3", "OTOv3", "2312.09411", "Pruning and erasing structures of any network while it is trained."),
+    System("naswot", "NASWOT", "2006.04647", "Activations of an untrained network tell its accuracy."),
+    System("ghn2", "GHN-2", "2110.13100", "A hypernetwork predicts the weights of unseen architectures."),
+    System("llama_nas", "LLaMA-NAS", "2405.18377", "Elastic language models; its search is `linas`."),
+    System("simq_nas", "SimQ-NAS", "2312.13301", "Architecture and bit widths together beat one after the other."),
+    System("auto_deeplab", "Auto-DeepLab", "1901.02985", "The path over resolutions can be searched for segmentation."),
+    System("nasaic", "NASAIC", "2002.04116", "Networks and accelerators together meet specifications."),
+    System(
+        "diffusion_nag", "DiffusionNAG", "2305.16943", "Guided diffusion generates better architectures than search."
+    ),
+    System("nas_bench_360", "NAS-Bench-360", "2110.05668", "What is tuned on images gives little on other tasks."),
+)
+
+SYSTEMS: Sequence[System] = (*BUILT, *NOT_BUILT)
+
+
+def find(name: str) -> System:
+    """A system that can be run.
+
+    Raises:
+      ValueError: if there is no such system, with the nearest name, or it is not built.
+    """
+    found = next((system for system in SYSTEMS if system.name == name), None)
+    if found is None:
+        near = nearest(name, [system.name for system in SYSTEMS])
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise ValueError(f"--run={name}: there is no such system{hint}; python -m experiments.systems lists them")
+    if not found.job:
+        raise ValueError(
+            f"--run={name}: {found.title} is not built; those that are: {', '.join(s.name for s in BUILT)}"
+        )
+    return found
