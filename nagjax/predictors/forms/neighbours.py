@@ -1,7 +1,7 @@
 """The form ``neighbours``: the mean of an inner form over an architecture and all that differ from it in one decision.
 
-It smooths a jagged predictor, and prefers optima that survive a small change (Cheng et al., neighbourhood-aware search,
-arXiv 1910.01271).
+It smooths a jagged predictor, and prefers optima that survive a small change (Wang et al., neighbourhood-aware
+search, arXiv 2105.06369).
 """
 
 from __future__ import annotations
