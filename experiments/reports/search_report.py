@@ -152,6 +152,8 @@ def _failures(reasons: Sequence[str]) -> str:
 
 
 def _figure(done: Evaluations, cost: np.ndarray, figures: Sequence[Round], unit: str) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     figure, (left, right) = plot.new_figure(2, 10.0, 4.0)
     known = done.known
     points = left.scatter(cost[known], POINTS * done.quality[known], c=done.number[known], s=14, cmap="viridis")
@@ -162,5 +164,5 @@ def _figure(done: Evaluations, cost: np.ndarray, figures: Sequence[Round], unit:
     right.plot(total, [one.hypervolume for one in figures], "o-", color=plot.BEST, markersize=4)
     right.set_xlabel("true evaluations")
     right.set_ylabel("hypervolume of what is evaluated, a share")
-    right.xaxis.get_major_locator().set_params(integer=True)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
