@@ -421,7 +421,8 @@ ELSEWHERE = """
 import sys, jax, numpy as np
 from importlib import metadata
 from pathlib import Path
-from nagjax import checkpoint, plugins, steps
+from nagjax import plugins
+from nagjax.checkpoint import checkpoint, steps
 found = plugins.entry_points
 plugins.entry_points = lambda group: found(group=group) if group == "nagjax.spaces" else metadata.EntryPoints()
 assert jax.device_count() == 1, jax.devices()

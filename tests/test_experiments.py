@@ -207,7 +207,7 @@ def test_a_warm_start_takes_another_run(arguments, trained, tmp_path, capsys):
         (["--device_format=jason"], "did you mean 'json'"),
         (["--space_settings=width=2"], "no setting 'width'"),
         (["--controller_params=entropi=1"], "did you mean 'entropy'"),
-        (["--controller_params=entropy=much"], "not a number"),
+        (["--controller_params=entropy=much"], "entropy=much: must be a finite number"),
         (["--controller_static=hiden=8"], "did you mean 'hidden'"),
         (["--costs=latency"], "did you mean 'latency_ms'"),
         (["--where=layer1"], "--where=key=value"),

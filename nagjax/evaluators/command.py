@@ -134,7 +134,7 @@ def question(space: Space, tokens: np.ndarray, seed: int) -> str:
 def answer(output: str) -> Mapping[str, Any]:
     r"""What the last line of a program's output says.
 
-    >>> answer('loading\\n{"quality": 0.5}\\n')
+    >>> answer('loading\n{"quality": 0.5}\n')
     {'quality': 0.5}
 
     Raises:

@@ -21,7 +21,7 @@ class Linear(Defaults):
       known: bool ``[F]``, path features that it has seen.
 
     >>> linear = Linear(jnp.array([0.25, 0.5]), jnp.array(0.125), jnp.ones(2, bool))
-    >>> linear(None, jnp.array([[1.0, 0.0], [1.0, 1.0]]))[0].tolist()
+    >>> linear(jnp.zeros((2, 1), int), jnp.array([[1.0, 0.0], [1.0, 1.0]]))[0].tolist()
     [0.375, 0.875]
     """
 
