@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs import costs, ranker, setup
+from experiments.inputs import costs, setup
 from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
@@ -25,7 +25,7 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     setup.define_flags(values)
     training.define_flags(values)
-    ranker.define_flags(values)
+    setup.define_ranker_flags(values)
     run_report.define_flags(values)
     runtime.define_flags(values)
     flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
@@ -44,7 +44,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     output.try_checkpoints(folder)
     life.doing("reading the inputs, fitting a predictor where records are given")
-    built = ranker.with_ranker(setup.build_problem(values), values)
+    built = setup.with_ranker(setup.build_problem(values), values)
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
     run_folder.claim(values, built.table, folder)

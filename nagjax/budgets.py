@@ -63,6 +63,14 @@ def spread_budgets(key: jax.Array, problem: Problem, num: int) -> jax.Array:
     return budget_at(problem, ((jnp.arange(num) + jax.random.uniform(key, (num,))) / num)[:, None])
 
 
+def spread_budgets_in_unit(key: jax.Array, problem: Problem, num: int) -> jax.Array:
+    """Budgets int32 ``[num, K]``, one in each ``num``-th of the range, even in the unit; rising in the first column."""
+    place_key, order_key = jax.random.split(key)
+    others = jax.random.split(order_key, problem.spec.num_costs - 1)
+    places = jnp.stack([jnp.arange(num), *(jax.random.permutation(column, num) for column in others)], -1)
+    return budget_at_share(problem, (places + jax.random.uniform(place_key, places.shape)) / num)
+
+
 def stratified_budgets(key: jax.Array, problem: Problem, num: int) -> jax.Array:
     """Budgets int32 ``[num, K]``, one in each ``num``-th of the logarithmic scale, in random order in each column."""
     noise_key, key = jax.random.split(key)

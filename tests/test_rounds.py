@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from nagjax import rounds, searching, testing
+from nagjax.budgets import spread_budgets_in_unit
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators import command, evaluator, pool
@@ -163,7 +164,7 @@ def question_after(path, kind="ridge", num=6):
 def test_a_beam_that_holds_all_proposes_the_best_of_all(tmp_path):
     question = question_after(tmp_path / "e.csv")
     found = proposer.make("progressive", {"beam": 10**4}).propose(question)
-    budgets = candidates.spread(question.problem, 6, jax.random.key(question.seed + 1))
+    budgets = spread_budgets_in_unit(jax.random.key(question.seed + 1), question.problem, 6)
     best = candidates.best_for_budgets(question, TINY.oracle.tokens, budgets, question.problem)
     assert {tuple(row) for row in found.tolist()} == {tuple(row) for row in best.tolist()}
 

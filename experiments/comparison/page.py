@@ -9,8 +9,9 @@ from experiments.comparison.answers import DECODES
 from experiments.comparison.html_table import html_table, limit_text
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Section
+from nagjax.reports import report_html
 from nagjax.reports.escapes import html
-from nagjax.reports.report_html import CSS
+from nagjax.reports.report_html import document, facts_table
 
 OWN_CSS = (
     "main { max-width: 1360px } .base td { font-weight: 600 } .base .soft { font-weight: 400 } "
@@ -81,29 +82,17 @@ def page(
       made: name and value of how it was made.
       flags: all flags, one a line.
     """
-    cells = "".join(f"<div class='tile'><b>{html(value)}</b><span>{html(name)}</span></div>" for name, value in tiles)
     used = {name for chapter in chapters for table in chapter.tables for line in table.lines for name in [line.side[1]]}
     ways = [(name, text) for name, text in DECODES.items() if name in used]
     parts = [
         f"<h1>{html(title)}</h1><p class='soft'>One row a controller and way of answering; best first.</p>",
-        f"<div class='tiles'>{cells}</div>",
+        report_html.tiles(tiles),
         *(_chapter(chapter) for chapter in chapters),
         "<h2>What the figures mean</h2>" + facts_table([*FIGURES, *ways]),
         "<h2>How it was made</h2>" + facts_table(made),
         f"<details><summary>All flags</summary><pre>{html(flags)}</pre></details>" if flags else "",
     ]
-    head = (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html(title)}</title><style>{CSS}{OWN_CSS}</style></head>"
-    )
-    return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
-
-
-def facts_table(facts: Sequence[tuple[str, str]]) -> str:
-    """Names and values as a table."""
-    rows = "".join(f"<tr><td>{html(name)}</td><td>{html(value)}</td></tr>" for name, value in facts)
-    return f"<table class='facts'>{rows}</table>"
+    return document(title, parts, OWN_CSS)
 
 
 def _chapter(chapter: Chapter) -> str:

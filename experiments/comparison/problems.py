@@ -18,7 +18,7 @@ from absl import flags
 
 from experiments.comparison.case import Case, Points, make_case, truth
 from experiments.frame import cli, settings
-from experiments.inputs import ranker, setup
+from experiments.inputs import setup
 from experiments.inputs.quality import define_kind_flags, predictor_kind
 from experiments.reports import run_report
 from nagjax.devices.pricing import analytic
@@ -157,7 +157,7 @@ def _from_flagfile(name: str, path: Path, data_dir: str, num_budgets: int, seed:
         values = _flags(path, data_dir, kind)
     if values.num_labels and values.labels_seed is None:
         values["labels_seed"].value = seed
-    built = ranker.with_ranker(setup.build_problem(values), values)
+    built = setup.with_ranker(setup.build_problem(values), values)
     reference = run_report.read_request(values).reference
     report = built.description.quality_report
     labels = int(report["train"]) + int(report.get("validation", 0)) if "train" in report else 0

@@ -111,6 +111,24 @@ def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable |
     return make_problem(space, prices, blank, where)
 
 
+def define_ranker_flags(values: flags.FlagValues) -> None:
+    """Add the flags that ``with_ranker`` reads."""
+    flags.DEFINE_integer(
+        "ranker_labels", 0, "Architectures to fit a ranker R(a|B) to; 0 for the factored form.",
+        lower_bound=0, flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer("ranker_anchors", 10, "Anchor budgets of the ranker.", lower_bound=2, flag_values=values)
+
+
+def with_ranker(built: Setup, values: flags.FlagValues) -> Setup:
+    """The setup with a ranker in its problem if ``--ranker_labels`` says so."""
+    if not values.ranker_labels:
+        return built
+    from nagjax import ranked  # with what fits networks, for those who ask for it
+
+    return ranked.with_ranker(built, values.ranker_labels, values.ranker_anchors, values.seed)
+
+
 def conditions(values: flags.FlagValues) -> dict[str, Any]:
     """What --where asks, as ``Space.where`` takes it."""
     return settings.parse_pairs(values.where, "where", many=True)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax.budgets import spread_budgets_in_unit
 from nagjax.populations import vary
 from nagjax.problems.problem import Problem, evaluate, path_costs, path_features
 from nagjax.proposers.proposer import Question
@@ -36,28 +37,16 @@ def propose(question: Question, score: Score) -> np.ndarray:
     """The candidates of the highest score, tokens int32 ``[M, T]``, one for each of ``num`` budgets over the range."""
     key = jax.random.fold_in(jax.random.key(question.seed), question.number)
     budget_key, search_key = jax.random.split(key)
-    budgets = spread(question.problem, question.num, budget_key)
+    budgets = spread_budgets_in_unit(budget_key, question.problem, question.num)
     best = best_evaluated(question, budgets)
-    total = question.description.space
+    graph = question.description.space.trellis.target
     allowed = np.asarray(question.problem.allowed)
-    if tl.count(total.trellis.target, allowed)[0][0] <= LISTED:
-        every = tl.enumerate_paths(total.trellis.target, allowed)
+    if tl.count(graph, allowed)[0][0] <= LISTED:
+        every = tl.enumerate_paths(graph, allowed)
         return _of_all(question, every, budgets, best, score, search_key)
     seen = members(question.evaluated.tokens, CHUNK)[0]
     pool, value = _evolve(question.problem, seen, *_parents(question, budgets), budgets, best, score, search_key)
     return _unseen(question, np.asarray(pool), np.asarray(value))
-
-
-def spread(problem: Problem, num: int, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[num, K]``, one at a random place in each of ``num`` equal parts of every column's range."""
-    place_key, order_key = jax.random.split(key)
-    columns = problem.spec.num_costs
-    place = (jnp.arange(num)[:, None] + jax.random.uniform(place_key, (num, columns))) / num
-    orders = [jnp.arange(num)] + [jax.random.permutation(k, num) for k in jax.random.split(order_key, columns - 1)]
-    place = jnp.stack([place[order, k] for k, order in enumerate(orders)], -1)
-    low, high = problem.low.astype(jnp.float32), problem.high.astype(jnp.float32)
-    asked = low[None] + place * (high - low)[None]
-    return jnp.clip(asked.astype(jnp.int32), problem.low[None], problem.high[None])
 
 
 def best_evaluated(question: Question, budgets: jax.Array) -> jax.Array:
@@ -109,7 +98,7 @@ def _evolve(
 
     def worth(tokens: jax.Array) -> jax.Array:
         mean, std = problem.quality(tokens, path_features(problem, tokens))
-        # One draw for all generations: an architecture's score does not change while it is compared.
+        # One draw for all generations: a child is compared with its parent under the same one.
         value = score(mean, std, top, noise_key)
         return jnp.where(jnp.isfinite(value) & ~seen.find(tokens)[1], value, -jnp.inf)
 

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments, controllers, plugins
+from nagjax.budgets import spread_budgets_in_unit
 from nagjax.controllers import Controller
 from nagjax.generator import decode
-from nagjax.proposers.candidates import best_for_budgets, spread
+from nagjax.proposers.candidates import best_for_budgets
 from nagjax.proposers.proposer import Proposer, Question
 
 SAMPLES = 32
@@ -53,7 +54,7 @@ def _propose(
     state = controllers.init(controller, hopeful, seed)
     last = controllers.train(controller, hopeful, state, seed, controllers.Limits(steps))
     artefact = controllers.artefact(controller, last.state, hopeful)
-    budgets = spread(problem, question.num, jax.random.key(seed))
+    budgets = spread_budgets_in_unit(jax.random.key(seed), problem, question.num)
     pool = _found(artefact, hopeful, budgets, jax.random.key(seed + 1))
     return best_for_budgets(question, pool, budgets, hopeful)
 

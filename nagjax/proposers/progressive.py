@@ -14,8 +14,9 @@ import jax
 import numpy as np
 
 from nagjax import arguments
+from nagjax.budgets import spread_budgets_in_unit
 from nagjax.problems.problem import Problem
-from nagjax.proposers.candidates import best_for_budgets, padded, scored, spread
+from nagjax.proposers.candidates import best_for_budgets, padded, scored
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces.trellis import INFINITE
 
@@ -47,7 +48,7 @@ def _propose(beam: int, question: Question) -> np.ndarray:
         kept = front_first(quality, costs[:, 0], beam)
         prefixes = extended[kept]
         pool.append(whole[kept])
-    budgets = spread(problem, question.num, jax.random.key(question.seed + question.number))
+    budgets = spread_budgets_in_unit(jax.random.key(question.seed + question.number), problem, question.num)
     return best_for_budgets(question, np.unique(np.concatenate(pool), axis=0), budgets, problem)
 
 

@@ -49,22 +49,22 @@ def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
         tiles(report.tiles),
         f"<figure>{front_svg}<figcaption>{html(report.plot_note)}</figcaption></figure>",
         "<h2>Architectures by budget</h2>" + _budgets(report),
-        "<h2>What was asked</h2>" + _facts(report.asked),
+        "<h2>What was asked</h2>" + facts_table(report.asked),
         _comparison(report),
-        "<h2>How far to trust the figures</h2>" + _facts(report.trust),
+        "<h2>How far to trust the figures</h2>" + facts_table(report.trust),
         f"<h2>Training</h2><figure>{curves_svg}</figure>" if curves_svg else "",
-        "<h2>How it was made</h2>" + _facts(report.made),
+        "<h2>How it was made</h2>" + facts_table(report.made),
         f"<details><summary>All flags</summary><pre>{html(report.flags)}</pre></details>" if report.flags else "",
     ]
     return document(report.title, parts)
 
 
-def document(title: str, parts: Sequence[str]) -> str:
-    """A page of parts that are HTML, its title data."""
+def document(title: str, parts: Sequence[str], more_css: str = "") -> str:
+    """A page of parts that are HTML, its title data; ``more_css`` is of its own elements."""
     head = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html(title)}</title><style>{CSS}</style></head>"
+        f"<title>{html(title)}</title><style>{CSS}{more_css}</style></head>"
     )
     return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
 
@@ -75,7 +75,8 @@ def tiles(shown: Sequence[tuple[str, str]]) -> str:
     return f"<div class='tiles'>{cells}</div>"
 
 
-def _facts(facts: Sequence[tuple[str, str]]) -> str:
+def facts_table(facts: Sequence[tuple[str, str]]) -> str:
+    """Names and values as a table."""
     rows = "".join(f"<tr><td>{html(name)}</td><td>{html(value)}</td></tr>" for name, value in facts)
     return f"<table class='facts'>{rows}</table>"
 
