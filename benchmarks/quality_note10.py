@@ -79,7 +79,8 @@ def _nsga2(problem: Problem, description: Description, front: common.Front, seed
     return {"evaluations": found.evaluations, "wall_s": found.wall_s, **common.gap_summary(gaps, "nsga2")}
 
 
-def _made() -> dict[str, str]:
+def made() -> dict[str, str]:
+    """Commit, date, machine and its load, of a run that begins now."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "commit": commit.stdout.strip(),
@@ -100,8 +101,8 @@ def _run_missing(data_dir: Path, parts: Sequence[str], seeds: Sequence[int], pat
                 label = f"{name}/{part}/{seed}"
                 if label in held or (name, part) == ("nsga2", "full"):
                     continue
-                made = _made()
-                held[label] = {**job(problem, description, front, seed, part), **made}
+                began = made()
+                held[label] = {**job(problem, description, front, seed, part), **began}
                 print(label, json.dumps(held[label]), flush=True)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators import command, evaluator, pool
 from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_one
-from nagjax.evaluators.journal import Journal, Proposal
+from nagjax.evaluators.journal import Evaluations, Journal, Proposal
 from nagjax.populations.front import front_gain
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.linear import Linear
@@ -145,11 +145,28 @@ def test_candidates_of_a_large_space_come_from_evolution_and_are_as_good(monkeyp
     found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
     problem = dataclasses.replace(TINY.problem, quality=rounds.fitted_to(wanted, found).predictor)
     question = proposer.Question(problem, TINY.description, found, 4, 1, 0)
-    listed = candidates.propose(question, acquisition.predicted)
     monkeypatch.setattr(candidates, "LISTED", 1)
     evolved = candidates.propose(question, acquisition.predicted)
-    worth = [np.sort(np.asarray(evaluate(problem, jnp.asarray(rows))[0])) for rows in (listed, evolved)]
-    np.testing.assert_allclose(worth[1], worth[0], atol=1e-3)
+    budgets = candidates._useful_budgets(question, jax.random.split(jax.random.fold_in(jax.random.key(0), 1))[0])
+    worth, costs = (np.asarray(values) for values in evaluate(problem, jnp.asarray(TINY.oracle.tokens)))
+    free = ~candidates.among(TINY.oracle.tokens, found.tokens)
+    rows = TINY.oracle.rows(evolved)
+    for fits in ((costs <= budget).all(-1) for budget in np.asarray(budgets)):
+        assert worth[rows][fits[rows]].max(initial=-1) == pytest.approx(worth[free & fits].max(initial=-1), abs=1e-3)
+    # Nothing far beyond what the best that is evaluated costs.
+    top = costs[TINY.oracle.rows(found.tokens[[np.nanargmax(found.quality)]])][0, 0]
+    assert np.max(budgets) <= 1.001 * top * (top / float(problem.low[0])) ** 0.05
+
+
+def test_a_round_is_full_where_budgets_have_the_same_best():
+    """Two budgets whose pools are alike take turns: none of its evaluations is left to chance."""
+    rows = TINY.oracle.tokens[:6]
+    pool = np.stack([rows[[0, 1, 2, 3]], rows[[0, 1, 0, 1]]])
+    worth = np.array([[3.0, 2.0, 1.0, 0.0], [3.0, 2.0, 3.0, 2.0]])
+    nan = np.full(1, np.nan)
+    done = Evaluations(rows[2:3], nan, {}, np.zeros(1, np.int64), nan, nan, ("",))
+    question = proposer.Question(TINY.problem, TINY.description, done, 3, 1, 0)
+    assert candidates._unseen(question, pool, worth).tolist() == rows[[0, 1, 3]].tolist()
 
 
 def question_after(path, kind="ridge", num=6):

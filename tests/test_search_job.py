@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from experiments import generate, search
 from experiments.frame import cli
 from experiments.reports import search_report
 from nagjax import searching
+from nagjax.checkpoint import checkpoint
 from nagjax.evaluators import pool
 from nagjax.evaluators.journal import Evaluations, Journal
 from nagjax.spaces import nas_bench_macro
@@ -132,6 +134,24 @@ def test_a_search_by_a_program_that_is_interrupted_says_how_to_go_on_and_does(
     values = [[row[name] for name in ("architecture", "quality", "predicted")] for row in rows]
     assert values == [[row[name] for name in ("architecture", "quality", "predicted")] for row in evaluated(searched)]
     assert {row["failure"].split(";")[0] for row in rows} == {"", "ended with status 1"}
+
+
+def test_a_finished_search_goes_on_when_more_evaluations_are_asked_for(searched, arguments, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(searched, out)
+    argv = [*arguments, f"--out={out}", "--resume"]
+    assert "evaluations was 24, is 20" in refused(capsys, *argv, "--evaluations=20")
+    assert evaluated(out) == evaluated(searched)
+    assert search.main([*argv, "--evaluations=30"]) == 0
+    rows = evaluated(out)
+    assert rows[:24] == evaluated(searched)
+    assert [int(row["round"]) for row in rows[24:]] == [3] * 6
+    # The new generator knows all; the one before can still be asked.
+    reports = [checkpoint.read_config(place)["quality_report"] for place in (out, out / "after_24")]
+    assert [report["evaluated"] for report in reports] == [
+        sum(not row["failure"] for row in part) for part in (rows, rows[:24])
+    ]
+    assert "--evaluations=30" in (out / "flags.txt").read_text()
 
 
 def refused(capsys, *argv):

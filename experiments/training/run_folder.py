@@ -7,6 +7,7 @@ what decides the result. Nothing that stays is written before ``claim``.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from absl import flags
 from experiments.frame import output, record_file, runtime
 from experiments.inputs.setup import input_files
 from nagjax import durable
+from nagjax.checkpoint import checkpoint
 from nagjax.devices.table import DeviceTable
 
 RECORD, FLAGS = "run.json", "flags.txt"
@@ -30,6 +32,9 @@ DECIDING = (
     "proposer_settings",
 )  # fmt: skip
 """Flags that decide the result of training; the input files do so by their content."""
+
+GROWS = "evaluations"
+"""The flag that may be higher when a run is resumed: a search goes on, and its generator is trained anew."""
 
 ORDERED = ("costs", "decision_columns", "cost_columns")
 """Those whose order decides too."""
@@ -54,7 +59,8 @@ def check(values: flags.FlagValues, folder: Path) -> None:
     if values.resume:
         if recorded is None:
             raise ValueError(f"--out={folder}: holds no run to resume; leave --resume out to begin one")
-        _refuse_other(folder, recorded["flags"], decisive(values))
+        grown = {GROWS: values[GROWS].value} if _more(recorded, values) else {}
+        _refuse_other(folder, {**recorded["flags"], **grown}, decisive(values))
     elif recorded is not None:
         same = not _differences(recorded["flags"], decisive(values))
         what = "this run already" if same else "another run"
@@ -66,6 +72,8 @@ def check(values: flags.FlagValues, folder: Path) -> None:
 def claim(values: flags.FlagValues, table: DeviceTable | None, folder: Path) -> None:
     """Record the run in its folder; on --resume compare the inputs with what was recorded.
 
+    Where more evaluations are asked for than before, the generator of those so far is put away in ``after_N/``.
+
     Raises:
       ValueError: if an input file has changed since.
     """
@@ -73,10 +81,27 @@ def claim(values: flags.FlagValues, table: DeviceTable | None, folder: Path) -> 
     recorded = read(folder)
     if recorded is not None:
         _refuse_other(folder, recorded["inputs"], inputs)
-        return
+        if not _more(recorded, values):
+            return
+        _put_away(folder, recorded["flags"][GROWS])
     durable.replace(folder / FLAGS, flagfile(values))
     record = {"flags": decisive(values), "inputs": inputs, "versions": runtime.versions(), "device": runtime.devices()}
     record_file.write(folder / RECORD, record)
+
+
+def _more(recorded: Mapping[str, Any], values: flags.FlagValues) -> bool:
+    """Whether more evaluations are asked for than were."""
+    before = recorded["flags"].get(GROWS)
+    return isinstance(before, int) and GROWS in values and values[GROWS].value > before
+
+
+def _put_away(folder: Path, evaluations: int) -> None:
+    """Move a generator's checkpoints to where they can still be asked: the next one begins at update 0."""
+    if (folder / checkpoint.FOLDER).is_dir():
+        place = folder / f"after_{evaluations}"
+        shutil.rmtree(place, ignore_errors=True)  # of the same search, interrupted here
+        place.mkdir()
+        (folder / checkpoint.FOLDER).rename(place / checkpoint.FOLDER)
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from nagjax.populations.archive import Archive
 from nagjax.problems.problem import Problem, evaluate, path_features
 
 DECODES = ("best", "greedy", "sample", "beam")
-SOURCES = ("greedy", "sample", "beam", "archive", "random", "listed")
+SOURCES = ("greedy", "sample", "beam", "archive", "random", "listed", "evaluated")
 DRAWS, BEAMS = 16, 4
 """Samples and beams that ``best`` looks at for each budget."""
 

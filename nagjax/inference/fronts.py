@@ -2,7 +2,8 @@
 
 A fixed set is why such answers do not depend on what else is asked, never fall as the budget grows, and why the cost of
 an answer, asked again, is answered as well. The set is every architecture of the problem where those can be listed;
-elsewhere it is the archive and what the policy answers to a ladder of budgets over the range. Costs are those of
+elsewhere it is the archive, what the policy answers to a ladder of budgets over the range, and what was evaluated in
+truth where the predictor was told so. Costs are those of
 ``Description.exact``, never those that an archive claims.
 """
 
@@ -104,6 +105,7 @@ def make_front(artefact: Artefact, problem: Problem, description: Description, s
         tokens = tl.enumerate_paths(description.space.trellis.target, allowed, LOOKED_UP)
         return _reduced(problem, description, tokens, np.full(len(tokens), SOURCES.index("listed")))
     known = [*_held(artefact, description, allowed), *_asked(artefact, problem, description, seed)]
+    known += _evaluated(problem, description, allowed)
     tokens = np.concatenate([rows for _, rows in known])
     source = np.concatenate([np.full(len(rows), number) for number, rows in known])
     return _reduced(problem, description, tokens, source)
@@ -118,6 +120,14 @@ def _held(artefact: Artefact, description: Description, allowed: np.ndarray) -> 
     tokens = np.asarray(artefact.archive.tokens)[np.isfinite(np.asarray(artefact.archive.quality))]
     _, fine = tl.walk(description.space.trellis.target, allowed, tokens)
     return [(SOURCES.index("archive"), tokens[fine])]
+
+
+def _evaluated(problem: Problem, description: Description, allowed: np.ndarray) -> Found:
+    if problem.quality.evaluated is None:
+        return []
+    tokens = np.asarray(problem.quality.evaluated)
+    _, fine = tl.walk(description.space.trellis.target, allowed, tokens)
+    return [(SOURCES.index("evaluated"), tokens[fine])]
 
 
 def _asked(artefact: Artefact, problem: Problem, description: Description, seed: int) -> Found:

@@ -75,7 +75,7 @@ def unseen(space: Space, valid: np.ndarray, seen: np.ndarray, num: int, rng: np.
             if row.tobytes() not in known:
                 known.add(row.tobytes())
                 found.append(row)
-    return np.array(found[:num], np.int32)
+    return np.array(found[:num], np.int32).reshape(-1, len(space.decisions))
 
 
 def _pool(space: Space, valid: np.ndarray, rng: np.random.Generator) -> np.ndarray:

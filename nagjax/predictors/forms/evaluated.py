@@ -41,6 +41,11 @@ class Evaluated(Defaults):
         known: jax.Array | None = self.inner.known
         return known
 
+    @property
+    def evaluated(self) -> jax.Array | None:
+        """See ``Form``."""
+        return self.members.tokens
+
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
         mean, std = self.inner(tokens, features)

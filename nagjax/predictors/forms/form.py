@@ -43,6 +43,11 @@ class Form(Protocol):
         """What each path feature adds to the quality, float32 ``[F]``, where quality adds up; None where not."""
         ...
 
+    @property
+    def evaluated(self) -> jax.Array | None:
+        """Architectures whose quality it was told, tokens int32 ``[N, T]``; None where it only predicts."""
+        ...
+
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and deviation, fractions float32 ``[B]``, of tokens ``[B, T]`` with path features float32 ``[B, F]``."""
         ...
@@ -78,6 +83,11 @@ class Defaults:
 
     @property
     def feature_weights(self) -> jax.Array | None:
+        """See ``Form``."""
+        return None
+
+    @property
+    def evaluated(self) -> jax.Array | None:
         """See ``Form``."""
         return None
 

@@ -1,7 +1,9 @@
 """The kind ``gp``: a Gaussian process on path features; length, amplitude and noise by marginal likelihood.
 
-A Gaussian process wants Gaussian targets, and accuracies have a long tail below. So the target is the normal score of
-the rank among the labels, and the quality that of the labels at the predicted score, as in ``nagjax.predictors.fit``.
+A Gaussian process wants Gaussian targets, and accuracies may have a long tail below. Then the normal score of the rank
+among the labels is fitted, and the quality is that of the labels at the predicted score, as in
+``nagjax.predictors.fit``; else the quality itself. Which of them orders records better that it has not seen, the
+process says itself: what it predicts for each record without it needs no second fit (Rasmussen and Williams, 5.12).
 
 Exact, in float64 on the host: its time grows with the cube of the number of records and its size with the square. The
 covariance is divided by the amplitude's square, so that the best amplitude for a length and a share of noise is known
@@ -29,7 +31,9 @@ from nagjax.spaces.space import Space
 LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)
 """Grid of lengths, in units of the root mean square distance of records, and of shares of noise in variance."""
 
-TARGETS = ("rank", "quality")
+TARGETS = ("auto", "rank", "quality")
+SCALED = 500
+"""Records by which scales are found: their time grows with the cube, and more hardly move two numbers."""
 
 LEAST_NOISE, MOST_NOISE = 1e-6, 1e3
 LEAST_LENGTH, MOST_LENGTH = 1e-2, 1e3
@@ -42,12 +46,13 @@ class GpConfig:
     Attributes:
       most: records that are fitted at most; more are refused.
       validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
-      target: what is fitted, ``"rank"`` or ``"quality"``.
+      target: what is fitted, ``"rank"``, ``"quality"``, or ``"auto"``: of both the one whose order of the records, each
+        predicted without itself, agrees better with theirs (Kendall's tau).
     """
 
     most: int = 2000
     validation_share: float = 0.2
-    target: str = "rank"
+    target: str = "auto"
 
     def __post_init__(self) -> None:
         arguments.count(self.most, "most", least=10)
@@ -110,11 +115,12 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     return FittedPredictor(whole, report)
 
 
-def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "rank") -> GaussianProcess:
+def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "auto") -> GaussianProcess:
     """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``, at its likeliest scales."""
     squares = distance.cdist(features, features, "sqeuclidean")
+    some = np.unique(np.linspace(0, len(quality) - 1, min(SCALED, len(quality))).astype(int))
+    target, scales = _target(squares[np.ix_(some, some)], quality[some], target)
     score, levels = _scores(quality, target)
-    scales = likeliest(squares, score)
     chol = linalg.cholesky(_covariance(squares, scales), lower=True)
     whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
     alpha = whiten.T @ (whiten @ score)
@@ -130,6 +136,30 @@ def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, targ
     }
     floats = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
     return GaussianProcess(**floats, known=jnp.asarray(known))
+
+
+def _target(squares: np.ndarray, quality: np.ndarray, target: str) -> tuple[str, Scales]:
+    """What is fitted to records with squared distances ``[N, N]``, and its likeliest scales."""
+    tried = {name: likeliest(squares, _scores(quality, name)[0]) for name in _candidates(target)}
+    if len(tried) > 1:
+        orders = {name: left_out(squares, _scores(quality, name)[0], scales) for name, scales in tried.items()}
+        # Tau is NaN where qualities are all alike; then either will do.
+        target = max(tried, key=lambda name: np.nan_to_num(stats.kendalltau(orders[name], quality).statistic, nan=-1.0))
+    return target, tried[target]
+
+
+def _candidates(target: str) -> tuple[str, ...]:
+    return ("rank", "quality") if target == "auto" else (target,)
+
+
+def left_out(squares: np.ndarray, target: np.ndarray, scales: Scales) -> np.ndarray:
+    """What is predicted for each record by the others, ``[N]`` (Rasmussen and Williams 2006, equation 5.12).
+
+    >>> left_out(np.array([[0.0, 2.0], [2.0, 0.0]]), np.array([1.0, 3.0]), Scales(1.0, 1.0)).round(4).tolist()
+    [0.5518, 0.1839]
+    """
+    inverse = linalg.inv(_covariance(squares, scales))
+    return target - inverse @ target / np.diag(inverse)
 
 
 def _scores(quality: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray]:
