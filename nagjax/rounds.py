@@ -30,6 +30,8 @@ from nagjax.spaces import trellis as tl
 
 LEAST = 10
 """Evaluations that a predictor is fitted to at least."""
+STEP = 512
+"""Predictors are padded to multiples of it, so that few shapes are compiled: a process asks for the square of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _proposals(search: Search, evaluations: Evaluations, number: int) -> tuple[n
         tokens = _random(search, before.tokens, size, number)
         return tokens, [Proposal(number, place) for place in range(len(tokens))]
     fitted = fitted_to(search, before)
-    quality = fitted.predictor.padded(search.plan.evaluations)
+    quality = fitted.predictor.padded(min(-(-len(before.tokens) // STEP) * STEP, search.plan.evaluations))
     problem = dataclasses.replace(search.problem, quality=quality)
     question = Question(problem, search.description, before, size, number, search.seed)
     with plugins.raised_by("proposers", search.proposer.name):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import best_known, front_search, quality_note10
+from benchmarks import best_known, front_search, quality_note10, rounds_note10
 from benchmarks.best_known import Kept, Slice
 from benchmarks.front_search import Front, LocalSearch, judged, nothing
 from experiments.comparison import best_known as named
@@ -283,3 +283,18 @@ def test_the_main_jobs_regret_is_the_difference_of_two_gaps():
     assert found["regret_to_best_known"] == pytest.approx(0.03)
     assert found["best_regret_to_best_known"] == pytest.approx(0.02)
     assert quality_note10.summary({}, 0.15)["regret_to_best_known"] is None
+
+
+def test_the_study_of_rounds_on_the_note10_is_of_means_over_seeds():
+    made = {"commit": "a", "date": "b", "machine": "c", "load": "1.0"}
+    held = {
+        "rounds/0": {"gap_200": -1.0, "gap_1000": -0.2, **made},
+        "rounds/1": {"gap_200": -0.8, "gap_1000": -0.1, **made},
+        "nsga2/0": {"nsga2_gap_1000": -0.9, **made},
+    }  # fmt: skip
+    found = rounds_note10.summary(held, 0.15)
+    assert (found["gap_200"], found["gap_1000"]) == pytest.approx((-0.9, -0.15))
+    assert found["gap_1000_std"] == pytest.approx(0.1 / np.sqrt(2))
+    assert found["regret_to_best_known_1000"] == pytest.approx(0.3)
+    assert (found["nsga2_gap_1000"], found["one_shot_seeds"]) == (-0.9, 0)
+    assert rounds_note10.summary({}, 0.15)["regret_to_best_known_1000"] is None

@@ -13,6 +13,7 @@ from nagjax.inference import fronts
 from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
 from nagjax.inference.generator import Generator
 from nagjax.inference.scope import CHUNK
+from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.problems.costs import exactly, rounded_up
 from nagjax.spaces import trellis as tl
 from tests.generators import DEVICE, make_generator
@@ -220,6 +221,17 @@ def test_best_of_what_can_be_listed_is_the_best_there_is():
         check(ONE, answer)
         assert answer.quality == ONE.quality[ONE.raw[:, 0] <= budget].max()
         assert answer.source == "listed"
+
+
+def test_best_answers_with_what_the_predictor_was_told(large):
+    row = int(np.argmin(ONE.quality))  # nobody answers with it otherwise
+    told = with_evaluated(GENERATOR.problem.quality, ONE.tokens[[row]], np.array([0.875]))
+    problem = dataclasses.replace(GENERATOR.problem, quality=told)
+    generator = Generator(GENERATOR.artefact, problem, GENERATOR.description, {})
+    below, at = generator.generate([ONE.raw[row, 0] * 0.999, ONE.raw[row, 0]])
+    assert (at.source, at.quality) == ("evaluated", 0.875)
+    np.testing.assert_array_equal(at.tokens, ONE.tokens[row])
+    assert below.quality < 0.875
 
 
 def test_best_is_monotone_and_no_worse_than_the_archive(large):

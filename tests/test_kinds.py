@@ -95,6 +95,28 @@ def test_a_process_finds_the_scales_it_was_drawn_from():
     assert better < gp.surprise(squares, target, gp.Scales(found.length, found.noise * 30))
 
 
+def test_a_process_predicts_each_record_by_the_others_as_a_fit_without_it_does():
+    rng = np.random.default_rng(0)
+    features, target = rng.normal(size=(12, 3)), rng.normal(size=12)
+    squares = np.square(features[:, None] - features[None]).sum(-1)
+    scales = gp.Scales(1.3, 0.05)
+    for row, said in enumerate(gp.left_out(squares, target, scales)):
+        rest = np.delete(np.arange(12), row)
+        near = np.exp(-squares / (2 * 1.3**2))
+        weights = np.linalg.solve(near[np.ix_(rest, rest)] + 0.05 * np.eye(11), target[rest])
+        assert said == pytest.approx(near[row, rest] @ weights)
+
+
+def test_a_process_fits_ranks_where_a_tail_hides_the_order_and_else_the_quality():
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(80, 3))
+    squares = np.square(features[:, None] - features[None]).sum(-1)
+    even = features @ np.array([1.0, 0.5, 0.2])
+    assert gp._target(squares, even, "auto")[0] == "quality"
+    assert gp._target(squares, -np.exp(-4 * even), "auto")[0] == "rank"
+    assert gp._target(squares, even, "rank")[0] == "rank"
+
+
 def test_the_deviation_of_a_process_is_that_of_its_errors():
     tiny, known = records(40)
     fitted = registry.fit(registry.make("gp"), tiny.space, known)

@@ -26,10 +26,10 @@ from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.registry import describe, restore
 from nagjax.predictors.kinds import registry as kinds
-from nagjax.predictors.kinds.gp import condition
+from nagjax.predictors.kinds.gp import chosen, condition
 from nagjax.problems.problem import evaluate
 from nagjax.proposers import acquisition, candidates, progressive, proposer
-from nagjax.spaces import draws, nas_bench_macro
+from nagjax.spaces import draws, nas_bench_macro, ofa_mobilenet_v3
 
 TINY = testing.tiny_problem(seed=3)
 PLAN = rounds.Plan(evaluations=34, start=12, per_round=8)
@@ -156,6 +156,13 @@ def test_candidates_of_a_large_space_come_from_evolution_and_are_as_good(monkeyp
     # Nothing far beyond what the best that is evaluated costs.
     top = costs[TINY.oracle.rows(found.tokens[[np.nanargmax(found.quality)]])][0, 0]
     assert np.max(budgets) <= 1.001 * top * (top / float(problem.low[0])) ** 0.05
+
+
+def test_none_of_a_large_space_are_no_rows_of_it():
+    space = ofa_mobilenet_v3.make()
+    for num in (0, 2):
+        found = draws.unseen(space, space.trellis.valid, np.zeros((0, 26), np.int32), num, np.random.default_rng(0))
+        assert found.shape == (num, 26)
 
 
 def test_a_round_is_full_where_budgets_have_the_same_best():
@@ -417,7 +424,8 @@ def test_improvement_is_that_over_the_best_within_the_budget():
 
 def test_padding_a_gaussian_process_changes_nothing():
     features = np.random.default_rng(0).integers(0, 2, (12, 5)).astype(float)
-    form = condition(features, np.linspace(0.4, 0.9, 12), np.ones(5, bool))
+    quality = np.linspace(0.4, 0.9, 12)
+    form = condition(features, quality, np.ones(5, bool), *chosen(features, quality, "rank"))
     asked_for = jnp.asarray(np.random.default_rng(1).integers(0, 2, (9, 5)), jnp.float32)
     rows = jnp.zeros((9, 1), jnp.int32)
     for one, other in zip(form(rows, asked_for), form.padded(40)(rows, asked_for), strict=True):

@@ -105,21 +105,23 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     valid, train = order[:held], order[held:]
     known = known_features(space, features)
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
+    # Two numbers of many records: that those held out had a part in them does not show in the errors.
+    target, scales = chosen(features, quality, config.target)
     if held:
-        first = condition(features[train], quality[train], known, config.target)
+        first = condition(features[train], quality[train], known, target, scales)
         mean, _ = first(jnp.zeros((held, 1), jnp.int32), jnp.asarray(features[valid], jnp.float32))
         report |= errors(np.asarray(mean), quality[valid])
         report["refitted_on"] = num
-    whole = condition(features, quality, known, config.target)
-    report |= {"length": float(whole.length), "amplitude": float(whole.amplitude)}
+    whole = condition(features, quality, known, target, scales)
+    report |= {"target": target, "length": float(whole.length), "amplitude": float(whole.amplitude)}
     return FittedPredictor(whole, report)
 
 
-def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "auto") -> GaussianProcess:
-    """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``, at its likeliest scales."""
+def condition(
+    features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str, scales: Scales
+) -> GaussianProcess:
+    """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``."""
     squares = distance.cdist(features, features, "sqeuclidean")
-    some = np.unique(np.linspace(0, len(quality) - 1, min(SCALED, len(quality))).astype(int))
-    target, scales = _target(squares[np.ix_(some, some)], quality[some], target)
     score, levels = _scores(quality, target)
     chol = linalg.cholesky(_covariance(squares, scales), lower=True)
     whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
@@ -136,6 +138,12 @@ def condition(features: np.ndarray, quality: np.ndarray, known: np.ndarray, targ
     }
     floats = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
     return GaussianProcess(**floats, known=jnp.asarray(known))
+
+
+def chosen(features: np.ndarray, quality: np.ndarray, target: str) -> tuple[str, Scales]:
+    """What is fitted, and its likeliest scales, by ``SCALED`` of the records at most."""
+    some = np.unique(np.linspace(0, len(quality) - 1, min(SCALED, len(quality))).astype(int))
+    return _target(distance.cdist(features[some], features[some], "sqeuclidean"), quality[some], target)
 
 
 def _target(squares: np.ndarray, quality: np.ndarray, target: str) -> tuple[str, Scales]:
