@@ -42,7 +42,7 @@ from nagjax.proposers import proposer as proposers
 from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import draws
 
-COUNTS, UPDATES, PESSIMISM = (200, 1000), 200, 1.0
+COUNTS, UPDATES, PESSIMISM = (200, 1000), 100, 1.0
 Run = dict[str, Any]
 
 

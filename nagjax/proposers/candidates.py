@@ -2,8 +2,8 @@
 
 A score says of each architecture how much its evaluation is worth under a budget. Where all architectures can be listed
 they are the candidates. Elsewhere the best that are evaluated within each budget are varied, generation after
-generation, towards a higher mean and at the end towards a higher score: how far they are improved decides more than the
-score does, and a mean takes a tenth of its time. Nothing is asked far beyond what the best evaluated costs.
+generation, towards a higher mean, and the score chooses among what they end in: how far they are improved decides more
+than the score does, and a mean takes a tenth of the time. Nothing is asked beyond what the best evaluated costs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,13 @@ from nagjax.spaces.members import Members, members
 LISTED = 2**16
 """Architectures that are looked at one by one at most."""
 
-GENERATIONS, LAST, MEMBERS, CHUNK = 300, 30, 16, 4096
-"""Generations towards the mean, and those towards the score after them; candidates of a budget; rows at a time."""
+GENERATIONS, MEMBERS, CHUNK = 300, 16, 4096
 MUTATIONS = 1.5
 """Decisions of a child that are drawn anew, on average."""
 NEAR = 2
 """Budgets on either side with whose members a child is crossed."""
 REACH = 1.05
 """How far beyond the costs of the best evaluated budgets lie, on the logarithmic scale of the range."""
-
-Climbed = tuple[jax.Array, jax.Array]
-"""Tokens int32 ``[B * M, T]`` and what they are worth."""
 
 Score = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """``score(mean [N], std [N], best [N], key)``: ``best`` is the highest predicted quality of what is evaluated within
@@ -54,9 +50,10 @@ def propose(question: Question, score: Score) -> np.ndarray:
         every = tl.enumerate_paths(graph, allowed)
         return _of_all(question, every, budgets, best_evaluated(question, budgets), score, search_key)
     budgets = _useful_budgets(question, budget_key)
+    evolve_key, score_key = jax.random.split(search_key)
     seen = members(question.evaluated.tokens, CHUNK)[0]
-    best, parents = best_evaluated(question, budgets), _parents(question, budgets)
-    pool, worth = _evolve(question.problem, seen, parents, budgets, best, score, search_key)
+    pool = _evolve(question.problem, seen, _parents(question, budgets), budgets, evolve_key)
+    worth = _scored_pool(question.problem, pool, best_evaluated(question, budgets), score, score_key)
     return _unseen(question, np.asarray(pool), np.asarray(worth))
 
 
@@ -113,58 +110,47 @@ def _parents(question: Question, budgets: jax.Array) -> jax.Array:
     return jnp.asarray(np.array(groups))
 
 
-@functools.partial(jax.jit, static_argnums=5)
-def _evolve(
-    problem: Problem, seen: Members, parents: jax.Array, budgets: jax.Array, best: jax.Array, score: Score,
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:  # fmt: skip
-    """Candidates int32 ``[B, M, T]`` that evolved from parents within each budget, and their scores ``[B, M]``.
+@jax.jit
+def _evolve(problem: Problem, seen: Members, parents: jax.Array, budgets: jax.Array, key: jax.Array) -> jax.Array:
+    """Architectures int32 ``[B, M, T]`` within each budget that evolved from parents towards a higher predicted mean.
 
-    A child takes its parent's place where it is worth more, and nobody has seen it: for ``GENERATIONS`` its predicted
-    mean counts, then its score. Half of the children are crossed with a member of this budget or of a near one.
+    A child takes its parent's place where its mean is higher, and nobody has seen it. Half of them are crossed with a
+    member of this budget or of a near one.
     """
     num, size, length = parents.shape
     slots = num * size
-    asked, top = jnp.repeat(budgets, size, 0), jnp.repeat(best, size)
-    rates = jnp.full(slots, MUTATIONS / length)
-    start_key, noise_key, mean_key, score_key = jax.random.split(key, 4)
+    asked, rates = jnp.repeat(budgets, size, 0), jnp.full(slots, MUTATIONS / length)
+    start_key, key = jax.random.split(key)
 
-    def told(tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
-        found: tuple[jax.Array, jax.Array] = problem.quality(tokens, path_features(problem, tokens))
-        return found
+    def mean(tokens: jax.Array) -> jax.Array:
+        found, _ = problem.quality(tokens, path_features(problem, tokens))
+        return jnp.where(jnp.isfinite(found) & ~seen.find(tokens)[1], found, -jnp.inf)
 
-    def climb(tokens: jax.Array, value: Callable[[jax.Array], jax.Array], generations: int, key: jax.Array) -> Climbed:
-        def worth(tokens: jax.Array) -> jax.Array:
-            found = value(tokens)
-            return jnp.where(jnp.isfinite(found) & ~seen.find(tokens)[1], found, -jnp.inf)
-
-        def generation(state: Climbed, key: jax.Array) -> tuple[Climbed, None]:
-            tokens, held = state
-            mate_key, child_key = jax.random.split(key)
-            child, _ = vary.children(problem, tokens, _partners(tokens, num, mate_key), asked, rates, child_key)
-            better = (found := worth(child)) > held
-            return (jnp.where(better[:, None], child, tokens), jnp.where(better, found, held)), None
-
-        return jax.lax.scan(generation, (tokens, worth(tokens)), jax.random.split(key, generations))[0]
+    def generation(state: tuple[jax.Array, jax.Array], key: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        tokens, value = state
+        group_key, mate_key, cross_key, child_key = jax.random.split(key, 4)
+        step = jax.random.randint(group_key, (num, size), -NEAR, NEAR + 1)
+        group = jnp.clip(jnp.arange(num)[:, None] + step, 0, num - 1)
+        mate = jax.random.randint(mate_key, (num, size), 0, size)
+        partners = tokens.reshape(num, size, length)[group, mate].reshape(slots, length)
+        crossed = jax.random.bernoulli(cross_key, 0.5, (slots, 1))
+        child, _ = vary.children(problem, tokens, jnp.where(crossed, partners, tokens), asked, rates, child_key)
+        better = (found := mean(child)) > value
+        return (jnp.where(better[:, None], child, tokens), jnp.where(better, found, value)), None
 
     flat = parents.reshape(slots, length)
     tokens, _ = vary.children(problem, flat, flat, asked, rates, start_key)
-    tokens, _ = climb(tokens, lambda tokens: told(tokens)[0], GENERATIONS, mean_key)
-    # One draw for all generations: a child is compared with its parent under the same one.
-    tokens, worth = climb(tokens, lambda tokens: score(*told(tokens), top, noise_key), LAST, score_key)
-    return tokens.reshape(num, size, length), worth.reshape(num, size)
+    (tokens, _), _ = jax.lax.scan(generation, (tokens, mean(tokens)), jax.random.split(key, GENERATIONS))
+    return tokens.reshape(num, size, length)
 
 
-def _partners(tokens: jax.Array, num: int, key: jax.Array) -> jax.Array:
-    """For half of the members ``[B * M, T]`` one of this budget or of a near one, for the others themselves."""
-    group_key, member_key, cross_key = jax.random.split(key, 3)
-    groups = tokens.reshape(num, -1, tokens.shape[-1])
-    size = groups.shape[1]
-    step = jax.random.randint(group_key, (num, size), -NEAR, NEAR + 1)
-    group = jnp.clip(jnp.arange(num)[:, None] + step, 0, num - 1)
-    member = jax.random.randint(member_key, (num, size), 0, size)
-    crossed = jax.random.bernoulli(cross_key, 0.5, (num, size, 1))
-    return jnp.where(crossed, groups[group, member], groups).reshape(tokens.shape)
+@functools.partial(jax.jit, static_argnums=3)
+def _scored_pool(problem: Problem, pool: jax.Array, best: jax.Array, score: Score, key: jax.Array) -> jax.Array:
+    """Scores float32 ``[B, M]`` of a pool int32 ``[B, M, T]``; -inf where a predictor gives no number."""
+    tokens = pool.reshape(-1, pool.shape[-1])
+    mean, std = problem.quality(tokens, path_features(problem, tokens))
+    worth = score(mean, std, jnp.repeat(best, pool.shape[1]), key)
+    return jnp.where(jnp.isfinite(worth), worth, -jnp.inf).reshape(pool.shape[:2])
 
 
 def _unseen(question: Question, pool: np.ndarray, worth: np.ndarray) -> np.ndarray:
