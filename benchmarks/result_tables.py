@@ -391,6 +391,35 @@ def rounds(path: Path) -> Iterator[str]:
     yield f"{study['seeds']} seeds, kind `{study['kind']}`."
 
 
+def rounds_note10(path: Path) -> Iterator[str]:
+    """Gap after so many true evaluations, of the search and of what does without it."""
+    from benchmarks.rounds_note10 import COUNTS
+
+    runs: dict[str, Any] = read(path)
+    most = max(COUNTS)
+    names = {
+        **{f"gap_{n}": f"in rounds, generator after {n:,}" for n in COUNTS},
+        **{f"evaluated_{n}": f"best evaluated after {n:,}" for n in COUNTS},
+        f"one_shot_gap_{most}": f"generator, fitted once to {most:,} spread over the costs",
+        f"labels_{most}": "best of these", f"nsga2_gap_{most}": f"pymoo's NSGA-II, {most:,}",
+    }  # fmt: skip
+    rows = []
+    for name, shown in names.items():
+        values = [run[name] for run in runs.values() if name in run]
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        rows.append([shown, plus_minus(Spread(float(np.mean(values)), spread, len(values))), str(len(values))])
+    yield markdown(["true evaluations", "gap", "seeds"], rows)
+    seconds = [run["search_s"] for run in runs.values() if "search_s" in run]
+    yield (
+        f"A search took {min(seconds):.0f} to {max(seconds):.0f} s, with other work on the machine. {_commits(runs)}"
+    )
+
+
+def _commits(runs: Mapping[str, Any]) -> str:
+    commits, loads = sorted({run["commit"] for run in runs.values()}), [float(run["load"]) for run in runs.values()]
+    return f"Commits {', '.join(commits)}; machine load at the end of a run {studies.span(loads)}."
+
+
 def faults(path: Path) -> Iterator[str]:
     """What kills cost a search."""
     study = read(path)
