@@ -266,6 +266,23 @@ def _words(column: str) -> list[str]:
     return re.findall(r"[a-z0-9/]+", text)
 
 
+SLIP = 0.1
+"""Share of qualities that may be missing by mistake."""
+
+
+def slip(found: Tabular) -> dict[str, str]:
+    """A doubt where so few qualities are missing that this may not be meant: all others could be looked up."""
+    lacking = np.isnan(found.records.quality)
+    if lacking.sum() > SLIP * len(lacking) or found.records.rows is None:
+        return {}
+    first = int(found.records.rows[lacking].min())
+    doubt = (
+        f"{int(lacking.sum()):,} of {len(lacking):,} rows have no quality, the first is row {first}, so quality is "
+        "predicted, for all: fill them in or remove them to have it looked up"
+    )
+    return {"doubt": doubt}
+
+
 def predicted_report(found: Tabular, fitted: FittedPredictor) -> dict[str, Any]:
     """What is known of a benchmark with predicted quality: of its architectures, and of the predictor."""
     known = int((~np.isnan(found.listing.quality)).sum())
