@@ -21,12 +21,12 @@ from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
 from nagjax.names import nearest
+from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import DEFAULT, fit, load, make
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.columns import read_labelled
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
@@ -261,11 +261,7 @@ def _with_records(
     whole: Space, predictor: FittedPredictor | None, records: Records, kind: Kind, seed: int
 ) -> FittedPredictor:
     """The predictor that is given, tested on records, or one that is fitted to them."""
-    if predictor is None:
-        return fit(kind, whole, records, seed)
-    from nagjax.predictors.fit import tested  # fitting loads SciPy and optax, which few problems need
-
-    return tested(predictor, records, whole)
+    return fit(kind, whole, records, seed) if predictor is None else tested(predictor, records, whole)
 
 
 def _fitted_to_some(

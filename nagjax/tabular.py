@@ -28,8 +28,8 @@ from nagjax import arguments
 from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.table import TabularQuality, tabular_quality
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.columns import read_columns
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, read_texts, take

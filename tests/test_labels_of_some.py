@@ -19,10 +19,12 @@ from experiments.frame import cli
 from experiments.inputs import setup
 from experiments.inputs.setup import define_quality_flags, predictor_kind
 from experiments.training import run_folder
-from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
+from nagjax.predictors.fitted import errors
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
+from nagjax.predictors.forms.mlp import predict
+from nagjax.predictors.forms.scores import KNOTS, REACH, at_score, score_levels
 from nagjax.predictors.kinds import mlp
-from nagjax.predictors.predictor import KNOTS, REACH, at_score, predict
+from nagjax.predictors.kinds.mlp import FitConfig, far_below, fit
 from nagjax.predictors.records.columns import read_labelled
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, take
