@@ -120,7 +120,7 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Methods:
 
 
 def first_population(problem: Problem, num: int, params: Params, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The first ``num`` architectures int32 ``[num, T]``, drawn as ``first`` says, and their costs int32 ``[num, K]``."""
+    """The first ``num`` architectures int32 ``[num, T]``, as ``first`` says, and their costs int32 ``[num, K]``."""
     budget_key, key = jax.random.split(key)
     share = jax.random.uniform(budget_key, (num, problem.spec.num_costs)).at[0].set(0.0)
     spread = vary.random_architectures(problem, budget_at(problem, share), key)
@@ -132,7 +132,7 @@ def first_population(problem: Problem, num: int, params: Params, key: jax.Array)
 
 
 def early_exit(problem: Problem, num: int, share: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Random architectures int32 ``[num, T]`` within ``share`` of the range of costs; their costs int32 ``[num, K]``."""
+    """Random architectures int32 ``[num, T]`` within ``share`` of the range, and costs int32 ``[num, K]``."""
     draw_key, mask_key = jax.random.split(key)
     bound = jnp.broadcast_to(budget_at_share(problem, jnp.reshape(share, (1, 1))), (num, problem.spec.num_costs))
     drawn = vary.random_architectures(problem, open_budgets(problem, REDRAWN * num), draw_key)
