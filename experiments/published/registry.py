@@ -190,7 +190,8 @@ BUILT = (
         "Against a first population of uniform choices, 100 evaluations: multiply-adds of what was trained "
         "{few_evaluations.csv | eeea_net-nsga2_open 100 trained} million on average (of "
         "{few_evaluations.csv | nsga2_open 100 trained}), regret "
-        "{few_evaluations.csv | eeea_net-nsga2_open 100 regret}; 300: {few_evaluations.csv | eeea_net-nsga2_open 300 trained} and "
+        "{few_evaluations.csv | eeea_net-nsga2_open 100 regret}; 300: "
+        "{few_evaluations.csv | eeea_net-nsga2_open 300 trained} and "
         "{few_evaluations.csv | eeea_net-nsga2_open 300 regret}. Our default, spread over the budgets, does better: "
         "{few_evaluations.csv | nsga2 300 regret} with {few_evaluations.csv | nsga2 300 trained}, early exit "
         "{few_evaluations.csv | eeea_net 300 regret} with {few_evaluations.csv | eeea_net 300 trained}.",
