@@ -6,7 +6,7 @@ import csv
 import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -138,7 +138,7 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
     return [json.loads(path.read_text(encoding="utf-8"))["tau"][ranked_by]["value"]]
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "predictor_losses.json": _kinds,
