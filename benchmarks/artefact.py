@@ -45,7 +45,8 @@ def artefact(data_dir: Path | None = None, steps: int = 300, budgets: int = 100)
     space = nagjax.space("mobilenet_v3_small28")
     setup = nagjax.problem(space, table=str(data / "table.json"), predictor=str(data / "predictor.npz"))
     generator = nagjax.train(setup, controller="nag", steps=steps, seed=0)
-    asked = np.linspace(*generator.budget_range[0], budgets).tolist()
+    low, high = generator.budget_range[0].tolist()
+    asked = np.linspace(low, high, budgets).tolist()
     with tempfile.TemporaryDirectory() as folder:
         generator.export(folder)
         command = [sys.executable, "-I", "-c", PROGRAM.format(folder=folder, budgets=asked)]

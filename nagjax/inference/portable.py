@@ -158,7 +158,7 @@ class Generator:
 
     def _open(self, need: np.ndarray, left: np.ndarray, budgets: np.ndarray) -> np.ndarray:
         """Choices bool ``[B, C]`` that fit; of several columns, where none does, those that overrun least."""
-        fits = (need <= left.T[..., None]).all(0)
+        fits = np.logical_and.reduce(need <= left.T[..., None], 0)
         if len(self.columns) == 1:
             return fits
         over = (need - left.T[..., None]).astype(np.float32) / np.maximum(budgets, 1).astype(np.float32).T[..., None]
