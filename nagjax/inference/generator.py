@@ -15,9 +15,10 @@ import numpy as np
 from nagjax import arguments
 from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
-from nagjax.inference.answering import DECODES, SOURCES, jit_quality
+from nagjax.inference import exporting
+from nagjax.inference.answering import DECODES, SOURCES
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
-from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
+from nagjax.inference.scope import Progress, Scope, find, find_distinct, predict_all
 from nagjax.inference.shelf import Shelf
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
@@ -130,6 +131,23 @@ class Generator:
                 done.step, done.controller, done.params, done.state, self.artefact, self.problem, self.description,
                 done.run,
             )  # fmt: skip
+
+    def export(self, folder: str | Path, *, where: Mapping[str, Any] | None = None, seed: int = 0) -> None:
+        """Write the generator as a folder that answers budgets with NumPy alone, without nagjax and jax.
+
+        ``generator.npz`` holds the arrays, ``answer.py`` the program (``nagjax.inference.portable``), which answers as
+        ``decode="greedy"`` and as ``decode="best"`` do; the page "serve it" shows both in use.
+
+        Args:
+          folder: made where it is not; an earlier export in it is replaced.
+          where: conditions that every answer satisfies, as ``generate`` takes them.
+          seed: of what ``best`` answers from.
+
+        Raises:
+          ValueError: if it has neither a policy nor, with several cost columns, few enough architectures to be listed;
+            or its policy is not the library's.
+        """
+        exporting.write(self._under(where), Path(folder), self.config, arguments.seed(seed))
 
     def describe(self, answer: Answer) -> str:
         """An answer's architecture for a person."""
@@ -294,7 +312,7 @@ def _arrays(
     """Costs, quality and guarantee of what was found for budgets float64 ``[B, K]``; each architecture counts once."""
     different, back = _unique_rows(tokens)
     costs = scope.description.costs_of(different)[back]
-    quality, std = _quality(scope.problem, different)
+    quality, std = predict_all(scope.problem, different)
     return AnswerArrays(index, tokens, costs, quality[back], std[back], scope.within(costs, budgets), source)
 
 
@@ -305,17 +323,6 @@ def _unique_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     as_bytes = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.dtype.itemsize * tokens.shape[1])))
     _, first, back = np.unique(as_bytes.ravel(), return_index=True, return_inverse=True)
     return tokens[first], back.ravel()
-
-
-def _quality(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    means, stds = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    for first in range(0, len(tokens), CHUNK):
-        chunk = tokens[first : first + CHUNK]
-        padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), 0)])
-        mean, std = jit_quality(problem, padded)
-        means.append(np.asarray(mean)[: len(chunk)])
-        stds.append(np.asarray(std)[: len(chunk)])
-    return np.concatenate(means), np.concatenate(stds)
 
 
 def _answers(description: Description, asked: Mapping[str, np.ndarray], found: AnswerArrays) -> list[Answer]:
