@@ -21,6 +21,7 @@ JOBS = {
     "compare": "controllers x problems x seeds x limits, on one page",
     "fit": "fit a predictor to labelled architectures and keep it",
     "profile_device": "measure a device table on the device that JAX finds",
+    "convert_table": "make a device table of another tool's timings; add measured networks",
     "train_supernet": "train one set of weights for every architecture of a space",
     "label": "label architectures with a trained supernet",
     "rank_supernet": "how good a supernet's labels are",

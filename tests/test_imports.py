@@ -14,6 +14,8 @@ PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
     ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes"),
+    ("delimited",),
+    ("tables",),
     ("plugins",),
     ("operators",),
     ("spaces",),
