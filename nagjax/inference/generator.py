@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +27,14 @@ from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
 SKIP = ("raise", "skip")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Networks(Protocol[T_co]):
+    """What holds the weights of many architectures."""
+
+    def network(self, architecture: str, /) -> T_co:
+        """The network of an architecture's text."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +62,14 @@ class Answer:
     raw_costs: Mapping[str, float]
     guaranteed: bool
     source: str
+
+    def network(self, supernet: Networks[T_co]) -> T_co:
+        """The architecture with weights of its own, taken out of a supernet (``nagjax.load_supernet``).
+
+        Raises:
+          ValueError: if the supernet is of another space.
+        """
+        return supernet.network(self.text)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

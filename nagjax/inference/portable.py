@@ -65,7 +65,7 @@ class Generator:
           decode: ``best`` (of the stored front) or ``greedy`` (the policy); the first that the file has where empty.
 
         Raises:
-          ValueError: if a column or decode is not known, or a budget is not a number or below the cheapest architecture.
+          ValueError: if a column or decode is not known, or a budget is not a number or below the least.
         """
         decode = decode or self.header["decodes"][0]
         if decode not in self.header["decodes"]:
