@@ -42,10 +42,10 @@ def test_parts_add_up_to_the_cost_and_name_the_operators():
 
 def test_the_offset_is_a_part_of_its_own():
     exact = GENERATOR.description.exact[0]
-    dearer = dict(exact.edges) | {0: exact.edges[0] + 0.25}
+    costlier = dict(exact.edges) | {0: exact.edges[0] + 0.25}
     info = dataclasses.replace(exact.info, offset=0.25)
     description = dataclasses.replace(
-        GENERATOR.description, costs=(info,), exact=(dataclasses.replace(exact, info=info, edges=dearer),)
+        GENERATOR.description, costs=(info,), exact=(dataclasses.replace(exact, info=info, edges=costlier),)
     )
     tokens = ONE.tokens[:5]
     np.testing.assert_allclose(edge_costs(description, tokens), edge_costs(GENERATOR.description, tokens), atol=1e-12)
