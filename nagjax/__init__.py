@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nagjax.deployment.supernets import load_supernet
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
     from nagjax.ranked import with_ranker
@@ -29,6 +30,7 @@ _HOMES = {
     "Generator": "inference.generator",
     "Setup": "posing",
     "load": "inference.generator",
+    "load_supernet": "deployment.supernets",
     "problem": "posing",
     "read_tabular": "tabular",
     "report": "reports.report",
@@ -46,6 +48,7 @@ __all__ = [
     "Generator",
     "Setup",
     "load",
+    "load_supernet",
     "problem",
     "read_tabular",
     "report",

@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 
 from nagjax import arguments, durable, posing, rounds
-from nagjax.devices.pricing import price
+from nagjax.devices.measured import with_networks
 from nagjax.devices.table import DeviceTable
-from nagjax.devices.validation import MeasuredNetwork, fit_correction
 from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal
@@ -139,19 +138,15 @@ def refined(table: DeviceTable, setup: Setup, done: Evaluations) -> DeviceTable:
     Where latencies do not rise with the sums at all the correction stays as it was, and the report says what it is
     worth: all judge it then.
     """
-    space, known = setup.space, np.flatnonzero(done.known)
-    prices = price(dataclasses.replace(table, correction=None), space, allowed=np.asarray(setup.problem.allowed))
-    tokens, measured = done.tokens[known], done.costs[posing.LATENCY][known]
-    networks = [
-        MeasuredNetwork(space.format(row), float(raw), float(found))
-        for row, raw, found in zip(tokens, space.operator_sum(tokens, prices.values), measured, strict=True)
-    ]
+    known = np.flatnonzero(done.known)
+    networks = (done.tokens[known], done.costs[posing.LATENCY][known])
+    allowed = np.asarray(setup.problem.allowed)
     try:
-        correction = fit_correction(networks[::2], space.identity)
+        return with_networks(table, setup.space, *networks, allowed=allowed)
     except ValueError as error:
         _LOG.warning("%s; the device table is corrected as it was", error)
-        return dataclasses.replace(table, validation=tuple(networks))
-    return dataclasses.replace(table, correction=correction, validation=tuple(networks[1::2]))
+        judged = with_networks(table, setup.space, *networks, fit=0, allowed=allowed)
+        return dataclasses.replace(judged, correction=table.correction)
 
 
 def evaluate(

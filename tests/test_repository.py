@@ -43,6 +43,11 @@ def test_the_pattern_tells_private_paths(text, private):
     assert all(bool(PRIVATE.search(text.format(name))) is private for name in ("home", "work", "root"))
 
 
+def test_no_tracked_text_file_holds_a_conflict():
+    marked = [path for path in tracked_files() if re.search(r"^(<{7}|>{7}) ", text_of(path), re.MULTILINE)]
+    assert not marked
+
+
 RETIRED = {
     r"\bdear(er|est)\b": "costlier, costliest",
     r"\b(architecture evaluator|LearnedEvaluator|fit_evaluator|problem\.evaluator)\b": "ranker; an evaluator is true",

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
-from nagjax.inference.answering import SOURCES, jit_candidates
+from nagjax.inference.answering import SOURCES, jit_candidates, jit_quality
 from nagjax.inference.distinct import distinct_architectures, enumerate_within
 from nagjax.inference.nondominated import NondominatedSet, can_be_listed, evaluate_all, make_nondominated
 from nagjax.inference.shelf import Shelf
@@ -175,3 +175,15 @@ def find_distinct(
         tokens[rows] = np.stack([one for one, _, _ in found])
         source[rows] = [SOURCES.index(name) for _, _, name in found]
     return tokens, source
+
+
+def predict_all(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation float32 ``[N]`` of the quality of tokens ``[N, T]``, in chunks of one shape."""
+    means, stds = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for first in range(0, len(tokens), CHUNK):
+        chunk = tokens[first : first + CHUNK]
+        padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), 0)])
+        mean, std = jit_quality(problem, padded)
+        means.append(np.asarray(mean)[: len(chunk)])
+        stds.append(np.asarray(std)[: len(chunk)])
+    return np.concatenate(means), np.concatenate(stds)
