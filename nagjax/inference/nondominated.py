@@ -1,4 +1,4 @@
-"""The nondominated set that ``best`` answers from: for every budget the best of a fixed set of architectures that is within it.
+"""The nondominated set that ``best`` answers from: for every budget the best within it of a fixed set.
 
 A fixed set is why such answers do not depend on what else is asked, never fall as the budget grows, and why the cost of
 an answer, asked again, is answered as well. The set is every architecture of the problem where those can be listed;
