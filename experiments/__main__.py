@@ -18,6 +18,7 @@ JOBS = {
     "generate": "ask a checkpoint for architectures",
     "deploy": "networks for budgets as files that run, measured where they run",
     "export": "write a generator as a file that answers with NumPy alone",
+    "explain": "where the milliseconds of an answer go, and what changes next to it",
     "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",
     "compare": "controllers x problems x seeds x limits, on one page",
     "fit": "fit a predictor to labelled architectures and keep it",

@@ -17,7 +17,6 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments, durable, posing, rounds
@@ -28,7 +27,6 @@ from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal
 from nagjax.evaluators.pool import open_pool
 from nagjax.posing import Setup
-from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.proposers import proposer as proposers
 from nagjax.spaces.space import Space
@@ -109,11 +107,13 @@ def search(
     Raises:
       ValueError: for anything that is wrong in files or arguments, and if the folder holds another search.
     """
-    flat = _flat(of.space if isinstance(of, Tabular) else of)
+    on = of.space if isinstance(of, Tabular) else of
+    if not isinstance(on, Space):
+        raise ValueError(f"search: {type(on).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     posed: dict[str, Any] = {
         "costs": costs, "where": where, "cost_quantile": cost_quantile, "device_format": device_format,
     }  # fmt: skip
-    setup = posing.problem(of, table, quality=flat, **posed)
+    setup = posing.problem(of, table, quality=posing.flat(on), **posed)
     truth = evaluator
     if not isinstance(truth, Evaluator):
         truth = evaluators.make(truth, setup.space, evaluator_settings)
@@ -207,11 +207,3 @@ def decisive(wanted: rounds.Search) -> dict[str, Any]:
         "per_round": wanted.plan.per_round,
         "seed": wanted.seed,
     }
-
-
-def _flat(on: Space) -> Linear:
-    """A quality that knows nothing: all architectures are equal."""
-    if not isinstance(on, Space):
-        raise ValueError(f"search: {type(on).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
-    num = len(on.feature_names)
-    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))

@@ -18,10 +18,10 @@ from nagjax.devices.formats import read_table as read_device_table
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
 from nagjax.devices.yaml_rows import read_rows
-from nagjax.predictors.fit import FitConfig, fit
 from nagjax.predictors.formats.npz import read_arrays
 from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.forms.table import TabularQuality
+from nagjax.predictors.kinds.mlp import FitConfig, fit
 from nagjax.predictors.records.columns import read_columns
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, read_records

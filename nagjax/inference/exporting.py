@@ -18,7 +18,7 @@ from nagjax.generator.policy import KNOTS, Policy, PolicyNetwork, offsets
 from nagjax.generator.walk import segments
 from nagjax.inference import portable
 from nagjax.inference.distinct import enumerate_within
-from nagjax.inference.fronts import evaluate_all
+from nagjax.inference.nondominated import evaluate_all
 from nagjax.inference.scope import BOTTOM, Scope, predict_all
 from nagjax.problems.costs import ExactCosts
 from nagjax.problems.problem import Spec, cheapest

@@ -15,9 +15,10 @@ import numpy as np
 from nagjax import arguments
 from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
-from nagjax.inference import exporting
+from nagjax.inference import explaining, exporting
 from nagjax.inference.answering import DECODES, SOURCES
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
+from nagjax.inference.explaining import Explanation
 from nagjax.inference.scope import Progress, Scope, find, find_distinct, predict_all
 from nagjax.inference.shelf import Shelf
 from nagjax.problems.costs import exactly
@@ -239,6 +240,30 @@ class Generator:
         scope = self._under(where)
         front = scope.front(arguments.seed(seed))
         return _arrays(scope, front.costs, np.arange(len(front.tokens)), front.tokens, front.source)
+
+    def explain(
+        self,
+        budget_ms: float | None = None,
+        *,
+        budgets: Mapping[str, float] | None = None,
+        step: float = explaining.STEP,
+        seed: int = 0,
+    ) -> Explanation:
+        """Where the cost of the answer to one budget goes, and what changes with a little less and more of it.
+
+        Args:
+          budget_ms: a latency budget in ms, short for ``budgets={"latency_ms": ...}``.
+          budgets: one budget a cost column, in its unit; the first that is named is explained.
+          step: share of the budget by which less and more is asked.
+          seed: of the answers.
+
+        Raises:
+          ValueError: if the budget is below the cheapest architecture, or an argument is unknown.
+        """
+        if (budget_ms is None) == (budgets is None):
+            raise ValueError("give one budget, either as budget_ms=30 or as budgets={'madds_m': 300}")
+        asked = {"latency_ms": float(budget_ms)} if budget_ms is not None else dict(budgets or {})
+        return explaining.explain(self, asked, step, seed)
 
     def _ask(
         self, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None, decode: str,
