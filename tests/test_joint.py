@@ -114,6 +114,13 @@ def test_a_column_of_many_values_is_cut_into_levels_that_close_more():
     assert (np.diff(levels) > 0).all()
 
 
+def test_a_graph_too_large_for_bins_has_none(monkeypatch):
+    monkeypatch.setattr(joint, "ROOM", 100)
+    problem = make(("sum", "sum"))
+    assert problem.joint is None
+    assert problem.spec.num_costs == 2
+
+
 def test_conditions_are_part_of_what_finishes():
     problem = make(("sum", "sum"))
     allowed = np.asarray(problem.allowed).copy()

@@ -18,8 +18,8 @@ import numpy as np
 
 from nagjax.spaces.trellis import INFINITE
 
-MOST, ROOM = 2048, 2**25
-"""Bins at most, and numbers that the recursion keeps at most."""
+LEAST, MOST, ROOM = 16, 2048, 2**25
+"""Bins at least and at most, and numbers that the recursion keeps at most; where fewer fit there is none."""
 
 
 @flax.struct.dataclass
@@ -37,8 +37,8 @@ class Joint:
     within: jax.Array
 
 
-def make_levels(cost: np.ndarray, allowed: np.ndarray, reduce: str, high: int) -> np.ndarray:
-    """Levels int32 ``[Q]`` of the second column.
+def make_levels(cost: np.ndarray, allowed: np.ndarray, reduce: str, high: int) -> np.ndarray | None:
+    """Levels int32 ``[Q]`` of the second column; None where the graph is too large for the recursion.
 
     Args:
       cost: int32 ``[T, S, C]``, its ticks.
@@ -50,7 +50,9 @@ def make_levels(cost: np.ndarray, allowed: np.ndarray, reduce: str, high: int) -
     [0, 3, 5]
     """
     layers, nodes, _ = cost.shape
-    bins = int(np.clip(ROOM // ((layers + 1) * nodes), 64, MOST))
+    bins = min(ROOM // ((layers + 1) * nodes) - layers, MOST)
+    if bins < LEAST:
+        return None
     if reduce == "sum":
         width = max(1, -(-high // bins))
         # Each layer may round up by a bin: the last level is enough for every path.

@@ -19,7 +19,7 @@ import numpy as np
 
 from nagjax import shapes
 from nagjax.problems.costs import CostInfo, ExactCosts
-from nagjax.problems.joint import Joint, make_levels, recursion
+from nagjax.problems.joint import Joint, feasible_together, make_levels, recursion
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk_nodes
@@ -147,7 +147,8 @@ def close_jointly(problem: Problem) -> Problem:
         return close(problem)
     cost, allowed, high = np.asarray(problem.cost[1]), np.asarray(problem.allowed), int(problem.high[1])
     levels = make_levels(cost, allowed, problem.spec.reduces[1], high)
-    return close(dataclasses.replace(problem, joint=Joint(jnp.asarray(levels), jnp.zeros((0,), jnp.int32))))
+    joint = None if levels is None else Joint(jnp.asarray(levels), jnp.zeros((0,), jnp.int32))
+    return close(dataclasses.replace(problem, joint=joint))
 
 
 def restrict(problem: Problem, allowed: jax.Array) -> Problem:
@@ -162,6 +163,15 @@ def restrict(problem: Problem, allowed: jax.Array) -> Problem:
 def cheapest(problem: Problem) -> jax.Array:
     """Cost int32 ``[K]`` of the cheapest architecture by each column; ``INFINITE`` where none is left."""
     return problem.togo[:, 0, 0]
+
+
+def met_together(problem: Problem, budgets: jax.Array) -> jax.Array:
+    """Whether the mask leads to an answer within budgets int32 ``[B, K]`` ticks, bool ``[B]``.
+
+    It tells for one and for two columns; of more, what each alone can be met by.
+    """
+    alone = (cheapest(problem) <= budgets).all(-1)
+    return alone if problem.joint is None else alone & feasible_together(problem.joint, budgets, problem.spec.reduces)
 
 
 def path_costs(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:
