@@ -23,8 +23,9 @@ from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_reinforce import baselines
+from nagjax_reinforce.judges import TABLE, Judge, Sampled
 from nagjax_reinforce.objective import Samples, descend
-from nagjax_reinforce.rewards import REWARDS, rewards
+from nagjax_reinforce.rewards import REWARDS
 
 DEFAULTS: Mapping[str, float | bool | str] = {
     "reward": "dominance",
@@ -67,12 +68,14 @@ class State:
       policy: the generator.
       optimiser: state of Adam.
       memory: of the baselines.
+      judged: what the judge remembers.
       evaluations: calls of the quality function so far, uint32.
     """
 
     policy: Policy
     optimiser: Any
     memory: baselines.Memory
+    judged: Any
     evaluations: jax.Array
 
 
@@ -90,6 +93,7 @@ class Plan:
       begin: ``(key, problem) -> policy``.
       settle: ``(policy, problem) -> policy``, the policy under a changed problem.
       draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
+      judge: of its samples.
     """
 
     defaults: Mapping[str, float | bool | str]
@@ -98,6 +102,7 @@ class Plan:
     begin: Callable[[jax.Array, Problem], Policy]
     settle: Callable[[Policy, Problem], Policy]
     draw: Draw
+    judge: Judge = TABLE
 
 
 def fixed_plan(
@@ -120,9 +125,10 @@ def methods(spec: Spec, plan: Plan) -> Methods:
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         policy_key, memory_key = jax.random.split(key)
+        judged = plan.judge.begin(jax.random.fold_in(memory_key, 1), problem)
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
-        return State(policy, adam_start(policy.params), memory, jnp.uint32(0))
+        return State(policy, adam_start(policy.params), memory, judged, jnp.uint32(0))
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -133,7 +139,8 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         seen = masked(problem, params["mask"])
         tokens, costs = decode.sample(state.policy, seen, asked, sample_key)
         quality, _ = evaluate(problem, tokens)
-        reward = rewards(problem, tokens, quality, costs, asked, params["reward"], params["cost_weight"])
+        sampled = Sampled(tokens, quality, costs, asked)
+        reward = plan.judge.reward(state.judged, problem, sampled, params)
 
         grouped = reward.reshape(len(drawn), plan.group)
         place = (budget_weights(state.policy, problem, drawn) / spec.num_costs, budget_position(problem, drawn))
@@ -149,13 +156,16 @@ def methods(spec: Spec, plan: Plan) -> Methods:
             "nonfinite": jnp.sum(~finite).astype(jnp.float32),
             "reward": jnp.mean(jnp.where(jnp.isfinite(reward), reward, 0.0)),
             "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
+            **plan.judge.measure(reward),
             **terms,
         }
-        return State(policy, optimiser, memory, counted), metrics
+        judged = plan.judge.follow(state.judged, problem, sampled, params)
+        return State(policy, optimiser, memory, judged, counted), metrics
 
     def rebase(state: State, problem: Problem) -> State:
         policy = plan.settle(state.policy, problem)
-        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory))
+        judged = plan.judge.begin(jax.random.key(0), problem)
+        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory), judged=judged)
 
     return Methods(
         init=init,
@@ -163,5 +173,5 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         artefact=lambda state, _: Artefact(state.policy, None),
         rebase=rebase,
         defaults=plan.defaults,
-        choices=CHOICES,
+        choices={name: names for name, names in CHOICES.items() if name in plan.defaults},
     )
