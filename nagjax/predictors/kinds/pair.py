@@ -36,7 +36,7 @@ class PairConfig:
       learning_rate: at the start; it falls to 0 along a cosine.
       weight_decay: of AdamW.
       validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
-      references: records that an architecture is compared with, at most.
+      references: R, records that an architecture is compared with; of fewer some count twice.
       calibrate: give the quality at the share of references that are beaten, and not that share.
     """
 
@@ -92,13 +92,12 @@ def compared(space: Space, records: Records, config: PairConfig, seed: int) -> P
     )  # fmt: skip
 
 
-def spread(num: int, most: int) -> np.ndarray:
-    """Places int64 of up to ``most`` of ``num`` in order, in the middle of as many equal parts.
+def spread(num: int, parts: int) -> np.ndarray:
+    """Places int64 ``[parts]`` among ``num`` in order, in the middle of equal parts; some twice where they are few.
 
-    >>> spread(10, 2).tolist(), spread(2, 5).tolist()
-    ([2, 7], [0, 1])
+    >>> spread(10, 2).tolist(), spread(2, 4).tolist()
+    ([2, 7], [0, 0, 1, 1])
     """
-    parts = min(num, most)
     return ((2 * np.arange(parts) + 1) * num // (2 * parts)).astype(np.int64)
 
 
