@@ -340,6 +340,42 @@ def _mean(values: Mapping[int, float]) -> float:
     return sum(values.values()) / len(values)
 
 
+def few_evaluations(path: Path, base: str = "nsga2") -> Iterator[str]:
+    """Searchers by what they evaluated: regret by the number of evaluations, and all figures of the largest number."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figures = list(rows[0])[3:]
+    blind = [row for row in rows if row["evaluations"] == "0"]
+    rows = [row for row in rows if row["evaluations"] != "0"]
+    counts = tuple(dict.fromkeys(row["evaluations"] for row in rows))
+    heads = [*((count, "regret") for count in counts), *((counts[-1], column) for column in figures[1:])]
+    held = {
+        (row["searcher"], *head): {
+            int(one["seed"]): float(one[head[1]])
+            for one in rows
+            if (one["searcher"], one["evaluations"]) == (row["searcher"], head[0])
+        }
+        for row in rows
+        for head in heads
+    }
+    last = (counts[-1], "regret")
+    names = sorted(dict.fromkeys(row["searcher"] for row in rows), key=lambda name: _mean(held[name, *last]))
+
+    def against(name: str) -> str:
+        found = difference(held[name, *last], held[base, *last], smaller=True)
+        return MISSING if found is None or name == base else paired(found)
+
+    yield markdown(
+        ["", *(" ".join(head) for head in heads), f"regret at {counts[-1]}, difference to `{base}`"],
+        [
+            [f"`{name}`", *(plus_minus(spread(list(held[name, *head].values()))) for head in heads), against(name)]
+            for name in names
+        ],
+    )
+    for row in blind:
+        yield f"`{row['searcher']}`, without an evaluation: regret {float(row['regret']):.3f}."
+
+
 def losses(path: Path) -> Iterator[str]:
     """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
     rows = read(path)["rows"]

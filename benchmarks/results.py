@@ -204,6 +204,18 @@ system's predictor for all else. Nothing was tuned.""",
         body=result_tables.systems,
     ),
     Entry(
+        title="Searchers by what they evaluated",
+        source="few_evaluations.csv",
+        commands=["python -m benchmarks.few_evaluations --data_dir=DATA --results=runs/few_evaluations.csv"],
+        said="""\
+True accuracies of NAS-Bench-Macro looked up one by one, repeats counted. Of all that was evaluated: `regret` of the
+best within each of 400 budgets, `below` the same over the lower half of them, the `hypervolume` that they dominate,
+`trained` their multiply-adds on average, millions, and how many are `distinct`. `random` is spread over the costs,
+`lookup` drawn as it comes, `madds` answers with the costliest that fits.
+[systems.md](systems.md) tells what the others are.""",
+        body=result_tables.few_evaluations,
+    ),
+    Entry(
         title="Losses and trees",
         source="predictor_losses.json",
         commands=["python -m benchmarks.predictor_kinds --kinds=mse,ranking,trees,ridge,gp --data_dir=DATA"],

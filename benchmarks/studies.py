@@ -20,7 +20,7 @@ from experiments.comparison.answers import Answers
 from experiments.comparison.case import Case
 from experiments.comparison.results import RESULTS, Results
 from experiments.comparison.rows import Row
-from experiments.comparison.run import Options, Reading, Trainer
+from experiments.comparison.run import Options, Reading
 from experiments.comparison.tasks import EVALUATIONS, Contender, Task, all_tasks, parse_contenders, parse_limits
 from experiments.frame import cli, settings
 from nagjax.reports.front import best_within
@@ -82,10 +82,10 @@ def run(flagfile: Path, data_dir: Path, folder: Path, more: Sequence[str] = ()) 
     how = [("decodes", values.decodes), ("checkpoints", values.checkpoints), ("chunk", values.chunk),
            ("idle_updates", values.idle_updates)]  # fmt: skip
     tasks = all_tasks(values.problems, [*contenders, Contender(NSGA2, NSGA2)], seeds, limits, how)
-    trainer = Trainer(Options(values.decodes, values.checkpoints, values.chunk, values.idle_updates))
+    ours = compare.runner(Options(values.decodes, values.checkpoints, values.chunk, values.idle_updates))
 
-    def runner(task: Task, case: Case) -> list[Reading]:
-        return nsga2(task, case) if task.contender.name == NSGA2 else trainer(task, case)
+    def runner(task: Task, case: Case) -> Sequence[Reading]:
+        return nsga2(task, case) if task.contender.name == NSGA2 else ours(task, case)
 
     compare_study.run_missing(tasks, compare.Cases(str(data_dir), values.budgets), runner, Results(folder))
 

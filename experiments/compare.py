@@ -1,5 +1,7 @@
 """The comparison: controllers x problems x seeds x limits, with equal evaluations or equal wall time.
 
+A contender is a controller, or ``rounds:PROPOSER``: a search in rounds of as many true evaluations.
+
 ``python -m experiments.compare --flagfile=experiments/flags/compare_macro.flags --data_dir=DATA --out=runs/macro``
 
 Writes ``results.csv`` (a row a reading, appended run by run; ``--parquet`` as ``results.parquet`` too), ``table.csv``
@@ -20,15 +22,16 @@ from experiments.comparison import best_known as compare_best_known
 from experiments.comparison import parquet as compare_parquet
 from experiments.comparison import problems as compare_problems
 from experiments.comparison import report as compare_report
+from experiments.comparison import searches
 from experiments.comparison import study as compare_study
 from experiments.comparison.answers import DECODES
 from experiments.comparison.case import Case
 from experiments.comparison.results import RESULTS, Results
-from experiments.comparison.run import Options, Trainer
+from experiments.comparison.run import Options, Reading, Runner, Trainer
 from experiments.comparison.table import Section
-from experiments.comparison.tasks import Contender, Limit, all_tasks, parse_contenders, parse_limits
+from experiments.comparison.tasks import Contender, Limit, Task, all_tasks, parse_contenders, parse_limits
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs.quality import define_kind_flags, predictor_kind
+from experiments.inputs.setup import define_kind_flags, predictor_kind
 from experiments.training.run_folder import FLAGS, flagfile
 from nagjax import durable
 
@@ -36,7 +39,9 @@ from nagjax import durable
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     known = ", ".join(compare_problems.NAMES)
-    flags.DEFINE_list("controllers", [], "Controllers by registered name, or label=name.", flag_values=values)
+    flags.DEFINE_list(
+        "controllers", [], "Controllers by registered name, rounds:PROPOSER, or label=name.", flag_values=values
+    )
     flags.DEFINE_multi_string(
         "controller_params", [], "Swept values, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
         flag_values=values,
@@ -125,7 +130,7 @@ def _compare(values: flags.FlagValues, folder: Path) -> int:
     how = [(name, values[name].value) for name in ("decodes", "checkpoints", "chunk", "idle_updates")]
     tasks = all_tasks(values.problems, contenders, seeds, limits, how)
     try:
-        compare_study.run_missing(tasks, cases, Trainer(options), results)
+        compare_study.run_missing(tasks, cases, runner(options), results)
         life.doing("writing the report")
         shown = [cases(problem, seeds[0]) for problem in values.problems]
         write = partial(_write, results, shown, base, flagfile(values), parquet)
@@ -142,6 +147,16 @@ def _write(results: Results, shown: Sequence[Case], base: str, flagfile: str, pa
     if parquet:
         compare_parquet.write(results.folder / compare_parquet.PARQUET, results.rows)
     return compare_report.write(results, shown, base, flagfile)
+
+
+def runner(options: Options) -> Runner:
+    """Trains controllers, and searches in rounds."""
+    trainer, searcher = Trainer(options), searches.Searcher(options)
+
+    def run(task: Task, case: Case) -> Sequence[Reading]:
+        return searcher(task, case) if task.contender.in_rounds else trainer(task, case)
+
+    return run
 
 
 def _options(values: flags.FlagValues) -> Options:
@@ -183,7 +198,10 @@ def _check_settings(case: Case, contenders: Sequence[Contender], limits: Sequenc
     """Make every controller once, so that a setting that does not exist is refused before hours are spent."""
     for contender in contenders:
         for limit in limits:
-            contender.make(case.problem.spec, limit)
+            if contender.in_rounds:
+                searches.check(contender, limit, case)
+            else:
+                contender.make(case.problem.spec, limit)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from experiments.comparison import metrics as compare_metrics
 from experiments.comparison import parquet as compare_parquet
 from experiments.comparison import plot as compare_plot
 from experiments.comparison import report as compare_report
+from experiments.comparison import searches
 from experiments.comparison import study as compare_study
 from experiments.comparison import table as compare_table
 from experiments.comparison import tasks as compare_tasks
@@ -27,7 +28,7 @@ from experiments.comparison.metrics import Yardstick
 from experiments.comparison.problems import build, check_names
 from experiments.comparison.results import RESULTS, Results
 from experiments.comparison.rows import COLUMNS, NO_LIMIT, Row, complete, read_rows
-from experiments.comparison.run import Reading
+from experiments.comparison.run import Options, Reading
 from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
@@ -476,6 +477,39 @@ def test_the_share_of_answers_by_what_they_lose():
     np.testing.assert_allclose(left.get_ydata(), [49.5, 72.5])
 
 
+def test_rounds_spend_what_they_are_given_and_answer_with_what_they_evaluated(case):
+    settings = {"predictor_kind": "ridge", "start": 12, "per_round": 8, "predictor.validation_share": 0.0}
+    task = Task("tiny", Contender("a", "rounds:top_predicted", {"": settings}), 0, Limit(EVALUATIONS, 24))
+    *_, first, _, last, best = searches.Searcher(Options(["archive", "best"], checkpoints=2))(task, case)
+    assert [r.evaluations for r in (first, last, best)] == [12, 24, 24]
+    assert [r.final for r in (first, last, best)] == [False, True, True]
+    assert last.updates == 2  # rounds after the start
+    served = {when: truth(case.judge, reading.answers.tokens)[0] for when, reading in ((12, first), (24, last))}
+    assert (served[24] >= served[12]).all()
+    assert served[24].sum() > served[12].sum()
+    # The best evaluated is among the cheapest and what was looked up, no more than 24 in all.
+    assert len(np.unique(last.answers.tokens, axis=0)) <= 25
+    assert (truth(case.judge, best.answers.tokens)[1] <= case.budgets).all()
+
+
+def test_rounds_are_not_compared_where_controllers_see_a_predictor(case, tiny):
+    other = dataclasses.replace(case, judge=dataclasses.replace(tiny.problem))
+    contender = Contender("a", "rounds:ucb")
+    searches.check(contender, Limit(EVALUATIONS, 100), case)
+    with pytest.raises(ValueError, match="controllers see a predictor there and 'a' would see the truth"):
+        searches.check(contender, Limit(EVALUATIONS, 100), other)
+    with pytest.raises(ValueError, match="'a' has no policy; add archive"):
+        searches.Searcher(Options(["greedy"], checkpoints=1))(
+            Task(
+                "tiny",
+                Contender("a", "rounds:ucb", {"": {"start": 10, "predictor_kind": "ridge"}}),
+                0,
+                Limit(EVALUATIONS, 10),
+            ),
+            case,
+        )
+
+
 # --- flags
 
 LIMITS = [Limit(EVALUATIONS, 200), Limit(EVALUATIONS, 2000)]
@@ -512,6 +546,12 @@ def test_settings_hold_for_a_label_and_for_a_limit():
         (["--seeds=a"], "--seeds"),
         (["--decodes=gredy"], "did you mean 'greedy'"),
         (["--base=other"], "--base=other"),
+        (["--controllers=rounds:improvment"], "did you mean 'improvement'"),
+        (["--controllers=rounds:ucb", "--controller_static=rounds_ucb:deviation=1"], "did you mean 'deviations'"),
+        (["--controllers=rounds:ucb", "--controller_static=rounds_ucb:predictor_kind=gpp"], "did you mean 'gp'"),
+        (["--controllers=rounds:ucb", "--controller_params=rounds_ucb:a=1"], "has none; its settings are --contr"),
+        (["--controllers=rounds:ucb", "--max_seconds=5"], "counts true evaluations; give --evaluations"),
+        (["--controllers=rounds:ucb", "--evaluations=20"], "start=25 is more than evaluations=20"),
         (["--out="], "--out is not given"),
         (["--resume"], "no comparison to resume"),
         (["--budgets=1"], "budgets"),
@@ -608,7 +648,7 @@ def test_a_limit_of_time_ends_a_run(tmp_path, local_search):
 
 def test_a_controller_that_evaluates_nothing_more_ends(tmp_path, monkeypatch, case):
     """As a table lookup does: everything is spent at the start."""
-    from experiments.comparison.run import Options, Trainer
+    from experiments.comparison.run import Trainer
     from nagjax.controllers import Artefact, Controller
 
     def make(spec):

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
-from experiments.inputs.quality import define_quality_flags, predictor_kind
+from experiments.inputs.setup import define_quality_flags, predictor_kind
 from nagjax import plugins, testing
 from nagjax.inference.generator import Answer
 from nagjax.predictors import network_fit

@@ -1,6 +1,7 @@
 """What a comparison is asked to run: contenders, seeds and limits from flags, and the list of tasks they make.
 
-A contender is a controller under a label: ``nag``, or ``slow=nag`` for a second one. Its settings are written
+A contender is a controller under a label: ``nag``, or ``slow=nag`` for a second one; or ``rounds:NAME``, a search in
+rounds of true evaluations by a proposer (``experiments.comparison.searches``). Its settings are written
 ``LABEL:KEY=VALUE,...``, or ``LABEL@LIMIT:KEY=VALUE,...`` under one limit alone:
 ``--controller_static=nag:children=8,spare=16`` and ``--controller_static=nag@200:cells=64``.
 """
@@ -21,6 +22,9 @@ from nagjax.problems.problem import Spec
 
 EVALUATIONS, SECONDS = "evaluations", "seconds"
 EVERYWHERE = ""
+ROUNDS = "rounds:"
+"""What the name of a search in rounds begins with; the proposer's follows."""
+
 Settings = Mapping[str, Mapping[str, Any]]
 """Key and value, by limit; ``EVERYWHERE`` holds under every limit."""
 
@@ -52,11 +56,11 @@ class Limit:
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A controller of the comparison.
+    """A controller of the comparison, or a search in rounds.
 
     Attributes:
       label: its name in the results.
-      name: its registered name.
+      name: its registered name, or ``rounds:`` and that of a proposer.
       static, params: its sizes and swept values, by limit.
     """
 
@@ -65,21 +69,34 @@ class Contender:
     static: Settings = dataclasses.field(default_factory=dict)
     params: Settings = dataclasses.field(default_factory=dict)
 
+    @property
+    def in_rounds(self) -> bool:
+        """Whether it is a search in rounds."""
+        return self.name.startswith(ROUNDS)
+
     def make(self, spec: Spec, limit: Limit) -> tuple[Controller, Params]:
         """The controller and its parameters under a limit.
 
         Raises:
           ValueError: if a setting is unknown (the nearest one is suggested), or the controller refuses it.
         """
-        static = _under(self.static, limit)
+        static = self.static_under(limit)
         make = plugins.load("controllers", self.name)
         made = checked_call(make, f"controller {self.label}", static, spec)
         controller = plugins.expect("controllers", self.name, made, Controller)
-        return controller, resolve_params(controller, _under(self.params, limit))
+        return controller, resolve_params(controller, self.params_under(limit))
+
+    def static_under(self, limit: Limit) -> dict[str, Any]:
+        """Its sizes under a limit."""
+        return _under(self.static, limit)
+
+    def params_under(self, limit: Limit) -> dict[str, Any]:
+        """Its swept values under a limit."""
+        return _under(self.params, limit)
 
     def settings(self, limit: Limit) -> dict[str, Any]:
         """All that makes it differ from the registered controller's defaults, for the record."""
-        return {"controller": self.name, "static": _under(self.static, limit), "params": _under(self.params, limit)}
+        return {"controller": self.name, "static": self.static_under(limit), "params": self.params_under(limit)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,11 +153,12 @@ def parse_contenders(
     known = plugins.names("controllers")
     for entry in controllers:
         label, separator, name = entry.partition("=")
-        name = name if separator else label
+        label, name = (label, name) if separator else (entry.replace(":", "_"), entry)
         if not re.fullmatch(r"[\w.-]+", label):
             raise ValueError(f"--controllers={entry}: a label is made of letters, digits, _ . -")
-        if name not in known:
-            raise ValueError(f"--controllers={entry}: {name!r} is not registered{settings.nearest(name, known)}")
+        if name not in known and not name.startswith(ROUNDS):
+            near = settings.nearest(name, known)
+            raise ValueError(f"--controllers={entry}: {name!r} is not registered{near}; or {ROUNDS}PROPOSER")
         if label in named:
             raise ValueError(f"--controllers: {label!r} is given twice; write other={name} for a second one")
         named[label] = name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -103,14 +104,14 @@ def _compared(folder: Path, words: Sequence[str]) -> list[float]:
     return [float(row[column]) for row in here if row["decode"] == decode]
 
 
-def _systems(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of the study of systems: name, evaluations, column; ``A-B`` is the paired difference of two names."""
+def _systems(path: Path, words: Sequence[str], named: str = "system") -> list[float]:
+    """A column of a study of searches: name, evaluations, column; ``A-B`` is the paired difference of two names."""
     name, count, column = words
     held: dict[str, dict[str, float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["evaluations"] == count and row[column]:
-                held.setdefault(row["system"], {})[row["seed"]] = float(row[column])
+                held.setdefault(row[named], {})[row["seed"]] = float(row[column])
     one, _, other = name.partition("-")
     first = held.get(one, {})
     return [value - held[other][seed] for seed, value in first.items()] if other else list(first.values())
@@ -137,8 +138,9 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
     return [json.loads(path.read_text(encoding="utf-8"))["tau"][ranked_by]["value"]]
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
+    "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "predictor_losses.json": _kinds,
     "joint_search.json": _joint,
     "supernet_ranking.json": _ranking,

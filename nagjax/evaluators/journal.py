@@ -51,7 +51,13 @@ class Evaluations:
 
     def before(self, number: int) -> Evaluations:
         """Those of earlier rounds."""
-        rows = np.flatnonzero(self.number < number)
+        return self._of(np.flatnonzero(self.number < number))
+
+    def first(self, num: int) -> Evaluations:
+        """The first ``num``, in the order in which they were proposed."""
+        return self._of(np.arange(min(num, len(self.tokens))))
+
+    def _of(self, rows: np.ndarray) -> Evaluations:
         return Evaluations(
             self.tokens[rows], self.quality[rows], {name: cost[rows] for name, cost in self.costs.items()},
             self.number[rows], self.predicted[rows], self.deviation[rows], tuple(self.failure[row] for row in rows),

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.predictors.predictor import Predictor
+from nagjax.predictors.forms.mlp import Predictor
 from nagjax.spaces.space import Space
 
 EDGES = ("chain", "complete", "none")

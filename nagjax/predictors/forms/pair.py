@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from nagjax.predictors.forms.form import Defaults, Form, check_inputs
-from nagjax.predictors.predictor import at_score
+from nagjax.predictors.forms.scores import at_score
 
 LEAST = 1e-4
 """Share of references whose normal score is the least that is told apart."""

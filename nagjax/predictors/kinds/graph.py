@@ -1,14 +1,15 @@
-"""The kind ``graph``: a graph convolutional network over the decisions, fitted as ``nagjax.predictors.fit`` does."""
+"""The kind ``graph``: a graph convolutional network over the decisions, fitted as the kind ``mlp`` is."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any, ClassVar
 
-from nagjax.predictors.fit import FitConfig, check_config, fit
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.graph import EDGES, Graph, GraphNetwork, owners
+from nagjax.predictors.forms.mlp import Predictor
 from nagjax.predictors.kinds.kind import Kind, configure, written
-from nagjax.predictors.predictor import FittedPredictor, Predictor
+from nagjax.predictors.kinds.mlp import FitConfig, check_config, fit
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 

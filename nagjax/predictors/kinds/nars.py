@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from nagjax import arguments
-from nagjax.predictors.fit import held_out_first
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.neighbours import smoothed
-from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.kinds.kind import Kind, held_out_first
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 

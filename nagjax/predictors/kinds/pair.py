@@ -14,11 +14,11 @@ import numpy as np
 
 from nagjax import arguments
 from nagjax.predictors import batches
-from nagjax.predictors.fit import held_out_first, known_features, score_levels
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.pair import Comparator, Pair
-from nagjax.predictors.kinds.kind import Kind, configure, written
+from nagjax.predictors.forms.scores import score_levels
+from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
 from nagjax.predictors.network_fit import comparison, descend, padding
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
