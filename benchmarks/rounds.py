@@ -28,9 +28,9 @@ from experiments.frame import runtime
 from nagjax.devices.pricing import analytic
 from nagjax.evaluators.journal import Evaluations
 from nagjax.posing import Setup, problem
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.kinds.registry import fit, make
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records, draw, write_records
 from nagjax.problems.problem import evaluate
 from nagjax.reports.front import POINTS, best_within

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from nagjax import testing
-from nagjax.inference.fronts import can_be_listed
+from nagjax.inference.nondominated import can_be_listed
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.evaluated import with_evaluated
@@ -17,10 +18,10 @@ from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import mixed
+from nagjax.predictors.forms.mlp import MLP, Predictor, share_of
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.forms.trees import Trees
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, share_of
 from nagjax.problems.build import make_problem
 from nagjax.testing.problems import prices_of
 from nagjax.testing.runs import same

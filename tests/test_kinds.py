@@ -11,13 +11,13 @@ import pytest
 
 from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
-from experiments.inputs.quality import define_quality_flags, predictor_kind
+from experiments.inputs.setup import define_quality_flags, predictor_kind
 from nagjax import plugins, testing
 from nagjax.inference.generator import Answer
-from nagjax.predictors.fit import ranking_loss
 from nagjax.predictors.formats.readers import foreign
 from nagjax.predictors.kinds import auto, gp, registry
 from nagjax.predictors.kinds.auto import choose
+from nagjax.predictors.kinds.mlp import ranking_loss
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
 from nagjax.reports.wording import quality_is, quality_title

@@ -12,10 +12,10 @@ from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import Mix
+from nagjax.predictors.forms.mlp import Predictor
 from nagjax.predictors.forms.neighbours import Neighbours
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.forms.trees import Trees
-from nagjax.predictors.predictor import Predictor
 
 FORMS: Mapping[str, type[Any]] = {
     one.form: one

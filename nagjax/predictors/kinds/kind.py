@@ -1,4 +1,4 @@
-"""A kind of predictor: how one is fitted to records; and how its settings are read."""
+"""A kind of predictor: how one is fitted to records; and what kinds share, settings read and records checked."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+
 from nagjax.names import nearest
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -25,7 +27,7 @@ class Kind:
       settings: what its factory was given, defaults included; JSON values. The factory called with them gives an equal
         kind.
       fit: ``fit(space, records, seed)``, the predictor (one of the library's forms) and a report: ``source``, and
-        errors on records that were held out, as ``nagjax.predictors.fit.errors`` has them. The same arguments give
+        errors on records that were held out, as ``nagjax.predictors.fitted.errors`` has them. The same arguments give
         equal arrays.
     """
 
@@ -82,3 +84,26 @@ def _several(key: str, value: Any, default: tuple[Any, ...]) -> tuple[Any, ...]:
         example = separator.join(map(str, default[:2]))
         what = "sizes of layers" if key == "hidden" else "values"
         raise ValueError(f"{key}={value}: write {what} as {example}, or none") from None
+
+
+def check_records(records: Records) -> None:
+    """Raise ValueError unless there are at least 10 records and their qualities are fractions."""
+    if not ((records.quality >= 0) & (records.quality <= 1)).all():
+        row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
+        raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
+    if len(records.quality) < 10:
+        raise ValueError(
+            f"{records.source}: {len(records.quality)} records are too few for a predictor; label at least 10"
+        )
+
+
+def known_features(space: Space, seen: np.ndarray) -> np.ndarray:
+    """Which path features a predictor knows, bool ``[F]``, that has seen rows ``[N, F]`` of them.
+
+    What only optional decisions switch on has to be seen; the others count as known.
+    """
+    num = len(space.feature_names)
+    used = np.zeros((2, num + 1), bool)
+    for t, decision in enumerate(space.decisions):
+        used[int(decision.optional), space.trellis.features[t][space.trellis.valid[t]].ravel()] = True
+    return (used[1] & ~used[0])[:num] <= seen.any(0)

@@ -9,9 +9,9 @@ from typing import Any
 
 from nagjax import plugins
 from nagjax.names import nearest
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.registry import check_form
 from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 

@@ -14,10 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.predictors.fit import check_records, errors, known_features
+from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.forms.trees import Trees
-from nagjax.predictors.kinds.kind import Kind, configure, written
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
