@@ -50,13 +50,13 @@ def one(study: Study, way: str, seed: int) -> dict[str, str]:
         return _row(way, seed, None, None, _lost(macro, tokens))
     replayed = 256 if WAYS[way] else 0
     controller = plugins.load("controllers", "reinforce")(problem.spec, **SIZES, replayed=replayed)
-    if way == "untrained":
-        state, tokens = controllers.init(controller, problem, seed), None
-    else:
+    state, sampled = controllers.init(controller, problem, seed), None
+    if way != "untrained":
         tokens, state = evaluated_by(controller, problem, seed, WAYS[way], EVALUATIONS)
+        sampled = _lost(macro, tokens)
     drawn = np.random.default_rng(seed).choice(len(macro.cost), ARCHITECTURES, replace=False)
     found = distance_correlation(state.policy, problem, macro.records.tokens[drawn])
-    return _row(way, seed, found, _greedy(study, state.policy), None if tokens is None else _lost(macro, tokens))
+    return _row(way, seed, found, _greedy(study, state.policy), sampled)
 
 
 def _row(way: str, seed: int, *figures: float | None) -> dict[str, str]:

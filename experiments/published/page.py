@@ -112,7 +112,8 @@ def _systems(path: Path, words: Sequence[str], named: str = "system") -> list[fl
 
 def _latent(path: Path, words: Sequence[str]) -> list[float]:
     """A column of the study of replay: way, column; differences as in ``_systems``."""
-    return _named(path, *words, "way", lambda _: True)
+    name, column = words
+    return _named(path, name, column, "way", lambda _: True)
 
 
 def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:
