@@ -22,7 +22,7 @@ from nagjax.generator.policy import Policy, budget_weights, init_policy
 from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax_reinforce import baselines
+from nagjax_reinforce import baselines, replay
 from nagjax_reinforce.judges import TABLE, Judge, Sampled
 from nagjax_reinforce.objective import Samples, descend
 from nagjax_reinforce.rewards import REWARDS
@@ -68,15 +68,17 @@ class State:
       policy: the generator.
       optimiser: state of Adam.
       memory: of the baselines.
-      judged: what the judge remembers.
       evaluations: calls of the quality function so far, uint32.
+      past: what is replayed; None where nothing is.
+      judged: what the judge remembers.
     """
 
     policy: Policy
     optimiser: Any
     memory: baselines.Memory
-    judged: Any
     evaluations: jax.Array
+    past: replay.Past | None = None
+    judged: Any = ()
 
 
 Draw: TypeAlias = Callable[[jax.Array, Problem, Params], jax.Array]
@@ -93,7 +95,8 @@ class Plan:
       begin: ``(key, problem) -> policy``.
       settle: ``(policy, problem) -> policy``, the policy under a changed problem.
       draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
-      judge: of its samples.
+      replayed: samples that are kept and replayed with the weight ``replay``, a parameter of its own; 0 for none.
+      judge: of the samples.
     """
 
     defaults: Mapping[str, float | bool | str]
@@ -102,6 +105,7 @@ class Plan:
     begin: Callable[[jax.Array, Problem], Policy]
     settle: Callable[[Policy, Problem], Policy]
     draw: Draw
+    replayed: int = 0
     judge: Judge = TABLE
 
 
@@ -128,7 +132,8 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         judged = plan.judge.begin(jax.random.fold_in(memory_key, 1), problem)
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
-        return State(policy, adam_start(policy.params), memory, judged, jnp.uint32(0))
+        past = replay.nothing(spec, plan.replayed) if plan.replayed else None
+        return State(policy, adam_start(policy.params), memory, jnp.uint32(0), past, judged)
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -148,7 +153,9 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         memory = baselines.remember(state.memory, grouped, *place, params)
 
         samples = Samples(tokens, asked, advantage.ravel())
-        policy, optimiser, terms = descend(state.policy, state.optimiser, seen, samples, params, progress, plan.epochs)
+        given = (seen, samples, params, progress, plan.epochs, state.past)
+        policy, optimiser, terms = descend(state.policy, state.optimiser, *given)
+        past = None if state.past is None else replay.remember(state.past, tokens, asked)
         counted = state.evaluations + jnp.uint32(len(asked))
         metrics = {
             "evaluations": counted.astype(jnp.float32),
@@ -160,12 +167,14 @@ def methods(spec: Spec, plan: Plan) -> Methods:
             **terms,
         }
         judged = plan.judge.follow(state.judged, problem, sampled, params)
-        return State(policy, optimiser, memory, judged, counted), metrics
+        return State(policy, optimiser, memory, counted, past, judged), metrics
 
     def rebase(state: State, problem: Problem) -> State:
         policy = plan.settle(state.policy, problem)
-        judged = plan.judge.begin(jax.random.key(0), problem)
-        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory), judged=judged)
+        # Budgets of the past are ticks of another problem, and rivals keep to them.
+        past = None if state.past is None else replay.nothing(spec, plan.replayed)
+        judged, memory = plan.judge.begin(jax.random.key(0), problem), baselines.forget(state.memory)
+        return dataclasses.replace(state, policy=policy, memory=memory, past=past, judged=judged)
 
     return Methods(
         init=init,
