@@ -16,6 +16,7 @@ JOBS = {
     "run": "train a generator for a device; checkpoint and report",
     "search": "true evaluations in rounds, by a command of yours; then a generator",
     "generate": "ask a checkpoint for architectures",
+    "deploy": "networks for budgets as files that run, measured where they run",
     "export": "write a generator as a file that answers with NumPy alone",
     "explain": "where the milliseconds of an answer go, and what changes next to it",
     "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",

@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nagjax.deployment.deploying import deploy
     from nagjax.deployment.supernets import load_supernet
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
@@ -29,6 +30,7 @@ _HOMES = {
     "Found": "searching",
     "Generator": "inference.generator",
     "Setup": "posing",
+    "deploy": "deployment.deploying",
     "load": "inference.generator",
     "load_supernet": "deployment.supernets",
     "problem": "posing",
@@ -47,6 +49,7 @@ __all__ = [
     "Found",
     "Generator",
     "Setup",
+    "deploy",
     "load",
     "load_supernet",
     "problem",

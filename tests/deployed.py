@@ -6,8 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import operators
+from nagjax.controllers import Artefact
 from nagjax.deployment.supernets import TrainedSupernet
+from nagjax.devices.pricing import Prices
+from nagjax.inference.generator import Generator
+from nagjax.predictors.forms.table import tabular_quality
+from nagjax.problems.build import make_problem
 from nagjax.spaces import mobilenet_v3
+from nagjax.spaces import trellis as tl
 from nagjax.supernet import network, storage
 from nagjax.supernet.datasets.images import Images, make_splits
 
@@ -53,3 +60,14 @@ def make_supernet() -> TrainedSupernet:
     return TrainedSupernet(
         SPACE, weights, make_splits("made up", 3, make_images(48), make_images(30, 1), make_images(30, 2))
     )
+
+
+@functools.cache
+def make_generator() -> Generator:
+    """A generator of the same space with a table of made-up times and the size as quality."""
+    tokens = tl.enumerate_paths(SPACE.trellis.target, SPACE.trellis.valid)
+    times = np.array([0.01 + operators.madds(op) / 1e5 for op in SPACE.operators])
+    prices = Prices("latency_ms", "ms", times, SPACE.trellis.valid, device="toy", source="toy.json")
+    quality = (0.3 + 0.1 * SPACE.operator_sum(tokens, times)).astype(np.float32)
+    problem, description = make_problem(SPACE, [prices], tabular_quality(SPACE, tokens, quality))
+    return Generator(Artefact(None, None), problem, description, {"controller": {"name": "none"}, "step": 0})

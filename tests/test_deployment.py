@@ -12,8 +12,6 @@ from nagjax import blocks
 from nagjax.deployment import nodes, onnx_models, programs, quantisation, runtime, subnets, supernets
 from nagjax.inference.generator import Answer
 from nagjax.operators import ACTIVATIONS, KINDS, Operator
-from nagjax.supernet.inputs import standardise
-from nagjax.supernet.network import Supernet
 from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_images, make_supernet
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'nagjax[deploy]'")
@@ -38,11 +36,7 @@ def test_a_network_taken_out_computes_what_the_supernet_does():
     text = SMALL
     supernet, net = make_supernet(), taken(text)
     tokens = SPACE.parse(text)
-    pixels = standardise(IMAGES.pixels, supernet.splits, net.resolution)
-    statistics = supernet.assessor.statistics(supernet.weights.parameters, tokens)
-    apply = jax.jit(Supernet(PLAN).apply)
-    logits, _ = apply({"params": supernet.weights.parameters}, pixels, tokens, statistics)
-    np.testing.assert_allclose(outputs(text)[1], logits, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(outputs(text)[1], supernet.logits(IMAGES.pixels, tokens), atol=1e-5, rtol=1e-5)
     assert (net.architecture, net.resolution, net.classes) == (text, PLAN.resolutions[tokens[0]], 3)
 
 

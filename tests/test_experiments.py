@@ -304,7 +304,7 @@ def test_budgets_of_an_example_can_be_met(low, ratio):
 
 
 JOBS = (
-    "run", "generate", "export", "describe", "embedded", "profile_device", "train_supernet", "label",
+    "run", "generate", "export", "deploy", "describe", "embedded", "profile_device", "train_supernet", "label",
     "fit", "rank_supernet",
 )  # fmt: skip
 

@@ -64,6 +64,7 @@ BRANCHES = {
         "operators",
         "plugins",
         "profile",
+        "reports",
         "spaces",
         "supernet",
     },

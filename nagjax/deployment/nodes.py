@@ -41,7 +41,7 @@ class Graph:
     def constant(self, value: np.ndarray) -> str:
         """Add a constant; its name."""
         name = f"constant{len(self.constants)}"
-        self.constants[name] = np.ascontiguousarray(value)
+        self.constants[name] = np.array(value, order="C")
         return name
 
     def conv(

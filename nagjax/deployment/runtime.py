@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nagjax.deployment.onnx_models import INPUT
 
+Session: TypeAlias = Any
+"""An ``onnxruntime.InferenceSession``; the package has no annotations."""
 
-def session(model: Any, threads: int = 1) -> Any:
-    """An ``onnxruntime.InferenceSession`` on the processor, with every optimisation of the graph.
+
+def name() -> str:
+    """The runtime and its version, as tables and cards name it.
+
+    Raises:
+      ValueError: if it is not installed.
+    """
+    return f"onnxruntime {onnxruntime().__version__}, CPU"
+
+
+def session(model: Any, threads: int = 1) -> Session:
+    """A session on the processor, with every optimisation of the graph.
 
     Args:
       model: path of a file, or a ``onnx.ModelProto``.
@@ -29,7 +41,7 @@ def session(model: Any, threads: int = 1) -> Any:
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def run(one: Any, images: np.ndarray, batch: int = 250) -> np.ndarray:
+def run(one: Session, images: np.ndarray, batch: int = 250) -> np.ndarray:
     """Outputs float32 ``[N, ...]`` of a session for images float32 ``[N, R, R, channels]``, 0..1, in batches."""
     turned = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
     parts = [one.run(None, {INPUT: turned[at : at + batch]})[0] for at in range(0, len(turned), batch)]

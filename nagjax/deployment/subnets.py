@@ -66,9 +66,12 @@ class Subnet:
     def apply(self, images: jax.Array) -> jax.Array:
         """Logits float32 ``[N, classes]`` of images float32 ``[N, R, R, channels]``, 0..1; pure and jittable."""
         wide = (1, 1, 1, -1)
-        x = (images - jnp.asarray(self.mean).reshape(wide)) / jnp.asarray(self.std).reshape(wide)
+        return self.logits((images - jnp.asarray(self.mean).reshape(wide)) / jnp.asarray(self.std).reshape(wide))
+
+    def logits(self, standardised: jax.Array) -> jax.Array:
+        """Logits float32 ``[N, classes]`` of images ``[N, R, R, channels]`` that are standardised already."""
         parameters = {f"op{at}": part for at, part in enumerate(self.parameters)}
-        logits, _ = blocks.Network(self.operators).apply({"params": parameters}, x, self.statistics)
+        logits, _ = blocks.Network(self.operators).apply({"params": parameters}, standardised, self.statistics)
         return jnp.asarray(logits, jnp.float32)
 
     def save(self, path: str | Path) -> None:

@@ -20,7 +20,8 @@ from nagjax.supernet import storage
 from nagjax.supernet.datasets.images import Images, Splits
 from nagjax.supernet.datasets.load import load
 from nagjax.supernet.evaluation import Assessor, alone_assessor, calibration_pixels, supernet_assessor
-from nagjax.supernet.network import subnet
+from nagjax.supernet.inputs import standardise
+from nagjax.supernet.network import Supernet, subnet
 from nagjax.supernet.training import checked_plan
 
 
@@ -47,6 +48,22 @@ class TrainedSupernet:
     def assessor(self) -> Assessor:
         """Evaluates architectures with these weights."""
         return supernet_assessor(self.space, self.splits)
+
+    @functools.cached_property
+    def _apply(self) -> Any:
+        """Compiled once a resolution, which takes long."""
+        return jax.jit(Supernet(checked_plan(self.space)).apply)
+
+    def logits(self, pixels: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Logits float32 ``[N, classes]`` of an architecture with these weights, norms calibrated.
+
+        Args:
+          pixels: uint8 ``[N, H, W, C]``.
+          tokens: int32 ``[T]``.
+        """
+        images = standardise(pixels, self.splits, int(checked_plan(self.space).resolutions[tokens[0]]))
+        statistics = self.assessor.statistics(self.weights.parameters, tokens)
+        return np.asarray(self._apply({"params": self.weights.parameters}, images, tokens, statistics)[0])
 
     def network(self, architecture: np.ndarray | str) -> Subnet:
         """An architecture with its own weights, its batch norms calibrated as they are where labels are taken.
