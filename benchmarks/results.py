@@ -216,6 +216,16 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
         body=result_tables.few_evaluations,
     ),
     Entry(
+        title="Replay, and what hidden states know",
+        source="latent.csv",
+        commands=["python -m benchmarks.latent --data_dir=DATA --results=runs/latent.csv"],
+        said="""\
+`reinforce` on NAS-Bench-Macro, 2,000 evaluations, without replay and with weights 0.1 and 1 on the last 256 samples.
+`correlation` is Spearman's, between distances of hidden states and of 300 random architectures; `greedy` the regret of
+the policy's answers, `sampled` of the best that was evaluated; `random` is random search within budgets.""",
+        body=result_tables.latent,
+    ),
+    Entry(
         title="Losses and trees",
         source="predictor_losses.json",
         commands=["python -m benchmarks.predictor_kinds --kinds=mse,ranking,trees,ridge,gp --data_dir=DATA"],

@@ -22,7 +22,7 @@ from nagjax.generator.policy import Policy, budget_weights, init_policy
 from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax_reinforce import baselines
+from nagjax_reinforce import baselines, replay
 from nagjax_reinforce.objective import Samples, descend
 from nagjax_reinforce.rewards import REWARDS, rewards
 
@@ -68,12 +68,14 @@ class State:
       optimiser: state of Adam.
       memory: of the baselines.
       evaluations: calls of the quality function so far, uint32.
+      past: what is replayed; None where nothing is.
     """
 
     policy: Policy
     optimiser: Any
     memory: baselines.Memory
     evaluations: jax.Array
+    past: replay.Past | None = None
 
 
 Draw: TypeAlias = Callable[[jax.Array, Problem, Params], jax.Array]
@@ -90,6 +92,7 @@ class Plan:
       begin: ``(key, problem) -> policy``.
       settle: ``(policy, problem) -> policy``, the policy under a changed problem.
       draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
+      replayed: samples that are kept and replayed with the weight ``replay``, a parameter of its own; 0 for none.
     """
 
     defaults: Mapping[str, float | bool | str]
@@ -98,6 +101,7 @@ class Plan:
     begin: Callable[[jax.Array, Problem], Policy]
     settle: Callable[[Policy, Problem], Policy]
     draw: Draw
+    replayed: int = 0
 
 
 def fixed_plan(
@@ -122,7 +126,8 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         policy_key, memory_key = jax.random.split(key)
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
-        return State(policy, adam_start(policy.params), memory, jnp.uint32(0))
+        past = replay.nothing(spec, plan.replayed) if plan.replayed else None
+        return State(policy, adam_start(policy.params), memory, jnp.uint32(0), past)
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -141,7 +146,9 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         memory = baselines.remember(state.memory, grouped, *place, params)
 
         samples = Samples(tokens, asked, advantage.ravel())
-        policy, optimiser, terms = descend(state.policy, state.optimiser, seen, samples, params, progress, plan.epochs)
+        given = (seen, samples, params, progress, plan.epochs, state.past)
+        policy, optimiser, terms = descend(state.policy, state.optimiser, *given)
+        past = None if state.past is None else replay.remember(state.past, tokens, asked)
         counted = state.evaluations + jnp.uint32(len(asked))
         metrics = {
             "evaluations": counted.astype(jnp.float32),
@@ -151,11 +158,13 @@ def methods(spec: Spec, plan: Plan) -> Methods:
             "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
             **terms,
         }
-        return State(policy, optimiser, memory, counted), metrics
+        return State(policy, optimiser, memory, counted, past), metrics
 
     def rebase(state: State, problem: Problem) -> State:
         policy = plan.settle(state.policy, problem)
-        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory))
+        # Budgets of the past are ticks of another problem.
+        past = None if state.past is None else replay.nothing(spec, plan.replayed)
+        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory), past=past)
 
     return Methods(
         init=init,
