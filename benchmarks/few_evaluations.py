@@ -70,7 +70,7 @@ def controlled(name: str, static: Mapping[str, Any] | None = None, **params: Any
 
     def run(study: Study, seed: int) -> np.ndarray:
         controller = plugins.load("controllers", name)(study.problem.spec, **(static or {}))
-        return evaluated_by(controller, study.problem, seed, params)
+        return evaluated_by(controller, study.problem, seed, params)[0]
 
     return run
 
@@ -117,6 +117,10 @@ SEARCHERS: Mapping[str, Searcher] = {
     "nsga2": controlled("nsga2", SMALL_NSGA2),
     "nsga2_open": controlled("nsga2", SMALL_NSGA2, first="open"),
     "eeea_net": controlled("nsga2", SMALL_NSGA2, first="early_exit"),
+    "agnn": controlled("conservative"),
+    "agnn_one": controlled("conservative", changed=1.0),
+    "agnn_unlearned": controlled("conservative", learning_rate=0.0, final_learning_rate=0.0),
+    "resampling": controlled("conservative", changed=8.0),
 }
 """Sizes are those of experiments/flags/compare_shrink.flags."""
 
@@ -155,19 +159,21 @@ LOG = Log()
 """One for all seeds: what is called back is part of what is compiled."""
 
 
-def evaluated_by(controller: Controller, problem: Problem, seed: int, given: Mapping[str, Any]) -> np.ndarray:
-    """What a controller evaluates until it has done enough, tokens int32 ``[N, T]`` in order."""
+def evaluated_by(
+    controller: Controller, problem: Problem, seed: int, given: Mapping[str, Any], wanted: int = max(COUNTS)
+) -> tuple[np.ndarray, Any]:
+    """What a controller evaluates until there are ``wanted``, tokens int32 ``[N, T]`` in order; and its last state."""
     LOG.rows.clear()
     heard = dataclasses.replace(problem, quality=Heard(problem.quality, LOG))
     params = controllers.resolve_params(controller, given)
     state = controllers.init(controller, heard, seed, params)
-    key, wanted = jax.random.key(seed), max(COUNTS)
+    key = jax.random.key(seed)
     done, updates = int(_evaluations(LOG)), 0
     while done < wanted:
         progress = jnp.array([done / wanted], jnp.float32)
         state, _ = controllers.jit_chunk(controller, state, key, jnp.int32(updates), heard, params, progress)
         done, updates = int(_evaluations(LOG)), updates + 1
-    return LOG.tokens()
+    return LOG.tokens(), state
 
 
 def _evaluations(log: Log) -> int:

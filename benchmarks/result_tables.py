@@ -376,6 +376,20 @@ def few_evaluations(path: Path, base: str = "nsga2") -> Iterator[str]:
         yield f"`{row['searcher']}`, without an evaluation: regret {float(row['regret']):.3f}."
 
 
+def latent(path: Path) -> Iterator[str]:
+    """Replay: correlation of hidden states, and what the policy and the search lose."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figures = list(rows[0])[2:]
+
+    def cell(way: str, figure: str) -> str:
+        values = [float(row[figure]) for row in rows if row["way"] == way and row[figure]]
+        return plus_minus(spread(values)) if values else MISSING
+
+    ways = dict.fromkeys(row["way"] for row in rows)
+    yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
+
+
 def losses(path: Path) -> Iterator[str]:
     """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
     rows = read(path)["rows"]
@@ -383,7 +397,8 @@ def losses(path: Path) -> Iterator[str]:
     heads = [(column, num) for column in ("tau", "regret") for num in labels]
 
     def cell(kind: str, column: str, num: int) -> str:
-        return plus_minus(spread([row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]))
+        here = [row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]
+        return MISSING if None in here else plus_minus(spread(here))
 
     yield markdown(
         ["", *(f"{column}, {num} labels" for column, num in heads)],

@@ -70,8 +70,9 @@ ENTRIES = (
         said="""\
 Regret at 400 budgets even in cost (multiply-adds), with the published accuracies and an exact oracle. `greedy` is
 one pass of the policy, `archive` the best that the search kept. Sizes were chosen on seeds from 100 on.
-`pymoo_nsga2` is pymoo's NSGA-II with a population of a tenth of the limit. Methods that move a policy or parameters
-by gradients are slow learners: their rows say what they are at this price.""",
+`pymoo_nsga2` is pymoo's NSGA-II with a population of a tenth of the limit. `exact` adds up a regression's weights;
+`exact_replacement` and `exact_pairs` what one choice, or two neighbouring ones, do to the largest network. Methods
+that move a policy or parameters by gradients are slow learners: their rows say what they are at this price.""",
         body=result_tables.by_limit,
     ),
     Entry(
@@ -214,6 +215,16 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
 `lookup` drawn as it comes, `madds` answers with the costliest that fits.
 [systems.md](systems.md) tells what the others are.""",
         body=result_tables.few_evaluations,
+    ),
+    Entry(
+        title="Replay, and what hidden states know",
+        source="latent.csv",
+        commands=["python -m benchmarks.latent --data_dir=DATA --results=runs/latent.csv"],
+        said="""\
+`reinforce` on NAS-Bench-Macro, 2,000 evaluations, without replay and with weights 0.1 and 1 on the last 256 samples.
+`correlation` is Spearman's, between distances of hidden states and of 300 random architectures; `greedy` the regret of
+the policy's answers, `sampled` of the best that was evaluated; `random` is random search within budgets.""",
+        body=result_tables.latent,
     ),
     Entry(
         title="Losses and trees",

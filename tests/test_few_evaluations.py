@@ -38,11 +38,11 @@ def test_figures_by_hand(macro):
 def test_what_a_controller_evaluates_is_heard_in_order():
     known = testing.tiny_problem()
     controller = plugins.load("controllers", "nsga2")(known.problem.spec, population=8)
-    tokens = few_evaluations.evaluated_by(controller, known.problem, 0, {})
-    assert len(tokens) == 304  # 8 at first, 8 an update, until 300 are reached
+    tokens, state = few_evaluations.evaluated_by(controller, known.problem, 0, {})
+    assert int(state.findings.evaluations) == len(tokens) == 304  # 8 at first, 8 an update, until 300 are reached
     # The first of the first population is the cheapest, which tells the order.
     assert path_costs(known.problem, jnp.asarray(tokens[:1]))[0, 0] == known.problem.low[0]
-    again = few_evaluations.evaluated_by(controller, known.problem, 0, {})
+    again, _ = few_evaluations.evaluated_by(controller, known.problem, 0, {})
     np.testing.assert_array_equal(tokens, again)
 
 

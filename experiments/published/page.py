@@ -107,11 +107,22 @@ def _compared(folder: Path, words: Sequence[str]) -> list[float]:
 def _systems(path: Path, words: Sequence[str], named: str = "system") -> list[float]:
     """A column of a study of searches: name, evaluations, column; ``A-B`` is the paired difference of two names."""
     name, count, column = words
+    return _named(path, name, column, named, lambda row: row["evaluations"] == count)
+
+
+def _latent(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of replay: way, column; differences as in ``_systems``."""
+    name, column = words
+    return _named(path, name, column, "way", lambda _: True)
+
+
+def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:
+    """A column of a file of rows with seeds, for a name in the column ``by``; ``A-B`` is a paired difference."""
     held: dict[str, dict[str, float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["evaluations"] == count and row[column]:
-                held.setdefault(row[named], {})[row["seed"]] = float(row[column])
+            if wanted(row) and row[column]:
+                held.setdefault(row[by], {})[row["seed"]] = float(row[column])
     one, _, other = name.partition("-")
     first = held.get(one, {})
     return [value - held[other][seed] for seed, value in first.items()] if other else list(first.values())
@@ -140,6 +151,7 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
 
 _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
+    "latent.csv": _latent,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "predictor_losses.json": _kinds,
     "joint_search.json": _joint,
