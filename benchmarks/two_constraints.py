@@ -78,7 +78,8 @@ def brute_force_loss(data_dir: Path) -> float:
     accuracy = np.array([measured[space.format(row)]["mean_acc"] / POINTS for row in tokens])
     costs = np.asarray(path_costs(problem, jnp.asarray(tokens, jnp.int32)))
     through, every = jax.jit(_reachable), jnp.asarray(tokens, jnp.int32)
-    rng, lost = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    lost: list[float] = []
     while len(lost) < PAIRS:
         one, other = rng.integers(0, len(tokens), 2)
         budgets = np.array([costs[one, 0], costs[other, 1]])

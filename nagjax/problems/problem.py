@@ -170,7 +170,7 @@ def met_together(problem: Problem, budgets: jax.Array) -> jax.Array:
 
     It tells for one and for two columns; of more, what each alone can be met by.
     """
-    alone = (cheapest(problem) <= budgets).all(-1)
+    alone = (cheapest(problem)[None] <= budgets).all(-1)
     return alone if problem.joint is None else alone & feasible_together(problem.joint, budgets, problem.spec.reduces)
 
 
