@@ -202,7 +202,7 @@ Published systems made of a kind of predictor and a proposer, on NAS-Bench-Macro
 default of `nagjax search`, `gbdt_nas` boosted trees, the others a ridge regression refitted every round with `nsga2`
 (`linas`), a Pareto beam (`dpp_net`) or an exact solver (`puzzle`) on it. `renas` is a network by hinge loss, `pairs` a
 comparison, `gcn_fit` a graph network, `nars` trees smoothed over neighbours, all with `top_predicted`; `ctnas` and
-`pareto_classifier` propose by the comparison, `pareto_regression` by a regression in the latter's way; networks have two
+`pareto_classifier` propose by the comparison, `pareto_regression` by a regression in that way; networks have two
 members and 500 steps. `random` is spread over the costs, as every start is. `evaluated` is the regret of the best that
 was evaluated, `answered` that of a generator which has the system's predictor for all else. Nothing was tuned.""",
         body=result_tables.systems,
