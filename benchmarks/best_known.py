@@ -33,9 +33,9 @@ from experiments.comparison.best_known import read_architectures
 from experiments.comparison.case import Case
 from experiments.comparison.metrics import hypervolume
 from nagjax import csv_cells, durable
-from nagjax.predictors.records.tables import read_table
 from nagjax.problems.costs import rounded_up
 from nagjax.reports.front import POINTS
+from nagjax.tables import read_table
 
 BUDGETS = 400
 CONTROLLERS: tuple[tuple[str, Mapping[str, Any]], ...] = (

@@ -340,6 +340,56 @@ def _mean(values: Mapping[int, float]) -> float:
     return sum(values.values()) / len(values)
 
 
+def few_evaluations(path: Path, base: str = "nsga2") -> Iterator[str]:
+    """Searchers by what they evaluated: regret by the number of evaluations, and all figures of the largest number."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figures = list(rows[0])[3:]
+    blind = [row for row in rows if row["evaluations"] == "0"]
+    rows = [row for row in rows if row["evaluations"] != "0"]
+    counts = tuple(dict.fromkeys(row["evaluations"] for row in rows))
+    heads = [*((count, "regret") for count in counts), *((counts[-1], column) for column in figures[1:])]
+    held = {
+        (row["searcher"], *head): {
+            int(one["seed"]): float(one[head[1]])
+            for one in rows
+            if (one["searcher"], one["evaluations"]) == (row["searcher"], head[0])
+        }
+        for row in rows
+        for head in heads
+    }
+    last = (counts[-1], "regret")
+    names = sorted(dict.fromkeys(row["searcher"] for row in rows), key=lambda name: _mean(held[name, *last]))
+
+    def against(name: str) -> str:
+        found = difference(held[name, *last], held[base, *last], smaller=True)
+        return MISSING if found is None or name == base else paired(found)
+
+    yield markdown(
+        ["", *(" ".join(head) for head in heads), f"regret at {counts[-1]}, difference to `{base}`"],
+        [
+            [f"`{name}`", *(plus_minus(spread(list(held[name, *head].values()))) for head in heads), against(name)]
+            for name in names
+        ],
+    )
+    for row in blind:
+        yield f"`{row['searcher']}`, without an evaluation: regret {float(row['regret']):.3f}."
+
+
+def latent(path: Path) -> Iterator[str]:
+    """Ways of training, seed by seed: every column after the seed."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figures = list(rows[0])[2:]
+
+    def cell(way: str, figure: str) -> str:
+        values = [float(row[figure]) for row in rows if row["way"] == way and row[figure]]
+        return plus_minus(spread(values)) if values else MISSING
+
+    ways = dict.fromkeys(row["way"] for row in rows)
+    yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
+
+
 def losses(path: Path) -> Iterator[str]:
     """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
     rows = read(path)["rows"]
@@ -347,10 +397,26 @@ def losses(path: Path) -> Iterator[str]:
     heads = [(column, num) for column in ("tau", "regret") for num in labels]
 
     def cell(kind: str, column: str, num: int) -> str:
-        return plus_minus(spread([row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]))
+        here = [row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]
+        return MISSING if None in here else plus_minus(spread(here))
 
     yield markdown(
         ["", *(f"{column}, {num} labels" for column, num in heads)],
+        [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
+    )
+
+
+def estimates(path: Path) -> Iterator[str]:
+    """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
+    rows = read(path)["rows"]
+    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
+
+    def cell(kind: str, problem: str, column: str) -> str:
+        here = [row.get(column) for row in rows if (row["problem"], row["kind"]) == (problem, kind)]
+        return MISSING if None in here or not here else plus_minus(spread(here))
+
+    yield markdown(
+        ["", *(" ".join(head) for head in heads)],
         [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
     )
 

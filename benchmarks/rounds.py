@@ -28,9 +28,10 @@ from experiments.frame import runtime
 from nagjax.devices.pricing import analytic
 from nagjax.evaluators.journal import Evaluations
 from nagjax.posing import Setup, problem
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.evaluated import with_evaluated
+from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records, draw, write_records
 from nagjax.problems.problem import evaluate
 from nagjax.reports.front import POINTS, best_within
@@ -52,12 +53,17 @@ class Macro:
 
     def lost(self, objective: np.ndarray) -> float:
         """Points that answers by an objective ``[N]`` lose, mean over the budgets; -inf is not an answer."""
+        return float(self.losses(objective).mean())
+
+    def losses(self, objective: np.ndarray) -> np.ndarray:
+        """The same under each budget, rising, float64 ``[BUDGETS]``."""
         budgets = np.linspace(self.cost.min(), self.cost.max(), BUDGETS)
         known = np.flatnonzero(np.isfinite(objective))
         row = best_within(self.cost[known], objective[known], budgets)
         served = np.where(row < 0, self.records.quality[np.argmin(self.cost)], self.records.quality[known[row]])
         best = self.records.quality[best_within(self.cost, self.records.quality, budgets)]
-        return float(POINTS * (best - served).mean())
+        losses: np.ndarray = POINTS * (best - served)
+        return losses
 
     def rows(self, tokens: np.ndarray) -> np.ndarray:
         """Which of all architectures tokens ``[M, T]`` are."""
@@ -82,11 +88,11 @@ def answered(macro: Macro, fitted: FittedPredictor, known: Records) -> float:
     return macro.lost(np.asarray(objective, np.float64))
 
 
-def after(macro: Macro, found: Found, kind: str, count: int, seed: int) -> float:
+def after(macro: Macro, found: Found, kind: Kind, count: int, seed: int) -> float:
     """What the generator of a search's first evaluations loses."""
     done: Evaluations = found.evaluations
     known = Records(done.tokens[:count], done.quality[:count], source=f"{count} evaluations")
-    return answered(macro, fit(make(kind), macro.space, known, seed), known)
+    return answered(macro, fit(kind, macro.space, known, seed), known)
 
 
 def one_seed(macro: Macro, file: Path, folder: Path, kind: str, seed: int) -> dict[str, float]:
@@ -99,7 +105,7 @@ def one_seed(macro: Macro, file: Path, folder: Path, kind: str, seed: int) -> di
     random = np.full(len(macro.cost), -np.inf)
     random[macro.rows(labels.tokens)] = labels.quality
     return {
-        **{f"regret_{count}": after(macro, found, kind, count, seed) for count in COUNTS},
+        **{f"regret_{count}": after(macro, found, make(kind), count, seed) for count in COUNTS},
         f"regret_one_shot_{ONE_SHOT}": answered(macro, fit(make(kind), macro.space, labels, seed), labels),
         f"regret_random_{ONE_SHOT}": macro.lost(random),
     }

@@ -16,10 +16,14 @@ JOBS = {
     "run": "train a generator for a device; checkpoint and report",
     "search": "true evaluations in rounds, by a command of yours; then a generator",
     "generate": "ask a checkpoint for architectures",
+    "deploy": "networks for budgets as files that run, measured where they run",
+    "export": "write a generator as a file that answers with NumPy alone",
+    "explain": "where the milliseconds of an answer go, and what changes next to it",
     "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",
     "compare": "controllers x problems x seeds x limits, on one page",
     "fit": "fit a predictor to labelled architectures and keep it",
     "profile_device": "measure a device table on the device that JAX finds",
+    "convert_table": "make a device table of another tool's timings; add measured networks",
     "train_supernet": "train one set of weights for every architecture of a space",
     "label": "label architectures with a trained supernet",
     "rank_supernet": "how good a supernet's labels are",
@@ -27,6 +31,9 @@ JOBS = {
     "embedded": "where a data set is that travels with the package",
 }
 """Name of each job, a module of this package, and what it does."""
+
+SHORT = {"profile": "profile_device"}
+"""Other names of jobs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.say("nagjax JOB [--flag=value ...]   (nagjax JOB --help lists the flags of a job)", "")
         console.say(*(f"  {job:16s} {what}" for job, what in JOBS.items()))
         return 0
-    job = name.replace("-", "_")
+    job = SHORT.get(name, name.replace("-", "_"))
     if job not in JOBS:
         return cli.fail(f"{name!r} is not a job{settings.nearest(job, JOBS)}")
     status: int = importlib.import_module(f"experiments.{job}").main(rest)

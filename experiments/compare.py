@@ -31,7 +31,7 @@ from experiments.comparison.run import Options, Reading, Runner, Trainer
 from experiments.comparison.table import Section
 from experiments.comparison.tasks import Contender, Limit, Task, all_tasks, parse_contenders, parse_limits
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs.quality import define_kind_flags, predictor_kind
+from experiments.inputs.setup import define_kind_flags, predictor_kind
 from experiments.training.run_folder import FLAGS, flagfile
 from nagjax import durable
 

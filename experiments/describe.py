@@ -15,7 +15,7 @@ from absl import flags
 
 from experiments import run
 from experiments.frame import cli, console, runtime, settings
-from experiments.inputs import costs, setup
+from experiments.inputs import setup
 from experiments.inputs.benchmark import check_benchmark_flags
 from experiments.reports.description import (
     Facts,
@@ -26,6 +26,7 @@ from experiments.reports.description import (
     space_facts,
     table_facts,
 )
+from nagjax.posing import LATENCY
 
 if TYPE_CHECKING:
     from nagjax.problems.problem import Description, Problem
@@ -74,7 +75,7 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
     space = setup.load_space(values)
     sections = [("space", space_facts(space))]
     if not values.table:
-        values["costs"].value = [name for name in values.costs if name != costs.LATENCY] or ["madds", "params"]
+        values["costs"].value = [name for name in values.costs if name != LATENCY] or ["madds", "params"]
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
         facts, complete = table_facts(table, space, space.where(setup.conditions(values)))
@@ -85,8 +86,8 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
         built = setup.build_problem(values)
         sections.append(("predictor", predictor_facts(built.description.quality_report)))
         return sections + _problem(built.problem, built.description, budgets)
-    problem, description = setup.without_quality(values, space, table)
-    return sections + _problem(problem, description, budgets)
+    built = setup.without_quality(values, space)
+    return sections + _problem(built.problem, built.description, budgets)
 
 
 def _template(values: flags.FlagValues) -> Facts:

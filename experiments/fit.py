@@ -14,17 +14,18 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.frame import cli, console, full_disk, life, output, runtime
+from experiments.frame import cli, console, full_disk, life, output, runtime, settings
 from experiments.inputs import setup
-from experiments.inputs.quality import define_quality_flags, load_quality
 from nagjax.predictors.formats.storage import save_predictor
+from nagjax.predictors.kinds.registry import fit
+from nagjax.predictors.records.records import read_records
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     runtime.define_flags(values)
     setup.define_space_flags(values)
-    define_quality_flags(values)
+    setup.define_quality_flags(values)
     flags.DEFINE_string("out", None, "The file to write.", flag_values=values)
 
 
@@ -42,7 +43,12 @@ def _fit(values: flags.FlagValues, out: Path) -> int:
     life.doing("fitting")
     runtime.use_compilation_cache(values.compilation_cache)
     space = setup.load_space(values)
-    fitted = load_quality(values, space)
+    kind = setup.predictor_kind(values)  # before large files are read
+    records = read_records(
+        settings.input_path(values, "records"), space, values.text_column, values.quality_column, values.quality_unit,
+        (), values.duplicate_tolerance, values.units_are_right,
+    )  # fmt: skip
+    fitted = fit(kind, space, records, values.fit_seed)
     full_disk.persist(lambda: save_predictor(fitted, space, out), "the predictor")
     shown = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                       for name, value in fitted.report.items())  # fmt: skip

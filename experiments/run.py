@@ -14,10 +14,11 @@ from pathlib import Path
 from absl import flags
 
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs import costs, setup
+from experiments.inputs import setup
 from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
+from nagjax import posing
 from nagjax.reports import report_data, wording
 
 
@@ -62,7 +63,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
         return cli.EXIT_INTERRUPTED
     for name, figures in report.comparisons.items():
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
-    asked = "--budgets_ms" if info.name == costs.LATENCY else f"--budgets={info.name}"
+    asked = "--budgets_ms" if info.name == posing.LATENCY else f"--budgets={info.name}"
     budgets = settings.example_budgets(float(low), float(high))
     ask = cli.command("experiments.generate", f"--checkpoint={folder}", f"{asked}={budgets}")
     console.say(f"report: {folder / 'report.html'}", f"ask it: {ask}")

@@ -17,7 +17,7 @@ from typing import Any
 from absl import flags
 
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
-from experiments.inputs import quality, setup
+from experiments.inputs import setup
 from experiments.reports import run_report, search_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
@@ -40,7 +40,7 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     setup.define_space_flags(values)
     setup.define_cost_flags(values)
-    quality.define_kind_flags(values)
+    setup.define_kind_flags(values)
     training.define_flags(values)
     run_report.define_flags(values)
     runtime.define_flags(values)

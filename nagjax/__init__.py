@@ -14,6 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nagjax.deployment.deploying import deploy
+    from nagjax.deployment.supernets import load_supernet
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
     from nagjax.posing import Setup, problem, space
     from nagjax.ranked import with_ranker
@@ -28,7 +30,9 @@ _HOMES = {
     "Found": "searching",
     "Generator": "inference.generator",
     "Setup": "posing",
+    "deploy": "deployment.deploying",
     "load": "inference.generator",
+    "load_supernet": "deployment.supernets",
     "problem": "posing",
     "read_tabular": "tabular",
     "report": "reports.report",
@@ -45,7 +49,9 @@ __all__ = [
     "Found",
     "Generator",
     "Setup",
+    "deploy",
     "load",
+    "load_supernet",
     "problem",
     "read_tabular",
     "report",

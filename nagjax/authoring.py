@@ -19,16 +19,17 @@ from nagjax.operators import Operator, madds, params, parse_key
 from nagjax.populations import findings, tournaments, vary
 from nagjax.populations.cells import Cells
 from nagjax.populations.front import Front
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import mixed
+from nagjax.predictors.forms.mlp import MLP, Predictor
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
 from nagjax.predictors.records.records import Records
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.proposers.proposer import Proposer, Question

@@ -91,7 +91,7 @@ def apply(
     if op.kind == "pool":
         return x.mean((1, 2), dtype=jnp.float32).astype(x.dtype)[:, None, None, :], norm.used
     if op.kind == "linear":
-        flat = x.reshape(len(x), -1)
+        flat = x.reshape(x.shape[0], -1)  # a symbolic batch has no length
         return flat @ parameters["weights"].astype(x.dtype) + parameters["bias"].astype(x.dtype)[None], norm.used
     if op.kind == "conv":
         y = _conv(x, parameters["weights"].astype(x.dtype), op.stride)

@@ -13,21 +13,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
 from nagjax.names import nearest
+from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
 from nagjax.predictors.forms.form import Form
+from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.kinds.registry import DEFAULT, fit, make
-from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records.records import Records, draw, read_records
+from nagjax.predictors.kinds.registry import DEFAULT, fit, load, make
+from nagjax.predictors.records.columns import read_labelled
+from nagjax.predictors.records.labels import Labels
+from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces.space import Space
-from nagjax.tabular import Tabular, predicted_report
+from nagjax.tabular import Tabular, predicted_report, slip
 
 LATENCY = "latency_ms"
 
@@ -85,7 +91,7 @@ def problem(
     quality_unit: str = "fraction",
     duplicate_tolerance: float = 0.0,
     units_are_right: bool = False,
-    predictor_kind: str = DEFAULT,
+    predictor_kind: str | None = None,
     predictor_settings: Mapping[str, Any] | None = None,
     fit_seed: int = 0,
     num_labels: int = 0,
@@ -107,46 +113,73 @@ def problem(
       pessimism: the objective is mean - pessimism * std of the predictor.
       device_format: registered name of the table's format, or ``"auto"`` to tell it by a look.
       predictor_format: the same of the predictor's.
-      text_column: column of the file of records: architecture as text.
+      text_column: column of the file of records: architecture as text. Beside a benchmark whose columns are the
+        decisions the file may have those columns instead.
       quality_column: its column of quality.
       quality_unit: ``"fraction"`` (0 to 1) or ``"percent"``.
       duplicate_tolerance: rows of one architecture are averaged where qualities differ by at most this fraction.
       units_are_right: percentages below 1 among larger ones are right; without it they are refused as fractions.
-      predictor_kind: how a predictor is fitted: mlp, gp, ridge, auto, or a plugin's kind.
+      predictor_kind: how a predictor is fitted: mlp (the default), gp, ridge, auto, or a plugin's kind.
       predictor_settings: settings of that kind; those left out keep their defaults.
       fit_seed: of the random numbers of that fit.
       num_labels: draw so many of a benchmark's qualities and predict the others from them; 0 looks all up.
       labels_seed: of that draw.
 
     Raises:
-      ValueError: for anything that is wrong in files or arguments; it names file, row or argument, and the remedy.
+      ValueError: for anything that is wrong in files or arguments; it names file, row or argument (``costs=``), and the
+        remedy.
     """
     found = of if isinstance(of, Tabular) else None
     on = found.space if found is not None else of
     if not isinstance(on, Space):
         raise ValueError(f"problem: {type(of).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
+    whole = on if found is None else found.whole
+    # What arguments alone can tell is refused before large files are read.
+    _refuse_two(quality, predictor, records, found, num_labels)
+    _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
+    kind = chosen_kind(predictor_kind, predictor_settings)
     allowed = on.where(where or {})
-    priced_by = _table(table, on, device_format)
-    whole, kind = on if found is None else found.whole, make(predictor_kind, predictor_settings)
-    own = [] if found is None else list(found.prices)
-    prices = [*own, *_prices(costs, priced_by, on, cost_quantile, allowed, bool(own))]
+    if table is not None and not isinstance(table, DeviceTable):
+        table = read_device_table(table, on, device_format)
+    prices = _prices(costs, table, on, found, cost_quantile, allowed)
     if isinstance(records, str | Path):
-        records = read_records(
-            records, whole, text_column, quality_column, quality_unit, (), duplicate_tolerance, units_are_right
-        )
+        labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
+        read = read_labelled if whole.name == "tabular" else read_texts
+        records = read(records, whole, text_column, labels)
     if isinstance(predictor, str | Path):
-        predictor = read_any_predictor(predictor, whole, predictor_format)
-    _refuse_two(quality, predictor, records, num_labels)
-    fitted = None
-    if quality is None:
-        fitted = _fitted(whole, found, predictor, records, kind, fit_seed, num_labels, labels_seed)
+        predictor = read_predictor(Path(predictor), whole, predictor_format, foreign(predictor_format))
+    fitted = predictor if records is None else _with_records(whole, predictor, records, kind, fit_seed)
+    if fitted is None and quality is None and found is not None and (num_labels or found.quality is None):
+        fitted = _fitted_to_some(found, kind, fit_seed, num_labels, labels_seed, quality_column)
     known, report = _known(quality, found, fitted)
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
-    return Setup(on, made, description, priced_by, fitted, judge)
+    return Setup(on, made, description, table, fitted, judge)
+
+
+def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
+    """The kind of predictor that arguments name; None is the default.
+
+    Raises:
+      ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
+    """
+    try:
+        load(name or DEFAULT)
+    except ValueError as error:
+        raise ValueError(f"predictor_kind: {error}") from None
+    try:
+        return make(name or DEFAULT, settings)
+    except ValueError as error:
+        raise ValueError(f"predictor_settings: {error}") from None
+
+
+def flat(on: Space) -> Linear:
+    """A quality that knows nothing: all architectures are equal."""
+    num = len(on.feature_names)
+    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
 
 
 def read_device_table(path: str | Path, on: Space, device_format: str = "auto") -> DeviceTable:
@@ -160,47 +193,40 @@ def read_device_table(path: str | Path, on: Space, device_format: str = "auto") 
     return read_table(Path(path), on.operators, device_format, own)
 
 
-def read_any_predictor(path: str | Path, on: Space, predictor_format: str = "auto") -> FittedPredictor:
-    """A predictor from a file.
-
-    Raises:
-      ValueError: if it cannot be read; the message names the file and the remedy.
-    """
-    return read_predictor(Path(path), on, predictor_format, foreign(predictor_format))
-
-
-def _table(table: str | Path | DeviceTable | None, on: Space, device_format: str) -> DeviceTable | None:
-    if table is None or isinstance(table, DeviceTable):
-        return table
-    return read_device_table(table, on, device_format)
-
-
 def _prices(
-    costs: Sequence[str] | None, table: DeviceTable | None, on: Space, quantile: float | None, allowed: Any,
-    measured: bool,
+    costs: Sequence[str] | None, table: DeviceTable | None, on: Space, found: Tabular | None, quantile: float | None,
+    allowed: np.ndarray,
 ) -> list[Prices]:  # fmt: skip
+    """The measured costs of a benchmark, then those that arguments name; the first is the one that reports plot."""
+    own = [] if found is None else list(found.prices)
     if costs is None:
-        costs = () if measured and table is None else (LATENCY,)
-    names = [name.removesuffix("_m") for name in costs]
+        costs = () if own and table is None else (LATENCY,)
+    names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
     for name in names:
-        if name != LATENCY and name not in ANALYTIC:
-            near = nearest(name, (LATENCY, *ANALYTIC))
-            hint = f"did you mean {near!r}? " if near else ""
-            raise ValueError(f"costs: {name!r} is not a cost column; {hint}known: {LATENCY}, {', '.join(ANALYTIC)}")
-    if len(set(names)) < len(names) or (not names and not measured):
-        raise ValueError(f"costs={list(costs)}: name each cost column once, and at least one")
-    if LATENCY in names and table is None:
-        raise ValueError(f"costs: {LATENCY} needs a device table: give table=, or costs=['madds']")
+        if name not in known:
+            near = nearest(name, known)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            raise ValueError(f"costs: {name!r} is not a cost column{hint}; known: {', '.join(known)}")
+        if name == LATENCY and table is None:
+            raise ValueError(
+                f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of "
+                "a benchmark"
+            )
+    if len(set(names)) < len(names) or not (names or own):
+        raise ValueError(f"costs={','.join(costs)}: name each cost column once, and at least one: {', '.join(known)}")
     if quantile is not None and LATENCY not in names:
-        raise ValueError(f"cost_quantile={quantile:g} is of latencies priced by a table; none is given")
-    return [
+        raise ValueError(f"cost_quantile={quantile:g} is of latencies priced by a table=FILE: add {LATENCY} to costs=")
+    priced = [
         price(table, on, LATENCY, quantile, allowed) if name == LATENCY and table is not None else analytic(on, name)
         for name in names
     ]
+    for name in {column.name for column in own} & {column.name for column in priced}:
+        raise ValueError(f"costs: {name} is measured (cost_columns=) and priced (table=, costs=): leave one out")
+    return own + priced
 
 
 def _refuse_two(
-    quality: Form | None, predictor: FittedPredictor | None, records: Records | None, num_labels: int
+    quality: Form | None, predictor: object, records: object, found: Tabular | None, num_labels: int
 ) -> None:
     """Refuse two sources of quality; records may test a predictor."""
     given = {"quality": quality, "predictor": predictor, "records": records, "num_labels": num_labels or None}
@@ -208,39 +234,66 @@ def _refuse_two(
     if len(names) > 1 and names != ["predictor", "records"]:
         shown = " and ".join(f"{name}=" for name in names)
         raise ValueError(f"problem: {shown} all say how good architectures are; leave all but one out")
-
-
-def _fitted(
-    whole: Space, found: Tabular | None, predictor: FittedPredictor | None, records: Records | None, kind: Kind,
-    seed: int, num_labels: int, labels_seed: int,
-) -> FittedPredictor | None:  # fmt: skip
-    """The predictor that arguments name; None where a benchmark is looked up."""
-    if predictor is not None:
-        if records is None:
-            return predictor
-        from nagjax.predictors.fit import tested  # fitting loads SciPy and optax, which few problems need
-
-        return tested(predictor, records, whole)
-    if records is not None:
-        return fit(kind, whole, records, seed)
-    if found is None:
+    if num_labels and found is None:
         raise ValueError(
-            "problem: nothing says how good an architecture is: give records= (labelled architectures), predictor=, "
-            "quality=, or a tabular benchmark in place of the space"
+            f"num_labels={num_labels} draws from a benchmark's qualities: give benchmark=FILE, in Python "
+            "nagjax.read_tabular(FILE, ...) in place of the space"
         )
-    if num_labels or found.quality is None:
-        labelled = draw(found.labelled, num_labels, labels_seed) if num_labels else found.labelled
-        return fit(kind, whole, labelled, seed)
-    return None
+
+
+def _refuse_kind(
+    quality: Form | None, predictor: object, records: object, found: Tabular | None, num_labels: int,
+    kind: str | None, settings: Mapping[str, Any] | None,
+) -> None:  # fmt: skip
+    """Refuse a kind, or settings of one, where nothing is fitted."""
+    if quality is not None or predictor is not None:
+        why = "quality= or predictor= says how good architectures are"
+    elif found is not None and found.quality is not None and not (num_labels or records is not None):
+        why = "every row of the benchmark has a quality that is looked up (num_labels=N fits to N of them)"
+    else:
+        return
+    for name, value in (("predictor_kind", kind), ("predictor_settings", settings)):
+        if value:
+            raise ValueError(f"{name}: nothing is fitted, {why}: leave it out")
+
+
+def _with_records(
+    whole: Space, predictor: FittedPredictor | None, records: Records, kind: Kind, seed: int
+) -> FittedPredictor:
+    """The predictor that is given, tested on records, or one that is fitted to them."""
+    return fit(kind, whole, records, seed) if predictor is None else tested(predictor, records, whole)
+
+
+def _fitted_to_some(
+    found: Tabular, kind: Kind, seed: int, num_labels: int, labels_seed: int, quality_column: str
+) -> FittedPredictor:
+    """A predictor fitted to what is labelled of a benchmark, or to a draw of it.
+
+    Raises:
+      ValueError: if nothing is labelled, or less than is to be drawn.
+    """
+    if not len(found.labelled.quality):
+        raise ValueError(
+            f"{found.labelled.source}: no row has a quality in column {quality_column!r}; write some, or give "
+            "records=FILE"
+        )
+    if num_labels:
+        return fit(kind, found.whole, draw(found.labelled, num_labels, labels_seed), seed)
+    fitted = fit(kind, found.whole, found.labelled, seed)
+    return dataclasses.replace(fitted, report={**slip(found), **fitted.report})
 
 
 def _known(
     quality: Form | None, found: Tabular | None, fitted: FittedPredictor | None
-) -> tuple[Any, Mapping[str, Any]]:
+) -> tuple[Form, Mapping[str, Any]]:
     """The quality of a problem, and what is known of its error."""
     if quality is not None:
         return quality, {}
-    if fitted is None:
-        return (None, {}) if found is None else (found.quality, found.report)
-    report = fitted.report if found is None else predicted_report(found, fitted)
-    return fitted.predictor, report
+    if fitted is not None:
+        return fitted.predictor, fitted.report if found is None else predicted_report(found, fitted)
+    if found is None or found.quality is None:
+        raise ValueError(
+            "nothing says how good an architecture is: give records=FILE (labelled architectures), predictor=FILE, or "
+            "a benchmark in which every architecture is measured"
+        )
+    return found.quality, found.report

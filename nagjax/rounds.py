@@ -18,10 +18,10 @@ from nagjax import arguments, plugins
 from nagjax.evaluators import pool as workers
 from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal, Proposal
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.problems.problem import Description, Problem
 from nagjax.proposers.candidates import CHUNK, among, padded, told_of
 from nagjax.proposers.proposer import Proposer, Question

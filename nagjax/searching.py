@@ -17,19 +17,16 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments, durable, posing, rounds
-from nagjax.devices.pricing import price
+from nagjax.devices.measured import with_networks
 from nagjax.devices.table import DeviceTable
-from nagjax.devices.validation import MeasuredNetwork, fit_correction
 from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal
 from nagjax.evaluators.pool import open_pool
 from nagjax.posing import Setup
-from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.proposers import proposer as proposers
 from nagjax.spaces.space import Space
@@ -110,11 +107,13 @@ def search(
     Raises:
       ValueError: for anything that is wrong in files or arguments, and if the folder holds another search.
     """
-    flat = _flat(of.space if isinstance(of, Tabular) else of)
+    on = of.space if isinstance(of, Tabular) else of
+    if not isinstance(on, Space):
+        raise ValueError(f"search: {type(on).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     posed: dict[str, Any] = {
         "costs": costs, "where": where, "cost_quantile": cost_quantile, "device_format": device_format,
     }  # fmt: skip
-    setup = posing.problem(of, table, quality=flat, **posed)
+    setup = posing.problem(of, table, quality=posing.flat(on), **posed)
     truth = evaluator
     if not isinstance(truth, Evaluator):
         truth = evaluators.make(truth, setup.space, evaluator_settings)
@@ -139,19 +138,15 @@ def refined(table: DeviceTable, setup: Setup, done: Evaluations) -> DeviceTable:
     Where latencies do not rise with the sums at all the correction stays as it was, and the report says what it is
     worth: all judge it then.
     """
-    space, known = setup.space, np.flatnonzero(done.known)
-    prices = price(dataclasses.replace(table, correction=None), space, allowed=np.asarray(setup.problem.allowed))
-    tokens, measured = done.tokens[known], done.costs[posing.LATENCY][known]
-    networks = [
-        MeasuredNetwork(space.format(row), float(raw), float(found))
-        for row, raw, found in zip(tokens, space.operator_sum(tokens, prices.values), measured, strict=True)
-    ]
+    known = np.flatnonzero(done.known)
+    networks = (done.tokens[known], done.costs[posing.LATENCY][known])
+    allowed = np.asarray(setup.problem.allowed)
     try:
-        correction = fit_correction(networks[::2], space.identity)
+        return with_networks(table, setup.space, *networks, allowed=allowed)
     except ValueError as error:
         _LOG.warning("%s; the device table is corrected as it was", error)
-        return dataclasses.replace(table, validation=tuple(networks))
-    return dataclasses.replace(table, correction=correction, validation=tuple(networks[1::2]))
+        judged = with_networks(table, setup.space, *networks, fit=0, allowed=allowed)
+        return dataclasses.replace(judged, correction=table.correction)
 
 
 def evaluate(
@@ -212,11 +207,3 @@ def decisive(wanted: rounds.Search) -> dict[str, Any]:
         "per_round": wanted.plan.per_round,
         "seed": wanted.seed,
     }
-
-
-def _flat(on: Space) -> Linear:
-    """A quality that knows nothing: all architectures are equal."""
-    if not isinstance(on, Space):
-        raise ValueError(f"search: {type(on).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
-    num = len(on.feature_names)
-    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))

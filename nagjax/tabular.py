@@ -28,8 +28,8 @@ from nagjax import arguments
 from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import Prices
 from nagjax.devices.validation import spearman
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.table import TabularQuality, tabular_quality
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.columns import read_columns
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, read_texts, take
@@ -264,6 +264,23 @@ def _words(column: str) -> list[str]:
     """
     text = re.sub(r"(?<=[a-z])[ _]*(/|[ _]per[ _])[ _]*s(ec(onds?)?)?(?![a-z])", "/s", column.lower())
     return re.findall(r"[a-z0-9/]+", text)
+
+
+SLIP = 0.1
+"""Share of qualities that may be missing by mistake."""
+
+
+def slip(found: Tabular) -> dict[str, str]:
+    """A doubt where so few qualities are missing that this may not be meant: all others could be looked up."""
+    lacking = np.isnan(found.records.quality)
+    if lacking.sum() > SLIP * len(lacking) or found.records.rows is None:
+        return {}
+    first = int(found.records.rows[lacking].min())
+    doubt = (
+        f"{int(lacking.sum()):,} of {len(lacking):,} rows have no quality, the first is row {first}, so quality is "
+        "predicted, for all: fill them in or remove them to have it looked up"
+    )
+    return {"doubt": doubt}
 
 
 def predicted_report(found: Tabular, fitted: FittedPredictor) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nagjax import testing
 from nagjax.devices.pricing import Prices
 from nagjax.populations import additive
-from nagjax.predictors.predictor import MLP, Predictor
+from nagjax.predictors.forms.mlp import MLP, Predictor
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import cheapest, evaluate, path_costs, restrict
 from nagjax.spaces import trellis as tl

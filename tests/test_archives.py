@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax.inference.fronts import nondominated
+from nagjax.inference.nondominated import nondominated
 from nagjax.populations.cells import Cells, cell_of
 from nagjax.problems.problem import evaluate, restrict
 from nagjax.spaces.trellis import INFINITE

@@ -129,7 +129,7 @@ FEW = {"children": 8, "spare": 16, "tournaments": 0, "budgets": 1, "group": 2, "
 
 @pytest.mark.parametrize(
     ("name", "sizes"),
-    [("nag", FEW), ("regularised_evolution", {"workers": 8})],
+    [("nag", FEW), ("reinforce", {"replayed": 8}), ("regularised_evolution", {"workers": 8})],
 )
 def test_other_forms_of_a_controller_are_saved_and_go_on(name, sizes):
     """Settings that give a controller another state than its defaults."""

@@ -13,7 +13,7 @@ from nagjax.devices.json_table import read_json
 from nagjax.devices.pricing import price
 from nagjax.devices.validation import judge
 from nagjax.predictors.formats.storage import load_predictor
-from nagjax.predictors.predictor import predict
+from nagjax.predictors.forms.mlp import predict
 from nagjax.predictors.records.records import read_records
 from nagjax.spaces import mobilenet_v3_small28
 

@@ -615,7 +615,7 @@ def test_formats_are_told_by_name_and_first_line(tmp_path):
 
 def test_a_format_may_be_named(tmp_path):
     path = write(tmp_path / "table.txt", I7)
-    with refused(path, "cannot be told", "json, ofa_note10, ofa_i7"):
+    with refused(path, "cannot be told", "json, ofa_note10, ofa_i7, csv"):
         read_table(path, OPERATORS)
     assert read_table(path, OPERATORS, "ofa_i7").device == "Intel i7-8700K"
     with refused(tmp_path / "other.yaml", "cannot be told"):
@@ -628,9 +628,9 @@ def test_further_formats_and_near_misses(tmp_path):
     path = write(tmp_path / "table.txt", "ignored")
     formats = {"acme": lambda path, operators: make_table(device=f"{path.name} {len(operators)}")}
     assert read_table(path, OPERATORS, "acme", formats).device == "table.txt 6"
-    with refused("'ofa_note'", "did you mean 'ofa_note10'", "acme, json, ofa_i7, ofa_note10"):
+    with refused("'ofa_note'", "did you mean 'ofa_note10'", "acme, csv, fbnet"):
         read_table(path, OPERATORS, "ofa_note", formats)
-    with refused("'acme' is not known; known: auto, json"):
+    with refused("'acme' is not known; known: auto, csv"):
         read_table(path, OPERATORS, "acme")
 
 

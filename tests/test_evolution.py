@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nagjax import controllers, plugins, testing
-from nagjax.budgets import upper_budgets
+from nagjax.budgets import budget_at_share, upper_budgets
 from nagjax.populations.archive import allowed_rows
 from nagjax.populations.front import Front, front_gain
 from nagjax.problems.problem import evaluate
@@ -74,6 +74,21 @@ def test_children_of_nsga2_are_new_where_there_are_new_ones():
     bred = nsga2.breed(state.population, problem, 16, params, jax.random.key(1))
     every = tiny.rows(bred) | tiny.rows(state.population.tokens)
     assert len(every) == 16 + len(tiny.rows(state.population.tokens))
+
+
+def test_early_exit_begins_with_architectures_within_the_bound_and_the_textbook_with_any():
+    known = testing.tiny_problem(variant="wide")
+    controller = plugins.load("controllers", "nsga2")(known.problem.spec, population=64)
+    bound = int(budget_at_share(known.problem, jnp.full((1, 1), 0.3))[0, 0])
+    begun = {}
+    for first in nsga2.FIRST:
+        params = controllers.resolve_params(controller, {"first": first, "exit_share": 0.3})
+        begun[first] = controllers.init(controller, known.problem, 0, params)
+    costs = {first: np.asarray(state.population.costs) for first, state in begun.items()}
+    assert (costs["early_exit"] <= bound).all()
+    assert (costs["open"] > bound).mean() > 0.5
+    assert costs["budgets"].min() == known.problem.low  # the cheapest is the first of them
+    assert {int(state.findings.evaluations) for state in begun.values()} == {64}
 
 
 def test_every_tournament_breeds_within_its_own_budget():

@@ -303,7 +303,10 @@ def test_budgets_of_an_example_can_be_met(low, ratio):
     assert all(float(text) >= low for text in settings.example_budgets(low, low * ratio).split(","))
 
 
-JOBS = ("run", "generate", "describe", "embedded", "profile_device", "train_supernet", "label", "fit", "rank_supernet")
+JOBS = (
+    "run", "generate", "export", "deploy", "describe", "embedded", "profile_device", "train_supernet", "label",
+    "fit", "rank_supernet",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -1,12 +1,14 @@
 """Every way of choosing an architecture under a budget, against the list of all architectures of a tiny space."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from nagjax.budgets import open_budgets
-from nagjax.generator import decode, policy, walk
+from nagjax.generator import decode, latent, policy, walk
 from nagjax.populations import vary
 from nagjax.problems.problem import path_costs
 from nagjax.spaces.trellis import INFINITE
@@ -110,6 +112,28 @@ def test_scores_are_the_log_probabilities_of_one_distribution(seed):
     for budget in budgets[:4]:
         chance, _, _ = probabilities(problem, generator, costs, budget)
         assert chance.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_scores_of_decisions_add_up_to_the_score():
+    problem, _ = tiny.make(sizes=tiny.MANY_SIZES)  # walked in two segments
+    generator = tiny.make_policy(problem.spec)
+    tokens = tiny.architectures(tiny.MANY_SIZES)
+    budgets = jnp.broadcast_to(problem.high, (len(tokens), 1))
+    whole = score(generator, problem, tokens, budgets)
+    parts = decode.score_decisions(generator, problem, jnp.asarray(tokens), budgets)
+    np.testing.assert_allclose(parts.log_prob.sum(-1), whole.log_prob, atol=1e-5)
+    np.testing.assert_allclose(parts.entropy.sum(-1), whole.entropy, atol=1e-5)
+    assert (np.asarray(parts.log_prob)[tokens[:, 1] == 0, 3] == 0).all()  # the second block is closed at depth 1
+
+
+def test_distances_of_states_that_count_differences_agree_with_them():
+    """A policy whose states are far apart where decisions differ has a correlation of nearly 1; a blind one none."""
+    problem, _ = tiny.make()
+    blind = tiny.make_policy(problem.spec, noise=0.0)
+    still = {**blind.params, "tokens": 0 * blind.params["tokens"], "slack": 0 * blind.params["slack"]}
+    assert np.isnan(latent.distance_correlation(dataclasses.replace(blind, params=still), problem, TOKENS))
+    found = latent.distance_correlation(tiny.make_policy(problem.spec), problem, TOKENS)
+    assert 0 < found <= 1
 
 
 def prefix_chances(chance, row):

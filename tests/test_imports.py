@@ -14,6 +14,8 @@ PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
     ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes"),
+    ("delimited",),
+    ("tables",),
     ("plugins",),
     ("operators",),
     ("spaces",),
@@ -52,11 +54,28 @@ BRANCHES = {
         "checkpoint",
         "durable",
     },
+    "deployment": {
+        "arguments",
+        "blocks",
+        "devices",
+        "durable",
+        "files",
+        "inference",
+        "operators",
+        "plugins",
+        "profile",
+        "reports",
+        "spaces",
+        "supernet",
+    },
     "profile": {"arguments", "durable", "operators", "spaces", "devices", "blocks"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""
 
-LATE = ("chex", "evosax", "matplotlib", "moocore", "orbax", "pyarrow", "tensorboardX", "tensorstore")
+LATE = (
+    "chex", "evosax", "matplotlib", "moocore", "onnx", "onnxruntime", "orbax", "pyarrow", "safetensors", "tensorboardX",
+    "tensorstore",
+)  # fmt: skip
 """Libraries that `import nagjax` must not load: they cost start-up time and are needed only in places."""
 
 

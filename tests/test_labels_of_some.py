@@ -17,12 +17,14 @@ from experiments.compare import Cases
 from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
 from experiments.inputs import setup
-from experiments.inputs.quality import define_quality_flags, predictor_kind
+from experiments.inputs.setup import define_quality_flags, predictor_kind
 from experiments.training import run_folder
-from nagjax.predictors.fit import FitConfig, errors, far_below, fit, score_levels
+from nagjax.predictors.fitted import errors
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
+from nagjax.predictors.forms.mlp import predict
+from nagjax.predictors.forms.scores import KNOTS, REACH, at_score, score_levels
 from nagjax.predictors.kinds import mlp
-from nagjax.predictors.predictor import KNOTS, REACH, at_score, predict
+from nagjax.predictors.kinds.mlp import FitConfig, far_below, fit
 from nagjax.predictors.records.columns import read_labelled
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, take
@@ -504,7 +506,7 @@ def test_without_any_label_the_way_out_is_named(rows, tmp_path):
 
 def test_labels_are_drawn_from_a_benchmark():
     for arguments, says in (
-        (["--num_labels=20"], "give --benchmark=FILE"),
+        (["--space=nas_bench_macro", "--num_labels=20"], "give --benchmark=FILE"),
         (["--benchmark=a.csv", "--labels_seed=1"], "--num_labels=200"),
     ):
         with pytest.raises(ValueError, match=says):

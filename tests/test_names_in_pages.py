@@ -6,6 +6,7 @@ import re
 import unicodedata
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from experiments.comparison.rows import Row
 from experiments.comparison.table import sections
 from nagjax.inference.generator import load
 from nagjax.names import HIDDEN
-from nagjax.reports import plot, report_data
+from nagjax.reports import explorer, plot, report_data
 from nagjax.reports.escapes import html, plot_text
 from nagjax.reports.front import Reference
 
@@ -89,7 +90,15 @@ def hostile(tmp_path_factory):
 
 
 def test_a_report_shows_hostile_names_and_runs_none(hostile):
-    text = check_page((hostile / "run" / "report.html").read_text(encoding="utf-8"))
+    page = (hostile / "run" / "report.html").read_text(encoding="utf-8")
+    # The program that comes with the library, and its data, in which no tag can begin.
+    own, data = (
+        re.findall(r"<script>(.*?)</script>", page, re.DOTALL),
+        re.findall(r"application/json.*?</script>", page),
+    )
+    assert own == [Path(explorer.__file__).with_name("explorer.js").read_text(encoding="utf-8")]
+    assert [text.count("<") for text in data] == [1]
+    text = check_page(re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert "<script>alert(1)</script> $x_ $\\frac{ [b] [/b] \\x1b[2J\\u202e\\x1b]0;owned\\x07" in text
     assert "=\\u202evil" in text
 

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax.predictors.fit import FitConfig, errors, fit
+from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.formats.ofa_npz import INPUTS, import_ofa
 from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.formats.storage import HEADER, load_predictor, save_predictor
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor, predict
+from nagjax.predictors.forms.mlp import MLP, Predictor, predict
+from nagjax.predictors.kinds.mlp import FitConfig, fit
 from nagjax.predictors.records.records import Records
 from nagjax.spaces import nas_bench_macro, ofa_mobilenet_v3
 

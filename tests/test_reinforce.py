@@ -23,7 +23,17 @@ from nagjax.problems.problem import evaluate, path_features
 from nagjax.ranking import dominance, ranker
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
-from nagjax_reinforce import baselines, make, make_pnag, make_published, make_single, objective
+from nagjax_reinforce import (
+    baselines,
+    conservative,
+    make,
+    make_conservative,
+    make_pnag,
+    make_published,
+    make_single,
+    objective,
+    replay,
+)
 from nagjax_reinforce.learner import CHOICES, DEFAULTS
 from nagjax_reinforce.reinforce import draw
 from nagjax_reinforce.rewards import REWARDS, choose, rewards
@@ -57,6 +67,85 @@ def two_arms():
     prices = Prices("latency_ms", "ms", np.array([1.0, 2.0]), graph.valid, device="made up")
     quality = tabular_quality(space, np.array([[0], [1]]), np.array([0.25, 0.75]))
     return make_problem(space, [prices], quality)[0]
+
+
+# Replay
+
+
+def test_the_past_is_a_ring_of_the_last_samples():
+    past = replay.nothing(TINY.problem.spec, 3)
+    rows = jnp.arange(5, dtype=jnp.int32)[:, None]
+    tokens, budgets = jnp.broadcast_to(rows, (5, TINY.problem.spec.num_layers)), rows
+    past = replay.remember(past, tokens[:2], budgets[:2])
+    assert past.budgets[:, 0].tolist() == [0, 1, 0]
+    past = replay.remember(past, tokens[2:], budgets[2:])  # 2 to the third place, 3 and 4 over the oldest
+    assert past.budgets[:, 0].tolist() == [3, 4, 2]
+    assert past.tokens[:, 0].tolist() == [3, 4, 2]
+    assert replay.remember(past, tokens, budgets).budgets[:, 0].sum() == 2 + 3 + 4
+
+
+def test_only_rows_that_hold_a_sample_are_replayed():
+    problem = two_arms()
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 4)
+    past = replay.remember(replay.nothing(problem.spec, 8), jnp.array([[1]], jnp.int32), problem.high[None])
+    alone = decode.score(policy, problem, jnp.array([[1]], jnp.int32), problem.high[None]).log_prob[0]
+    assert replay.log_likelihood(policy, problem, past) == pytest.approx(float(alone), rel=1e-5)
+    assert replay.log_likelihood(policy, problem, replay.nothing(problem.spec, 8)) == 0
+
+
+def test_what_is_replayed_becomes_likelier():
+    """Against a reward that does not care: the choice in the past is taken more often."""
+    problem = two_arms()
+    controller = make(problem.spec, hidden=4, anchors=4, budgets=2, group=2, replayed=4)
+    params = controllers.resolve_params(controller, {"replay": 10.0, "entropy": 0.0, "reward_scale": 0.0})
+    state = controllers.init(controller, problem, 0, params)
+    budgets = jnp.broadcast_to(problem.high, (4, 1))
+    state = dataclasses.replace(state, past=replay.remember(state.past, jnp.ones((4, 1), jnp.int32), budgets))
+    before = decode.score(state.policy, problem, jnp.ones((4, 1), jnp.int32), budgets).log_prob
+    after, _ = controllers.jit_chunk(controller, state, jax.random.key(0), 0, problem, params, jnp.zeros(1))
+    assert (decode.score(after.policy, problem, jnp.ones((4, 1), jnp.int32), budgets).log_prob > before).all()
+
+
+# The conservative explorer
+
+
+def test_uncertain_decisions_are_drawn_in_proportion_to_entropy_and_as_many_as_are_wanted():
+    entropy = jnp.tile(jnp.array([[0.6, 0.3, 0.1, 0.0]]), (4000, 1))
+    one = np.asarray(conservative.uncertain(entropy, jnp.float32(1), jax.random.key(0)))
+    np.testing.assert_allclose(one.mean(0), [0.6, 0.3, 0.1, 0.0], atol=0.03)
+    assert (np.asarray(conservative.uncertain(entropy, jnp.float32(2), jax.random.key(1))).sum(-1) == 2).all()
+    assert np.asarray(conservative.uncertain(entropy, jnp.float32(9), jax.random.key(2))).all()
+
+
+def test_only_what_was_drawn_teaches_the_conservative_policy():
+    """Of a child that is worse than average the drawn choice becomes less likely; kept ones have no gradient."""
+    problem = two_arms()
+    controller = make_conservative(problem.spec, hidden=4, anchors=4, budgets=2)
+    params = controllers.resolve_params(controller, {"entropy": 0.0})
+    state = controllers.init(controller, problem, 0, params)
+    tokens, budgets = jnp.array([[1], [1]], jnp.int32), jnp.broadcast_to(problem.high, (2, 1))
+    before = decode.score(state.policy, problem, tokens, budgets).log_prob
+
+    def after(drawn):
+        taught = (jnp.array([-1.0, -1.0]), params, jnp.float32(0))
+        policy, _ = conservative.learn(state, problem, tokens, jnp.full((2, 1), drawn), budgets, *taught)
+        return decode.score(policy, problem, tokens, budgets).log_prob
+
+    assert (after(True) < before).all()
+    np.testing.assert_array_equal(after(False), before)
+
+
+def test_a_conservative_child_differs_from_a_parent_in_what_may_change():
+    problem = TINY.problem
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 4)
+    parents = jnp.asarray(TINY.oracle.tokens)
+    budgets = jnp.broadcast_to(problem.high, (len(parents), 1))
+    change = jnp.zeros(parents.shape, bool).at[:, -1].set(True)
+    tokens, costs = decode.redraw(policy, problem, parents, change, budgets, jax.random.key(1))
+    np.testing.assert_array_equal(tokens[:, :-1], parents[:, :-1])
+    assert (tokens[:, -1] != parents[:, -1]).any()
+    assert TINY.oracle.rows(np.asarray(tokens)).min() >= 0
+    assert (costs <= budgets).all()
 
 
 # Rewards

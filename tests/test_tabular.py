@@ -320,13 +320,13 @@ def test_bad_rows_are_refused_with_file_row_and_remedy(tmp_path, capsys, rows, f
         (["--cost_columns=latency"], "as in --cost_columns=latency_ms=latency"),
         (["--cost_columns=latency_ms"], "no column 'latency_ms'; did you mean 'latency'"),
         (["--cost_columns=latency_ms=latency,latency_ms=arch"], "name each cost once"),
-        (["--cost_columns="], "the --cost_columns of a --benchmark"),
+        (["--cost_columns="], "--costs: latency_ms needs a device table: give --table=FILE"),
         (["--costs=madds"], "declares no operators"),
         (["--records=x.csv"], "--records: x.csv: no such file"),
-        (["--records=x.csv", "--num_labels=20"], "--num_labels=20 of --benchmark and --records both say"),
+        (["--records=BENCH", "--num_labels=20"], "--records= and --num_labels= all say how good"),
         (["--labels_seed=1"], "say how many by --num_labels=200"),
         (["--num_labels=15626"], "15,626 labels are asked for; 1 to 15,625 can be drawn"),
-        (["--predictor_settings=members=2"], "nothing is fitted, every row of --benchmark has a quality"),
+        (["--predictor_settings=members=2"], "nothing is fitted, every row of the benchmark has a quality"),
         (["--cost_columns=images_per_second"], "1000 / (images per second)"),
         (["--cost_columns=latency_ms=fps"], "'fps' is a rate by its name"),
         (["--cost_quantile=0.9"], "priced by a --table"),
@@ -341,6 +341,7 @@ def test_bad_rows_are_refused_with_file_row_and_remedy(tmp_path, capsys, rows, f
 )  # fmt: skip
 def test_bad_flags_are_refused_before_anything_is_written(flags_201, tmp_path, capsys, flags, says):
     out = tmp_path / "out"
+    flags = [flag.replace("BENCH", flags_201[0].partition("=")[2]) for flag in flags]
     assert run.main([*flags_201, *SMALL, f"--out={out}", *flags]) == cli.EXIT_ERROR
     text = capsys.readouterr().err
     assert says in text

@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 from experiments import run
 from experiments.frame import cli, flagfile, settings
 from nagjax import arguments, controllers, files, names, numerals
+from nagjax.delimited import read_delimited
 from nagjax.devices.formats import read_table as read_device_table
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
 from nagjax.devices.yaml_rows import read_rows
-from nagjax.predictors.fit import FitConfig, fit
 from nagjax.predictors.formats.npz import read_arrays
 from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.forms.table import TabularQuality
+from nagjax.predictors.kinds.mlp import FitConfig, fit
 from nagjax.predictors.records.columns import read_columns
-from nagjax.predictors.records.delimited import read_delimited
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, read_records
-from nagjax.predictors.records.tables import numbers, read_table
 from nagjax.problems.build import make_problem
 from nagjax.reports import front
 from nagjax.spaces import nas_bench_macro
+from nagjax.tables import numbers, read_table
 from nagjax.tabular import read_tabular
 
 ROWS = (("3", "0.5", "62.0", "2.0"), ("3", "1.0", "67.25", "2.75"), ("5", "0.5", "66.0", "2.5"))

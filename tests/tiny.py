@@ -16,7 +16,7 @@ import numpy as np
 from nagjax.devices.pricing import Prices
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.operators import Operator
-from nagjax.predictors.predictor import MLP, Predictor
+from nagjax.predictors.forms.mlp import MLP, Predictor
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem, Spec
 from nagjax.spaces import trellis as tl

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.fault_cases.case import Case, bound, write
 from benchmarks.fault_cases.device_tables import broken_files
-from nagjax.predictors.fit import FitConfig, fit
+from nagjax.predictors.kinds.mlp import FitConfig, fit
 from nagjax.predictors.records.records import Records, read_records
 from nagjax.problems.build import make_problem
 from nagjax.reports.front import read_reference

@@ -14,9 +14,10 @@ import numpy as np
 from benchmarks.fault_cases import device_tables
 from benchmarks.fault_cases.case import REMEDY, Case, bound, write
 from benchmarks.fault_cases.device_tables import broken_files
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.formats.storage import HEADER, save_predictor
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
+from nagjax.predictors.forms.mlp import MLP, Predictor
 from nagjax.spaces import mobilenet_v3_small28, nas_bench_macro
 from nagjax.spaces.space import Space
 

@@ -11,8 +11,8 @@ import numpy as np
 from experiments.comparison.case import Case
 from nagjax.controllers import Artefact
 from nagjax.inference.answering import BEAMS, DRAWS, jit_candidates
-from nagjax.inference.fronts import make_front
 from nagjax.inference.generator import Generator
+from nagjax.inference.nondominated import make_nondominated
 from nagjax.populations.archive import Archive
 
 DECODES = {
@@ -56,7 +56,7 @@ def _best(found: Artefact, case: Case, seed: int) -> Answers:
     infos = case.description.costs
     budgets = {info.name: info.to_unit(case.budgets[:, k]) for k, info in enumerate(infos)}
     if len(infos) == 1:
-        front = make_front(found, case.problem, case.description, seed)
+        front = make_nondominated(found, case.problem, case.description, seed)
         row = np.maximum(front.best(np.stack(list(budgets.values()), -1)), 0)
         return Answers(front.tokens[row], front.looks)
     generator = Generator(found, case.problem, case.description, {})

@@ -15,10 +15,10 @@ import numpy as np
 from experiments.comparison.case import Case, truth
 from experiments.frame import settings
 from nagjax.predictors.records.records import read_tokens
-from nagjax.predictors.records.tables import read_table
 from nagjax.reports.front import best_within
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.tables import read_table
 
 COLUMN = "architecture"
 

@@ -19,7 +19,6 @@ from absl import flags
 from experiments.comparison.case import Case, Points, make_case, truth
 from experiments.frame import cli, settings
 from experiments.inputs import setup
-from experiments.inputs.quality import define_kind_flags, predictor_kind
 from experiments.reports import run_report
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.forms.table import tabular_quality
@@ -95,7 +94,7 @@ def _macro(name: str, data_dir: str, labels: int, seed: int, num_budgets: int, k
     if not 10 <= labels <= len(tokens):
         raise ValueError(f"--problems={name}: between 10 and {len(tokens)} labels are possible, such as macro_200")
     records = draw(Records(tokens, quality, source="NAS-Bench-Macro"), labels, seed)
-    fitted = fit(predictor_kind(cli.parse(define_kind_flags, list(kind))), space, records, seed)
+    fitted = fit(setup.predictor_kind(cli.parse(setup.define_kind_flags, list(kind))), space, records, seed)
     problem, description = make_problem(space, prices, fitted.predictor, quality_report=fitted.report)
     true, costs = truth(exact, records.tokens)
     rivals = {"best label": (costs[:, 0], true)}

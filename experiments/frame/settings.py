@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,25 @@ def parse_budgets(entries: Sequence[str], flag: str) -> list[float]:
             raise ValueError(f"--{flag}: {entry!r} is not a positive number; write --{flag}=15,20,30")
         out.append(value)
     return out
+
+
+@contextlib.contextmanager
+def told_of_flags(names: Iterable[str]) -> Iterator[None]:
+    """Within it an error of the library about an argument, ``costs=``, is told of the flag of its name, ``--costs=``.
+
+    >>> with told_of_flags(["costs", "table"]):
+    ...     raise ValueError("costs: latency_ms needs table=FILE")
+    Traceback (most recent call last):
+    ValueError: --costs: latency_ms needs --table=FILE
+    """
+    name = "|".join(names)
+    try:
+        yield
+    except ValueError as error:
+        told = re.sub(rf"(?<![\w/.=-])(?=(?:{name})=)|^(?=(?:{name}):)", "--", str(error))
+        if told == str(error):
+            raise
+        raise ValueError(told) from error.__cause__
 
 
 def parse_integers(entries: Sequence[str], flag: str) -> list[int]:

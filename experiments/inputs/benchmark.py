@@ -59,19 +59,9 @@ def check_benchmark_flags(values: flags.FlagValues) -> None:
     for name in ("decision_columns", "cost_columns"):
         if values[name].value and not values.benchmark:
             raise ValueError(f"--{name} names columns of a file that is not given: give --benchmark=FILE")
-    if values.num_labels and not values.benchmark:
-        raise ValueError(f"--num_labels={values.num_labels} draws from a benchmark's qualities: give --benchmark=FILE")
     if values.labels_seed is not None and not values.num_labels:
         raise ValueError(f"--labels_seed={values.labels_seed} draws labels; say how many by --num_labels=200")
-    if not values.benchmark:
-        return
-    for name in ("records", "predictor"):
-        if values[name].value and values.num_labels:
-            raise ValueError(
-                f"--num_labels={values.num_labels} of --benchmark and --{name} both say how good an architecture is; "
-                "leave one out"
-            )
-    if bool(values.decision_columns) == bool(values.space):
+    if values.benchmark and bool(values.decision_columns) == bool(values.space):
         raise ValueError(
             "--benchmark: say what the architectures are, either by --decision_columns=a,b,c (one column a decision) "
             f"or by --space=NAME and --text_column=COLUMN; spaces: {', '.join(plugins.names('spaces'))}"

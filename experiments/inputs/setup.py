@@ -1,26 +1,39 @@
-"""The flags that describe a problem, and the problem built from them: a space, what it costs, how good it is."""
+"""The flags that describe a problem, and the arguments of ``nagjax.problem`` that they are.
+
+A flag has the name of its argument. What the library says of an argument, ``costs=``, a job says of the flag.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 from absl import flags
 
 from experiments.frame import settings
 from experiments.inputs.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
-from experiments.inputs.costs import LATENCY, benchmark_prices, load_prices
-from experiments.inputs.quality import benchmark_quality, define_quality_flags, load_quality
 from nagjax import plugins, posing
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
-from nagjax.posing import Setup
-from nagjax.predictors.forms.table import TabularQuality
-from nagjax.problems.build import make_problem
-from nagjax.problems.problem import Description, Problem
+from nagjax.posing import LATENCY, Setup
+from nagjax.predictors.kinds.kind import Kind
+from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT
+from nagjax.predictors.records.labels import UNITS
 from nagjax.spaces.space import Space
+
+ARGUMENTS = tuple(inspect.signature(posing.problem).parameters)[1:]
+"""Arguments of ``nagjax.problem`` beside the space."""
+
+SPELLED = (*ARGUMENTS, "benchmark", "cost_columns")
+"""Arguments that errors of the library name, and that are flags here."""
+
+FILES = ("table", "predictor", "records")
+"""Those that are files; as flags their paths start from --data_dir."""
+
+PAIRS = ("where", "predictor_settings")
+"""Those that flags give as ``key=value``."""
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -64,6 +77,53 @@ def define_space_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("device_format", "auto", "Format of --table, or auto to tell it by a look.", flag_values=values)
 
 
+def define_quality_flags(values: flags.FlagValues) -> None:
+    """Add the flags that say how good architectures are: a predictor, or labelled records."""
+    flags.DEFINE_string("predictor", None, "File of a predictor.", flag_values=values)
+    flags.DEFINE_string("predictor_format", "auto", "Format of --predictor, or auto.", flag_values=values)
+    flags.DEFINE_string(
+        "records",
+        None,
+        "CSV or Parquet file of labelled architectures: a predictor is fitted to them, or --predictor tested on them.",
+        flag_values=values,
+    )
+    flags.DEFINE_string("text_column", "architecture", "Column of the file: architecture as text.", flag_values=values)
+    flags.DEFINE_string("quality_column", "quality", "Column of the file: quality.", flag_values=values)
+    flags.DEFINE_enum("quality_unit", "fraction", list(UNITS), "Unit of that column.", flag_values=values)
+    flags.DEFINE_float(
+        "duplicate_tolerance",
+        0.0,
+        "Average rows of one architecture whose qualities differ by no more than this fraction.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "units_are_right",
+        False,
+        "Percentages below 1 among larger ones are right; without it they are taken for fractions, and refused.",
+        flag_values=values,
+    )
+    settings.define_seed("fit_seed", "Seed of fitting a predictor.", values)
+    define_kind_flags(values)
+
+
+def define_kind_flags(values: flags.FlagValues) -> None:
+    """Add the flags that ``predictor_kind`` reads."""
+    flags.DEFINE_string(
+        "predictor_kind",
+        None,
+        f"How a predictor is fitted: {', '.join(BUILT_IN)}, or a plugin's kind; {DEFAULT} where it is left out.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "predictor_settings",
+        None,
+        "Settings of that kind; of mlp such as loss=hinge,target=rank,members=8,hidden=128x128, of auto such as "
+        "candidates=mlp+gp.",
+        flag_values=values,
+    )
+
+
 def build_problem(values: flags.FlagValues) -> Setup:
     """The problem that flags describe; nothing is written.
 
@@ -71,44 +131,32 @@ def build_problem(values: flags.FlagValues) -> Setup:
       ValueError: for anything that is wrong in flags or files.
     """
     check_benchmark_flags(values)
-    if values.benchmark:
-        return _from_benchmark(values)
-    space = load_space(values)
-    where = conditions(values)
-    allowed = space.where(where)  # a condition that cannot hold is refused before large files are read
-    table = load_table(values, space) if values.table else None
-    prices = load_prices(values.costs, table, space, values.cost_quantile, allowed)
-    quality = load_quality(values, space)
-    problem, description = make_problem(space, prices, quality.predictor, where, values.pessimism, quality.report)
-    return Setup(space, problem, description, table, quality)
+    space = load_space(values) if values.space or not values.benchmark else None
+    of = load_benchmark(values, space) if space is None or values.benchmark else space
+    with settings.told_of_flags(SPELLED):
+        return posing.problem(of, **arguments(values, ARGUMENTS))
 
 
-def _from_benchmark(values: flags.FlagValues) -> Setup:
-    """Measured costs, and qualities measured or predicted; a device table may price what was not measured.
+def without_quality(values: flags.FlagValues, space: Space) -> Setup:
+    """A problem in which all architectures are equally good, to be described and not trained on."""
+    asked = arguments(values, ("table", "costs", "where", "cost_quantile", "device_format"))
+    with settings.told_of_flags(SPELLED):
+        return posing.problem(space, quality=posing.flat(space), **asked)
+
+
+def arguments(values: flags.FlagValues, names: Sequence[str]) -> dict[str, Any]:
+    """The arguments of ``nagjax.problem`` that flags give; those left out keep their defaults.
 
     Raises:
-      ValueError: as ``build_problem``, and if one cost would come from two sources.
+      ValueError: if a file is not there, or a setting is not ``key=value``.
     """
-    found = load_benchmark(values, load_space(values) if values.space else None)
-    where = conditions(values)
-    table = load_table(values, found.space) if values.table else None
-    prices = benchmark_prices(values, found, table)
-    quality, report, fitted = benchmark_quality(values, found)
-    problem, description = make_problem(
-        found.space, prices, quality, where, values.pessimism, report, listing=found.listing
-    )
-    judge = None
-    if fitted is not None and found.quality is not None:
-        judge = dataclasses.replace(problem, quality=found.quality)
-    return Setup(found.space, problem, description, table, fitted, judge)
-
-
-def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable | None) -> tuple[Problem, Description]:
-    """A problem in which all architectures are equally good, to be described and not trained on."""
-    blank = TabularQuality(jnp.zeros_like(space.trellis.target), jnp.asarray(space.trellis.target), jnp.zeros(1))
-    where = conditions(values)
-    prices = load_prices(values.costs, table, space, values.cost_quantile, space.where(where))
-    return make_problem(space, prices, blank, where)
+    given = {name: values[name].value for name in names if name in values}
+    given |= {name: settings.input_path(values, name) if given[name] else None for name in FILES if name in given}
+    given |= {name: settings.parse_pairs(given[name] or (), name, name == "where") for name in PAIRS if name in given}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.get("costs") == [LATENCY]:
+        del given["costs"]  # the default of the flag: where costs are measured, it is meant only if there is a table
+    return given
 
 
 def define_ranker_flags(values: flags.FlagValues) -> None:
@@ -127,6 +175,17 @@ def with_ranker(built: Setup, values: flags.FlagValues) -> Setup:
     from nagjax import ranked  # with what fits networks, for those who ask for it
 
     return ranked.with_ranker(built, values.ranker_labels, values.ranker_anchors, values.seed)
+
+
+def predictor_kind(values: flags.FlagValues) -> Kind:
+    """The kind that --predictor_kind and --predictor_settings name; settings left out keep their defaults.
+
+    Raises:
+      ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
+    """
+    given = settings.parse_pairs(values.predictor_settings or (), "predictor_settings")
+    with settings.told_of_flags(SPELLED):
+        return posing.chosen_kind(values.predictor_kind, given)
 
 
 def conditions(values: flags.FlagValues) -> dict[str, Any]:

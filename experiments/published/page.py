@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -103,14 +104,25 @@ def _compared(folder: Path, words: Sequence[str]) -> list[float]:
     return [float(row[column]) for row in here if row["decode"] == decode]
 
 
-def _systems(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of the study of systems: name, evaluations, column; ``A-B`` is the paired difference of two names."""
+def _systems(path: Path, words: Sequence[str], named: str = "system") -> list[float]:
+    """A column of a study of searches: name, evaluations, column; ``A-B`` is the paired difference of two names."""
     name, count, column = words
+    return _named(path, name, column, named, lambda row: row["evaluations"] == count)
+
+
+def _latent(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of a study of ways, such as that of replay: way, column; differences as in ``_systems``."""
+    name, column = words
+    return _named(path, name, column, "way", lambda _: True)
+
+
+def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:
+    """A column of a file of rows with seeds, for a name in the column ``by``; ``A-B`` is a paired difference."""
     held: dict[str, dict[str, float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["evaluations"] == count and row[column]:
-                held.setdefault(row["system"], {})[row["seed"]] = float(row[column])
+            if wanted(row) and row[column]:
+                held.setdefault(row[by], {})[row["seed"]] = float(row[column])
     one, _, other = name.partition("-")
     first = held.get(one, {})
     return [value - held[other][seed] for seed, value in first.items()] if other else list(first.values())
@@ -120,6 +132,15 @@ def _kinds(path: Path, words: Sequence[str]) -> list[float]:
     """Tau or regret of a kind: column, kind, labels; ``A-B`` is the paired difference of two kinds."""
     column, name, labels = words
     rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["labels"] == int(labels)]
+    one, _, other = name.partition("-")
+    held = {kind: {row["seed"]: row[column] for row in rows if row["kind"] == kind} for kind in (one, other)}
+    return [value - held[other].get(seed, 0.0) if other else value for seed, value in held[one].items()]
+
+
+def _estimates(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of estimates: problem, kind, column; ``A-B`` is the paired difference of two kinds."""
+    problem, name, column = words
+    rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["problem"] == problem]
     one, _, other = name.partition("-")
     held = {kind: {row["seed"]: row[column] for row in rows if row["kind"] == kind} for kind in (one, other)}
     return [value - held[other].get(seed, 0.0) if other else value for seed, value in held[one].items()]
@@ -137,9 +158,14 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
     return [json.loads(path.read_text(encoding="utf-8"))["tau"][ranked_by]["value"]]
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
+    "latent.csv": _latent,
+    "few_evaluations.csv": functools.partial(_systems, named="searcher"),
+    "rivals.csv": _latent,
     "predictor_losses.json": _kinds,
+    "few_labels.json": _kinds,
+    "estimates.json": _estimates,
     "joint_search.json": _joint,
     "supernet_ranking.json": _ranking,
 }

@@ -92,7 +92,8 @@ def claim(values: flags.FlagValues, table: DeviceTable | None, folder: Path) -> 
 def _more(recorded: Mapping[str, Any], values: flags.FlagValues) -> bool:
     """Whether more evaluations are asked for than were."""
     before = recorded["flags"].get(GROWS)
-    return isinstance(before, int) and GROWS in values and values[GROWS].value > before
+    asked = values[GROWS].value if GROWS in values else None
+    return isinstance(before, int) and isinstance(asked, int) and asked > before
 
 
 def _put_away(folder: Path, evaluations: int) -> None:

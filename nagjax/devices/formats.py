@@ -1,15 +1,19 @@
-"""Which reader reads a device table: by name, or by a look at the path."""
+"""Which reader reads a device table or another tool's profile: by name, or by a look at the file."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nagjax import plugins
 from nagjax.devices import json_table
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
+from nagjax.devices.profiles import fields, hosted_job, lookup, onnxruntime, openvino, plain_csv, tensorrt, tflite
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.timings import Timings, device_table
 from nagjax.files import check_file, is_folder, read_text
 from nagjax.names import nearest
 from nagjax.operators import Operator
@@ -18,7 +22,40 @@ Reader = Callable[[Path, Sequence[Operator]], DeviceTable]
 """``reader(path, operators)``: the table in ``path``; some dialects can only be read for known operators, a space's."""
 
 
-BUILT_IN: Mapping[str, Reader] = {"json": json_table.read, "ofa_note10": read_note10, "ofa_i7": read_i7}
+ReadTimings = Callable[[Path], Timings]
+
+
+def _reader(read: ReadTimings) -> Reader:
+    """A profile's reader as that of a device table: what its names alone say."""
+
+    def reader(path: Path, operators: Sequence[Operator]) -> DeviceTable:
+        return device_table(read(path), operators)
+
+    return reader
+
+
+PROFILES: Mapping[str, ReadTimings] = {
+    "csv": plain_csv.read,
+    "fbnet": lookup.read_fbnet,
+    "hosted_job": hosted_job.read,
+    "onnxruntime": onnxruntime.read,
+    "openvino": openvino.read,
+    "proxyless": lookup.read_proxyless,
+    "tensorrt": tensorrt.read,
+    "tflite": tflite.read,
+}
+"""Formats of other tools, whose names or unit may have to be given."""
+
+read_csv, read_fbnet, read_hosted_job, read_onnxruntime, read_openvino, read_proxyless, read_tensorrt, read_tflite = (
+    _reader(read) for _, read in sorted(PROFILES.items())
+)
+
+BUILT_IN: Mapping[str, Reader] = {
+    "json": json_table.read,
+    "ofa_note10": read_note10,
+    "ofa_i7": read_i7,
+    **{name: _reader(read) for name, read in PROFILES.items()},
+}
 
 
 def read_table(
@@ -59,17 +96,41 @@ def detect(path: Path) -> str:
         check_file(path, "the device table")
     if folder or NOTE10_FILE.fullmatch(path.name):
         return "ofa_note10"
-    if path.suffix == ".json":
-        return "json"
-    if path.suffix in (".yaml", ".yml") and _first_key(path).startswith(("MBConv-", "first_conv-", "classifier-")):
-        return "ofa_i7"
-    raise ValueError(
-        f"{path}: the format cannot be told from name and first line. If it is one of {', '.join(BUILT_IN)}, name it "
-        "(--device_format); else convert it to our JSON (docs/device_tables.md), or write a reader of it "
-        "(docs/plugins.md, device_formats)"
-    )
+    found = _by_look(path)
+    if found is None:
+        raise ValueError(
+            f"{path}: the format cannot be told by a look. If it is one of {', '.join(BUILT_IN)}, name it "
+            "(--device_format); else convert it to our JSON (docs/device_tables.md), or write a reader of it "
+            "(docs/plugins.md, device_formats)"
+        )
+    return found
 
 
-def _first_key(path: Path) -> str:
+def _by_look(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        if _first_line(path).startswith(("MBConv-", "first_conv-", "classifier-")):
+            return "ofa_i7"
+        blocks = re.findall(r"expanded_conv-\S+-idskip:\S+", read_text(path, "the device table"))
+        return "proxyless" if blocks and not any("-se:" in block for block in blocks) else None
+    if suffix == ".json":
+        return _json_format(fields.document(path))
+    text = read_text(path, "the device table")
+    if tflite.recognises(text):
+        return "tflite"
+    if text.startswith(openvino.HEADER):
+        return "openvino"
+    if _first_line(path).startswith("{'op_name"):
+        return "fbnet"
+    return "csv" if suffix in (".csv", ".tsv") else None
+
+
+def _json_format(root: Any) -> str:
+    """The format of a JSON document; what is none of the other tools' is taken for ours, whose reader refuses it."""
+    known = (("tensorrt", tensorrt), ("hosted_job", hosted_job), ("openvino", openvino), ("onnxruntime", onnxruntime))
+    return next((name for name, module in known if module.recognises(root)), "json")
+
+
+def _first_line(path: Path) -> str:
     lines = (line.strip().strip("'\"") for line in read_text(path, "the device table").splitlines())
     return next((line for line in lines if line and not line.startswith(("#", "---", "%"))), "")

@@ -56,17 +56,46 @@ def sample(policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array)
 
 def sample_by(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``sample`` by given uniform numbers float32 ``[T, B]`` in 0..1, one a decision."""
+    return _rollout(policy, problem, budgets, _drawn, noise)
 
-    def pick(logits: jax.Array, mask: jax.Array, uniform: jax.Array) -> jax.Array:
-        # Inverse of the cumulative distribution: one random number a decision. A closed choice adds nothing to the sum,
-        # so it is never the first to pass the threshold, whatever the rounding.
-        finite = jnp.where(mask, jnp.nan_to_num(logits), -jnp.inf)
-        weight = jnp.exp(finite - finite.max(-1, keepdims=True))
-        total = jnp.cumsum(weight, -1)
-        threshold = jnp.minimum(uniform, 1.0 - 1e-6)[:, None] * total[:, -1:]
-        return jnp.argmax(total > threshold, -1).astype(jnp.int32)
 
-    return _rollout(policy, problem, budgets, pick, noise)
+def redraw(
+    policy: Policy, problem: Problem, tokens: jax.Array, change: jax.Array, budgets: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Keep decisions of architectures that fit, draw the others.
+
+    Args:
+      policy: the generator.
+      problem: the problem.
+      tokens: int32 ``[B, T]``, any values.
+      change: bool ``[B, T]``, decisions to draw anew even though they fit.
+      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
+      key: random key.
+
+    Returns:
+      tokens int32 ``[B, T]``, canonical and within budget, and costs int32 ``[B, K]``.
+    """
+    shapes.check("redraw: tokens", tokens, (budgets.shape[0], problem.spec.num_layers), int)
+    uniform = jax.random.uniform(key, tokens.T.shape)
+
+    def pick(logits: jax.Array, mask: jax.Array, layer: tuple[jax.Array, jax.Array]) -> jax.Array:
+        uniform, kept = layer
+        inside = jnp.clip(kept, 0, mask.shape[1] - 1)
+        fits = jnp.take_along_axis(mask, inside[:, None], 1)[:, 0] & (inside == kept)
+        return jnp.where(fits, kept, _drawn(logits, mask, uniform))
+
+    return _rollout(policy, problem, budgets, pick, (uniform, jnp.where(change, -1, tokens).T))
+
+
+def _drawn(logits: jax.Array, mask: jax.Array, uniform: jax.Array) -> jax.Array:
+    """Open choices int32 ``[B]`` by uniform numbers float32 ``[B]``, as the logits ``[B, C']`` weigh them."""
+    # Inverse of the cumulative distribution: one random number a decision. A closed choice adds nothing to the sum,
+    # so it is never the first to pass the threshold, whatever the rounding.
+    finite = jnp.where(mask, jnp.nan_to_num(logits), -jnp.inf)
+    weight = jnp.exp(finite - finite.max(-1, keepdims=True))
+    total = jnp.cumsum(weight, -1)
+    threshold = jnp.minimum(uniform, 1.0 - 1e-6)[:, None] * total[:, -1:]
+    return jnp.argmax(total > threshold, -1).astype(jnp.int32)
 
 
 def greedy(policy: Policy, problem: Problem, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -80,22 +109,21 @@ def greedy(policy: Policy, problem: Problem, budgets: jax.Array) -> tuple[jax.Ar
 
 
 def _rollout(
-    policy: Policy, problem: Problem, budgets: jax.Array, pick: Any, noise: jax.Array
+    policy: Policy, problem: Problem, budgets: jax.Array, pick: Any, noise: Any
 ) -> tuple[jax.Array, jax.Array]:
     shapes.check("decode: budgets", budgets, (None, problem.spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
     decide = policy_step(tables, problem)
 
-    def choose(
-        carry: Carry, x: tuple[Layer, jax.Array], mask: jax.Array, slack: jax.Array
-    ) -> tuple[Carry, jax.Array, None]:
-        layer, uniform = x
+    def choose(carry: Carry, x: tuple[Layer, Any], mask: jax.Array, slack: jax.Array) -> tuple[Carry, jax.Array, None]:
+        layer, given = x
         hidden, cell, logits = decide(carry, layer, slack)
-        token = pick(logits, mask, uniform)
+        token = pick(logits, mask, given)
         return Carry(hidden, cell, layer.start + token), token, None
 
-    def inputs(first: int, last: int, width: int) -> tuple[Layer, jax.Array]:
-        return layer_inputs(tables, problem.spec, first, last, width), noise[first:last]
+    def inputs(first: int, last: int, width: int) -> tuple[Layer, Any]:
+        given = jax.tree.map(lambda one: one[first:last], noise)
+        return layer_inputs(tables, problem.spec, first, last, width), given
 
     tokens, costs, _, _ = masked_walk(problem, budgets, choose, first_carry(tables), inputs)
     return tokens, costs
@@ -127,6 +155,24 @@ def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Arra
       tokens: int32 ``[B, T]`` within budget.
       budgets: int32 ``[B, K]`` ticks.
     """
+    log_prob = jnp.zeros(len(tokens))
+    entropy = jnp.zeros(len(tokens))
+    for chosen, terms in _by_segment(policy, problem, tokens, budgets):
+        log_prob += jnp.sum(chosen, -1)
+        entropy += jnp.sum(terms, -1)
+    return Scores(log_prob, entropy)
+
+
+def score_decisions(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Array) -> Scores:
+    """What ``score`` adds up, decision by decision: float32 ``[B, T]`` each, 0 where a decision is closed."""
+    parts = zip(*_by_segment(policy, problem, tokens, budgets), strict=True)
+    return Scores(*(jnp.concatenate(part, -1) for part in parts))
+
+
+def _by_segment(
+    policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Array
+) -> list[tuple[jax.Array, jax.Array]]:
+    """Log-probability and entropy float32 ``[B, L]`` of the decisions of each segment; 0 where one is closed."""
     spec = problem.spec
     shapes.check("score: tokens", tokens, (budgets.shape[0], spec.num_layers), int)
     shapes.check("score: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
@@ -136,17 +182,22 @@ def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Arra
     # gather, are many times slower on a CPU.
     hidden = _hidden_states(tables, spec, tokens, encode_slack(problem, slack))
     every = (hidden.reshape(-1, hidden.shape[-1]) @ tables.heads).reshape(*hidden.shape[:2], -1)
-    log_prob = jnp.zeros(len(tokens))
-    entropy = jnp.zeros(len(tokens))
+    found = []
     for (first, last, width), mask, unary in zip(segments(spec.choices), masks, tables.unary, strict=True):
         layers = slice(first, last)
         logits = jnp.moveaxis(_own_head(every, spec, first, last, width), 0, 1) + unary
         log_p = jax.nn.log_softmax(jnp.where(mask, logits, -1e30), -1)
         chosen = jnp.sum(jnp.where(jax.nn.one_hot(tokens[:, layers], width, dtype=bool), log_p, 0.0), -1)
         terms = -jnp.sum(jnp.where(mask, jnp.exp(log_p) * log_p, 0.0), -1)
-        log_prob += jnp.sum(jnp.where(is_open[:, layers], chosen, 0.0), -1)
-        entropy += jnp.sum(jnp.where(is_open[:, layers], terms, 0.0), -1)
-    return Scores(log_prob, entropy)
+        found.append((jnp.where(is_open[:, layers], chosen, 0.0), jnp.where(is_open[:, layers], terms, 0.0)))
+    return found
+
+
+def hidden_states(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Array) -> jax.Array:
+    """LSTM outputs float32 ``[T, B, H]`` along architectures int32 ``[B, T]`` for budgets int32 ``[B, K]``."""
+    _, slack, _ = follow(problem, tokens, budgets)
+    tables = policy_tables(policy, problem, budgets)
+    return _hidden_states(tables, problem.spec, tokens, encode_slack(problem, slack))
 
 
 def _own_head(every: jax.Array, spec: Spec, first: int, last: int, width: int) -> jax.Array:
@@ -212,8 +263,8 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
 
         def step(state: Any, layer: Any, choices: int = choices) -> tuple[Any, None]:
             log_prob, tokens, (node, spent), carry = state
-            t, need, cost, target, togo, own = layer
-            mask, slack = look(spec, need, togo, node, spent, wide)
+            t, graph, own = layer
+            mask, slack = look(problem, graph, node, spent, wide)
             hidden, cell, logits = decide(carry, own._replace(unary=jnp.repeat(own.unary, width, 0)), slack)
             log_p = jax.nn.log_softmax(jnp.where(mask, jnp.nan_to_num(logits), -jnp.inf), -1)
             total = log_prob[:, :, None] + jnp.where(mask, log_p, -jnp.inf).reshape(num, width, choices)
@@ -223,11 +274,11 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
             token = jnp.where(
                 mask[source, (best % choices).ravel()], (best % choices).ravel(), jnp.argmax(mask[source], -1)
             )
-            node, spent = advance(spec, cost, target, node[source], spent[source], token)
+            node, spent = advance(spec, graph, node[source], spent[source], token)
             tokens = tokens[source].at[:, t].set(token.astype(jnp.int32))
             return (log_prob, tokens, (node, spent), Carry(hidden[source], cell[source], own.start + token)), None
 
-        scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
+        scanned = (jnp.arange(first, last), graph_layers(problem, first, last, choices))
         state, _ = jax.lax.scan(step, state, (*scanned, layer_inputs(tables, spec, first, last, choices)))
     log_prob, tokens, (_, spent), _ = state
     return tokens.reshape(num, width, -1), spent.reshape(num, width, -1), log_prob

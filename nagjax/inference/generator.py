@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from nagjax import arguments
 from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
-from nagjax.inference.answering import DECODES, SOURCES, jit_quality
+from nagjax.inference import explaining, exporting
+from nagjax.inference.answering import DECODES, SOURCES
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
-from nagjax.inference.scope import CHUNK, Progress, Scope, find, find_distinct
+from nagjax.inference.explaining import Explanation
+from nagjax.inference.scope import Progress, Scope, find, find_distinct, predict_all
 from nagjax.inference.shelf import Shelf
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
@@ -25,6 +27,14 @@ from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
 SKIP = ("raise", "skip")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Networks(Protocol[T_co]):
+    """What holds the weights of many architectures."""
+
+    def network(self, architecture: str, /) -> T_co:
+        """The network of an architecture's text."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,6 +62,14 @@ class Answer:
     raw_costs: Mapping[str, float]
     guaranteed: bool
     source: str
+
+    def network(self, supernet: Networks[T_co]) -> T_co:
+        """The architecture with weights of its own, taken out of a supernet (``nagjax.load_supernet``).
+
+        Raises:
+          ValueError: if the supernet is of another space.
+        """
+        return supernet.network(self.text)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,6 +149,23 @@ class Generator:
                 done.run,
             )  # fmt: skip
 
+    def export(self, folder: str | Path, *, where: Mapping[str, Any] | None = None, seed: int = 0) -> None:
+        """Write the generator as a folder that answers budgets with NumPy alone, without nagjax and jax.
+
+        ``generator.npz`` holds the arrays, ``answer.py`` the program (``nagjax.inference.portable``), which answers as
+        ``decode="greedy"`` and as ``decode="best"`` do; the page "serve it" shows both in use.
+
+        Args:
+          folder: made where it is not; an earlier export in it is replaced.
+          where: conditions that every answer satisfies, as ``generate`` takes them.
+          seed: of what ``best`` answers from.
+
+        Raises:
+          ValueError: if it has neither a policy nor, with several cost columns, few enough architectures to be listed;
+            or its policy is not the library's.
+        """
+        exporting.write(self._under(where), Path(folder), self.config, arguments.seed(seed))
+
     def describe(self, answer: Answer) -> str:
         """An answer's architecture for a person."""
         return self.description.space.describe(answer.tokens)
@@ -205,6 +240,30 @@ class Generator:
         scope = self._under(where)
         front = scope.front(arguments.seed(seed))
         return _arrays(scope, front.costs, np.arange(len(front.tokens)), front.tokens, front.source)
+
+    def explain(
+        self,
+        budget_ms: float | None = None,
+        *,
+        budgets: Mapping[str, float] | None = None,
+        step: float = explaining.STEP,
+        seed: int = 0,
+    ) -> Explanation:
+        """Where the cost of the answer to one budget goes, and what changes with a little less and more of it.
+
+        Args:
+          budget_ms: a latency budget in ms, short for ``budgets={"latency_ms": ...}``.
+          budgets: one budget a cost column, in its unit; the first that is named is explained.
+          step: share of the budget by which less and more is asked.
+          seed: of the answers.
+
+        Raises:
+          ValueError: if the budget is below the cheapest architecture, or an argument is unknown.
+        """
+        if (budget_ms is None) == (budgets is None):
+            raise ValueError("give one budget, either as budget_ms=30 or as budgets={'madds_m': 300}")
+        asked = {"latency_ms": float(budget_ms)} if budget_ms is not None else dict(budgets or {})
+        return explaining.explain(self, asked, step, seed)
 
     def _ask(
         self, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None, decode: str,
@@ -294,7 +353,7 @@ def _arrays(
     """Costs, quality and guarantee of what was found for budgets float64 ``[B, K]``; each architecture counts once."""
     different, back = _unique_rows(tokens)
     costs = scope.description.costs_of(different)[back]
-    quality, std = _quality(scope.problem, different)
+    quality, std = predict_all(scope.problem, different)
     return AnswerArrays(index, tokens, costs, quality[back], std[back], scope.within(costs, budgets), source)
 
 
@@ -305,17 +364,6 @@ def _unique_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     as_bytes = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.dtype.itemsize * tokens.shape[1])))
     _, first, back = np.unique(as_bytes.ravel(), return_index=True, return_inverse=True)
     return tokens[first], back.ravel()
-
-
-def _quality(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    means, stds = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    for first in range(0, len(tokens), CHUNK):
-        chunk = tokens[first : first + CHUNK]
-        padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), 0)])
-        mean, std = jit_quality(problem, padded)
-        means.append(np.asarray(mean)[: len(chunk)])
-        stds.append(np.asarray(std)[: len(chunk)])
-    return np.concatenate(means), np.concatenate(stds)
 
 
 def _answers(description: Description, asked: Mapping[str, np.ndarray], found: AnswerArrays) -> list[Answer]:

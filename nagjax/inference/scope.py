@@ -1,8 +1,8 @@
 """What a generator answers under conditions, on the host: tokens for budgets in units, checked by exact costs.
 
-Three ways lead to an answer. ``best`` looks it up in a front (``nagjax.inference.fronts``). The others ask the policy
-within ticks that leave open whatever is within the budget, check the exact cost, and ask again within strict ticks
-where that is over. Several samples for a budget are found by ``nagjax.inference.distinct``.
+Three ways lead to an answer. ``best`` looks it up in a nondominated set. The others ask the policy within ticks
+that leave open whatever is within the budget, check the exact cost, and ask again within strict ticks where that is
+over. Several samples for a budget are found by ``nagjax.inference.distinct``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
-from nagjax.inference.answering import SOURCES, jit_candidates
+from nagjax.inference.answering import SOURCES, jit_candidates, jit_quality
 from nagjax.inference.distinct import distinct_architectures, enumerate_within
-from nagjax.inference.fronts import Front, can_be_listed, evaluate_all, make_front
+from nagjax.inference.nondominated import NondominatedSet, can_be_listed, evaluate_all, make_nondominated
 from nagjax.inference.shelf import Shelf
 from nagjax.problems.problem import Description, Problem, cheapest
 
@@ -40,24 +40,24 @@ class Scope:
     problem: Problem
     description: Description
     shelf: Shelf | None = None
-    fronts: dict[int, Front] = dataclasses.field(default_factory=dict)
+    fronts: dict[int, NondominatedSet] = dataclasses.field(default_factory=dict)
 
     @property
     def columns(self) -> int:
         """K, the number of cost columns."""
         return len(self.description.costs)
 
-    def front(self, seed: int) -> Front:
+    def front(self, seed: int) -> NondominatedSet:
         """What ``best`` answers from, made when it is first asked for."""
         if seed not in self.fronts:
             self.fronts[seed] = self._kept(seed) or self._made(seed)
         return self.fronts[seed]
 
-    def _kept(self, seed: int) -> Front | None:
+    def _kept(self, seed: int) -> NondominatedSet | None:
         return self.shelf.read(self.description, np.asarray(self.problem.allowed), seed) if self.shelf else None
 
-    def _made(self, seed: int) -> Front:
-        front = make_front(self.artefact, self.problem, self.description, seed)
+    def _made(self, seed: int) -> NondominatedSet:
+        front = make_nondominated(self.artefact, self.problem, self.description, seed)
         if self.shelf:
             self.shelf.write(front, self.description, seed)
         return front
@@ -175,3 +175,15 @@ def find_distinct(
         tokens[rows] = np.stack([one for one, _, _ in found])
         source[rows] = [SOURCES.index(name) for _, _, name in found]
     return tokens, source
+
+
+def predict_all(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation float32 ``[N]`` of the quality of tokens ``[N, T]``, in chunks of one shape."""
+    means, stds = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for first in range(0, len(tokens), CHUNK):
+        chunk = tokens[first : first + CHUNK]
+        padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), 0)])
+        mean, std = jit_quality(problem, padded)
+        means.append(np.asarray(mean)[: len(chunk)])
+        stds.append(np.asarray(std)[: len(chunk)])
+    return np.concatenate(means), np.concatenate(stds)

@@ -24,7 +24,7 @@ import numpy as np
 from nagjax import durable
 from nagjax.checkpoint import sealing
 from nagjax.inference.answering import SOURCES
-from nagjax.inference.fronts import Front
+from nagjax.inference.nondominated import NondominatedSet
 from nagjax.predictors.formats import npz
 from nagjax.problems.problem import Description
 from nagjax.spaces import trellis as tl
@@ -51,7 +51,7 @@ class Shelf:
     run: Path
     seal: str
 
-    def read(self, description: Description, allowed: np.ndarray, seed: int) -> Front | None:
+    def read(self, description: Description, allowed: np.ndarray, seed: int) -> NondominatedSet | None:
         """The front that was kept for a description with edges bool ``[T, S, C]`` and a seed; None where none was."""
         key = self._key(description, seed)
         path = self._path(key)
@@ -63,7 +63,7 @@ class Shelf:
             _LOG.warning("%s: is not believed, and made anew (%s)", path, error)
             return None
 
-    def write(self, front: Front, description: Description, seed: int) -> None:
+    def write(self, front: NondominatedSet, description: Description, seed: int) -> None:
         """Keep a front, where that is possible."""
         key = self._key(description, seed)
         path = self._path(key)
@@ -93,7 +93,9 @@ class Shelf:
         return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _front(arrays: Mapping[str, np.ndarray], key: str, description: Description, allowed: np.ndarray) -> Front:
+def _front(
+    arrays: Mapping[str, np.ndarray], key: str, description: Description, allowed: np.ndarray
+) -> NondominatedSet:
     """A front from what a file holds.
 
     Raises:
@@ -110,7 +112,7 @@ def _front(arrays: Mapping[str, np.ndarray], key: str, description: Description,
     costs = description.costs_of(tokens)
     if len(description.costs) == 1 and not (np.diff(costs[:, 0]) > 0).all():
         raise ValueError("its architectures are not in order of cost")
-    return Front(description.exact, tokens, costs, held["objective"], held["source"], int(held["looks"]))
+    return NondominatedSet(description.exact, tokens, costs, held["objective"], held["source"], int(held["looks"]))
 
 
 def _code() -> str:

@@ -52,7 +52,10 @@ def preparation(batch: int, dtype: str, least_ms: float, clock: Callable[[], flo
 
 
 def stopwatch(run: Callable[[], Any], turns: int, least_s: float, clock: Callable[[], float]) -> Stopwatch:
-    """A stopwatch of ``run``, a call of which is ``turns`` inferences; it finds out how many calls are long enough."""
+    """A stopwatch of ``run``, a call of which is ``turns`` inferences, done when it returns.
+
+    It finds out how many calls are long enough.
+    """
     _elapsed(run, 1, clock)  # the first call of a program is slower
     calls = max(1, math.ceil(least_s / max(_elapsed(run, 1, clock), 1e-9)))
     return lambda: _elapsed(run, calls, clock) / (calls * turns)
@@ -71,13 +74,14 @@ def compiled(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[
     x = jnp.asarray(images, dtype)
     body = function if subject.kind == "network" else looped(function, turns)
     program = jax.jit(body).lower(x).compile()
-    return lambda: program(x)
+    wait: Callable[[Any], Any] = jax.block_until_ready
+    return lambda: wait(program(x))
 
 
 def inference(subject: Subject, batch: int) -> Callable[[jax.Array], jax.Array]:
     """The subject as a function of its input, with made-up weights and statistics inside."""
     rng = np.random.default_rng(0)
-    parts = [(op, *_made_up(op, batch, rng)) for op in subject.operators]
+    parts = [(op, *made_up(op, batch, rng)) for op in subject.operators]
 
     def run(x: jax.Array) -> jax.Array:
         for op, weights, statistics in parts:
@@ -108,7 +112,7 @@ def looped(function: Callable[[jax.Array], jax.Array], turns: int) -> Callable[[
     return run
 
 
-def _made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[str, jax.Array], Any]:
+def made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[str, jax.Array], Any]:
     """Weights that keep activations near 1 (subnormal numbers would be slow), and the statistics of norms."""
     weights = {}
     for name, shape in blocks.shapes(op).items():
@@ -122,8 +126,7 @@ def _made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[s
 
 
 def _elapsed(run: Callable[[], Any], calls: int, clock: Callable[[], float]) -> float:
-    wait: Callable[[Any], Any] = jax.block_until_ready
     start = clock()
     for _ in range(calls):
-        wait(run())
+        run()
     return clock() - start

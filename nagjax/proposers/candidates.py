@@ -52,9 +52,9 @@ def propose(question: Question, score: Score) -> np.ndarray:
     budgets = _useful_budgets(question, budget_key)
     evolve_key, score_key = jax.random.split(search_key)
     seen = members(question.evaluated.tokens, CHUNK)[0]
-    pool = _evolve(question.problem, seen, _parents(question, budgets), budgets, evolve_key)
+    pool = _evolve(question.problem, seen, parents(question, budgets, MEMBERS), budgets, evolve_key)
     worth = _scored_pool(question.problem, pool, best_evaluated(question, budgets), score, score_key)
-    return _unseen(question, np.asarray(pool), np.asarray(worth))
+    return unseen(question, np.asarray(pool), np.asarray(worth))
 
 
 def _useful_budgets(question: Question, key: jax.Array) -> jax.Array:
@@ -93,8 +93,8 @@ def _of_all(
     return every[chosen]
 
 
-def _parents(question: Question, budgets: jax.Array) -> jax.Array:
-    """Where evolution starts, int32 ``[B, M, T]``: the best evaluated within each budget, in turn.
+def parents(question: Question, budgets: jax.Array, num: int) -> jax.Array:
+    """Where evolution starts, int32 ``[B, num, T]``: of each budget the best half as many evaluated within it, in turn.
 
     Where nothing is within it, all that is evaluated: variation repairs them.
     """
@@ -105,8 +105,8 @@ def _parents(question: Question, budgets: jax.Array) -> jax.Array:
     for budget in np.asarray(budgets):
         fits = (costs <= budget).all(-1)
         rows = np.flatnonzero(fits if fits.any() else ~fits)
-        best = rows[np.argsort(-quality[rows], kind="stable")][: MEMBERS // 2]
-        groups.append(tokens[best[np.arange(MEMBERS) % len(best)]])
+        best = rows[np.argsort(-quality[rows], kind="stable")][: max(num // 2, 1)]
+        groups.append(tokens[best[np.arange(num) % len(best)]])
     return jnp.asarray(np.array(groups))
 
 
@@ -153,14 +153,15 @@ def _scored_pool(problem: Problem, pool: jax.Array, best: jax.Array, score: Scor
     return jnp.where(jnp.isfinite(worth), worth, -jnp.inf).reshape(pool.shape[:2])
 
 
-def _unseen(question: Question, pool: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """Of each budget's pool ``[B, M, T]`` the best by worth ``[B, M]`` that is neither evaluated nor chosen.
+def unseen(question: Question, pool: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Of each budget's pool ``[B, M, T]`` or ``[B * M, T]`` the best by worth ``[B, M]``, not evaluated nor chosen.
 
     Budgets take turns, so that what one lacks, whose pool others have chosen from, another one fills.
     """
     taken = {row.tobytes() for row in question.evaluated.tokens}
     chosen: list[np.ndarray] = []
-    waiting = [iter(group[np.argsort(-scores, kind="stable")]) for group, scores in zip(pool, worth, strict=True)]
+    groups = pool.reshape(*worth.shape, pool.shape[-1])
+    waiting = [iter(group[np.argsort(-scores, kind="stable")]) for group, scores in zip(groups, worth, strict=True)]
     while waiting and len(chosen) < question.num:
         going = []
         for group in waiting:

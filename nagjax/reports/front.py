@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nagjax import csv_cells, durable
-from nagjax.predictors.records.tables import numbers, read_table
+from nagjax.tables import numbers, read_table
 
 POINTS = 100.0
 """Percentage points in a quality of 1."""
@@ -80,7 +80,7 @@ class Comparison:
 def read_reference(
     path: Path, cost_column: str, quality_column: str, quality_unit: str, name: str | None = None
 ) -> Reference:
-    """Read a front from a CSV or Parquet file (``nagjax.predictors.records.tables``), called ``name`` or like the file.
+    """Read a front from a CSV or Parquet file (``nagjax.tables``), called ``name`` or like the file.
 
     Raises:
       ValueError: if a column or number is wrong; the message names file, row, column and remedy.

@@ -72,13 +72,13 @@ def save_png(figure: Figure, path: Path) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG to stand inside an HTML page; text stays text."""
+    """A figure as SVG to stand inside an HTML page, whose paper shows through; text stays text."""
     from matplotlib import rc_context
 
     buffer = io.StringIO()
     # The salt makes ids, and so the whole file, equal from one run to the next.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "nagjax"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 

@@ -13,7 +13,7 @@ import numpy as np
 from nagjax import durable
 from nagjax.problems.costs import rounded_up
 from nagjax.problems.problem import Description
-from nagjax.reports import judge, plot, report_html
+from nagjax.reports import explorer, judge, plot, report_html
 from nagjax.reports.answers import to_points
 from nagjax.reports.front import (
     POINTS,
@@ -134,6 +134,8 @@ def collect(generator: Generator, options: Options) -> Report:
     greedy = _ask(generator, [*curve, *asked], "greedy") if generator.artefact.policy is not None else []
     comparisons, volumes, corner = _compare(best[len(curve) + len(table) :], greedy[len(curve) :], reference)
     error = description.quality_report.get("rmse_points")
+    which = quality_is(description.quality_report)
+    labels = cost_label(info.name), quality_title(which, options.quality_name)
     judged = _judged(generator, {"best": best[: len(curve)], "greedy": greedy[: len(curve)]})
     return Report(
         title=f"{description.space.name} on {info.device}",
@@ -156,7 +158,8 @@ def collect(generator: Generator, options: Options) -> Report:
         volume_reference=corner,
         curves=options.curves,
         flags=options.flags,
-        quality_is=quality_is(description.quality_report),
+        quality_is=which,
+        explorer=explorer.data(description, explorer.members(generator, curve), labels),
     )
 
 

@@ -33,6 +33,7 @@ class Report:
       curves: training metrics: x and y by name.
       flags: the flags of the run, one a line.
       quality_is: ``"predicted"``, ``"measured"`` or ``"ranked"``.
+      explorer: what the part that can be asked holds (``nagjax.reports.explorer``); empty for none.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Report:
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = dataclasses.field(default_factory=dict)
     flags: str = ""
     quality_is: str = "predicted"
+    explorer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def cost_label(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nagjax.problems.costs import rounded_up
+from nagjax.reports import explorer
 from nagjax.reports.escapes import html
 from nagjax.reports.front import POINTS, Comparison, Point
 from nagjax.reports.report_data import Report
@@ -12,6 +13,11 @@ from nagjax.reports.wording import quality_title
 
 CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #d7dde3; --soft: #98a3ae; --line: #333b44; --accent: #5cb8df; --paper: #171b20; --wash: #1f252c }
+  figure svg { filter: invert(1) hue-rotate(180deg) } /* drawn for light paper */
+}
+:root { color-scheme: light dark }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--wash); color: var(--ink); font: 15px/1.55 system-ui, Roboto, sans-serif }
 main { max-width: 1080px; margin: 0 auto; padding: 36px 28px 60px; background: var(--paper) }
@@ -31,7 +37,8 @@ td { border-bottom: 1px solid var(--line); padding: 6px 10px 6px 0; vertical-ali
 .number { text-align: right } td.number { white-space: nowrap } tr:hover td { background: var(--wash) }
 code { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; word-break: break-all }
 details summary { cursor: pointer } pre { white-space: pre-wrap; font-size: 12px; margin: 6px 0; color: var(--soft) }
-.facts td:first-child { width: 220px; color: var(--soft) }
+.facts td { overflow-wrap: anywhere } .facts td:first-child { width: 220px; color: var(--soft) }
+@media (max-width: 600px) { main { padding: 20px 14px 40px } .facts td:first-child { width: 40% } }
 @media print { body { background: none } main { padding: 0 } }
 """
 
@@ -48,6 +55,7 @@ def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
         f"<h1>{html(report.title)}</h1><p class='soft'>{html(report.subtitle)}</p>",
         tiles(report.tiles),
         f"<figure>{front_svg}<figcaption>{html(report.plot_note)}</figcaption></figure>",
+        explorer.section(report.explorer) if report.explorer else "",
         "<h2>Architectures by budget</h2>" + _budgets(report),
         "<h2>What was asked</h2>" + facts_table(report.asked),
         _comparison(report),
@@ -56,7 +64,7 @@ def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
         "<h2>How it was made</h2>" + facts_table(report.made),
         f"<details><summary>All flags</summary><pre>{html(report.flags)}</pre></details>" if report.flags else "",
     ]
-    return document(report.title, parts)
+    return document(report.title, parts, explorer.CSS)
 
 
 def document(title: str, parts: Sequence[str], more_css: str = "") -> str:

@@ -59,10 +59,7 @@ class Assessor:
         batch: int = 250,
     ) -> None:  # fmt: skip
         self._resolution, self._splits, self._batch = resolution, splits, batch
-        chosen = np.arange(len(splits.train))  # a training split without twice as many is taken whole
-        if 2 * calibration <= len(splits.train):
-            chosen = draw_indices(splits.train.labels, calibration, CALIBRATION_SEED, "calibration")
-        self._calibration = splits.train.pixels[chosen]
+        self._calibration = calibration_pixels(splits, calibration)
 
         def calibrate(resolution: int, parameters: Any, pixels: Any, tokens: Any) -> Any:
             return apply(parameters, standardise(pixels, splits, resolution), tokens, None)[1]
@@ -77,15 +74,28 @@ class Assessor:
         self._calibrate = jax.jit(calibrate, static_argnums=0)
         self._score = jax.jit(score, static_argnums=0)
 
+    def statistics(self, parameters: Any, tokens: np.ndarray) -> Any:
+        """Batch-norm statistics of one architecture, tokens int32 ``[T]``, on the calibration images."""
+        return self._calibrate(self._resolution(tokens), parameters, self._calibration, tokens)
+
     def scores(self, parameters: Any, tokens: np.ndarray, images: Images) -> Scores:
         """Scores of one architecture, tokens int32 ``[T]``, on ``images``; calibrates first."""
-        resolution = self._resolution(tokens)
-        statistics = self._calibrate(resolution, parameters, self._calibration, tokens)
+        resolution, statistics = self._resolution(tokens), self.statistics(parameters, tokens)
         totals = [self._score(resolution, parameters, part, tokens, statistics) for part in _parts(images, self._batch)]
         right, loss = (
             float(sum(np.asarray(value, np.float64) for value in values)) for values in zip(*totals, strict=True)
         )
         return Scores(right / len(images), loss / len(images))
+
+
+def calibration_pixels(splits: Splits, count: int = 1024) -> np.ndarray:
+    """Training images uint8 ``[N, H, W, C]`` that statistics are taken on: always the same, each class by its share.
+
+    A training split without twice as many is taken whole.
+    """
+    if 2 * count > len(splits.train):
+        return splits.train.pixels[np.arange(len(splits.train))]
+    return splits.train.pixels[draw_indices(splits.train.labels, count, CALIBRATION_SEED, "calibration")]
 
 
 def supernet_assessor(space: Space, splits: Splits, dtype: Any = jnp.float32) -> Assessor:

@@ -144,7 +144,7 @@ def checked_plan(space: Space) -> mobilenet_v3.Plan:
 def start(learner: Learner, recipe: Recipe) -> TrainState:
     """The state before the first update."""
     parameters = jax.jit(learner.init)(jax.random.key(recipe.seed))
-    return TrainState(parameters, _optimiser(recipe).init(parameters), 0)
+    return TrainState(parameters, optimiser(recipe).init(parameters), 0)
 
 
 def train(
@@ -176,7 +176,7 @@ def train(
 
 def _programs(learner: Learner, splits: Splits, recipe: Recipe) -> tuple[Any, Any, Any]:
     """The compiled parts of an update: gradients of a lesson, smoothed labels, and the optimiser's step."""
-    optimiser = _optimiser(recipe)
+    rule = optimiser(recipe)
 
     def lesson(resolution: int, parameters: Any, pixels: Any, aim: Any, tokens: Any) -> Any:
         def loss(parameters: Any) -> Any:
@@ -190,13 +190,14 @@ def _programs(learner: Learner, splits: Splits, recipe: Recipe) -> tuple[Any, An
         return optax.smooth_labels(jax.nn.one_hot(labels, splits.classes), recipe.smoothing)
 
     def update(parameters: Any, state: Any, grads: Any, count: Any) -> Any:
-        changes, state = optimiser.update(jax.tree.map(lambda g: g / count, grads), state, parameters)
+        changes, state = rule.update(jax.tree.map(lambda g: g / count, grads), state, parameters)
         return optax.apply_updates(parameters, changes), state
 
     return jax.jit(lesson, static_argnums=0), jax.jit(targets), jax.jit(update)
 
 
-def _optimiser(recipe: Recipe) -> optax.GradientTransformation:
+def optimiser(recipe: Recipe) -> optax.GradientTransformation:
+    """How updates follow from gradients: SGD with Nesterov momentum under the recipe's schedule."""
     warmup = max(1, round(recipe.warmup * recipe.steps))
     rate = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, max(recipe.steps, warmup + 1))
     return optax.chain(

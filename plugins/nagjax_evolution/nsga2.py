@@ -6,7 +6,10 @@ With pymoo's implementation (see benchmarks/nsga2.py) a population of 256, child
 from each other, one mutated decision a child and crossover in 9 of 10 were best; so here.
 
 Beyond the paper: the first population is drawn within budgets over the whole range, the first of them the cheapest, so
-that every budget has an answer; and everything evaluated enters the front, not the last population alone.
+that every budget has an answer; and everything evaluated enters the front, not the last population alone. The parameter
+``first`` chooses another: ``open`` is the textbook's, uniform choices whatever they cost; ``early_exit`` is EEEA-Net's
+(Termritthikun et al., arXiv 2108.06156, section 3.1), where a random architecture counts only if it costs no more than
+a bound, and is drawn anew otherwise. The bound is ``exit_share`` of the range of every cost column.
 
 It is not a subclass of evosax's ``PopulationBasedAlgorithm``: that takes one fitness per solution (its ``init`` and
 ``tell`` take the arg min of it), and selection here is by several objectives. ``categorical_ga`` is one.
@@ -18,7 +21,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.budgets import budget_at, open_budgets
+from nagjax.budgets import budget_at, budget_at_share, open_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods, factory
 from nagjax.populations import findings as fd
@@ -29,6 +32,12 @@ from nagjax_evolution.sorting import crowding, nondominated_ranks
 
 SPARE = 2
 """Children bred for each one kept, so that those met before can be left out before they are evaluated."""
+
+FIRST = ("budgets", "open", "early_exit")
+"""Ways of drawing the first population."""
+
+REDRAWN = 32
+"""How often an architecture beyond the bound is drawn anew; the mask then draws one within it."""
 
 
 @flax.struct.dataclass
@@ -69,10 +78,7 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Methods:
     """
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del params
-        budget_key, key = jax.random.split(key)
-        share = jax.random.uniform(budget_key, (population, spec.num_costs)).at[0].set(0.0)
-        tokens, costs = vary.random_architectures(problem, budget_at(problem, share), key)
+        tokens, costs = first_population(problem, population, params, key)
         found, quality, _ = fd.record(fd.nothing(spec, capacity), problem, tokens)
         return State(found, survive(tokens, costs, quality, population))
 
@@ -108,8 +114,34 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Methods:
         update=update,
         artefact=lambda state, _: Artefact(None, state.findings.archive),
         rebase=rebase,
-        defaults={"crossover": 0.9, "mutations": 1.0},
+        defaults={"crossover": 0.9, "mutations": 1.0, "first": "budgets", "exit_share": 0.5},
+        choices={"first": FIRST},
     )
+
+
+def first_population(problem: Problem, num: int, params: Params, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The first ``num`` architectures int32 ``[num, T]``, as ``first`` says, and their costs int32 ``[num, K]``."""
+    budget_key, key = jax.random.split(key)
+    share = jax.random.uniform(budget_key, (num, problem.spec.num_costs)).at[0].set(0.0)
+    spread = vary.random_architectures(problem, budget_at(problem, share), key)
+    unbound = vary.random_architectures(problem, open_budgets(problem, num), key)
+    early = early_exit(problem, num, params["exit_share"], key)
+    place = jnp.round(params["first"]).astype(jnp.int32)
+    tokens, costs = (jnp.stack(three)[place] for three in zip(spread, unbound, early, strict=True))
+    return tokens, costs
+
+
+def early_exit(problem: Problem, num: int, share: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Random architectures int32 ``[num, T]`` within ``share`` of the range, and costs int32 ``[num, K]``."""
+    draw_key, mask_key = jax.random.split(key)
+    bound = jnp.broadcast_to(budget_at_share(problem, jnp.reshape(share, (1, 1))), (num, problem.spec.num_costs))
+    drawn = vary.random_architectures(problem, open_budgets(problem, REDRAWN * num), draw_key)
+    kept = vary.random_architectures(problem, bound, mask_key)
+    tokens, costs = (
+        jnp.concatenate([many.reshape(REDRAWN, num, -1), last[None]]) for many, last in zip(drawn, kept, strict=True)
+    )
+    row = jnp.argmax((costs <= bound[None]).all(-1).at[-1].set(True), 0)
+    return tokens[row, jnp.arange(num)], costs[row, jnp.arange(num)]
 
 
 def survive(tokens: jax.Array, costs: jax.Array, quality: jax.Array, num: int) -> Population:

@@ -22,9 +22,10 @@ from nagjax.generator.policy import Policy, budget_weights, init_policy
 from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
 from nagjax.problems.problem import Problem, Spec, evaluate
-from nagjax_reinforce import baselines
+from nagjax_reinforce import baselines, replay
+from nagjax_reinforce.judges import TABLE, Judge, Sampled
 from nagjax_reinforce.objective import Samples, descend
-from nagjax_reinforce.rewards import REWARDS, rewards
+from nagjax_reinforce.rewards import REWARDS
 
 DEFAULTS: Mapping[str, float | bool | str] = {
     "reward": "dominance",
@@ -68,12 +69,16 @@ class State:
       optimiser: state of Adam.
       memory: of the baselines.
       evaluations: calls of the quality function so far, uint32.
+      past: what is replayed; None where nothing is.
+      judged: what the judge remembers.
     """
 
     policy: Policy
     optimiser: Any
     memory: baselines.Memory
     evaluations: jax.Array
+    past: replay.Past | None = None
+    judged: Any = ()
 
 
 Draw: TypeAlias = Callable[[jax.Array, Problem, Params], jax.Array]
@@ -90,6 +95,8 @@ class Plan:
       begin: ``(key, problem) -> policy``.
       settle: ``(policy, problem) -> policy``, the policy under a changed problem.
       draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
+      replayed: samples that are kept and replayed with the weight ``replay``, a parameter of its own; 0 for none.
+      judge: of the samples.
     """
 
     defaults: Mapping[str, float | bool | str]
@@ -98,6 +105,8 @@ class Plan:
     begin: Callable[[jax.Array, Problem], Policy]
     settle: Callable[[Policy, Problem], Policy]
     draw: Draw
+    replayed: int = 0
+    judge: Judge = TABLE
 
 
 def fixed_plan(
@@ -120,9 +129,11 @@ def methods(spec: Spec, plan: Plan) -> Methods:
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         policy_key, memory_key = jax.random.split(key)
+        judged = plan.judge.begin(jax.random.fold_in(memory_key, 1), problem)
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
-        return State(policy, adam_start(policy.params), memory, jnp.uint32(0))
+        past = replay.nothing(spec, plan.replayed) if plan.replayed else None
+        return State(policy, adam_start(policy.params), memory, jnp.uint32(0), past, judged)
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -133,7 +144,8 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         seen = masked(problem, params["mask"])
         tokens, costs = decode.sample(state.policy, seen, asked, sample_key)
         quality, _ = evaluate(problem, tokens)
-        reward = rewards(problem, tokens, quality, costs, asked, params["reward"], params["cost_weight"])
+        sampled = Sampled(tokens, quality, costs, asked)
+        reward = plan.judge.reward(state.judged, problem, sampled, params)
 
         grouped = reward.reshape(len(drawn), plan.group)
         place = (budget_weights(state.policy, problem, drawn) / spec.num_costs, budget_position(problem, drawn))
@@ -141,7 +153,9 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         memory = baselines.remember(state.memory, grouped, *place, params)
 
         samples = Samples(tokens, asked, advantage.ravel())
-        policy, optimiser, terms = descend(state.policy, state.optimiser, seen, samples, params, progress, plan.epochs)
+        given = (seen, samples, params, progress, plan.epochs, state.past)
+        policy, optimiser, terms = descend(state.policy, state.optimiser, *given)
+        past = None if state.past is None else replay.remember(state.past, tokens, asked)
         counted = state.evaluations + jnp.uint32(len(asked))
         metrics = {
             "evaluations": counted.astype(jnp.float32),
@@ -149,13 +163,18 @@ def methods(spec: Spec, plan: Plan) -> Methods:
             "nonfinite": jnp.sum(~finite).astype(jnp.float32),
             "reward": jnp.mean(jnp.where(jnp.isfinite(reward), reward, 0.0)),
             "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
+            **plan.judge.measure(reward),
             **terms,
         }
-        return State(policy, optimiser, memory, counted), metrics
+        judged = plan.judge.follow(state.judged, problem, sampled, params)
+        return State(policy, optimiser, memory, counted, past, judged), metrics
 
     def rebase(state: State, problem: Problem) -> State:
         policy = plan.settle(state.policy, problem)
-        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory))
+        # Budgets of the past are ticks of another problem, and rivals keep to them.
+        past = None if state.past is None else replay.nothing(spec, plan.replayed)
+        judged, memory = plan.judge.begin(jax.random.key(0), problem), baselines.forget(state.memory)
+        return dataclasses.replace(state, policy=policy, memory=memory, past=past, judged=judged)
 
     return Methods(
         init=init,
@@ -163,5 +182,5 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         artefact=lambda state, _: Artefact(state.policy, None),
         rebase=rebase,
         defaults=plan.defaults,
-        choices=CHOICES,
+        choices={name: names for name, names in CHOICES.items() if name in plan.defaults},
     )

@@ -14,6 +14,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import adam_step, annealed, policy_gradient
 from nagjax.problems.problem import Problem
+from nagjax_reinforce.replay import Past, log_likelihood
 
 FARTHEST = 20.0
 """Largest log of a ratio: beyond it float32 would soon be infinite."""
@@ -64,7 +65,14 @@ class Samples:
 
 
 def descend(
-    policy: Policy, optimiser: Any, problem: Problem, samples: Samples, params: Params, progress: jax.Array, epochs: int
+    policy: Policy,
+    optimiser: Any,
+    problem: Problem,
+    samples: Samples,
+    params: Params,
+    progress: jax.Array,
+    epochs: int,
+    past: Past | None = None,
 ) -> tuple[Policy, Any, Metrics]:
     """Steps of Adam on the samples that ``policy`` drew.
 
@@ -76,6 +84,7 @@ def descend(
       params: weights and rates.
       progress: float32 in 0..1.
       epochs: steps, static.
+      past: what is replayed with the weight ``replay`` of ``params``; None for nothing.
 
     Returns:
       policy, state of Adam, and ``entropy`` before the steps and ``drift``, mean absolute log ratio at the last step.
@@ -91,7 +100,8 @@ def descend(
             # The first epoch's policy is the one that drew the samples.
             old = jnp.where(number == 0, jax.lax.stop_gradient(scores.log_prob), drawn_with)
             gain = surrogate(scores.log_prob, old, samples.advantage, params["clip"])
-            return -gain - weight * scores.entropy.mean(), scores
+            told = 0.0 if past is None else params["replay"] * log_likelihood(policy, problem, past)
+            return -gain - weight * scores.entropy.mean() - told, scores
 
         grads, scores = policy_gradient(loss, policy)
         drawn_with = jnp.where(number == 0, scores.log_prob, drawn_with)

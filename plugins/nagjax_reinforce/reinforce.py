@@ -18,11 +18,12 @@ from nagjax.problems.problem import Problem, Spec
 from nagjax_reinforce.learner import DEFAULTS, Plan, methods
 
 
-@factory("reinforce")
+@factory("reinforce", replayed=0)
 def make(
-    spec: Spec, hidden: int = 64, anchors: int = 32, budgets: int = 16, group: int = 8, epochs: int = 1
-) -> Methods:
-    """The controller; beside what ``learner.DEFAULTS`` has it sweeps ``jitter``, see ``draw``.
+    spec: Spec, hidden: int = 64, anchors: int = 32, budgets: int = 16, group: int = 8, epochs: int = 1,
+    replayed: int = 0,
+) -> Methods:  # fmt: skip
+    """The controller; beside what ``learner.DEFAULTS`` has it sweeps ``jitter``, see ``draw``, and ``replay``.
 
     Args:
       spec: static shape of the problem.
@@ -31,16 +32,18 @@ def make(
       budgets: N, budgets an update samples for.
       group: G, architectures sampled for each of them; with one the baseline ``group`` leaves nothing to learn from.
       epochs: steps on the same samples; more than one want ``clip`` at 0.2 or so.
+      replayed: past samples that are kept, and replayed with the weight ``replay`` (arXiv 1904.00438); 0 for none.
     """
     return methods(
         spec,
         Plan(
-            defaults={**DEFAULTS, "jitter": True},
+            defaults={**DEFAULTS, "jitter": True, "replay": 0.1},
             group=group,
             epochs=epochs,
             begin=lambda key, _: init_policy(key, spec, hidden, anchors),
             settle=lambda policy, _: policy,
             draw=lambda key, problem, params: draw(key, problem, budgets, params["jitter"]),
+            replayed=replayed,
         ),
     )
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats import npz
-from nagjax.predictors.predictor import MLP, FittedPredictor, Predictor
+from nagjax.predictors.forms.mlp import MLP, Predictor
 from nagjax.spaces.space import Space
 
 HIDDEN = (400, 400, 400)

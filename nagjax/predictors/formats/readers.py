@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nagjax import plugins
 from nagjax.names import nearest
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats import npz, storage
 from nagjax.predictors.formats.ofa_npz import import_ofa
 from nagjax.predictors.formats.storage import load_predictor
 from nagjax.predictors.forms.registry import check_form
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.spaces.space import Space
 
 Reader = Callable[[str | Path, Space], FittedPredictor]

@@ -16,10 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import durable
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats import npz
 from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.form import Form
-from nagjax.predictors.predictor import KNOTS, MLP, FittedPredictor, Predictor
+from nagjax.predictors.forms.mlp import MLP, Predictor
+from nagjax.predictors.forms.scores import KNOTS
 from nagjax.spaces.space import Space
 
 HEADER = "nagjax_predictor"

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.predictors.forms.form import Defaults, check_inputs
-from nagjax.predictors.predictor import at_score
+from nagjax.predictors.forms.scores import at_score
 
 LEAST = 1e-12
 """Of a variance, as a share of the prior's: rounding makes it negative at a record."""

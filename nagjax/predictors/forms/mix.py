@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.predictors.forms.form import Defaults, Form
-from nagjax.predictors.predictor import at_score, score_at
+from nagjax.predictors.forms.scores import at_score, score_at
 
 
 @flax.struct.dataclass
@@ -78,7 +78,7 @@ class Mix(Defaults):
 
 
 def mixed(forms: Sequence[Form], weights: Sequence[float], levels: np.ndarray) -> Mix:
-    """The form ``mix`` of K forms; ``levels`` ``[M]`` as ``nagjax.predictors.fit.score_levels`` gives them.
+    """The form ``mix`` of K forms; ``levels`` ``[M]`` as ``nagjax.predictors.forms.scores.score_levels`` gives them.
 
     Raises:
       ValueError: if a form tells ranks, which have no score among qualities, or weights are not K positive numbers.

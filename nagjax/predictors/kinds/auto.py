@@ -18,11 +18,11 @@ import numpy as np
 from scipy import stats
 
 from nagjax import arguments
-from nagjax.predictors.fit import agreement, check_records, score_levels
+from nagjax.predictors.fitted import FittedPredictor, agreement
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.mix import mixed
-from nagjax.predictors.kinds.kind import BETWEEN_WORDS, Kind, configure, written
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.forms.scores import score_levels
+from nagjax.predictors.kinds.kind import BETWEEN_WORDS, Kind, check_records, configure, written
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 

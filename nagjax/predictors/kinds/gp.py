@@ -1,9 +1,9 @@
 """The kind ``gp``: a Gaussian process on path features; length, amplitude and noise by marginal likelihood.
 
 A Gaussian process wants Gaussian targets, and accuracies may have a long tail below. Then the normal score of the rank
-among the labels is fitted, and the quality is that of the labels at the predicted score, as in
-``nagjax.predictors.fit``; else the quality itself. Which of them orders records better that it has not seen, the
-process says itself: what it predicts for each record without it needs no second fit (Rasmussen and Williams, 5.12).
+among the labels is fitted, and the quality is that of the labels at the predicted score, as in the kind ``mlp``; else
+the quality itself. Which of them orders records better that it has not seen, the process says itself: what it predicts
+for each record without it needs no second fit (Rasmussen and Williams 2006, section 5.4).
 
 Exact, in float64 on the host: its time grows with the cube of the number of records and its size with the square. The
 covariance is divided by the amplitude's square, so that the best amplitude for a length and a share of noise is known
@@ -21,10 +21,10 @@ from scipy import linalg, optimize, stats
 from scipy.spatial import distance
 
 from nagjax import arguments
-from nagjax.predictors.fit import check_records, errors, known_features, score_levels
+from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
-from nagjax.predictors.kinds.kind import Kind, configure, written
-from nagjax.predictors.predictor import KNOTS, REACH, FittedPredictor
+from nagjax.predictors.forms.scores import KNOTS, REACH, score_levels
+from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 

@@ -1,4 +1,4 @@
-"""A kind of predictor: how one is fitted to records; and how its settings are read."""
+"""A kind of predictor: how one is fitted to records; and what kinds share, settings read and records checked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax import arguments
 from nagjax.names import nearest
-from nagjax.predictors.predictor import FittedPredictor
-from nagjax.predictors.records.records import Records
+from nagjax.predictors.fitted import FittedPredictor, agreement
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 
 C = TypeVar("C")
@@ -25,13 +30,33 @@ class Kind:
       settings: what its factory was given, defaults included; JSON values. The factory called with them gives an equal
         kind.
       fit: ``fit(space, records, seed)``, the predictor (one of the library's forms) and a report: ``source``, and
-        errors on records that were held out, as ``nagjax.predictors.fit.errors`` has them. The same arguments give
+        errors on records that were held out, as ``nagjax.predictors.fitted.errors`` has them. The same arguments give
         equal arrays.
     """
 
     name: str
     settings: Mapping[str, Any]
     fit: Callable[[Space, Records, int], FittedPredictor] = dataclasses.field(compare=False)
+
+
+def held_out_first(
+    space: Space, records: Records, share: float, seed: int, form_of: Callable[[Records], Form]
+) -> FittedPredictor:
+    """What ``form_of`` makes of all records, and its errors on a share of them after it saw the others only.
+
+    Raises:
+      ValueError: if there are too few records.
+    """
+    check_records(records)
+    order = np.random.default_rng(arguments.seed(seed)).permutation(len(records.quality))
+    held = round(share * len(order))
+    report: dict[str, float | int | str] = {"source": records.source, "train": len(order) - held, "validation": held}
+    if held:
+        valid, first = take(records, order[:held]), form_of(take(records, order[held:]))
+        mean, _ = first(jnp.asarray(valid.tokens), jnp.asarray(space.features(valid.tokens)))
+        report |= agreement(np.asarray(mean), valid.quality, first.rank_valued)
+        report["refitted_on"] = len(order)
+    return FittedPredictor(form_of(records), report)
 
 
 def configure(name: str, config: type[C], settings: Mapping[str, Any]) -> C:
@@ -82,3 +107,26 @@ def _several(key: str, value: Any, default: tuple[Any, ...]) -> tuple[Any, ...]:
         example = separator.join(map(str, default[:2]))
         what = "sizes of layers" if key == "hidden" else "values"
         raise ValueError(f"{key}={value}: write {what} as {example}, or none") from None
+
+
+def check_records(records: Records) -> None:
+    """Raise ValueError unless there are at least 10 records and their qualities are fractions."""
+    if not ((records.quality >= 0) & (records.quality <= 1)).all():
+        row = int(np.argmin((records.quality >= 0) & (records.quality <= 1)))
+        raise ValueError(f"{records.source}: quality of record {row} is {records.quality[row]}; it is a fraction, 0..1")
+    if len(records.quality) < 10:
+        raise ValueError(
+            f"{records.source}: {len(records.quality)} records are too few for a predictor; label at least 10"
+        )
+
+
+def known_features(space: Space, seen: np.ndarray) -> np.ndarray:
+    """Which path features a predictor knows, bool ``[F]``, that has seen rows ``[N, F]`` of them.
+
+    What only optional decisions switch on has to be seen; the others count as known.
+    """
+    num = len(space.feature_names)
+    used = np.zeros((2, num + 1), bool)
+    for t, decision in enumerate(space.decisions):
+        used[int(decision.optional), space.trellis.features[t][space.trellis.valid[t]].ravel()] = True
+    return (used[1] & ~used[0])[:num] <= seen.any(0)

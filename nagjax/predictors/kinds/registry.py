@@ -9,16 +9,19 @@ from typing import Any
 
 from nagjax import plugins
 from nagjax.names import nearest
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.registry import check_form
 from nagjax.predictors.kinds.kind import Kind
-from nagjax.predictors.predictor import FittedPredictor
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 BUILT_IN: Mapping[str, str] = {
     "auto": "nagjax.predictors.kinds.auto",
     "gp": "nagjax.predictors.kinds.gp",
+    "graph": "nagjax.predictors.kinds.graph",
     "mlp": "nagjax.predictors.kinds.mlp",
+    "nars": "nagjax.predictors.kinds.nars",
+    "pair": "nagjax.predictors.kinds.pair",
     "ridge": "nagjax.predictors.kinds.ridge",
     "trees": "nagjax.predictors.kinds.trees",
 }

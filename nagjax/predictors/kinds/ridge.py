@@ -2,7 +2,7 @@
 
 What a linear predictor says adds up over the edges of a path, so its best architectures can be found exactly. Leaving
 one record out needs no second fit: its error is the residual over one minus its leverage (Allen 1974, PRESS). As in
-``nagjax.predictors.fit`` some records are held out first, the same for the same seed, to report the errors on them, and
+the kind ``mlp`` some records are held out first, the same for the same seed, to report the errors on them, and
 the fit is repeated on all.
 """
 
@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.predictors.fit import check_records, errors, known_features
+from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.kinds.kind import Kind, configure, written
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 

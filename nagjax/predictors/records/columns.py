@@ -10,9 +10,9 @@ import numpy as np
 from nagjax import numerals
 from nagjax.predictors.records.labels import Labels, read_labels
 from nagjax.predictors.records.records import Records, merge, read_tokens
-from nagjax.predictors.records.tables import Table, has_commas, read_table
 from nagjax.spaces import tabular
 from nagjax.spaces.space import Space
+from nagjax.tables import Table, has_commas, read_table
 
 
 def read_columns(path: str | Path, decision_columns: Sequence[str], labels: Labels) -> tuple[Space, Records]:

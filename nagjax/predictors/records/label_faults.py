@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nagjax.predictors.records.tables import Table, as_read, is_empty, named_rows
+from nagjax.tables import Table, as_read, is_empty, named_rows
 
 SHOWN = 5
 """Rows named of each kind of fault."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from nagjax import arguments
 from nagjax.predictors.records.label_faults import tally
-from nagjax.predictors.records.tables import Table, named_rows, numbers, optional_numbers
+from nagjax.tables import Table, named_rows, numbers, optional_numbers
 
 SHOWN = 8
 """Rows that an error names."""

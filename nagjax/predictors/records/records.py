@@ -14,8 +14,8 @@ import numpy as np
 from nagjax import arguments, csv_cells, durable
 from nagjax.predictors.records.label_faults import spread_summary
 from nagjax.predictors.records.labels import UNITS, Labels, read_labels
-from nagjax.predictors.records.tables import Table, read_table
 from nagjax.spaces.space import Space
+from nagjax.tables import Table, read_table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

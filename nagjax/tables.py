@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from nagjax import numerals
+from nagjax.delimited import read_delimited, separated_by
 from nagjax.files import check_file
 from nagjax.names import nearest
-from nagjax.predictors.records.delimited import read_delimited, separated_by
 
 OTHER_FORMATS = (".json", ".jsonl", ".yaml", ".yml", ".npz", ".npy", ".pkl", ".pickle", ".feather", ".h5")
 """Endings of files that hold rows too, and would be taken for CSV with no rows, or none that makes sense."""
@@ -67,7 +67,7 @@ def read_table(path: Path, wanted: Sequence[str] = ()) -> Table:
       ValueError: if the file cannot be read, is empty, or its rows do not fit its header.
     """
     if path.suffix.lower() in OTHER_FORMATS:
-        check_file(path, "the labelled architectures")
+        check_file(path, "the table")
         raise ValueError(
             f"{path}: is {path.suffix} by its name; CSV and Parquet are read: export its rows as one of them"
         )
@@ -84,7 +84,7 @@ def _parquet(path: Path) -> Table:
         from pyarrow import parquet
     except ImportError:
         raise ImportError(f"{path}: Parquet needs pyarrow; pip install 'nagjax[parquet]', or give a CSV file") from None
-    check_file(path, "the labelled architectures")
+    check_file(path, "the table")
     try:
         with parquet.ParquetFile(path) as file:
             table = file.read()

@@ -43,7 +43,7 @@ def read_delimited(path: Path, wanted: Sequence[str] = ()) -> Delimited:
     Raises:
       ValueError: if the file cannot be read, is empty, or its rows do not fit its header; it names the row.
     """
-    text = read_text(path, "the labelled architectures, with a first row that names the columns")
+    text = read_text(path, "the table, with a first row that names the columns")
     said = _SAID.match(text)
     if not said and _SAYS_NOTHING.match(text):
         raise ValueError(f"{path}: row 1 says sep= and no separator; write it, as in sep=; or remove the row")

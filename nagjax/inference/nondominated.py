@@ -1,4 +1,4 @@
-"""The front that ``best`` answers from: for every budget the best of a fixed set of architectures that is within it.
+"""The nondominated set that ``best`` answers from: for every budget the best within it of a fixed set.
 
 A fixed set is why such answers do not depend on what else is asked, never fall as the budget grows, and why the cost of
 an answer, asked again, is answered as well. The set is every architecture of the problem where those can be listed;
@@ -36,7 +36,7 @@ CHUNK = 512
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Front:
+class NondominatedSet:
     """Architectures of which none is both cheaper and better than another, by exact costs.
 
     Attributes:
@@ -98,7 +98,7 @@ def can_be_listed(problem: Problem, description: Description) -> bool:
     return tl.count(description.space.trellis.target, np.asarray(problem.allowed))[0][0] <= limit
 
 
-def make_front(artefact: Artefact, problem: Problem, description: Description, seed: int) -> Front:
+def make_nondominated(artefact: Artefact, problem: Problem, description: Description, seed: int) -> NondominatedSet:
     """The front of a problem: of all its architectures, or of what the artefact holds and answers."""
     allowed = np.asarray(problem.allowed)
     if can_be_listed(problem, description):
@@ -148,11 +148,11 @@ def _asked(artefact: Artefact, problem: Problem, description: Description, seed:
     return [*out, (SOURCES.index("listed"), enumerate_within(problem, bottom, CHUNK))]
 
 
-def _reduced(problem: Problem, description: Description, tokens: np.ndarray, source: np.ndarray) -> Front:
+def _reduced(problem: Problem, description: Description, tokens: np.ndarray, source: np.ndarray) -> NondominatedSet:
     objective = evaluate_all(problem, tokens)
     costs = description.costs_of(tokens)
     kept = nondominated(costs, objective)
-    return Front(description.exact, tokens[kept], costs[kept], objective[kept], source[kept], len(tokens))
+    return NondominatedSet(description.exact, tokens[kept], costs[kept], objective[kept], source[kept], len(tokens))
 
 
 def nondominated(costs: np.ndarray, objective: np.ndarray) -> np.ndarray:

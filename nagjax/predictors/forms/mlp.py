@@ -1,11 +1,10 @@
-"""A predictor: a small network, or an ensemble of them, from the path features of an architecture to its quality.
+"""The form ``mlp``: a small network, or an ensemble of them, from path features to quality.
 
 Parameters are leaves of a pytree: exchanging a predictor for another of the same shape compiles nothing again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -14,10 +13,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.predictors.forms.form import Defaults, Form, check_inputs
-
-REACH, KNOTS = 4.0, 65
-"""Largest normal score whose quality is kept, and the number of scores from minus it to it."""
+from nagjax.predictors.forms.form import Defaults, check_inputs
+from nagjax.predictors.forms.scores import at_score
 
 
 class MLP(nn.Module):
@@ -47,7 +44,7 @@ class Predictor(Defaults):
         sum is the normal score of a rank among labels instead, and ``at_score`` makes it a quality.
       known: bool ``[F]``, path features that it has seen. A problem closes choices of optional decisions that need one
         it has not.
-      module: the network.
+      module: the network, an ``MLP``.
       values: ``"quality"``; or ``"rank"``: the sum is a score of which only the order means anything, and what is given
         is ``share_of`` it.
     """
@@ -56,7 +53,7 @@ class Predictor(Defaults):
 
     params: Any
     known: jax.Array
-    module: MLP = flax.struct.field(pytree_node=False)
+    module: Any = flax.struct.field(pytree_node=False)
     values: str = flax.struct.field(pytree_node=False, default="quality")
 
     @property
@@ -90,20 +87,6 @@ class Predictor(Defaults):
         return cls(arrays["params"], arrays["known"], module, static.get("values", "quality"))
 
 
-@dataclasses.dataclass(frozen=True)
-class FittedPredictor:
-    """A predictor and where it is from.
-
-    Attributes:
-      predictor: what a problem uses, one of the library's forms.
-      report: ``source`` and, where they are known, counts of records and errors on validation records (``kendall_tau``,
-        ``spearman``, ``rmse_points``, ``mae_points``; a point is 0.01 of quality).
-    """
-
-    predictor: Form
-    report: Mapping[str, float | int | str]
-
-
 def predict(predictor: Predictor, features: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Quality of architectures, differentiable with respect to their features.
 
@@ -131,31 +114,6 @@ def predict(predictor: Predictor, features: jax.Array) -> tuple[jax.Array, jax.A
     # The derivative of a square root at 0 is infinite: where all members agree the deviation is the constant 0.
     spread = variance > 0
     return mean, jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1.0)), 0.0)
-
-
-def at_score(score: jax.Array, levels: jax.Array) -> jax.Array:
-    """Quality ``[B]`` at normal scores ``[B]``, by its levels ``[M]`` at M evenly spaced scores from -REACH to REACH.
-
-    Linear between them, and beyond them.
-
-    >>> at_score(jnp.array([-4.0, 1.0, 8.0]), jnp.array([0.25, 0.5, 1.0])).tolist()
-    [0.25, 0.625, 1.5]
-    """
-    place = (score / REACH + 1) * (levels.shape[0] - 1) / 2
-    below = jnp.clip(jnp.floor(place), 0, levels.shape[0] - 2).astype(jnp.int32)
-    return levels[below] + (place - below) * (levels[below + 1] - levels[below])
-
-
-def score_at(quality: jax.Array, levels: jax.Array) -> jax.Array:
-    """Normal scores of qualities of any shape: the inverse of ``at_score``; 0 where all levels are equal.
-
-    >>> score_at(jnp.array([0.25, 0.625, 1.5]), jnp.array([0.25, 0.5, 1.0])).tolist()
-    [-4.0, 1.0, 8.0]
-    """
-    below = jnp.clip(jnp.searchsorted(levels, quality, side="right") - 1, 0, levels.shape[0] - 2)
-    step = levels[below + 1] - levels[below]
-    place = below + (quality - levels[below]) / jnp.where(step > 0, step, 1.0)
-    return jnp.where(step > 0, (2 * place / (levels.shape[0] - 1) - 1) * REACH, 0.0)
 
 
 def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:

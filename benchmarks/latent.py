@@ -1,0 +1,109 @@
+"""Whether replay makes a policy remember: rank correlation of hidden states and architectures, and what it is worth.
+
+``python -m benchmarks.latent --data_dir=DIR [--seeds=10] --results=FILE`` trains ``reinforce`` on NAS-Bench-Macro with
+2,000 evaluations, without replay, and with two weights of it. ``correlation`` is
+``nagjax.generator.latent.distance_correlation`` over 300 random architectures, ``greedy`` the regret of the policy's
+answers to 400 budgets, points, and ``sampled`` that of the best that training evaluated. ``untrained`` is the policy
+before its first update; ``random`` is random search within budgets with as many evaluations.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from benchmarks import common
+from benchmarks.few_evaluations import Study, evaluated_by, posed
+from benchmarks.rounds import BUDGETS, Macro, read
+from experiments.frame import runtime
+from nagjax import controllers, durable, plugins
+from nagjax.budgets import even_ticks
+from nagjax.generator import decode
+from nagjax.generator.latent import distance_correlation
+from nagjax.generator.policy import Policy
+from nagjax.reports.front import POINTS, best_within
+
+EVALUATIONS, ARCHITECTURES = 2000, 300
+SIZES = {"budgets": 8, "group": 4}
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "untrained": {},
+    "plain": {},
+    "replay_01": {"replay": 0.1},
+    "replay_1": {"replay": 1.0},
+}
+COLUMNS = ("way", "seed", "correlation", "greedy", "sampled")
+
+
+def one(study: Study, way: str, seed: int) -> dict[str, str]:
+    """The row of one run."""
+    macro, problem = study.macro, study.problem
+    if way == "random":
+        controller = plugins.load("controllers", "random")(problem.spec, children=SIZES["budgets"] * SIZES["group"])
+        tokens, _ = evaluated_by(controller, problem, seed, {}, EVALUATIONS)
+        return _row(way, seed, None, None, _lost(macro, tokens))
+    replayed = 256 if WAYS[way] else 0
+    controller = plugins.load("controllers", "reinforce")(problem.spec, **SIZES, replayed=replayed)
+    state, sampled = controllers.init(controller, problem, seed), None
+    if way != "untrained":
+        tokens, state = evaluated_by(controller, problem, seed, WAYS[way], EVALUATIONS)
+        sampled = _lost(macro, tokens)
+    drawn = np.random.default_rng(seed).choice(len(macro.cost), ARCHITECTURES, replace=False)
+    found = distance_correlation(state.policy, problem, macro.records.tokens[drawn])
+    return _row(way, seed, found, lost_greedily(study, state.policy), sampled)
+
+
+def _row(way: str, seed: int, *figures: float | None) -> dict[str, str]:
+    told = ["" if figure is None else f"{figure:.5f}" for figure in figures]
+    return dict(zip(COLUMNS, (way, str(seed), *told), strict=True))
+
+
+def lost_greedily(study: Study, policy: Policy) -> float:
+    """Regret of the policy's answers."""
+    low, high = (int(value[0]) for value in (study.problem.low, study.problem.high))
+    budgets = jnp.asarray(even_ticks(low, high, BUDGETS)[:, None], jnp.int32)
+    tokens, _ = _answer(policy, study.problem, budgets)
+    macro = study.macro
+    served = macro.records.quality[macro.rows(np.asarray(tokens))]
+    best = best_within(macro.cost, macro.records.quality, np.linspace(macro.cost.min(), macro.cost.max(), BUDGETS))
+    return float(POINTS * (macro.records.quality[best] - served).mean())
+
+
+_answer = jax.jit(decode.greedy)
+
+
+def _lost(macro: Macro, tokens: np.ndarray) -> float:
+    """Regret of the best of some architectures."""
+    known = np.full(len(macro.cost), -np.inf)
+    rows = macro.rows(tokens)
+    known[rows] = macro.records.quality[rows]
+    return macro.lost(known)
+
+
+def _benchmark(data_dir: Path) -> Mapping[str, Any]:
+    values = flags.FLAGS
+    runtime.use_compilation_cache(values.compilation_cache)
+    rows: list[dict[str, str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        study = posed(read(data_dir), Path(name))
+        for way in (*WAYS, "random"):
+            for seed in range(values.first_seed, values.first_seed + values.seeds):
+                rows.append(one(study, way, seed))
+                print(rows[-1], flush=True)
+    lines = [",".join(COLUMNS), *(",".join(row.values()) for row in rows)]
+    durable.replace(Path(values.results), "\n".join(lines) + "\n")
+    return {"rows": len(rows), "results": values.results}
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    flags.DEFINE_string("results", "benchmarks/results/latent.csv", "The file of rows.")
+    runtime.define_flags(flags.FLAGS)
+    common.main(_benchmark)

@@ -1,0 +1,129 @@
+"""From budgets to files that run: each network with its own weights, ONNX, int8 and StableHLO, timed in onnxruntime.
+
+``python -m experiments.deploy --supernet=runs/supernet --checkpoint=runs/mine --budgets_ms=1,2,3 --out=runs/deployed``
+
+Given again with ``--resume`` it goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from experiments.frame import cli, console, life, output, runtime, settings
+
+EXIT_OVER = 3
+"""Exit status where a network takes longer than its budget."""
+
+FORMATS = ("onnx", "int8", "stablehlo")
+DECODES = ("best", "greedy", "sample", "beam")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    runtime.define_flags(values)
+    flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
+    flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
+    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
+    flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms, that the checkpoint answers.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "architectures", [], "An architecture as text, in place of a budget; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "where", [], "A condition, such as resolution=28 or kernel=3,5; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_list("formats", list(FORMATS), f"Files to write: {', '.join(FORMATS)}.", flag_values=values)
+    flags.DEFINE_integer(
+        "finetune", 0, "Updates of each network's weights, taught by the largest.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_float("finetune_rate", 0.01, "Learning rate of these.", lower_bound=0.0, flag_values=values)
+    flags.DEFINE_integer("images", None, "Images that accuracies are of; none: all.", 1, flag_values=values)
+    flags.DEFINE_integer("threads", 1, "That one operator may use when timed.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch", 1, "Images a run when timed.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("rounds", 15, "Timings of each file.", lower_bound=3, flag_values=values)
+    flags.DEFINE_enum(
+        "on_miss", "report", ("report", "tighten"),
+        "A network over its budget is reported, or asked for again with a smaller budget.", flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string("out", None, "Folder to write.", flag_values=values)
+    flags.DEFINE_bool("resume", False, "Go on with --out.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Check everything, then deploy, then print the table."""
+    if not values.supernet:
+        raise ValueError("--supernet is not given: name the folder that experiments.train_supernet wrote")
+    budgets = settings.parse_budgets(values.budgets_ms, "budgets_ms")
+    with output.folder(values.out, "runs/deployed") as folder:
+        if output.contents(folder) and not values.resume:
+            raise ValueError(f"--out={folder}: holds files; go on with --resume, or give a new or an empty folder")
+        return _deploy(values, budgets, folder)
+
+
+def _deploy(values: flags.FlagValues, budgets: Sequence[float], folder: Path) -> int:
+    runtime.use_compilation_cache(values.compilation_cache)
+    life.doing("reading weights and images")
+    from nagjax.deployment import summary
+    from nagjax.deployment.deploying import deploy
+
+    made = {"command": cli.command("experiments.deploy", *_given(values)), "versions": runtime.versions(),
+            "device": runtime.devices(), "commit": runtime.commit()}  # fmt: skip
+    try:
+        with console.bars() as shown:
+            task = shown.add_task("reading weights and images", total=None)
+
+            def on_progress(what: str, done: int, total: int) -> None:
+                shown.update(task, completed=done, total=total, description=what)
+                life.doing(f"{what}, {done} of {total} done")
+
+            found = deploy(
+                settings.user_path(values.supernet, "supernet"), folder,
+                generator=values.checkpoint and settings.user_path(values.checkpoint, "checkpoint"),
+                budgets_ms=list(budgets), architectures=values.architectures, decode=values.decode,
+                where=settings.parse_pairs(values.where, "where", many=True) or None, formats=values.formats,
+                finetune=values.finetune, finetune_rate=values.finetune_rate, images=values.images,
+                threads=values.threads, batch=values.batch, rounds=values.rounds, on_miss=values.on_miss,
+                data_dir=values.data_dir and settings.user_path(values.data_dir, "data_dir"), made=made,
+                on_progress=on_progress,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        console.say(f"interrupted; to go on: {cli.again('experiments.deploy', values)}")
+        return cli.EXIT_INTERRUPTED
+    console.console(width=200).print(_table(summary.text_rows(found)))
+    over = [card for card in found if card.within_budget is False]
+    for card in over:
+        console.complain(f"over its budget: {card.name} takes {card.measured_ms:.4g} ms ({card.architecture})")
+    console.say(f"networks, cards and summary: {folder / summary.PAGE}")
+    return EXIT_OVER if over else 0
+
+
+def _table(rows: Sequence[Sequence[str]]) -> object:
+    from rich.table import Table
+
+    table = Table(header_style="bold", pad_edge=False)
+    for at, title in enumerate(rows[0]):
+        table.add_column(title, justify="right" if at else "left")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+def _given(values: flags.FlagValues) -> list[str]:
+    """Flags that decide what is written; folders of one machine mean nothing on another."""
+    names = ("budgets_ms", "architectures", "decode", "where", "formats", "finetune", "finetune_rate", "images",
+             "threads", "batch", "rounds", "on_miss")  # fmt: skip
+    given = [values[name] for name in names]
+    return [line for flag in given if flag.value not in (None, []) for line in flag.serialize().split("\n")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

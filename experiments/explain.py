@@ -1,0 +1,138 @@
+"""Where the cost of an answer goes, and what changes with a little less and more budget.
+
+``python -m experiments.explain --checkpoint=FOLDER --budget_ms=30`` draws a bar for what each decision adds, and lists
+which decisions change with 5 % less and more, and what stands beside the answer on the front.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from experiments.frame import cli, console, life, runtime, settings
+from nagjax import durable
+
+if TYPE_CHECKING:
+    from nagjax.inference.explaining import Change, Explanation
+
+BAR = 32
+"""Characters of the longest bar."""
+
+NEARBY = ("less", "more", "cheaper", "costlier")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flags of this job."""
+    runtime.define_flags(values)
+    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
+    flags.DEFINE_bool(
+        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_float("budget_ms", None, "A latency budget, ms.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "budget", [], "A budget for any cost column, such as madds_m=300; the first is explained.", flag_values=values
+    )
+    flags.DEFINE_float("step", 0.05, "Share of the budget by which less and more is asked.", flag_values=values)
+    settings.define_seed("seed", "Seed of the answers.", values)
+    flags.DEFINE_string("json", None, "Also write the explanation to this JSON file.", flag_values=values)
+
+
+def job(values: flags.FlagValues) -> int:
+    """Load, ask, explain."""
+    if not values.checkpoint:
+        raise ValueError("--checkpoint is not given: name the folder that experiments.run wrote")
+    asked = _budgets(values)
+    runtime.use_compilation_cache(values.compilation_cache)
+    life.doing("answering")
+    from nagjax.inference.generator import load
+
+    generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
+    found = generator.explain(budgets=asked, step=values.step, seed=values.seed)
+    if values.json:
+        path = settings.user_path(values.json, "json")
+        durable.replace(path, json.dumps(to_json(found), indent=2) + "\n")
+    console.say(*lines(found, values.step))
+    return 0
+
+
+def _budgets(values: flags.FlagValues) -> dict[str, float]:
+    if (values.budget_ms is None) == (not values.budget):
+        raise ValueError("give one budget, either as --budget_ms=30 or as --budget=NAME=300")
+    if values.budget_ms is not None:
+        return {"latency_ms": values.budget_ms}
+    return {
+        name: settings.parse_budgets([str(value)], "budget")[0]
+        for name, value in settings.parse_pairs(values.budget, "budget").items()
+    }
+
+
+def lines(found: Explanation, step: float) -> list[str]:
+    """The explanation for a terminal."""
+    from nagjax.problems.costs import rounded_up
+
+    answer, unit = found.answer, found.unit
+    out = [f"{answer.text}: {rounded_up(answer.costs[found.column])} {unit}, quality {100 * answer.quality:.2f}", ""]
+    bars: list[tuple[str, str, float]] = [*([("each call", "", found.offset)] if found.offset else []),
+            *((part.decision, part.choice, part.cost) for part in found.parts)]  # fmt: skip
+    if not bars:
+        out.append("its cost was measured as a whole: it has no parts")
+    largest = max((cost for *_, cost in bars), default=0.0) or 1.0
+    names = max((len(name) for name, _, _ in bars), default=0)
+    choices = max((len(choice) for _, choice, _ in bars), default=0)
+    for name, choice, cost in bars:
+        bar = "#" * round(BAR * cost / largest)
+        out.append(f"{name:{names}s}  {choice:{choices}s}  {cost:9.4g} {unit}  {bar}".rstrip())
+    if found.reduce == "max":
+        out.append("the largest is the cost")
+    heads = {"less": f"{100 * step:g} % less budget", "more": f"{100 * step:g} % more budget",
+             "cheaper": "next cheaper on the front", "costlier": "next costlier on the front"}  # fmt: skip
+    for name, head in heads.items():
+        out += ["", *_change(head, getattr(found, name), unit)]
+    return out
+
+
+def _change(head: str, change: Change | None, unit: str) -> list[str]:
+    if change is None:
+        return [f"{head}: none, or the same"]
+    shown = [f"  {name}: {ours} -> {theirs}" for name, ours, theirs in change.decisions]
+    return [f"{head}: {change.cost:+.4g} {unit}, {100 * change.quality:+.2f} points: {change.answer.text}", *shown]
+
+
+def to_json(found: Explanation) -> dict[str, Any]:
+    """The explanation as JSON has it."""
+
+    def answer(of: Any) -> dict[str, Any]:
+        return {"text": of.text, "costs": dict(of.costs), "quality": of.quality}
+
+    nearby = {name: getattr(found, name) for name in NEARBY}
+    return {
+        "answer": answer(found.answer),
+        "column": found.column,
+        "unit": found.unit,
+        "reduce": found.reduce,
+        "offset": found.offset,
+        "parts": [
+            {"decision": one.decision, "choice": one.choice, "operators": list(one.operators), "cost": one.cost}
+            for one in found.parts
+        ],
+    } | {
+        name: None if change is None else {
+            "answer": answer(change.answer), "cost": change.cost, "quality": change.quality,
+            "decisions": [list(one) for one in change.decisions],
+        }
+        for name, change in nearby.items()
+    }  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job."""
+    return cli.execute(__doc__, define_flags, job, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

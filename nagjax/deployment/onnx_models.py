@@ -1,0 +1,156 @@
+"""Networks and single operators as ONNX models, checked by ONNX's own checker.
+
+The graph is made of the nodes that operators declare, by the ``onnx`` package alone. (jax2onnx traces any jitted
+function, but pins an older orbax than the library needs; it can only live in an environment of its own.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nagjax import durable
+from nagjax.deployment.nodes import Graph, Parameters, Statistics, add_operator
+from nagjax.deployment.subnets import Subnet
+from nagjax.operators import Operator
+
+OPSET = 17
+"""Of the operators; HardSwish needs 14, runtimes of 2022 and later have 17."""
+
+IR_VERSION = 8
+"""Of the file, which goes with the opset."""
+
+INPUT, OUTPUT = "images", "logits"
+Shape: TypeAlias = tuple[int | str, ...]
+
+
+def network_model(subnet: Subnet, batch: int | None = None) -> Any:
+    """A network as an ``onnx.ModelProto``.
+
+    Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises; its output
+    ``logits`` float32 ``[batch, classes]``.
+
+    Args:
+      subnet: the network.
+      batch: images of a run; any number where None.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    _onnx()
+    graph = Graph()
+    wide = (1, -1, 1, 1)
+    x = graph.add("Sub", INPUT, graph.constant(np.asarray(subnet.mean, np.float32).reshape(wide)))
+    x = graph.add("Div", x, graph.constant(np.asarray(subnet.std, np.float32).reshape(wide)))
+    for op, parameters, statistics in zip(subnet.operators, subnet.parameters, subnet.statistics, strict=True):
+        x = add_operator(graph, op, parameters, statistics, x)
+    size: int | str = "batch" if batch is None else batch
+    shape = (size, subnet.channels, subnet.resolution, subnet.resolution)
+    about = {"architecture": subnet.architecture, "space": subnet.space}
+    _name_output(graph, x)
+    return _model(graph, {INPUT: shape}, {OUTPUT: (size, subnet.classes)}, about)
+
+
+def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
+    """Copies of an operator side by side as an ``onnx.ModelProto``, each with weights and statistics of its own.
+
+    All take the input; what each gives is pooled (``linear`` gives numbers already), and the outputs are
+    ``logits0 [batch, C, 1, 1]`` and so on.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    _onnx()
+    graph, outputs = Graph(), {}
+    for number, (parameters, statistics) in enumerate(copies):
+        y = add_operator(graph, op, parameters, statistics, INPUT)
+        end: tuple[int | str, ...] = (batch, op.out_channels)
+        if op.kind != "linear":
+            y, end = graph.add("GlobalAveragePool", y), (batch, op.out_channels, 1, 1)
+        graph.nodes[-1].output[0] = f"{OUTPUT}{number}"
+        outputs[f"{OUTPUT}{number}"] = end
+    return _model(graph, {INPUT: _input_shape(op, batch)}, outputs, {"operator": op.key})
+
+
+def pools_model(shape: Shape, number: int) -> Any:
+    """Global average pools side by side, each with an input of its own, as an ``onnx.ModelProto``.
+
+    Args:
+      shape: of each input, ``[N, C, H, W]``.
+      number: of pools.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    _onnx()
+    graph = Graph()
+    for at in range(number):
+        graph.add("GlobalAveragePool", f"{INPUT}{at}", output=f"{OUTPUT}{at}")
+    inputs = {f"{INPUT}{at}": shape for at in range(number)}
+    return _model(graph, inputs, {f"{OUTPUT}{at}": (*shape[:2], 1, 1) for at in range(number)}, {})
+
+
+def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int) -> Any:
+    """An operator by itself as an ``onnx.ModelProto``.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    _onnx()
+    graph = Graph()
+    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT))
+    end = (batch, op.out_channels, op.out_size, op.out_size)
+    return _model(
+        graph, {INPUT: _input_shape(op, batch)}, {OUTPUT: end[:2] if op.kind == "linear" else end}, {"operator": op.key}
+    )
+
+
+def _input_shape(op: Operator, batch: int) -> tuple[int, ...]:
+    return batch, op.in_channels, op.in_size, op.in_size
+
+
+def save(model: Any, path: str | Path) -> None:
+    """Write a model.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    with durable.replacing(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _name_output(graph: Graph, last: str) -> None:
+    """Let ``last``, what the newest node gives, be the output; where there is no node, what the input gives."""
+    if graph.nodes:
+        graph.nodes[-1].output[0] = OUTPUT
+    else:
+        graph.add("Identity", last, output=OUTPUT)
+
+
+def _model(graph: Graph, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], about: Mapping[str, str]) -> Any:
+    onnx = _onnx()
+    helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
+    made = helper.make_graph(
+        graph.nodes,
+        "network",
+        [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, kind, list(end)) for name, end in outputs.items()],
+        [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+    )
+    model = helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="nagjax"
+    )
+    helper.set_model_props(model, dict(about))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ValueError("ONNX files need the onnx package: pip install 'nagjax[deploy]'") from error
+    return onnx

@@ -1,0 +1,153 @@
+"""Where an answer's cost goes and what changes next to it, against all 3,969 architectures of a space."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from experiments import explain
+from nagjax.inference.explaining import edge_costs, parts
+from nagjax.reports import explorer
+from nagjax.spaces import trellis as tl
+from tests.generators import make_generator
+
+ONE = make_generator()
+GENERATOR = ONE.generator
+LOW, HIGH = GENERATOR.budget_range[0]
+MIDDLE = float((LOW + HIGH) / 2)
+
+
+def staircase():
+    """Cost and quality of every architecture that is better than all that cost no more, by rising cost."""
+    cost, quality = ONE.raw[:, 0], ONE.quality
+    order = np.lexsort((-quality, cost))
+    kept = [row for i, row in enumerate(order) if i == 0 or quality[row] > quality[order[:i]].max()]
+    return cost[kept], quality[kept]
+
+
+def test_parts_add_up_to_the_cost_and_name_the_operators():
+    for answer in GENERATOR.generate([LOW, MIDDLE, HIGH]):
+        found = parts(GENERATOR.description, answer.tokens)
+        assert sum(part.cost for part in found) == pytest.approx(answer.costs["latency_ms"], rel=1e-12)
+        space = GENERATOR.description.space
+        keys = {op.key for op in space.operators}
+        assert {key for part in found for key in part.operators} <= keys
+        nodes, _ = tl.walk(space.trellis.target, space.trellis.valid, answer.tokens[None])
+        is_open = space.trellis.open[np.arange(len(space.decisions)), nodes[0]]
+        named = [decision.name for decision, on in zip(space.decisions, is_open, strict=True) if on]
+        assert [part.decision for part in found] == named
+
+
+def test_the_offset_is_a_part_of_its_own():
+    exact = GENERATOR.description.exact[0]
+    costlier = dict(exact.edges) | {0: exact.edges[0] + 0.25}
+    info = dataclasses.replace(exact.info, offset=0.25)
+    description = dataclasses.replace(
+        GENERATOR.description, costs=(info,), exact=(dataclasses.replace(exact, info=info, edges=costlier),)
+    )
+    tokens = ONE.tokens[:5]
+    np.testing.assert_allclose(edge_costs(description, tokens), edge_costs(GENERATOR.description, tokens), atol=1e-12)
+
+
+def test_costs_measured_as_a_whole_have_no_parts():
+    info = dataclasses.replace(GENERATOR.description.costs[0], given=True)
+    exact = dataclasses.replace(GENERATOR.description.exact[0], info=info)
+    assert parts(dataclasses.replace(GENERATOR.description, exact=(exact,)), ONE.tokens[0]) == ()
+
+
+def test_neighbours_are_the_next_steps_of_the_front():
+    cost, quality = staircase()
+    at = len(cost) // 2
+    found = GENERATOR.explain(float(cost[at]))
+    assert found.answer.costs["latency_ms"] == pytest.approx(cost[at])
+    for change, there in ((found.cheaper, at - 1), (found.costlier, at + 1)):
+        assert change.answer.costs["latency_ms"] == pytest.approx(cost[there])
+        assert change.cost == pytest.approx(cost[there] - cost[at])
+        assert change.quality == pytest.approx(quality[there] - quality[at])
+
+
+def test_a_change_lists_the_decisions_that_differ():
+    found = GENERATOR.explain(MIDDLE, step=0.2)
+    for change, factor in ((found.less, 0.8), (found.more, 1.2)):
+        (other,) = GENERATOR.generate([MIDDLE * factor])
+        assert change.answer.text == other.text
+        differ = np.flatnonzero(found.answer.tokens != other.tokens)
+        names = [GENERATOR.description.space.decisions[t].name for t in differ]
+        assert [name for name, _, _ in change.decisions] == names
+        assert all(ours != theirs for _, ours, theirs in change.decisions)
+
+
+def test_the_ends_have_one_neighbour():
+    cheapest, costliest = GENERATOR.explain(float(LOW)), GENERATOR.explain(float(HIGH))
+    assert cheapest.cheaper is None
+    assert cheapest.less is None
+    assert costliest.costlier is None
+    assert costliest.more is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "give one budget"),
+        ({"budget_ms": 3.0, "budgets": {"latency_ms": 3.0}}, "give one budget"),
+        ({"budget_ms": 0.0}, "below the cheapest"),
+        ({"budget_ms": MIDDLE, "step": 1.0}, "step is 1.0"),
+        ({"budgets": {"energy_mj": 3.0}}, "energy_mj"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(arguments, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        GENERATOR.explain(**arguments)
+
+
+def test_the_job_draws_a_bar_for_each_part():
+    found = GENERATOR.explain(MIDDLE)
+    text = explain.lines(found, 0.05)
+    bars = [line for line in text if re.search(r" ms( +#+)?$", line)]
+    assert len(bars) == len(found.parts)
+    assert max(line.count("#") for line in bars) == explain.BAR
+    told = json.loads(json.dumps(explain.to_json(found)))
+    assert told["answer"]["text"] == found.answer.text
+    assert len(told["parts"]) == len(found.parts)
+
+
+# The part of a report that can be asked
+
+
+def test_the_page_holds_the_whole_front():
+    found = explorer.data(GENERATOR.description, explorer.members(GENERATOR, []), ("latency", "accuracy, %"))
+    cost, quality = staircase()
+    assert [member["at"] for member in found["members"]] == pytest.approx(cost.tolist())
+    assert [member["quality"] for member in found["members"]] == pytest.approx(100 * quality, abs=1e-3)
+    for member in found["members"]:
+        assert sum(member["parts"]) == pytest.approx(member["at"], rel=1e-5)
+        assert float(member["cost"]) >= member["at"]
+    assert found["left"] == 0
+
+
+def test_of_a_long_front_even_steps_with_both_ends_are_kept(monkeypatch):
+    monkeypatch.setattr(explorer, "MOST", 5)
+    found = explorer.data(GENERATOR.description, explorer.members(GENERATOR, []), ("latency", "accuracy, %"))
+    cost, _ = staircase()
+    costs = [member["at"] for member in found["members"]]
+    assert (costs[0], costs[-1], len(costs)) == (pytest.approx(cost[0]), pytest.approx(cost[-1]), 5)
+    assert found["left"] == len(cost) - 5
+
+
+def test_closed_decisions_have_no_choice():
+    description = GENERATOR.description
+    found = explorer.data(description, explorer.members(GENERATOR, []), ("latency", "accuracy, %"))
+    trellis = description.space.trellis
+    for member in found["members"]:
+        tokens = description.space.parse(member["text"])
+        nodes, _ = tl.walk(trellis.target, trellis.valid, tokens[None])
+        is_open = [trellis.open[t, nodes[0, t]] for t in range(len(tokens))]
+        assert [choice >= 0 for choice in member["choices"]] == is_open
+
+
+def test_no_name_ends_the_data_of_the_page():
+    section = explorer.section({"members": [], "unit": "</script><script>alert(1)</script>"})
+    assert section.count("</script>") == 2
+    assert "alert(1)\\u003c" in section
