@@ -180,14 +180,19 @@ def load_quality(values: flags.FlagValues, space: Space, read: ReadRecords | Non
     kind = predictor_kind(values)  # before large files are read
     records = None
     if values.records:
-        records = read() if read else _records(values, space)
+        records = read() if read else load_records(values, space)
     if records is not None and not values.predictor:
         return fit(kind, space, records, values.fit_seed)
     fitted = read_any_predictor(settings.input_path(values, "predictor"), space, values.predictor_format)
     return fitted if records is None else tested(fitted, records, space)
 
 
-def _records(values: flags.FlagValues, space: Space) -> Records:
+def load_records(values: flags.FlagValues, space: Space) -> Records:
+    """The records that flags name.
+
+    Raises:
+      ValueError: if they cannot be read; the message names file, row and remedy.
+    """
     return read_records(
         settings.input_path(values, "records"),
         space,

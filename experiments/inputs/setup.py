@@ -20,6 +20,7 @@ from nagjax.posing import Setup
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
+from nagjax.spaces import pruning
 from nagjax.spaces.space import Space
 
 
@@ -41,6 +42,9 @@ def define_cost_flags(values: flags.FlagValues) -> None:
         [],
         "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated.",
         flag_values=values,
+    )
+    flags.DEFINE_string(
+        "prune", None, "File of closed choices, as experiments.prune writes it: more conditions.", flag_values=values
     )
     flags.DEFINE_list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.", flag_values=values)
     flags.DEFINE_float(
@@ -74,7 +78,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
     if values.benchmark:
         return _from_benchmark(values)
     space = load_space(values)
-    where = conditions(values)
+    where = conditions(values, space)
     allowed = space.where(where)  # a condition that cannot hold is refused before large files are read
     table = load_table(values, space) if values.table else None
     prices = load_prices(values.costs, table, space, values.cost_quantile, allowed)
@@ -90,7 +94,7 @@ def _from_benchmark(values: flags.FlagValues) -> Setup:
       ValueError: as ``build_problem``, and if one cost would come from two sources.
     """
     found = load_benchmark(values, load_space(values) if values.space else None)
-    where = conditions(values)
+    where = conditions(values, found.space)
     table = load_table(values, found.space) if values.table else None
     prices = benchmark_prices(values, found, table)
     quality, report, fitted = benchmark_quality(values, found)
@@ -106,7 +110,7 @@ def _from_benchmark(values: flags.FlagValues) -> Setup:
 def without_quality(values: flags.FlagValues, space: Space, table: DeviceTable | None) -> tuple[Problem, Description]:
     """A problem in which all architectures are equally good, to be described and not trained on."""
     blank = TabularQuality(jnp.zeros_like(space.trellis.target), jnp.asarray(space.trellis.target), jnp.zeros(1))
-    where = conditions(values)
+    where = conditions(values, space)
     prices = load_prices(values.costs, table, space, values.cost_quantile, space.where(where))
     return make_problem(space, prices, blank, where)
 
@@ -129,9 +133,14 @@ def with_ranker(built: Setup, values: flags.FlagValues) -> Setup:
     return ranked.with_ranker(built, values.ranker_labels, values.ranker_anchors, values.seed)
 
 
-def conditions(values: flags.FlagValues) -> dict[str, Any]:
-    """What --where asks, as ``Space.where`` takes it."""
-    return settings.parse_pairs(values.where, "where", many=True)
+def conditions(values: flags.FlagValues, space: Space) -> dict[str, Any]:
+    """What --where asks and --prune leaves, as ``Space.where`` takes it.
+
+    Raises:
+      ValueError: if a condition is not written as one, or the file of closed choices cannot be used.
+    """
+    where = settings.parse_pairs(values.where, "where", many=True)
+    return pruning.both(where, pruning.read(settings.input_path(values, "prune"), space)) if values.prune else where
 
 
 def load_space(values: flags.FlagValues) -> Space:
@@ -158,6 +167,6 @@ def input_files(values: flags.FlagValues) -> list[Path]:
     """Paths of the input files that flags name, for the record of a run."""
     return [
         settings.input_path(values, name)
-        for name in ("table", "predictor", "records", "benchmark")
+        for name in ("table", "predictor", "records", "benchmark", "prune")
         if name in values and values[name].value
     ]
