@@ -216,6 +216,16 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
         body=result_tables.few_evaluations,
     ),
     Entry(
+        title="Twenty queries of mixed scores",
+        source="robot.csv",
+        commands=["python -m benchmarks.robot --data_dir=DATA --results=runs/robot.csv"],
+        said="""\
+RoBoT's queries on NAS-Bench-Macro, 20 true evaluations for each of four budgets, at 25, 50, 75 and 100 percent of the
+range of multiply-adds: regret of the best of them. `single` takes the first 20 by one score, `equal_sum` by their sum,
+`gp` 10 random labels and 10 by the expected improvement of a Gaussian process on path features.""",
+        body=result_tables.by_way,
+    ),
+    Entry(
         title="Replay, and what hidden states know",
         source="latent.csv",
         commands=["python -m benchmarks.latent --data_dir=DATA --results=runs/latent.csv"],
@@ -223,7 +233,7 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
 `reinforce` on NAS-Bench-Macro, 2,000 evaluations, without replay and with weights 0.1 and 1 on the last 256 samples.
 `correlation` is Spearman's, between distances of hidden states and of 300 random architectures; `greedy` the regret of
 the policy's answers, `sampled` of the best that was evaluated; `random` is random search within budgets.""",
-        body=result_tables.latent,
+        body=result_tables.by_way,
     ),
     Entry(
         title="Losses and trees",

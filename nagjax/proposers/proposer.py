@@ -19,9 +19,11 @@ from nagjax.names import nearest
 from nagjax.problems.problem import Description, Problem
 
 BUILT_IN: Mapping[str, str] = {
+    "bo_weights": "nagjax.proposers.bo_weights",
     "controller": "nagjax.proposers.controller",
     "improvement": "nagjax.proposers.acquisition",
     "progressive": "nagjax.proposers.progressive",
+    "pruned": "nagjax.proposers.pruned",
     "thompson": "nagjax.proposers.acquisition",
     "top_predicted": "nagjax.proposers.acquisition",
     "ucb": "nagjax.proposers.acquisition",

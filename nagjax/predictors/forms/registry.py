@@ -10,6 +10,7 @@ from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
+from nagjax.predictors.forms.kernel import Kernel
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import Mix
 from nagjax.predictors.forms.mlp import Predictor
@@ -19,7 +20,7 @@ from nagjax.predictors.forms.trees import Trees
 
 FORMS: Mapping[str, type[Any]] = {
     one.form: one
-    for one in (TabularQuality, Predictor, Linear, GaussianProcess, Trees, Neighbours, Mix, Evaluated, Exported)
+    for one in (TabularQuality, Predictor, Linear, Kernel, GaussianProcess, Trees, Neighbours, Mix, Evaluated, Exported)
 }
 
 FORMER = {"tabular": "table", "predicted": "mlp"}

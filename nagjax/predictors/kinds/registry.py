@@ -18,6 +18,7 @@ from nagjax.spaces.space import Space
 BUILT_IN: Mapping[str, str] = {
     "auto": "nagjax.predictors.kinds.auto",
     "gp": "nagjax.predictors.kinds.gp",
+    "light": "nagjax.predictors.kinds.light",
     "mlp": "nagjax.predictors.kinds.mlp",
     "ridge": "nagjax.predictors.kinds.ridge",
     "trees": "nagjax.predictors.kinds.trees",
