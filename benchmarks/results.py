@@ -70,8 +70,9 @@ ENTRIES = (
         said="""\
 Regret at 400 budgets even in cost (multiply-adds), with the published accuracies and an exact oracle. `greedy` is
 one pass of the policy, `archive` the best that the search kept. Sizes were chosen on seeds from 100 on.
-`pymoo_nsga2` is pymoo's NSGA-II with a population of a tenth of the limit. Methods that move a policy or parameters
-by gradients are slow learners: their rows say what they are at this price.""",
+`pymoo_nsga2` is pymoo's NSGA-II with a population of a tenth of the limit. `exact` adds up a regression's weights;
+`exact_replacement` and `exact_pairs` what one choice, or two neighbouring ones, do to the largest network. Methods
+that move a policy or parameters by gradients are slow learners: their rows say what they are at this price.""",
         body=result_tables.by_limit,
     ),
     Entry(

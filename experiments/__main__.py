@@ -33,6 +33,9 @@ JOBS = {
 }
 """Name of each job, a module of this package, and what it does."""
 
+SHORT = {"profile": "profile_device"}
+"""Other names of jobs."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job that the first argument names; returns its exit status."""
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.say("nagjax JOB [--flag=value ...]   (nagjax JOB --help lists the flags of a job)", "")
         console.say(*(f"  {job:16s} {what}" for job, what in JOBS.items()))
         return 0
-    job = name.replace("-", "_")
+    job = SHORT.get(name, name.replace("-", "_"))
     if job not in JOBS:
         return cli.fail(f"{name!r} is not a job{settings.nearest(job, JOBS)}")
     status: int = importlib.import_module(f"experiments.{job}").main(rest)

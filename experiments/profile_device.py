@@ -2,6 +2,8 @@
 
 ``python -m experiments.profile_device --space=mobilenet_v3_small28 --out=table.json --validate=50``
 
+``--runtime=onnxruntime`` times them as ONNX in onnxruntime on the processor, float32 or int8.
+
 Ctrl-C or a crash loses one measurement at most; ``--resume`` goes on. Leave the machine alone while it runs.
 """
 
@@ -19,9 +21,10 @@ from experiments.reports.profile_summary import summary_lines
 from nagjax.devices.json_table import write_json
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile
-from nagjax.profile.programs import preparation
+from nagjax.profile.programs import Prepare, preparation
 
-DTYPES = ("float32", "bfloat16")
+DTYPES = {"jax": ("float32", "bfloat16"), "onnxruntime": ("float32", "int8")}
+"""Types of the computation by runtime."""
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -36,7 +39,13 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("resume", False, "Go on with the measurements beside --out.", flag_values=values)
     flags.DEFINE_string("device", None, "What the table calls the device; default what it says.", flag_values=values)
     flags.DEFINE_integer("batch", 1, "Images a run; times are of a whole batch.", lower_bound=1, flag_values=values)
-    flags.DEFINE_enum("dtype", "float32", DTYPES, "Type of the computation.", flag_values=values)
+    flags.DEFINE_enum("runtime", "jax", list(DTYPES), "What runs the operators and networks.", flag_values=values)
+    flags.DEFINE_string(
+        "dtype", "float32", "Type of the computation: float32, bfloat16 (jax), int8 (onnxruntime).", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "threads", 1, "Threads that an operator may use in onnxruntime; jax takes all cores.", 1, flag_values=values
+    )
     flags.DEFINE_integer("rounds", 15, "Measurements of each operator and network.", lower_bound=3, flag_values=values)
     flags.DEFINE_float("least_ms", 10.0, "Least time of one measurement, ms.", lower_bound=0.1, flag_values=values)
     flags.DEFINE_integer(
@@ -64,15 +73,15 @@ def _profile(values: flags.FlagValues, out: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     for warning in profile_machine.busy_warnings():
         console.say(warning)
+    runtime_name, prepare = chosen_runtime(values)
     about = About(
-        values.device or profile_machine.device_name(), profile_machine.runtime_name(), values.batch, values.dtype,
+        values.device or profile_machine.device_name(), runtime_name, values.batch, values.dtype,
         profile_machine.how_measured(values),
     )  # fmt: skip
     plan = Plan(values.rounds, values.validate_fit if values.validate else 0, values.validate, values.seed)
     header = {"device": about.device, "runtime": about.runtime, "space": space.identity, "where": where,
               "batch": about.batch, "dtype": about.dtype, "least_ms": values.least_ms}  # fmt: skip
     path = journal_path(out)
-    prepare = preparation(values.batch, values.dtype, values.least_ms)
     try:
         with Journal(path, header, values.resume, _persist) as journal, profile_machine.Progress() as progress:
             table, outliers = profile(space, edges, plan, about, prepare, journal, progress.stage)
@@ -84,6 +93,20 @@ def _profile(values: flags.FlagValues, out: Path) -> int:
     for line in summary_lines(table, outliers, space, out):
         console.say(line)
     return 0
+
+
+def chosen_runtime(values: flags.FlagValues) -> tuple[str, Prepare]:
+    """Name of the runtime that flags choose, and how it makes subjects ready.
+
+    Raises:
+      ValueError: if it is not installed.
+    """
+    if values.runtime == "jax":
+        return profile_machine.runtime_name(), preparation(values.batch, values.dtype, values.least_ms)
+    from nagjax.deployment import profiled
+
+    prepare = profiled.preparation(values.batch, values.dtype, values.threads, values.least_ms)
+    return profiled.describe(values.threads), prepare
 
 
 def _persist(save: Callable[[], None]) -> None:
@@ -100,6 +123,15 @@ def _check(values: flags.FlagValues) -> None:
         raise ValueError("--out is not given: name the table to write, such as --out=table.json")
     if not values.out.endswith(".json"):
         raise ValueError(f"--out={values.out}: must end in .json")
+    if values.dtype not in DTYPES[values.runtime]:
+        raise ValueError(
+            f"--dtype={values.dtype}: {values.runtime} is profiled with {' or '.join(DTYPES[values.runtime])}; "
+            "another --runtime may have it"
+        )
+    if values.threads > 1 and values.runtime == "jax":
+        raise ValueError(
+            f"--threads={values.threads}: jax takes all cores; give --runtime=onnxruntime, or leave it out"
+        )
     if 0 < values.validate < 10 or (values.validate and values.validate_fit < 10):
         raise ValueError(
             f"--validate={values.validate} --validate_fit={values.validate_fit}: fewer than 10 networks say little; "

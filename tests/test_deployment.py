@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from nagjax import blocks
-from nagjax.deployment import nodes, onnx_models, programs, quantisation, runtime, subnets, supernets
+from nagjax.deployment import nodes, onnx_models, profiled, programs, quantisation, runtime, subnets, supernets
+from nagjax.deployment.timing import call
 from nagjax.inference.generator import Answer
 from nagjax.operators import ACTIVATIONS, KINDS, Operator
+from nagjax.profile.subjects import Subject
 from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_images, make_supernet
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'nagjax[deploy]'")
@@ -128,19 +130,32 @@ def test_no_kind_of_operator_is_without_nodes():
     assert set(nodes.NODES) == set(KINDS) == {op.kind for op in ALL}
 
 
-def test_a_chain_is_the_operator_again_and_again():
-    op = ALL[-4]
-    parameters, statistics = made_up(op)
-    parameters = {name: 0.3 * value for name, value in parameters.items()}
+@pytest.mark.parametrize("op", [ALL[5], ALL[-2]], ids=lambda op: op.key)
+def test_copies_side_by_side_are_the_operator_with_other_weights(op):
+    made = [made_up(op, seed) for seed in range(3)]
     x = np.random.default_rng(1).normal(size=blocks.input_shape(op, 2)).astype(np.float32)
-    once = runtime.session(onnx_models.operator_model(op, parameters, statistics, 2))
-    thrice = runtime.session(onnx_models.operator_model(op, parameters, statistics, 2, times=3))
-    y = x
-    for _ in range(3):
-        y = runtime.run(once, y).transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(runtime.run(thrice, x).transpose(0, 2, 3, 1), y, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="not a chain"):
-        onnx_models.operator_model(ALL[0], {}, {}, 2, times=2)
+    found = runtime.session(onnx_models.operators_model(op, made, 2)).run(None, {"images": x.transpose(0, 3, 1, 2)})
+    for own, (parameters, statistics) in zip(found, made, strict=True):
+        expected = np.asarray(blocks.apply(op, parameters, jnp.asarray(x), statistics)[0])
+        pooled = expected if op.kind == "linear" else expected.mean((1, 2))
+        np.testing.assert_allclose(own.reshape(pooled.shape), pooled, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", profiled.DTYPES)
+@pytest.mark.parametrize("kind", ["operator", "network"])
+def test_the_profiler_gets_times_of_what_runs(kind, dtype):
+    net = taken(SMALL)
+    subject = Subject(kind, "x", net.operators if kind == "network" else net.operators[1:2])
+    session, turns = profiled.session(subject, 2, dtype, threads=1)
+    call(session, 2)()
+    assert (turns == 1) == (kind == "network")
+    seconds = profiled.preparation(2, dtype, 1, least_ms=0.01)(subject)()
+    assert 0 < seconds < 10
+
+
+def test_the_profiler_refuses_a_type_it_has_not():
+    with pytest.raises(ValueError, match="float32, int8"):
+        profiled.preparation(1, "bfloat16", 1, 1.0)
 
 
 def test_int8_stays_near_and_is_calibrated_on_training_images(tmp_path):

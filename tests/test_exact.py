@@ -11,16 +11,18 @@ from nagjax import controllers, testing
 from nagjax.controllers import Limits
 from nagjax.populations.front import front_gain
 from nagjax.predictors.kinds.ridge import solve
-from nagjax.problems.problem import evaluate
-from nagjax_baselines import exact, make_exact
+from nagjax.problems.problem import Spec, evaluate, path_costs
+from nagjax.spaces.trellis import walk_nodes
+from nagjax_baselines import exact, make_exact, replacement
 from tests import tiny
 
 WIDE = testing.tiny_problem(variant="wide")
+BINS = 512
 
 
-def trained(problem, steps, seed=0, exploration=1.0, **static):
+def trained(problem, steps, seed=0, **static):
     controller = make_exact(problem.spec, **static)
-    params = controllers.resolve_params(controller, {"exploration": exploration})
+    params = controllers.resolve_params(controller)
     state = controllers.init(controller, problem, seed, params)
     moment = controllers.train(controller, problem, state, seed, Limits(steps, chunk=steps), params)
     return controllers.artefact(controller, moment.state, problem).archive, moment
@@ -135,3 +137,79 @@ def test_sizes_below_one_are_refused(static):
 def test_other_cost_columns_are_refused():
     with pytest.raises(ValueError, match=r"not \['sum', 'max'\]"):
         make_exact(testing.tiny_problem(variant="two_costs").problem.spec)
+
+
+# Scores of replaced choices
+
+
+def best_within(costs, quality, budgets):
+    """Quality ``[B]`` of the best architecture within budgets ``[B, 1]``, less what bins may lose of them."""
+    lost = len(WIDE.problem.spec.choices) * (int(budgets.max() - costs.min()) // BINS + 1)
+    return np.where(costs[None, :, 0] <= budgets - lost, quality, -np.inf).max(1)
+
+
+def test_scores_of_replaced_choices_solve_what_adds_up():
+    """Of the parent and its six children 24 architectures follow, where the second block may be closed."""
+    problem, description = tiny.make()
+    several = dataclasses.replace(problem, quality=tiny.make_quality(description.space, members=3))
+    quality, costs = map(np.asarray, jax.jit(evaluate)(several, jnp.asarray(tiny.architectures())))
+    tokens, made = replacement.made_children(several, jnp.asarray(replacement.children(problem.spec, False)))
+    assert (bool(made[0]), int(made.sum())) == (True, 7)
+    value = {tuple(row): one for row, one in zip(tiny.architectures().tolist(), quality, strict=True)}
+    seen = jnp.array([value[tuple(row)] for row in tokens.tolist()])
+    table = replacement.scores(replacement.State(None, seen, made, jnp.int32(0)), problem.spec, False)
+    found, paid = replacement.solve(several, table, jnp.asarray(costs), BINS)
+    assert (np.asarray(paid) <= costs).all()
+    assert (np.array([value[tuple(row)] for row in found.tolist()]) >= best_within(costs, quality, costs) - 1e-6).all()
+
+
+def test_scores_of_pairs_solve_what_neighbours_do_together():
+    """The wide problem is a sum over neighbours: by pairs each answer is the best but for bins, by one it is not."""
+    problem, oracle = WIDE.problem, WIDE.oracle
+    _, moment = trained(problem, 1, children=49, proposals=50, bins=16, scores="pairs")
+    state = moment.state
+    assert (int(state.known.sum()), float(moment.metrics["infeasible"][0])) == (1 + 9 * 2 + 8 * 4, 0)
+    single = replacement.State(None, state.quality[:28], state.known[:28], state.done)
+    _, costs = jax.jit(evaluate)(problem, jnp.asarray(oracle.tokens))
+    budgets = np.linspace(problem.low[0], problem.high[0], 40).astype(np.int32)[:, None]
+    best = best_within(np.asarray(costs), oracle.quality, budgets)
+    for of, pairs in ((state, True), (single, False)):
+        tokens, paid = replacement.solve(
+            problem, replacement.scores(of, problem.spec, pairs), jnp.asarray(budgets), BINS
+        )
+        assert (np.asarray(paid) <= budgets).all()
+        quality = oracle.quality[oracle.rows(np.asarray(tokens))]
+        assert (quality >= best - 1e-5).all() == pairs
+
+
+def test_a_graph_that_knows_the_last_choice_has_the_same_paths():
+    """Node 4 s + 1 + c is node s behind choice c; behind a closed decision there is none."""
+    problem, _ = tiny.make()
+    paired, tokens = replacement.with_last_choice(problem), tiny.architectures()
+    nodes, larger = (np.asarray(walk_nodes(one.target, jnp.asarray(tokens))) for one in (problem, paired))
+    last = np.pad(tokens[:, :-1] + 1, ((0, 0), (1, 0)))
+    np.testing.assert_array_equal(larger, 4 * nodes + last)
+    np.testing.assert_array_equal(path_costs(paired, jnp.asarray(tokens)), path_costs(problem, jnp.asarray(tokens)))
+    np.testing.assert_array_equal(np.asarray(paired.togo)[:, :-1, 0], np.asarray(problem.togo)[:, :-1, 0])
+
+
+def test_scores_by_hand():
+    """Two decisions of two choices, parent (1, 1) of quality 0.8; one child has failed, others are not evaluated."""
+    spec = Spec(("a", "b"), (2, 2), ("sum",), 0, 1)
+    assert replacement.children(spec, True).tolist()[1:] == [
+        [0, -1], [1, -1], [-1, 0], [-1, 1], [0, 0], [0, 1], [1, 0], [1, 1],
+    ]  # fmt: skip
+    quality = jnp.array([0.8, 0.5, 0, -jnp.inf, 0, 0.4, 0, 0, 0])
+    known = jnp.array([True, True, False, True, False, True, False, False, False])
+    single, beyond = replacement.scores(replacement.State(None, quality, known, jnp.int32(4)), spec, True)
+    np.testing.assert_allclose(single, [[-0.3, 0], [-1, 0]], atol=1e-6)
+    np.testing.assert_allclose(beyond[1], [[-0.4 + 0.3 + 1, 0], [0, 0]], atol=1e-6)
+    assert not beyond[0].any()
+
+
+def test_scores_that_cannot_be_had_are_refused():
+    with pytest.raises(ValueError, match="scores=pair: must be one of regression, replacement, pairs"):
+        make_exact(WIDE.problem.spec, scores="pair")
+    large = dataclasses.replace(WIDE.problem.spec, num_nodes=300)
+    with pytest.raises(ValueError, match="300 nodes with 3 last choices each are more than the 1024"):
+        make_exact(large, scores="pairs")

@@ -16,7 +16,7 @@ import pytest
 
 from nagjax.controllers import Artefact
 from nagjax.generator.policy import PolicyNetwork
-from nagjax.inference import exporting, fronts, portable
+from nagjax.inference import exporting, nondominated, portable
 from nagjax.inference.generator import Generator
 from tests import tiny
 from tests.generators import make_generator
@@ -114,8 +114,8 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(tmp_path, monkeypatc
     other = dataclasses.replace(policy, network=Other(policy.network.spec))
     with pytest.raises(ValueError, match="Other"):
         dataclasses.replace(generator, artefact=Artefact(other, None), _scopes={}).export(tmp_path)
-    monkeypatch.setattr(fronts, "LISTED", 0)
-    monkeypatch.setattr(fronts, "LOOKED_UP", 0)
+    monkeypatch.setattr(nondominated, "LISTED", 0)
+    monkeypatch.setattr(nondominated, "LOOKED_UP", 0)
     several = make_generator(2, policy=False).generator
     with pytest.raises(ValueError, match="2 cost columns"):
         Generator(several.artefact, several.problem, several.description, {}).export(tmp_path)

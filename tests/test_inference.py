@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nagjax.controllers import Artefact
-from nagjax.inference import fronts
+from nagjax.inference import nondominated
 from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
 from nagjax.inference.generator import Generator
 from nagjax.inference.scope import CHUNK
@@ -56,9 +56,9 @@ def by_ladder(known=ONE):
 @pytest.fixture
 def large(monkeypatch):
     """No space is small enough to be listed."""
-    monkeypatch.setattr(fronts, "LISTED", 0)
-    monkeypatch.setattr(fronts, "LOOKED_UP", 0)
-    monkeypatch.setattr(fronts, "LADDER", 64)
+    monkeypatch.setattr(nondominated, "LISTED", 0)
+    monkeypatch.setattr(nondominated, "LOOKED_UP", 0)
+    monkeypatch.setattr(nondominated, "LADDER", 64)
 
 
 def test_greedy_beam_and_best_do_not_depend_on_the_seed_of_samples():

@@ -17,7 +17,20 @@ from experiments.frame import cli, console, life
 if TYPE_CHECKING:
     from nagjax.profile.subjects import Subject
 
-TOLD = ("space", "space_settings", "where", "batch", "dtype", "rounds", "least_ms", "validate", "validate_fit", "seed")
+TOLD = (
+    "space",
+    "space_settings",
+    "where",
+    "runtime",
+    "threads",
+    "batch",
+    "dtype",
+    "rounds",
+    "least_ms",
+    "validate",
+    "validate_fit",
+    "seed",
+)
 """Flags that make the command which a table gives; files and folders of one machine mean nothing on another."""
 
 

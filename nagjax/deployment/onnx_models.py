@@ -6,9 +6,9 @@ function, but pins an older orbax than the library needs; it can only live in an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -49,24 +49,48 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
     size: int | str = "batch" if batch is None else batch
     shape = (size, subnet.channels, subnet.resolution, subnet.resolution)
     about = {"architecture": subnet.architecture, "space": subnet.space}
-    return _model(graph, x, shape, (size, subnet.classes), about)
+    _name_output(graph, x)
+    return _model(graph, shape, {OUTPUT: (size, subnet.classes)}, about)
 
 
-def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int, times: int = 1) -> Any:
-    """An operator as an ``onnx.ModelProto``, ``times`` of it in a chain where its input and output are alike.
+def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
+    """Copies of an operator side by side as an ``onnx.ModelProto``, each with weights and statistics of its own.
+
+    All take the input; what each gives is pooled (``linear`` gives numbers already), and the outputs are
+    ``logits0 [batch, C, 1, 1]`` and so on.
 
     Raises:
-      ValueError: if onnx is not installed, or a chain is asked of an operator that changes the shape.
+      ValueError: if onnx is not installed.
     """
     _onnx()
-    graph, x = Graph(), INPUT
-    if times > 1 and (op.in_size, op.in_channels) != (op.out_size, op.out_channels):
-        raise ValueError(f"{op.key}: changes the shape of its input, so {times} of it are not a chain")
-    for _ in range(times):
-        x = add_operator(graph, op, parameters, statistics, x)
-    shape = (batch, op.in_channels, op.in_size, op.in_size)
+    graph, outputs = Graph(), {}
+    for number, (parameters, statistics) in enumerate(copies):
+        y = add_operator(graph, op, parameters, statistics, INPUT)
+        end: tuple[int | str, ...] = (batch, op.out_channels)
+        if op.kind != "linear":
+            y, end = graph.add("GlobalAveragePool", y), (batch, op.out_channels, 1, 1)
+        graph.nodes[-1].output[0] = f"{OUTPUT}{number}"
+        outputs[f"{OUTPUT}{number}"] = end
+    return _model(graph, _input_shape(op, batch), outputs, {"operator": op.key})
+
+
+def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int) -> Any:
+    """An operator by itself as an ``onnx.ModelProto``.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    _onnx()
+    graph = Graph()
+    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT))
     end = (batch, op.out_channels, op.out_size, op.out_size)
-    return _model(graph, x, shape, end[:2] if op.kind == "linear" else end, {"operator": op.key})
+    return _model(
+        graph, _input_shape(op, batch), {OUTPUT: end[:2] if op.kind == "linear" else end}, {"operator": op.key}
+    )
+
+
+def _input_shape(op: Operator, batch: int) -> tuple[int, ...]:
+    return batch, op.in_channels, op.in_size, op.in_size
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -79,20 +103,25 @@ def save(model: Any, path: str | Path) -> None:
         file.write(model.SerializeToString())
 
 
-def _model(
-    graph: Graph, last: str, shape: tuple[int | str, ...], end: tuple[int | str, ...], about: Mapping[str, str]
-) -> Any:
-    onnx = _onnx()
-    helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
+def _name_output(graph: Graph, last: str) -> None:
+    """Let ``last``, what the newest node gives, be the output; where there is no node, what the input gives."""
     if graph.nodes:
         graph.nodes[-1].output[0] = OUTPUT
     else:
         graph.add("Identity", last, output=OUTPUT)
+
+
+Shape: TypeAlias = tuple[int | str, ...]
+
+
+def _model(graph: Graph, shape: Shape, outputs: Mapping[str, Shape], about: Mapping[str, str]) -> Any:
+    onnx = _onnx()
+    helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
     made = helper.make_graph(
         graph.nodes,
         "network",
         [helper.make_tensor_value_info(INPUT, kind, list(shape))],
-        [helper.make_tensor_value_info(OUTPUT, kind, list(end))],
+        [helper.make_tensor_value_info(name, kind, list(end)) for name, end in outputs.items()],
         [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )
     model = helper.make_model(

@@ -81,7 +81,7 @@ def compiled(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[
 def inference(subject: Subject, batch: int) -> Callable[[jax.Array], jax.Array]:
     """The subject as a function of its input, with made-up weights and statistics inside."""
     rng = np.random.default_rng(0)
-    parts = [(op, *_made_up(op, batch, rng)) for op in subject.operators]
+    parts = [(op, *made_up(op, batch, rng)) for op in subject.operators]
 
     def run(x: jax.Array) -> jax.Array:
         for op, weights, statistics in parts:
@@ -112,7 +112,7 @@ def looped(function: Callable[[jax.Array], jax.Array], turns: int) -> Callable[[
     return run
 
 
-def _made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[str, jax.Array], Any]:
+def made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[str, jax.Array], Any]:
     """Weights that keep activations near 1 (subnormal numbers would be slow), and the statistics of norms."""
     weights = {}
     for name, shape in blocks.shapes(op).items():

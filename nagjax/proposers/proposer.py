@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "bo_weights": "nagjax.proposers.bo_weights",
     "controller": "nagjax.proposers.controller",
     "improvement": "nagjax.proposers.acquisition",
+    "pareto_classifier": "nagjax.proposers.classifier",
     "progressive": "nagjax.proposers.progressive",
     "pruned": "nagjax.proposers.pruned",
     "thompson": "nagjax.proposers.acquisition",

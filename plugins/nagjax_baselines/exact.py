@@ -9,6 +9,9 @@ by ``nagjax.populations.additive``. These are learned from as well.
 The model of an update is drawn from the regression's posterior, ``exploration`` deviations wide (Thompson sampling):
 otherwise one that no longer changes would propose the same again and again. ``exploration=0`` takes its mean.
 
+``scores=replacement`` and ``scores=pairs`` score choices by replacing them in the largest architecture instead, see
+``nagjax_baselines.replacement``.
+
 Where the problem's quality is itself linear there is nothing to learn: all evaluations are its own exact solutions.
 """
 
@@ -24,7 +27,9 @@ from nagjax.factory import Methods, factory
 from nagjax.populations import additive, vary
 from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec, path_features
+from nagjax_baselines import replacement
 
+SCORES = ("regression", "replacement", "pairs")
 PENALTIES = tuple(10.0 ** (step / 2) for step in range(-10, 5))
 """Penalties tried, in units of the mean eigenvalue of the centred features' squares; less is lost in float32."""
 
@@ -61,20 +66,33 @@ class State:
 
 
 @factory("exact")
-def make(spec: Spec, children: int = 16, proposals: int = 16, bins: int = 1024, capacity: int = 1024) -> Methods:
+def make(
+    spec: Spec,
+    children: int = 16,
+    proposals: int = 16,
+    bins: int = 1024,
+    capacity: int = 1024,
+    scores: str = "regression",
+) -> Methods:
     """The controller.
 
     Args:
       spec: static shape of the problem.
-      children: random architectures an update draws to learn from.
+      children: random architectures an update draws to learn from; replaced blocks need no others than their own.
       proposals: budgets that an update solves; their architectures are evaluated.
       bins: of the solver, see ``nagjax.populations.additive.best_paths``.
       capacity: of the front.
+      scores: what adds up: ``"regression"`` on everything evaluated; ``"replacement"``, of one choice in the largest
+        architecture; or ``"pairs"``, of two neighbouring ones as well.
 
     Raises:
-      ValueError: unless there is one cost column and it adds up.
+      ValueError: unless there is one cost column and it adds up, or the scores are others, or too many to be solved.
     """
     additive.check_spec(spec)
+    if scores not in SCORES:
+        raise ValueError(f"exact: scores={scores}: must be one of {', '.join(SCORES)}")
+    if scores != "regression":
+        return replacement.methods(spec, children + proposals, bins, capacity, scores == "pairs")
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del key, problem, params

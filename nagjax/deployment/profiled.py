@@ -1,0 +1,109 @@
+"""onnxruntime as a device of the profiler: how operators and networks are made ready to be timed in it.
+
+A network is timed as it is deployed: one call of the file's graph. An operator alone in a call would mostly show the
+call, and the change of layout that the runtime makes once a network around its convolutions. So several copies of the
+operator, with weights of their own, stand side by side on one input in one graph; each ends in a global average pool,
+which takes the runtime's own layout and leaves nearly nothing to copy out. The time of a call is divided by their
+number; what is left of call, layout and pool is small and much the same for all, and goes into the correction.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nagjax import blocks
+from nagjax.deployment import onnx_models, quantisation, runtime
+from nagjax.deployment.subnets import Subnet
+from nagjax.deployment.timing import call
+from nagjax.operators import Operator, madds
+from nagjax.profile.programs import Prepare, Stopwatch, made_up, stopwatch
+from nagjax.profile.subjects import Subject
+
+DTYPES = ("float32", "int8")
+COPIES_MADDS, MOST_COPIES, LEAST_COPIES = 2e7, 16, 4
+"""Copies of an operator are about this many multiply-adds together, within these numbers."""
+
+CALIBRATION = 8
+"""Made-up images that int8 models are calibrated on: only the time counts here."""
+
+
+def describe(threads: int) -> str:
+    """The runtime as tables name it.
+
+    Raises:
+      ValueError: if it is not installed.
+    """
+    return f"{runtime.name()}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
+def preparation(batch: int, dtype: str, threads: int, least_ms: float) -> Prepare:
+    """How subjects are made ready in onnxruntime: built, opened, run once to warm up, and run for long enough.
+
+    Args:
+      batch: images a run.
+      dtype: one of ``DTYPES``.
+      threads: that one operator may use.
+      least_ms: how long one timing takes at least, ms.
+
+    Raises:
+      ValueError: if the type is not known.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype!r} is not one that onnxruntime is profiled with: {', '.join(DTYPES)}")
+
+    def prepare(subject: Subject) -> Stopwatch:
+        one, turns = session(subject, batch, dtype, threads)
+        return stopwatch(call(one, batch), turns, least_ms / 1000, time.perf_counter)
+
+    return prepare
+
+
+def session(subject: Subject, batch: int, dtype: str, threads: int) -> tuple[runtime.Session, int]:
+    """A subject's session, and how many inferences of it a call is."""
+    turns = 1
+    if subject.kind == "network":
+        model = onnx_models.network_model(made_up_network(subject.operators))
+    else:
+        (op,) = subject.operators
+        turns = copies(op, batch)
+        model = onnx_models.operators_model(op, [_made_up(op, seed) for seed in range(turns)], batch)
+    if dtype == "float32":
+        return runtime.session(model, threads), turns
+    with tempfile.TemporaryDirectory() as folder:
+        whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        onnx_models.save(model, whole)
+        first = subject.operators[0]
+        images = np.random.default_rng(0).random(blocks.input_shape(first, CALIBRATION * batch), np.float32)
+        quantisation.quantise(whole, small, images, batch)
+        return runtime.session(small, threads), turns
+
+
+def copies(op: Operator, batch: int) -> int:
+    """How many copies of an operator stand side by side.
+
+    >>> copies(Operator("conv", 28, 28, 8, 8, kernel=3), batch=1)
+    16
+    """
+    return int(min(max(COPIES_MADDS / (batch * max(madds(op), 1)), LEAST_COPIES), MOST_COPIES))
+
+
+def made_up_network(operators: tuple[Operator, ...]) -> Subnet:
+    """A network of made-up weights: only its time counts."""
+    parts = [_made_up(op, at) for at, op in enumerate(operators)]
+    channels = operators[0].in_channels
+    return Subnet(
+        "made up", "made up", operators, tuple(part for part, _ in parts), tuple(norms for _, norms in parts),
+        np.full(channels, 0.5, np.float32), np.full(channels, 0.25, np.float32),
+    )  # fmt: skip
+
+
+def _made_up(op: Operator, seed: int) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+    weights, statistics = made_up(op, 1, np.random.default_rng(seed))
+    arrays = {name: np.asarray(value) for name, value in weights.items()}
+    return arrays, {name: (np.asarray(mean), np.asarray(variance)) for name, (mean, variance) in statistics.items()}
