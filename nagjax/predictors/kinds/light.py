@@ -15,12 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.predictors.fit import check_records, errors, known_features
+from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.kernel import Kernel
 from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.kinds.kind import Kind, configure, written
-from nagjax.predictors.predictor import FittedPredictor
+from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
