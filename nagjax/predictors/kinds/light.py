@@ -160,8 +160,10 @@ def _svr(cost: float, margin: float) -> Fit:
         # As many rows for every fit to as many records, so that all compile alike.
         weights[model.support_], support[model.support_] = spread * model.dual_coef_[0], model.support_vectors_
         offset, length = mean + spread * model.intercept_[0], np.sqrt(0.5 / gamma)
-        floats = [jnp.asarray(value, jnp.float32) for value in (support, weights, offset, length)]
-        return Kernel(*floats, jnp.asarray(known))
+        return Kernel(
+            support=jnp.asarray(support, jnp.float32), weights=jnp.asarray(weights, jnp.float32),
+            offset=jnp.float32(offset), length=jnp.float32(length), known=jnp.asarray(known),
+        )  # fmt: skip
 
     return fit
 
