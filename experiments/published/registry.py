@@ -155,8 +155,8 @@ BUILT = (
         "Hypervolume at 100, 200 and 300 evaluations {few_evaluations.csv | linas 100 hypervolume}, "
         "{few_evaluations.csv | linas 200 hypervolume}, {few_evaluations.csv | linas 300 hypervolume}, paired "
         "differences to `nsga2` on the truth {few_evaluations.csv | linas-nsga2 100 hypervolume}, "
-        "{few_evaluations.csv | linas-nsga2 200 hypervolume}, {few_evaluations.csv | linas-nsga2 300 hypervolume}: by then "
-        "they are equal. "
+        "{few_evaluations.csv | linas-nsga2 200 hypervolume}, {few_evaluations.csv | linas-nsga2 300 hypervolume}: by "
+        "then they are equal. "
         "Ridge or an RBF SVR by cross-validation; with ridge alone regret at 200 is "
         "{systems.csv | linas 200 evaluated}, with the choice {few_evaluations.csv | linas 200 regret}.",
         "seen", ["few_evaluations.csv", "systems.csv"],
