@@ -152,6 +152,7 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
 _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "latent.csv": _by_way,
+    "multi_task.csv": _by_way,
     "robot.csv": _by_way,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "predictor_losses.json": _kinds,

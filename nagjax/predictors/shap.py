@@ -12,11 +12,12 @@ import numpy as np
 from scipy import optimize
 
 from nagjax.predictors.kinds.trees import TreesConfig, booster
-from nagjax.reports.front import POINTS
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.pruning import Closed, value_of
 from nagjax.spaces.space import Space
 
+POINTS = 100
+"""In a quality of 1."""
 LEAST = 5
 """Architectures that take a choice, and that do not, before anything is said of it."""
 
