@@ -406,6 +406,21 @@ def losses(path: Path) -> Iterator[str]:
     )
 
 
+def estimates(path: Path) -> Iterator[str]:
+    """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
+    rows = read(path)["rows"]
+    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
+
+    def cell(kind: str, problem: str, column: str) -> str:
+        here = [row.get(column) for row in rows if (row["problem"], row["kind"]) == (problem, kind)]
+        return MISSING if None in here or not here else plus_minus(spread(here))
+
+    yield markdown(
+        ["", *(" ".join(head) for head in heads)],
+        [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
+    )
+
+
 def ranking(path: Path) -> Iterator[str]:
     """What ranks networks as training each alone does."""
     study = read(path)

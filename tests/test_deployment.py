@@ -11,13 +11,14 @@ import pytest
 from nagjax import blocks
 from nagjax.deployment import nodes, onnx_models, profiled, programs, quantisation, runtime, subnets, supernets
 from nagjax.deployment.timing import call
+from nagjax.devices.formats import read_table
 from nagjax.inference.generator import Answer
 from nagjax.operators import ACTIVATIONS, KINDS, Operator
 from nagjax.profile.subjects import Subject
 from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_images, make_supernet
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'nagjax[deploy]'")
-pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'nagjax[deploy]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'nagjax[deploy]'")
 IMAGES = make_images(20, 3)
 
 
@@ -88,6 +89,19 @@ def test_onnx_computes_the_same_for_any_batch(text):
         np.testing.assert_allclose(runtime.run(session, images, batch), logits, atol=1e-4)
 
 
+def test_what_onnxruntime_times_belongs_to_the_operators_of_the_network(tmp_path):
+    """The names of nodes outlive the runtime's own fusions and layouts."""
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "run")
+    model = onnx_models.network_model(taken(LARGE)).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    for _ in range(3):
+        session.run(None, {"images": np.zeros((1, 1, 8, 8), np.float32)})
+    table = read_table(session.end_profiling(), ())
+    timed = {op.key for op in taken(LARGE).operators if op.kind != "identity"}
+    assert {key for key, _ in table.rows} == timed
+
+
 def test_the_file_says_what_it_is():
     model = onnx_models.network_model(taken(SMALL))
     assert [(one.domain, one.version) for one in model.opset_import] == [("", onnx_models.OPSET)]
@@ -151,6 +165,11 @@ def test_the_profiler_gets_times_of_what_runs(kind, dtype):
     assert (turns == 1) == (kind == "network")
     seconds = profiled.preparation(2, dtype, 1, least_ms=0.01)(subject)()
     assert 0 < seconds < 10
+
+
+def test_what_is_not_the_operators_own_is_taken_off():
+    assert profiled.without(lambda: 5.0, lambda: 2.0)() == 3.0
+    assert profiled.without(lambda: 5.0, lambda: 7.0)() == 0.25
 
 
 def test_the_profiler_refuses_a_type_it_has_not():
