@@ -142,7 +142,7 @@ def test_labels_are_accuracies_of_different_architectures(labels):
 
 def test_labels_of_another_supernet_are_not_mixed_in(labels, trained, training_flags, cache, tmp_path, capsys):
     other = tmp_path / "other"
-    assert train_supernet.main([*training_flags, "--seed=1", f"--out={other}"]) == 0
+    assert train_supernet.main([*training_flags, "--seed=1", "--steps=4", f"--out={other}"]) == 0
     assert label.main([f"--supernet={other}", "--num=30", f"--out={labels}", "--resume", cache]) == 2
     assert "was labelled with supernet" in capsys.readouterr().err
     assert label.main([f"--supernet={trained}", "--num=30", f"--out={labels}", cache]) == 2
