@@ -1,6 +1,6 @@
 """An exported generator against the library: the same answers, with NumPy alone, and how long a user waits.
 
-``python -m benchmarks.artefact [--steps=300] [--budgets=100]``
+``python -m benchmarks.artefact [--steps=300] [--budgets=100] [--results=FILE]``
 
 A generator is trained for a moment on the data that travel with the package and exported. A new process without the
 library loads the export and answers budgets even over the range by ``decode=greedy``; ``load_and_answer_s`` is that
@@ -25,6 +25,7 @@ from absl import flags
 import nagjax
 from benchmarks import common
 from experiments import embedded
+from nagjax import durable
 
 RUNS = 5
 PROGRAM = """
@@ -66,7 +67,16 @@ def _timed(command: Sequence[str]) -> tuple[float, str]:
     return time.perf_counter() - started, done.stdout
 
 
+def _measured(data_dir: Path) -> dict[str, Any]:
+    values = flags.FLAGS
+    result = artefact(data_dir, values.steps, values.budgets)
+    if values.results:
+        durable.replace(values.results, json.dumps(result, indent=2) + "\n")
+    return result
+
+
 if __name__ == "__main__":
     flags.DEFINE_integer("steps", 300, "Updates of training.")
     flags.DEFINE_integer("budgets", 100, "How many are asked.")
-    common.main(lambda data_dir: artefact(data_dir, flags.FLAGS.steps, flags.FLAGS.budgets))
+    flags.DEFINE_string("results", None, "Also write the result to this file.")
+    common.main(_measured)

@@ -397,7 +397,8 @@ def losses(path: Path) -> Iterator[str]:
     heads = [(column, num) for column in ("tau", "regret") for num in labels]
 
     def cell(kind: str, column: str, num: int) -> str:
-        return plus_minus(spread([row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]))
+        here = [row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]
+        return MISSING if None in here else plus_minus(spread(here))
 
     yield markdown(
         ["", *(f"{column}, {num} labels" for column, num in heads)],

@@ -30,6 +30,7 @@ from nagjax.evaluators.journal import Evaluations
 from nagjax.posing import Setup, problem
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.evaluated import with_evaluated
+from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records, draw, write_records
 from nagjax.problems.problem import evaluate
@@ -87,11 +88,11 @@ def answered(macro: Macro, fitted: FittedPredictor, known: Records) -> float:
     return macro.lost(np.asarray(objective, np.float64))
 
 
-def after(macro: Macro, found: Found, kind: str, count: int, seed: int) -> float:
+def after(macro: Macro, found: Found, kind: Kind, count: int, seed: int) -> float:
     """What the generator of a search's first evaluations loses."""
     done: Evaluations = found.evaluations
     known = Records(done.tokens[:count], done.quality[:count], source=f"{count} evaluations")
-    return answered(macro, fit(make(kind), macro.space, known, seed), known)
+    return answered(macro, fit(kind, macro.space, known, seed), known)
 
 
 def one_seed(macro: Macro, file: Path, folder: Path, kind: str, seed: int) -> dict[str, float]:
@@ -104,7 +105,7 @@ def one_seed(macro: Macro, file: Path, folder: Path, kind: str, seed: int) -> di
     random = np.full(len(macro.cost), -np.inf)
     random[macro.rows(labels.tokens)] = labels.quality
     return {
-        **{f"regret_{count}": after(macro, found, kind, count, seed) for count in COUNTS},
+        **{f"regret_{count}": after(macro, found, make(kind), count, seed) for count in COUNTS},
         f"regret_one_shot_{ONE_SHOT}": answered(macro, fit(make(kind), macro.space, labels, seed), labels),
         f"regret_random_{ONE_SHOT}": macro.lost(random),
     }

@@ -25,6 +25,7 @@ from benchmarks import common
 from benchmarks.rounds import Macro, after, read
 from experiments.frame import runtime
 from nagjax import durable
+from nagjax.predictors.kinds.registry import make
 from nagjax.predictors.records.records import write_records
 from nagjax.searching import search
 from nagjax.spaces import draws
@@ -35,11 +36,17 @@ COLUMNS = ("system", "seed", "evaluations", "evaluated", "answered")
 
 @dataclasses.dataclass(frozen=True)
 class Rounds:
-    """A system made of parts: a kind of predictor, and a proposer with its settings."""
+    """A system made of parts: a kind of predictor, and a proposer with its settings; ``of_kind`` are the kind's."""
 
     kind: str
     proposer: str
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    of_kind: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+SHORT = {"members": 2, "steps": 500, "validation_share": 0.0}
+"""Of networks that are refitted every round."""
+RANKED = {**SHORT, "calibrate": True}
 
 
 SYSTEMS: Mapping[str, Rounds | None] = {
@@ -49,6 +56,14 @@ SYSTEMS: Mapping[str, Rounds | None] = {
     "linas": Rounds("ridge", "controller:nsga2", {"steps": 40, "population": 50}),
     "dpp_net": Rounds("ridge", "progressive"),
     "puzzle": Rounds("ridge", "exact"),
+    "renas": Rounds("mlp", "top_predicted", of_kind={**RANKED, "loss": "hinge"}),
+    "bradley_terry": Rounds("mlp", "top_predicted", of_kind={**RANKED, "loss": "logistic"}),
+    "pairs": Rounds("pair", "top_predicted", of_kind=RANKED),
+    "ctnas": Rounds("pair", "controller:ctnas", {"steps": 100, "optimism": 0.0}, RANKED),
+    "pareto_classifier": Rounds("pair", "pareto_classifier", of_kind=RANKED),
+    "pareto_regression": Rounds("mlp", "pareto_classifier", of_kind=SHORT),
+    "gcn_fit": Rounds("graph", "top_predicted", of_kind=SHORT),
+    "nars": Rounds("nars", "top_predicted", of_kind={"validation_share": 0.0}),
 }
 
 
@@ -60,12 +75,12 @@ def one(macro: Macro, file: Path, folder: Path, name: str, seed: int) -> list[di
     found = search(
         macro.space, "table", folder=folder, evaluator_settings={"file": str(file)}, costs=["madds"],
         evaluations=max(COUNTS), predictor_kind=system.kind, proposer=system.proposer,
-        proposer_settings=system.settings, seed=seed,
+        proposer_settings=system.settings, predictor_settings=system.of_kind, seed=seed,
     )  # fmt: skip
     return [
         _row(
             name, seed, count, _evaluated(macro, found.evaluations.tokens[:count]),
-            after(macro, found, system.kind, count, seed),
+            after(macro, found, make(system.kind, system.of_kind), count, seed),
         )
         for count in COUNTS
     ]  # fmt: skip

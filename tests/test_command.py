@@ -33,6 +33,7 @@ def test_flags_and_status_are_the_jobs_own(capsys):
     assert (Path(capsys.readouterr().out.strip()) / "default.flags").is_file()
     assert command.main(["embedded", "--nme=default"]) == 2
     assert command.main(["train-supernet", "--help"]) == 0
+    assert command.main(["profile", "--help"]) == 0
 
 
 def test_a_folder_with_an_experiments_package_of_its_own_is_no_trouble(tmp_path):

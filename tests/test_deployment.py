@@ -153,6 +153,11 @@ def test_the_profiler_gets_times_of_what_runs(kind, dtype):
     assert 0 < seconds < 10
 
 
+def test_what_is_not_the_operators_own_is_taken_off():
+    assert profiled.without(lambda: 5.0, lambda: 2.0)() == 3.0
+    assert profiled.without(lambda: 5.0, lambda: 7.0)() == 0.25
+
+
 def test_the_profiler_refuses_a_type_it_has_not():
     with pytest.raises(ValueError, match="float32, int8"):
         profiled.preparation(1, "bfloat16", 1, 1.0)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from nagjax import testing
 from nagjax.inference.nondominated import can_be_listed
@@ -16,10 +17,12 @@ from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
+from nagjax.predictors.forms.graph import Graph, GraphNetwork, owners
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.mlp import MLP, Predictor, share_of
 from nagjax.predictors.forms.neighbours import smoothed
+from nagjax.predictors.forms.pair import Comparator, Pair, beats
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.forms.trees import Trees
 from nagjax.problems.build import make_problem
@@ -31,6 +34,7 @@ SPACE, TOKENS = TINY.space, TINY.oracle.tokens
 NUM = len(SPACE.feature_names)
 FEATURES = jnp.asarray(SPACE.features(TOKENS))
 RNG = np.random.default_rng(0)
+LEVELS = np.linspace(0.0, 1.0, 65)
 
 
 def linear():
@@ -66,6 +70,101 @@ def trees():
     return Trees(both["feature"], jnp.full((2, 5), 0.5), both["left"], both["right"], value, jnp.ones(NUM, bool), 2)
 
 
+def graph(edges="chain"):
+    """Two convolutions of widths 3 and 2, weights at random."""
+    module = GraphNetwork((3, 2), owners(SPACE), edges)
+    params = jax.vmap(module.init, in_axes=(0, None))(jax.random.split(jax.random.key(0), 2), FEATURES[:1])
+    params = {"network": params, "offset": jnp.full(2, 0.5), "scale": jnp.full(2, 0.1)}
+    return Graph(params, jnp.ones(NUM, bool), module)
+
+
+def pair(values="rank"):
+    """One member without a tower: u(a, b) is relu of feature 0 of a minus feature 1 of b."""
+    first, second = np.zeros((2, 1, NUM, 1), np.float32)
+    first[0, 0], second[0, 1] = 1.0, -1.0
+    network = {
+        "first": {"kernel": jnp.asarray(first), "bias": jnp.zeros((1, 1))},
+        "second": {"kernel": jnp.asarray(second)}, "weigh": {"kernel": jnp.ones((1, 1, 1))},
+    }  # fmt: skip
+    return Pair({"params": network}, FEATURES[:4], jnp.asarray(LEVELS), jnp.ones(NUM, bool), Comparator((), 1), values)
+
+
+def test_a_graph_by_hand():
+    """Two decisions of one feature each, a chain of two nodes, whose mixing is a half of each."""
+    dense = {"kernel": jnp.array([[1.0], [3.0]]), "bias": jnp.array([-1.5])}
+    params = {"Dense_0": dense, "Dense_1": {"kernel": jnp.array([[2.0]]), "bias": jnp.array([0.25])}}
+    x = jnp.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    # Nodes before mixing: (-.5, -1.5), (-1.5, 1.5), (-.5, 1.5); both nodes then have the mean, and relu of it.
+    chain = GraphNetwork((1,), (0, 1)).apply({"params": params}, x)
+    np.testing.assert_allclose(chain, [0.25, 0.25, 2 * 0.5 + 0.25])
+    alone = GraphNetwork((1,), (0, 1), "none").apply({"params": params}, x)
+    np.testing.assert_allclose(alone, [0.25, 1.5 + 0.25, 1.5 + 0.25])
+
+
+def test_without_edges_a_graph_adds_up_over_the_decisions_and_with_them_it_does_not():
+    def mixed_difference(form):
+        """f(0, 0) - f(1, 0) - f(0, 2) + f(1, 2) of the first two layers of networks of five."""
+        tokens = jnp.array([[2, one, other, 1, 0, 2] for one in (0, 1) for other in (0, 2)], jnp.int32)
+        mean = form(tokens, jnp.asarray(SPACE.features(np.asarray(tokens))))[0]
+        return float(mean[0] - mean[1] - mean[2] + mean[3])
+
+    assert abs(mixed_difference(graph("none"))) < 1e-6
+    assert abs(mixed_difference(graph())) > 1e-4
+    assert abs(mixed_difference(graph("complete"))) > 1e-4
+
+
+def test_a_feature_of_two_decisions_has_no_node():
+    index = SPACE.trellis.features.copy()
+    index[index == 17] = 3  # the last of the last layer becomes the first of the first layer
+    doubled = dataclasses.replace(SPACE, trellis=dataclasses.replace(SPACE.trellis, features=index))
+    with pytest.raises(ValueError, match=r"feature layer0.8 of space tiny is switched on by two decisions, 1 and 5"):
+        owners(doubled)
+
+
+def test_a_comparison_by_hand():
+    x = np.zeros((2, NUM), np.float32)
+    x[0, 0], x[1, 1] = 2.0, 5.0
+    form = pair().replace(references=jnp.asarray(x))
+    # u(0, 1) is relu(2 - 5), u(1, 0) is relu(0 - 0), u(0, 0) is 2 in either order.
+    assert float(form.chances(x[:1], x[1:])[0, 0]) == 0.5
+    x[1, 1] = 1.0
+    form = form.replace(references=jnp.asarray(x))
+    chance = 1 / (1 + np.exp(-1.0))
+    asked = jnp.zeros((2, 6), jnp.int32), jnp.asarray(x)
+    np.testing.assert_allclose(beats(form, asked, (asked[0], asked[1][::-1])), [chance, 1 - chance], rtol=1e-6)
+    np.testing.assert_allclose(form(*asked)[0], [(0.5 + chance) / 2, (0.5 + 1 - chance) / 2], rtol=1e-6)
+    told = form.replace(values="quality")(*asked)[0]
+    np.testing.assert_allclose(told, 0.5 + stats.norm.ppf([(0.5 + chance) / 2, (1.5 - chance) / 2]) / 8, rtol=1e-5)
+    assert form.rank_valued
+    assert not form.replace(values="quality").rank_valued
+
+
+def test_either_order_of_a_comparison_adds_up_to_1():
+    module = Comparator((8,), 4)
+    params = jax.vmap(module.init, in_axes=(0, None))(jax.random.split(jax.random.key(1), 3), FEATURES[:2])
+    form = pair().replace(network=params, module=module)
+    one, other = FEATURES[:50], FEATURES[50:100]
+    chances = form.chances(one, other)
+    assert float(chances.std()) > 0.01
+    np.testing.assert_allclose(chances + form.chances(other, one), 1.0, atol=1e-6)
+    # What a fit sees of a batch is the same.
+    logits = jax.vmap(lambda member: module.apply(member, one))(params)
+    np.testing.assert_allclose(jax.nn.sigmoid(logits[:, :5, 7]), form.chances(one[:5], one[7][None]), atol=1e-5)
+
+
+def test_other_forms_compare_by_their_deviations():
+    tokens, features = jnp.asarray(TOKENS[:2]), FEATURES[:2]
+    truth = table()
+    better = int(np.argmax(TINY.oracle.quality[:2]))
+    asked, swapped = (tokens, features), (tokens[::-1], features[::-1])
+    assert float(beats(truth, asked, swapped)[better]) == 1.0
+    np.testing.assert_allclose(beats(truth, asked, asked), 0.5)
+    form = process()
+    mean, std = form(*asked)
+    by_hand = stats.norm.cdf((mean[0] - mean[1]) / np.hypot(*std))
+    np.testing.assert_allclose(beats(form, asked, swapped), [by_hand, 1 - by_hand], rtol=1e-4)
+
+
 def test_trees_by_hand():
     on = np.asarray(FEATURES)[:, [0, 3]] > 0
     by_hand = 0.5 + np.where(on[:, 0], 0.1, np.where(on[:, 1], 0.3, 0.2))
@@ -86,11 +185,9 @@ def exported():
     return export(lambda tokens, features: (features @ weights, tokens.sum(-1) * 0.01), TOKENS.shape[1], np.ones(NUM))
 
 
-LEVELS = np.linspace(0.0, 1.0, 65)
-
 MAKERS = {
     "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
-    "trees": trees,
+    "trees": trees, "graph": graph, "pair": pair, "compared": lambda: pair("quality"),
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,

@@ -14,10 +14,10 @@ from experiments.frame import cli
 from experiments.inputs.setup import define_quality_flags, predictor_kind
 from nagjax import plugins, testing
 from nagjax.inference.generator import Answer
+from nagjax.predictors import network_fit
 from nagjax.predictors.formats.readers import foreign
 from nagjax.predictors.kinds import auto, gp, registry
 from nagjax.predictors.kinds.auto import choose
-from nagjax.predictors.kinds.mlp import ranking_loss
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
 from nagjax.reports.wording import quality_is, quality_title
@@ -26,6 +26,8 @@ from tests.test_plugins import install  # noqa: F401  # a fixture
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
     "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {}, "trees": {"trees": 40, "leaves": 8},
+    "graph": {"members": 2, "steps": 100, "hidden": [8]}, "nars": {"inner": "ridge"},
+    "pair": {"members": 2, "steps": 100, "hidden": [16], "width": 8, "references": 8},
     "auto": {"candidates": ["ridge", "gp"], "mix": ["ridge", "gp"], "folds": 2},
 }  # fmt: skip
 CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
@@ -37,6 +39,44 @@ def test_our_kinds_conform(name, settings, check):
     if name == "trees":
         pytest.importorskip("lightgbm", reason="needs lightgbm: make env")
     check(registry.load(name), **settings)
+
+
+def test_a_smoothed_kind_is_the_mean_over_neighbours_of_the_inner_one_and_reports_its_own_errors():
+    tiny, known = records()
+    kind = registry.make("nars", {"inner": "ridge", "penalties": [1.0]})
+    assert kind.settings == {"inner": "ridge", "validation_share": 0.2, "penalties": [1.0]}
+    fitted = registry.fit(kind, tiny.space, known)
+    alone = registry.fit(registry.make("ridge", {"penalties": [1.0]}), tiny.space, known)
+    assert fitted.predictor.form == "neighbours"
+    np.testing.assert_allclose(fitted.predictor.inner.weights, alone.predictor.weights, atol=1e-6)
+    assert fitted.report["rmse_points"] != alone.report["rmse_points"]
+    assert (fitted.report["train"], fitted.report["validation"], fitted.report["refitted_on"]) == (48, 12, 60)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "fault"),
+    [("nars", {"inner": "nars"}, "inner=nars: name another kind"),
+     ("nars", {"inner": "ridge", "trees": 3}, "'trees' is not a setting of kind ridge"),
+     ("graph", {"edges": "ring"}, "edges is 'ring'; it is one of chain, complete, none"),
+     ("graph", {"hidden": "none"}, "hidden=none: give widths of convolutions"),
+     ("pair", {"batch_size": 1}, "batch_size"), ("pair", {"references": 0}, "references")],
+)  # fmt: skip
+def test_settings_of_kinds_are_refused(kind, settings, fault):
+    with pytest.raises(ValueError, match=fault):
+        registry.make(kind, settings)
+
+
+def test_a_comparison_is_with_records_spread_over_the_ranks():
+    tiny, known = records()
+    settings = {**SMALL["pair"], "references": 3, "validation_share": 0.0}
+    fitted = registry.fit(registry.make("pair", settings), tiny.space, known)
+    order = np.argsort(known.quality)[[10, 30, 50]]
+    np.testing.assert_array_equal(fitted.predictor.references, tiny.space.features(known.tokens[order]))
+    assert fitted.predictor.rank_valued
+    told = registry.fit(registry.make("pair", {**settings, "calibrate": True}), tiny.space, known).predictor
+    mean, _ = told(jnp.asarray(known.tokens), jnp.asarray(tiny.space.features(known.tokens)))
+    assert not told.rank_valued
+    assert np.abs(np.asarray(mean) - known.quality).mean() < known.quality.std()
 
 
 def test_our_kinds_are_registered_under_their_names():
@@ -75,10 +115,10 @@ def test_a_ranking_loss_gives_ranks(loss):
 def test_ranking_losses_by_hand():
     scores, targets = jnp.array([1.0, 1.05, 0.0]), jnp.array([0.0, 1.0, 1.0])
     # Pairs that differ: (1, 0) leads by 0.05, (2, 0) lags by 1; each counts twice.
-    assert float(ranking_loss(scores, targets, "hinge")) == pytest.approx((0.05 + 1.1) / 2, abs=1e-6)
+    assert float(network_fit.hinge(scores, targets)) == pytest.approx((0.05 + 1.1) / 2, abs=1e-6)
     by_hand = (np.log1p(np.exp(-0.05)) + np.log1p(np.exp(1.0))) / 2
-    assert float(ranking_loss(scores, targets, "logistic")) == pytest.approx(by_hand, rel=1e-5)
-    assert float(ranking_loss(scores, jnp.ones(3), "hinge")) == 0.0
+    assert float(network_fit.logistic(scores, targets)) == pytest.approx(by_hand, rel=1e-5)
+    assert float(network_fit.hinge(scores, jnp.ones(3))) == 0.0
 
 
 def test_a_process_finds_the_scales_it_was_drawn_from():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare, fit, label, profile_device, rank_supernet, run, train_supernet
+from experiments import compare, deploy, export, fit, label, profile_device, rank_supernet, run, train_supernet
 from experiments.frame import cli, output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,6 +152,8 @@ JOBS = {
     "compare": (compare, output.folder, ["--controllers=nag", "--problems=tiny", "--evaluations=10"]),
     "train_supernet": (train_supernet, output.folder, ["--resume"]),
     "label": (label, output.file, ["--supernet=absent", "--resume"]),
+    "export": (export, output.folder, ["--checkpoint=absent"]),
+    "deploy": (deploy, output.folder, ["--supernet=absent", "--architectures=x", "--resume"]),
     "fit": (fit, output.file, ["--records=absent.csv", "--space=nas_bench_macro"]),
     "profile_device": (profile_device, output.file, ["--space=mobilenet_v3_small28", "--resume"]),
 }

@@ -27,8 +27,8 @@ from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.registry import describe, restore
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.predictors.kinds.gp import condition
-from nagjax.problems.problem import evaluate
-from nagjax.proposers import acquisition, candidates, progressive, proposer
+from nagjax.problems.problem import evaluate, path_costs
+from nagjax.proposers import acquisition, candidates, classifier, progressive, proposer
 from nagjax.spaces import draws, nas_bench_macro
 
 TINY = testing.tiny_problem(seed=3)
@@ -126,7 +126,8 @@ def test_a_space_with_fewer_architectures_than_the_plan_is_evaluated_whole(tmp_p
 
 
 @pytest.mark.parametrize(
-    "named", ["improvement", "ucb", "thompson", "top_predicted", "progressive", "controller:random"]
+    "named",
+    ["improvement", "ucb", "thompson", "top_predicted", "progressive", "pareto_classifier", "controller:random"],
 )
 def test_every_proposer_gives_new_architectures_over_the_range(tmp_path, named):
     wanted = search(looked_up(), named="improvement")
@@ -138,6 +139,18 @@ def test_every_proposer_gives_new_architectures_over_the_range(tmp_path, named):
     TINY.space.check(tokens)
     assert 1 <= len(tokens) <= 6
     assert len({row.tobytes() for row in [*tokens, *found.tokens]}) == len(tokens) + 12
+
+
+def test_a_classifier_tells_which_children_dominate_the_reference_of_their_budget():
+    order = np.argsort(TINY.oracle.quality)
+    references = jnp.asarray(TINY.oracle.tokens[order[[30, 100]]])
+    budgets = jnp.stack([TINY.problem.low + (TINY.problem.high - TINY.problem.low) // 2, TINY.problem.high])
+    tokens, chances = classifier._classified(TINY.problem, references, budgets, 50, jax.random.key(0))
+    assert (path_costs(TINY.problem, tokens) <= jnp.repeat(budgets, 50, 0)).all()
+    found = TINY.oracle.quality[TINY.oracle.rows(np.asarray(tokens))].reshape(2, 50)
+    by_hand = (1 + np.sign(found - TINY.oracle.quality[order[[30, 100]]][:, None])) / 2
+    np.testing.assert_array_equal(chances, by_hand)
+    assert {0.0, 1.0} <= set(np.unique(by_hand[1]))
 
 
 def test_candidates_of_a_large_space_come_from_evolution_and_are_as_good(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.populations.archive import Archive
 from nagjax.predictors.forms import registry
 from nagjax.problems.costs import CostInfo, ExactCosts
-from nagjax.problems.problem import Description, Problem, Spec
+from nagjax.problems.problem import Description, Problem, Spec, close_jointly
 from nagjax.problems.ticks import exact_costs
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
@@ -79,6 +79,8 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     arrays = _arrays({name: tree["problem"][name] for name in LEAVES})
     quality = registry.restore(config["quality"], _arrays(tree["quality"]))
     problem = Problem(**arrays, quality=quality, ranker=None, spec=spec)
+    if spec.num_costs == 2:
+        problem = close_jointly(problem)  # follows from the costs, and is large
     policy = None
     if config["policy"] is not None:
         network = PolicyNetwork(spec, **config["policy"])

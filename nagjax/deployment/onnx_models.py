@@ -24,6 +24,7 @@ IR_VERSION = 8
 """Of the file, which goes with the opset."""
 
 INPUT, OUTPUT = "images", "logits"
+Shape: TypeAlias = tuple[int | str, ...]
 
 
 def network_model(subnet: Subnet, batch: int | None = None) -> Any:
@@ -50,7 +51,7 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
     shape = (size, subnet.channels, subnet.resolution, subnet.resolution)
     about = {"architecture": subnet.architecture, "space": subnet.space}
     _name_output(graph, x)
-    return _model(graph, shape, {OUTPUT: (size, subnet.classes)}, about)
+    return _model(graph, {INPUT: shape}, {OUTPUT: (size, subnet.classes)}, about)
 
 
 def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
@@ -71,7 +72,25 @@ def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]
             y, end = graph.add("GlobalAveragePool", y), (batch, op.out_channels, 1, 1)
         graph.nodes[-1].output[0] = f"{OUTPUT}{number}"
         outputs[f"{OUTPUT}{number}"] = end
-    return _model(graph, _input_shape(op, batch), outputs, {"operator": op.key})
+    return _model(graph, {INPUT: _input_shape(op, batch)}, outputs, {"operator": op.key})
+
+
+def pools_model(shape: Shape, number: int) -> Any:
+    """Global average pools side by side, each with an input of its own, as an ``onnx.ModelProto``.
+
+    Args:
+      shape: of each input, ``[N, C, H, W]``.
+      number: of pools.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    _onnx()
+    graph = Graph()
+    for at in range(number):
+        graph.add("GlobalAveragePool", f"{INPUT}{at}", output=f"{OUTPUT}{at}")
+    inputs = {f"{INPUT}{at}": shape for at in range(number)}
+    return _model(graph, inputs, {f"{OUTPUT}{at}": (*shape[:2], 1, 1) for at in range(number)}, {})
 
 
 def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int) -> Any:
@@ -85,7 +104,7 @@ def operator_model(op: Operator, parameters: Parameters, statistics: Statistics,
     _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT))
     end = (batch, op.out_channels, op.out_size, op.out_size)
     return _model(
-        graph, _input_shape(op, batch), {OUTPUT: end[:2] if op.kind == "linear" else end}, {"operator": op.key}
+        graph, {INPUT: _input_shape(op, batch)}, {OUTPUT: end[:2] if op.kind == "linear" else end}, {"operator": op.key}
     )
 
 
@@ -111,16 +130,13 @@ def _name_output(graph: Graph, last: str) -> None:
         graph.add("Identity", last, output=OUTPUT)
 
 
-Shape: TypeAlias = tuple[int | str, ...]
-
-
-def _model(graph: Graph, shape: Shape, outputs: Mapping[str, Shape], about: Mapping[str, str]) -> Any:
+def _model(graph: Graph, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], about: Mapping[str, str]) -> Any:
     onnx = _onnx()
     helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
     made = helper.make_graph(
         graph.nodes,
         "network",
-        [helper.make_tensor_value_info(INPUT, kind, list(shape))],
+        [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in inputs.items()],
         [helper.make_tensor_value_info(name, kind, list(end)) for name, end in outputs.items()],
         [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )

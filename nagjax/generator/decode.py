@@ -263,8 +263,8 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
 
         def step(state: Any, layer: Any, choices: int = choices) -> tuple[Any, None]:
             log_prob, tokens, (node, spent), carry = state
-            t, need, cost, target, togo, own = layer
-            mask, slack = look(spec, need, togo, node, spent, wide)
+            t, graph, own = layer
+            mask, slack = look(problem, graph, node, spent, wide)
             hidden, cell, logits = decide(carry, own._replace(unary=jnp.repeat(own.unary, width, 0)), slack)
             log_p = jax.nn.log_softmax(jnp.where(mask, jnp.nan_to_num(logits), -jnp.inf), -1)
             total = log_prob[:, :, None] + jnp.where(mask, log_p, -jnp.inf).reshape(num, width, choices)
@@ -274,11 +274,11 @@ def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tu
             token = jnp.where(
                 mask[source, (best % choices).ravel()], (best % choices).ravel(), jnp.argmax(mask[source], -1)
             )
-            node, spent = advance(spec, cost, target, node[source], spent[source], token)
+            node, spent = advance(spec, graph, node[source], spent[source], token)
             tokens = tokens[source].at[:, t].set(token.astype(jnp.int32))
             return (log_prob, tokens, (node, spent), Carry(hidden[source], cell[source], own.start + token)), None
 
-        scanned = (jnp.arange(first, last), *graph_layers(problem, first, last, choices))
+        scanned = (jnp.arange(first, last), graph_layers(problem, first, last, choices))
         state, _ = jax.lax.scan(step, state, (*scanned, layer_inputs(tables, spec, first, last, choices)))
     log_prob, tokens, (_, spent), _ = state
     return tokens.reshape(num, width, -1), spent.reshape(num, width, -1), log_prob

@@ -1,24 +1,45 @@
 """The masked walk: every way of choosing an architecture under a budget is this loop with another ``choose``.
 
 At node ``s`` of layer ``t`` a choice stays open while its cost and the cheapest way to finish after it fit into what is
-left, so every architecture that comes out meets its budget by construction (one cost column; with several, see
-``feasible``).
+left, so every architecture that comes out meets its budget by construction. With two cost columns what finishes within
+both is looked up (``nagjax.problems.joint``); with more, see ``feasible``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from nagjax import shapes
+from nagjax.problems import joint
 from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import INFINITE, walk_nodes
 
 WIDEST = 4
+
+
+class Layers(NamedTuple):
+    """What a walk reads of a segment of L layers, or of one of them, without the first axis.
+
+    Attributes:
+      need, cost: int32 ``[L, K, S, C']``.
+      target: int32 ``[L, S, C']``.
+      togo: int32 ``[L, K, S]``.
+      onward: int32 ``[L, S, Q + 1]``, ``Joint.within`` of the next layer; None where nothing is joint.
+    """
+
+    need: jax.Array
+    cost: jax.Array
+    target: jax.Array
+    togo: jax.Array
+    onward: jax.Array | None
+
+
 Choose: TypeAlias = Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, Any]]
 
 
@@ -45,12 +66,18 @@ def unmasked(problem: Problem) -> Problem:
 
     An edge needs less than nothing: at 0 all would close once a prefix has overspent, and the first one be taken.
     """
-    return dataclasses.replace(problem, need=jnp.where(problem.need < INFINITE, -INFINITE, INFINITE))
+    need = jnp.where(problem.need < INFINITE, -INFINITE, INFINITE)
+    return dataclasses.replace(problem, need=need, joint=None)
 
 
 def masked(problem: Problem, switch: jax.Array) -> Problem:
     """The problem itself where ``switch`` is above 0.5; otherwise ``unmasked``."""
-    return dataclasses.replace(problem, need=jnp.where(switch > 0.5, problem.need, unmasked(problem).need))
+    need = jnp.where(switch > 0.5, problem.need, unmasked(problem).need)
+    together = problem.joint
+    if together is not None:
+        # Where nothing is open by both, ``look`` takes what each column alone leaves open.
+        together = dataclasses.replace(together, within=jnp.where(switch > 0.5, together.within, INFINITE))
+    return dataclasses.replace(problem, need=need, joint=together)
 
 
 def masked_walk(
@@ -78,12 +105,12 @@ def masked_walk(
 
         def step(state: Any, layer: Any) -> tuple[Any, Any]:
             node, spent, carry = state
-            need, cost, target, togo, x = layer
-            mask, slack = look(spec, need, togo, node, spent, budgets)
+            graph, x = layer
+            mask, slack = look(problem, graph, node, spent, budgets)
             carry, token, out = choose(carry, x, mask, slack)
-            return (*advance(spec, cost, target, node, spent, token), carry), (token, out)
+            return (*advance(spec, graph, node, spent, token), carry), (token, out)
 
-        scanned = (*graph_layers(problem, first, last, width), inputs(first, last, width))
+        scanned = (graph_layers(problem, first, last, width), inputs(first, last, width))
         state, (chosen, out) = jax.lax.scan(step, state, scanned)
         tokens.append(chosen)
         outs.append(out)
@@ -91,40 +118,55 @@ def masked_walk(
     return jnp.concatenate(tokens).T, spent, carry, outs
 
 
-def graph_layers(problem: Problem, first: int, last: int, width: int) -> tuple[jax.Array, ...]:
-    """What a walk reads of a segment: need and cost ``[L, K, S, C']``, target ``[L, S, C']``, togo ``[L, K, S]``."""
+def graph_layers(problem: Problem, first: int, last: int, width: int) -> Layers:
+    """What a walk reads of a segment."""
     layers = slice(first, last)
-    return (
+    return Layers(
         jnp.moveaxis(problem.need[:, layers, :, :width], 1, 0),
         jnp.moveaxis(problem.cost[:, layers, :, :width], 1, 0),
         problem.target[layers, :, :width],
         jnp.moveaxis(problem.togo[:, layers], 1, 0),
+        None if problem.joint is None else problem.joint.within[first + 1 : last + 1],
     )
 
 
 def look(
-    spec: Spec, need: jax.Array, togo: jax.Array, node: jax.Array, spent: jax.Array, budgets: jax.Array
+    problem: Problem, graph: Layers, node: jax.Array, spent: jax.Array, budgets: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """At nodes int32 ``[B]`` of a layer: the mask bool ``[B, C']`` and the slack int32 ``[B, K]``."""
-    mask = feasible(spec, need[:, node, :], spent, budgets)
-    slack = jnp.stack([_left(spec, k, spent, budgets) - togo[k, node] for k in range(spec.num_costs)], -1)
-    return mask, slack
+    spec = problem.spec
+    left = jnp.stack([_left(spec, k, spent, budgets) for k in range(spec.num_costs)], -1)
+    mask = feasible(spec, graph.need[:, node, :], spent, budgets)
+    mask = _together(problem, graph, node, left, mask)
+    return mask, jnp.stack([left[:, k] - graph.togo[k, node] for k in range(spec.num_costs)], -1)
+
+
+def _together(problem: Problem, graph: Layers, node: jax.Array, left: jax.Array, alone: jax.Array) -> jax.Array:
+    """Choices that both budgets leave open; where none is, those of the mask ``alone`` bool ``[B, C']``."""
+    if problem.joint is None or graph.onward is None:
+        return alone
+    fits = joint.open_choices(
+        problem.joint, graph.onward, graph.target[node], graph.cost[:, node], left, problem.spec.reduces
+    )
+    fits &= (graph.need[:, node] < INFINITE).all(0)
+    return jnp.where(fits.any(-1, keepdims=True), fits, alone)
 
 
 def advance(
-    spec: Spec, cost: jax.Array, target: jax.Array, node: jax.Array, spent: jax.Array, token: jax.Array
+    spec: Spec, graph: Layers, node: jax.Array, spent: jax.Array, token: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Nodes of the next layer and what is spent then, after tokens int32 ``[B]``."""
-    edge = node * target.shape[1] + token
-    paid = cost.reshape(spec.num_costs, -1)[:, edge].T
-    return target.ravel()[edge], _add(spec, spent, paid)
+    edge = node * graph.target.shape[1] + token
+    paid = graph.cost.reshape(spec.num_costs, -1)[:, edge].T
+    return graph.target.ravel()[edge], _add(spec, spent, paid)
 
 
 def feasible(spec: Spec, need: jax.Array, spent: jax.Array, budgets: jax.Array) -> jax.Array:
     """Which choices fit, bool ``[B, C]``, from their needs int32 ``[K, B, C]``.
 
     With one column a choice is always left. With several, each column alone can be met but perhaps not all at once:
-    then the choices that overrun least are left, and the answer has to be verified.
+    then the choices that overrun least are left, and the answer has to be verified. ``look`` goes on from here where
+    two columns are joint.
     """
     left = [_left(spec, k, spent, budgets)[:, None] for k in range(spec.num_costs)]
     fits = jnp.stack([need[k] <= left[k] for k in range(spec.num_costs)]).all(0)
@@ -187,7 +229,12 @@ def follow(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> tuple[lis
             before[:, first:last].reshape(*flat, -1),
             jnp.broadcast_to(budgets[:, None], (len(tokens), last - first, spec.num_costs)).reshape(*flat, -1),
         )
-        masks.append(mask.reshape(len(tokens), last - first, width))
+        mask = mask.reshape(len(tokens), last - first, width)
+        if problem.joint is not None:
+            graph = graph_layers(problem, first, last, width)
+            on_path = jax.vmap(functools.partial(_together, problem), in_axes=(0, 1, 1, 1), out_axes=1)
+            mask = on_path(graph, here, left[:, first:last], mask)
+        masks.append(mask)
     return masks, left - togo, problem.open[layers, nodes]
 
 

@@ -71,6 +71,8 @@ def contents(scope: Scope, seed: int) -> tuple[dict[str, np.ndarray], dict[str, 
         arrays |= _front(scope, seed)
     if policy is not None:
         arrays |= {name: np.asarray(getattr(problem, name)) for name in ("need", "togo", "cost", "low", "high")}
+        if problem.joint is not None:
+            arrays |= {name: np.asarray(getattr(problem.joint, name)) for name in ("levels", "within")}
         arrays |= _policy(policy, problem.spec) | _bottom(scope)
     costs = []
     for k, column in enumerate(description.exact):

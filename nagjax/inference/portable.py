@@ -1,7 +1,7 @@
 """An exported generator: architectures for latency budgets, with NumPy alone.
 
-``Generator.export`` writes ``generator.npz`` and a copy of this file, ``answer.py``: ``python answer.py 15 20 30``. The
-walk is that of ``nagjax.generator.walk``, the arithmetic that of ``nagjax.generator.policy``, in float32.
+``Generator.export`` writes ``generator.npz`` and a copy of this file: ``python answer.py 15 20 30``. It walks as
+``nagjax.generator.walk`` and ``nagjax.generator.policy`` do, in float32.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT, VERSION = "nagjax-generator", 1
-INFINITE = 2**30
+FORMAT, VERSION, INFINITE = "nagjax-generator", 1, 2**30
 
 
 class Column:
@@ -40,10 +39,9 @@ class Column:
             return np.where(last < 0, -1, self.steps[1][np.maximum(last, 0)])
         most = np.ldexp(float(INFINITE), -about["exponent"]) / self.scale
         floor = np.floor(np.ldexp(np.clip(allowed, -most, most) * self.scale, about["exponent"])).astype(np.int64)
-        ticks = np.minimum(floor + (0 if strict else about["slack"]), about["top"])
-        if strict or about["filler"] is None:
-            return ticks
-        return np.where(allowed >= about["filler"], INFINITE - 1, ticks)
+        ticks = np.minimum(floor + about["slack"] * (not strict), about["top"])
+        unlimited = np.inf if strict or about["filler"] is None else about["filler"]
+        return np.where((allowed >= unlimited) & (unlimited < np.inf), INFINITE - 1, ticks)
 
 
 class Generator:
@@ -56,16 +54,14 @@ class Generator:
         if (self.header.get("format"), self.header.get("version")) != (FORMAT, VERSION):
             raise ValueError(f"{path}: is not a {FORMAT} file of version {VERSION}; export the generator again")
         self.columns = [Column(about, self.arrays, k) for k, about in enumerate(self.header["costs"])]
+        self.sums = np.array([column.reduce == "sum" for column in self.columns])
 
     def answer(self, budgets: Any, decode: str = "") -> list[dict[str, Any]]:
-        """An architecture for each budget: a mapping of budget, tokens, choices, costs, guaranteed, and what is known.
+        """An architecture for each budget, as a dict; what cannot be asked is a ValueError.
 
         Args:
           budgets: numbers in the first column's unit, or a dict of numbers by cost column, all of one length.
           decode: ``best`` (of the stored front) or ``greedy`` (the policy); the first that the file has where empty.
-
-        Raises:
-          ValueError: if a column or decode is not known, or a budget is not a number or below the least.
         """
         decode = decode or self.header["decodes"][0]
         if decode not in self.header["decodes"]:
@@ -96,7 +92,7 @@ class Generator:
             low, high = column.about["range"]
             wrong = ~(low <= asked[:, k] * column.stretch)
             if wrong.any():
-                which = f"{column.name}={asked[wrong, k][0]:g} (number {int(np.argmax(wrong)) + 1})"
+                which = f"{column.name}={asked[wrong, k][0]:g} (number {np.argmax(wrong) + 1})"
                 raise ValueError(f"budget {which}: possible are {low!r} to {high!r} {column.unit}")
         return asked
 
@@ -109,9 +105,8 @@ class Generator:
         return (costs <= asked * np.array([column.stretch for column in self.columns])).all(-1)
 
     def _best(self, asked: np.ndarray) -> np.ndarray:
-        fits = self._within(self.arrays["front_costs"][None], asked[:, None])
         score = np.nan_to_num(self.arrays["front_objective"], neginf=-1e30)
-        return np.argmax(np.where(fits, score, -np.inf), 1)
+        return np.argmax(np.where(self._within(self.arrays["front_costs"][None], asked[:, None]), score, -np.inf), 1)
 
     def _greedy(self, asked: np.ndarray) -> np.ndarray:
         a, columns = self.arrays, list(zip(self.columns, asked.T, strict=True))
@@ -127,8 +122,8 @@ class Generator:
 
     def _nodes(self, tokens: np.ndarray) -> np.ndarray:
         nodes = np.zeros(tokens.shape, np.int64)
-        for t in range(1, tokens.shape[1]):
-            nodes[:, t] = self.arrays["target"][t - 1, nodes[:, t - 1], tokens[:, t - 1]]
+        for t, target in enumerate(self.arrays["target"][:-1]):
+            nodes[:, t + 1] = target[nodes[:, t], tokens[:, t]]
         return nodes
 
     def _walk(self, budgets: np.ndarray) -> np.ndarray:
@@ -138,32 +133,41 @@ class Generator:
         unary = a["layer_bias"] + np.tensordot(weights, a["anchor_logits"], 1)
         hidden = cell = np.zeros((len(budgets), len(a["recurrent"])), np.float32)
         node, spent, before = np.zeros(len(budgets), np.int64), np.zeros_like(budgets), np.zeros_like(gates)
-        is_sum = np.array([column.reduce == "sum" for column in self.columns])
         tokens = np.zeros((len(budgets), len(a["target"])), np.int32)
         for t, (start, width) in enumerate(zip(self.header["starts"], self.header["widths"], strict=True)):
-            left = budgets - np.where(is_sum, spent, 0)
-            mask = self._open(a["need"][:, t, node, :width], left, budgets)
+            left = budgets - np.where(self.sums, spent, 0)
+            mask = self._open(t, node, width, left, budgets)
             slack = self._encode_slack(left - a["togo"][:, t, node].T) @ a["slack"]
-            x = gates + before + a["position"][t] + hidden @ a["recurrent"] + slack
-            i, f, g, o = np.split(x, 4, -1)
-            cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
-            hidden = _sigmoid(o) * np.tanh(cell)
+            i, f, g, o = np.split(gates + before + a["position"][t] + hidden @ a["recurrent"] + slack, 4, -1)
+            i, f, o = (np.float32(0.5) * (np.tanh(np.float32(0.5) * gate) + np.float32(1)) for gate in (i, f, o))
+            cell = f * cell + i * np.tanh(g)
+            hidden = o * np.tanh(cell)
             logits = hidden @ a["heads"][:, start : start + width] + unary[:, t, :width]
             tokens[:, t] = np.argmax(np.where(mask, np.nan_to_num(logits), -np.inf), -1)
             before = a["tokens"][start + tokens[:, t]]
             paid = a["cost"][:, t, node, tokens[:, t]].T
-            spent = np.where(is_sum, spent + paid, np.maximum(spent, paid))
+            spent = np.where(self.sums, spent + paid, np.maximum(spent, paid))
             node = a["target"][t, node, tokens[:, t]]
         return tokens
 
-    def _open(self, need: np.ndarray, left: np.ndarray, budgets: np.ndarray) -> np.ndarray:
-        """Choices bool ``[B, C]`` that fit; of several columns, where none does, those that overrun least."""
+    def _open(self, t: int, node: np.ndarray, width: int, left: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+        """Choices bool ``[B, C]`` that fit (two columns: looked up); where none does, those that overrun least."""
+        a, need = self.arrays, self.arrays["need"][:, t, node, :width]
         fits = np.logical_and.reduce(need <= left.T[..., None], 0)
         if len(self.columns) == 1:
             return fits
         over = (need - left.T[..., None]).astype(np.float32) / np.maximum(budgets, 1).astype(np.float32).T[..., None]
         over = np.where((need < INFINITE).all(0), over.max(0), np.inf)
-        return np.where(fits.any(-1, keepdims=True), fits, (over == over.min(-1, keepdims=True)) & (over < np.inf))
+        fits = np.where(fits.any(-1, keepdims=True), fits, (over == over.min(-1, keepdims=True)) & (over < np.inf))
+        if "within" not in a:
+            return fits
+        (first, second), (paid, used), levels = left.T[..., None], a["cost"][:, t, node, :width], a["levels"]
+        after = second - used if self.sums[1] else np.where(used <= second, second, -1)
+        reached = after // levels[1] + 1 if self.sums[1] else np.searchsorted(levels, after, side="right")
+        ahead = a["within"][t + 1, a["target"][t, node, :width], np.clip(reached, 0, len(levels))]
+        both = (after >= 0) & (ahead < INFINITE) & (need < INFINITE).all(0)
+        both &= (paid + ahead if self.sums[0] else np.maximum(paid, ahead)) <= first
+        return np.where(both.any(-1, keepdims=True), both, fits)
 
     def _anchor_weights(self, budgets: np.ndarray) -> np.ndarray:
         """Linear interpolation between anchor budgets on a logarithmic scale, float32 ``[B, K * A]``."""
@@ -184,10 +188,6 @@ class Generator:
         span, knots = np.maximum(self.arrays["high"] - self.arrays["low"], 1), self.arrays["knots"]
         share = (slack.astype(np.float32) / span.astype(np.float32))[..., None]
         return np.clip((share - knots[:-1]) / np.diff(knots), 0.0, 1.0).reshape(len(slack), len(self.arrays["slack"]))
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
 
 
 def main(argv: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from nagjax.devices.pricing import Prices
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.registry import check_form
 from nagjax.problems.costs import ExactCosts
-from nagjax.problems.problem import Description, Problem, Spec, cheapest, close
+from nagjax.problems.problem import Description, Problem, Spec, cheapest, close_jointly
 from nagjax.problems.ticks import edge_ticks
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -140,5 +140,5 @@ def _assemble(
         ranker=ranker,
         spec=spec,
     )
-    closed = close(blank)
+    closed = close_jointly(blank)
     return dataclasses.replace(closed, low=cheapest(closed))

@@ -19,6 +19,7 @@ import numpy as np
 
 from nagjax import shapes
 from nagjax.problems.costs import CostInfo, ExactCosts
+from nagjax.problems.joint import Joint, feasible_together, make_levels, recursion
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk_nodes
@@ -77,6 +78,7 @@ class Problem:
       pessimism: float32, the objective is mean - pessimism * std.
       ranker: a learned ranker, or None.
       spec: static shape.
+      joint: with two cost columns, what both need together; None with any other number.
     """
 
     target: jax.Array
@@ -93,6 +95,7 @@ class Problem:
     pessimism: jax.Array
     ranker: Any
     spec: Spec = flax.struct.field(pytree_node=False)
+    joint: Joint | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,14 +128,27 @@ class Description:
 
 @jax.jit
 def close(problem: Problem) -> Problem:
-    """The problem with what follows from ``allowed`` and ``cost``: cost to go and need."""
+    """The problem with what follows from ``allowed`` and ``cost``: cost to go, need, and what is joint."""
     togo, need = [], []
     for k, reduce in enumerate(problem.spec.reduces):
         ahead = tl.cost_to_go(problem.target, problem.allowed, problem.cost[k], reduce)
         togo.append(ahead)
         edge_need = jax.vmap(functools.partial(tl.edge_need, reduce=reduce))
         need.append(edge_need(problem.target, problem.allowed, problem.cost[k], ahead[1:]))
-    return dataclasses.replace(problem, togo=jnp.stack(togo), need=jnp.stack(need))
+    joint = problem.joint
+    if joint is not None:
+        joint = recursion(joint.levels, problem.target, problem.allowed, problem.cost, problem.spec.reduces)
+    return dataclasses.replace(problem, togo=jnp.stack(togo), need=jnp.stack(need), joint=joint)
+
+
+def close_jointly(problem: Problem) -> Problem:
+    """``close``, with what two cost columns need together."""
+    if problem.spec.num_costs != 2:
+        return close(problem)
+    cost, allowed, high = np.asarray(problem.cost[1]), np.asarray(problem.allowed), int(problem.high[1])
+    levels = make_levels(cost, allowed, problem.spec.reduces[1], high)
+    joint = None if levels is None else Joint(jnp.asarray(levels), jnp.zeros((0,), jnp.int32))
+    return close(dataclasses.replace(problem, joint=joint))
 
 
 def restrict(problem: Problem, allowed: jax.Array) -> Problem:
@@ -147,6 +163,15 @@ def restrict(problem: Problem, allowed: jax.Array) -> Problem:
 def cheapest(problem: Problem) -> jax.Array:
     """Cost int32 ``[K]`` of the cheapest architecture by each column; ``INFINITE`` where none is left."""
     return problem.togo[:, 0, 0]
+
+
+def met_together(problem: Problem, budgets: jax.Array) -> jax.Array:
+    """Whether the mask leads to an answer within budgets int32 ``[B, K]`` ticks, bool ``[B]``.
+
+    It tells for one and for two columns; of more, what each alone can be met by.
+    """
+    alone = (cheapest(problem)[None] <= budgets).all(-1)
+    return alone if problem.joint is None else alone & feasible_together(problem.joint, budgets, problem.spec.reduces)
 
 
 def path_costs(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:

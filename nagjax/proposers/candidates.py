@@ -45,8 +45,8 @@ def propose(question: Question, score: Score) -> np.ndarray:
         every = tl.enumerate_paths(graph, allowed)
         return _of_all(question, every, budgets, best, score, search_key)
     seen = members(question.evaluated.tokens, CHUNK)[0]
-    pool, value = _evolve(question.problem, seen, *_parents(question, budgets), budgets, best, score, search_key)
-    return _unseen(question, np.asarray(pool), np.asarray(value))
+    pool, value = _evolve(question.problem, seen, *parents(question, budgets), budgets, best, score, search_key)
+    return unseen(question, np.asarray(pool), np.asarray(value))
 
 
 def best_evaluated(question: Question, budgets: jax.Array) -> jax.Array:
@@ -74,7 +74,7 @@ def _of_all(
     return every[chosen]
 
 
-def _parents(question: Question, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
+def parents(question: Question, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Where evolution starts: the best evaluated within each budget, int32 ``[B, T]``, and whether there is one."""
     known = question.evaluated.known
     tokens, quality = question.evaluated.tokens[known], question.evaluated.quality[known]
@@ -120,7 +120,7 @@ def _evolve(
     return tokens, value.reshape(num, MEMBERS)
 
 
-def _unseen(question: Question, pool: np.ndarray, value: np.ndarray) -> np.ndarray:
+def unseen(question: Question, pool: np.ndarray, value: np.ndarray) -> np.ndarray:
     """For each budget its best candidate that is neither evaluated nor chosen already."""
     taken = {row.tobytes() for row in question.evaluated.tokens}
     chosen = []

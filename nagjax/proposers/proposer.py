@@ -21,6 +21,7 @@ from nagjax.problems.problem import Description, Problem
 BUILT_IN: Mapping[str, str] = {
     "controller": "nagjax.proposers.controller",
     "improvement": "nagjax.proposers.acquisition",
+    "pareto_classifier": "nagjax.proposers.classifier",
     "progressive": "nagjax.proposers.progressive",
     "thompson": "nagjax.proposers.acquisition",
     "top_predicted": "nagjax.proposers.acquisition",

@@ -80,7 +80,7 @@ def soft(
     carry: Any = (weight, features, costs)
     for first, last, width in segments(spec.choices):
         layers = slice(first, last)
-        need, cost, target, _ = graph_layers(problem, first, last, width)
+        need, cost, target, *_ = graph_layers(problem, first, last, width)
         value = (
             cost.astype(jnp.float32) / _costliest(problem)[None, :, None, None] * _is_sum(problem)[None, :, None, None]
         )

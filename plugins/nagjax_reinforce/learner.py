@@ -23,8 +23,9 @@ from nagjax.generator.training import adam_start
 from nagjax.generator.walk import masked
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_reinforce import baselines, replay
+from nagjax_reinforce.judges import TABLE, Judge, Sampled
 from nagjax_reinforce.objective import Samples, descend
-from nagjax_reinforce.rewards import REWARDS, rewards
+from nagjax_reinforce.rewards import REWARDS
 
 DEFAULTS: Mapping[str, float | bool | str] = {
     "reward": "dominance",
@@ -69,6 +70,7 @@ class State:
       memory: of the baselines.
       evaluations: calls of the quality function so far, uint32.
       past: what is replayed; None where nothing is.
+      judged: what the judge remembers.
     """
 
     policy: Policy
@@ -76,6 +78,7 @@ class State:
     memory: baselines.Memory
     evaluations: jax.Array
     past: replay.Past | None = None
+    judged: Any = ()
 
 
 Draw: TypeAlias = Callable[[jax.Array, Problem, Params], jax.Array]
@@ -93,6 +96,7 @@ class Plan:
       settle: ``(policy, problem) -> policy``, the policy under a changed problem.
       draw: ``(key, problem, params) -> budgets`` int32 ``[N, K]`` of an update.
       replayed: samples that are kept and replayed with the weight ``replay``, a parameter of its own; 0 for none.
+      judge: of the samples.
     """
 
     defaults: Mapping[str, float | bool | str]
@@ -102,6 +106,7 @@ class Plan:
     settle: Callable[[Policy, Problem], Policy]
     draw: Draw
     replayed: int = 0
+    judge: Judge = TABLE
 
 
 def fixed_plan(
@@ -124,10 +129,11 @@ def methods(spec: Spec, plan: Plan) -> Methods:
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del params
         policy_key, memory_key = jax.random.split(key)
+        judged = plan.judge.begin(jax.random.fold_in(memory_key, 1), problem)
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
         past = replay.nothing(spec, plan.replayed) if plan.replayed else None
-        return State(policy, adam_start(policy.params), memory, jnp.uint32(0), past)
+        return State(policy, adam_start(policy.params), memory, jnp.uint32(0), past, judged)
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -138,7 +144,8 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         seen = masked(problem, params["mask"])
         tokens, costs = decode.sample(state.policy, seen, asked, sample_key)
         quality, _ = evaluate(problem, tokens)
-        reward = rewards(problem, tokens, quality, costs, asked, params["reward"], params["cost_weight"])
+        sampled = Sampled(tokens, quality, costs, asked)
+        reward = plan.judge.reward(state.judged, problem, sampled, params)
 
         grouped = reward.reshape(len(drawn), plan.group)
         place = (budget_weights(state.policy, problem, drawn) / spec.num_costs, budget_position(problem, drawn))
@@ -156,15 +163,18 @@ def methods(spec: Spec, plan: Plan) -> Methods:
             "nonfinite": jnp.sum(~finite).astype(jnp.float32),
             "reward": jnp.mean(jnp.where(jnp.isfinite(reward), reward, 0.0)),
             "sampled_quality": jnp.mean(jnp.where(jnp.isfinite(quality), quality, 0.0)),
+            **plan.judge.measure(reward),
             **terms,
         }
-        return State(policy, optimiser, memory, counted, past), metrics
+        judged = plan.judge.follow(state.judged, problem, sampled, params)
+        return State(policy, optimiser, memory, counted, past, judged), metrics
 
     def rebase(state: State, problem: Problem) -> State:
         policy = plan.settle(state.policy, problem)
-        # Budgets of the past are ticks of another problem.
+        # Budgets of the past are ticks of another problem, and rivals keep to them.
         past = None if state.past is None else replay.nothing(spec, plan.replayed)
-        return dataclasses.replace(state, policy=policy, memory=baselines.forget(state.memory), past=past)
+        judged, memory = plan.judge.begin(jax.random.key(0), problem), baselines.forget(state.memory)
+        return dataclasses.replace(state, policy=policy, memory=memory, past=past, judged=judged)
 
     return Methods(
         init=init,
@@ -172,5 +182,5 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         artefact=lambda state, _: Artefact(state.policy, None),
         rebase=rebase,
         defaults=plan.defaults,
-        choices=CHOICES,
+        choices={name: names for name, names in CHOICES.items() if name in plan.defaults},
     )

@@ -44,7 +44,7 @@ class Predictor(Defaults):
         sum is the normal score of a rank among labels instead, and ``at_score`` makes it a quality.
       known: bool ``[F]``, path features that it has seen. A problem closes choices of optional decisions that need one
         it has not.
-      module: the network.
+      module: the network, an ``MLP``.
       values: ``"quality"``; or ``"rank"``: the sum is a score of which only the order means anything, and what is given
         is ``share_of`` it.
     """
@@ -53,7 +53,7 @@ class Predictor(Defaults):
 
     params: Any
     known: jax.Array
-    module: MLP = flax.struct.field(pytree_node=False)
+    module: Any = flax.struct.field(pytree_node=False)
     values: str = flax.struct.field(pytree_node=False, default="quality")
 
     @property

@@ -10,17 +10,21 @@ from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
+from nagjax.predictors.forms.graph import Graph
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import Mix
 from nagjax.predictors.forms.mlp import Predictor
 from nagjax.predictors.forms.neighbours import Neighbours
+from nagjax.predictors.forms.pair import Pair
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.forms.trees import Trees
 
 FORMS: Mapping[str, type[Any]] = {
     one.form: one
-    for one in (TabularQuality, Predictor, Linear, GaussianProcess, Trees, Neighbours, Mix, Evaluated, Exported)
-}
+    for one in (
+        TabularQuality, Predictor, Graph, Linear, GaussianProcess, Trees, Pair, Neighbours, Mix, Evaluated, Exported
+    )
+}  # fmt: skip
 
 FORMER = {"tabular": "table", "predicted": "mlp"}
 """Names under ``kind`` in checkpoints of formats 1 and 2."""

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 
+from nagjax import arguments
 from nagjax.names import suggestion
-from nagjax.predictors.fitted import FittedPredictor
-from nagjax.predictors.records.records import Records
+from nagjax.predictors.fitted import FittedPredictor, agreement
+from nagjax.predictors.forms.form import Form
+from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 
 C = TypeVar("C")
@@ -34,6 +37,26 @@ class Kind:
     name: str
     settings: Mapping[str, Any]
     fit: Callable[[Space, Records, int], FittedPredictor] = dataclasses.field(compare=False)
+
+
+def held_out_first(
+    space: Space, records: Records, share: float, seed: int, form_of: Callable[[Records], Form]
+) -> FittedPredictor:
+    """What ``form_of`` makes of all records, and its errors on a share of them after it saw the others only.
+
+    Raises:
+      ValueError: if there are too few records.
+    """
+    check_records(records)
+    order = np.random.default_rng(arguments.seed(seed)).permutation(len(records.quality))
+    held = round(share * len(order))
+    report: dict[str, float | int | str] = {"source": records.source, "train": len(order) - held, "validation": held}
+    if held:
+        valid, first = take(records, order[:held]), form_of(take(records, order[held:]))
+        mean, _ = first(jnp.asarray(valid.tokens), jnp.asarray(space.features(valid.tokens)))
+        report |= agreement(np.asarray(mean), valid.quality, first.rank_valued)
+        report["refitted_on"] = len(order)
+    return FittedPredictor(form_of(records), report)
 
 
 def configure(name: str, config: type[C], settings: Mapping[str, Any]) -> C:

@@ -1,6 +1,5 @@
-"""The kind ``mlp``: a small ensemble of networks, fitted by AdamW in one compiled scan.
+"""The kind ``mlp``: a small ensemble of networks, fitted by ``nagjax.predictors.network_fit``.
 
-Members differ by their initial parameters and the order of their batches (Lakshminarayanan et al., arXiv 1612.01474).
 Some records are held out first, and the errors on them reported; then the same fit is repeated on all records, because
 labels are costly. The errors reported are therefore of a predictor that has seen a fifth fewer records than the one
 that is returned.
@@ -18,12 +17,12 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from scipy import stats
 
 from nagjax import arguments
@@ -32,16 +31,11 @@ from nagjax.predictors.fitted import FittedPredictor, agreement
 from nagjax.predictors.forms.mlp import MLP, Predictor, predict
 from nagjax.predictors.forms.scores import score_levels
 from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
+from nagjax.predictors.network_fit import LOSSES, descend, padding
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 TARGETS = ("auto", "quality", "rank")
-
-LOSSES = ("mse", "hinge", "logistic")
-"""Squared error; or, of every two records of a batch, whether they stand in the right order."""
-
-MARGIN = 0.1
-"""By which the score of the better of two records is to be above the other's, for the hinge."""
 
 FAR, SHARE, LEAST = 10.0, 0.03, 2
 """Labels that lie below the median by more than ``FAR`` times the best tenth's distance from it are far below; where at
@@ -78,10 +72,22 @@ class FitConfig:
     loss: str = "mse"
     calibrate: bool = False
 
+    form: ClassVar[type[Predictor]] = Predictor
+
     @property
     def ranks(self) -> bool:
         """Whether the loss asks for the order alone."""
         return self.loss != "mse"
+
+    @property
+    def values(self) -> str:
+        """What the predictor gives, as ``Predictor.values`` has it."""
+        return "rank" if self.ranks and not self.calibrate else "quality"
+
+    def network(self, space: Space) -> nn.Module:
+        """The network of path features ``[B, F]``."""
+        del space
+        return MLP(self.hidden)
 
 
 def make(**settings: Any) -> Kind:
@@ -122,36 +128,32 @@ def fit(
         config = dataclasses.replace(config, target="rank" if failed else "quality")
     seed = arguments.seed(seed)
     rng = np.random.default_rng(seed)
-    features = space.features(records.tokens)
+    features, module = space.features(records.tokens), config.network(space)
     order = rng.permutation(len(records.quality))
     held = round(config.validation_share * len(order))
     valid, train = order[:held], order[held:]
     refit = config.refit and held > 0
     counter = batches.Counter(progress, (2 if refit else 1) * batches.round_up(config.steps))
-    params = _fit_rows(features, records.quality, train, config, seed, counter)
+    params = _fit_rows(module, features, records.quality, train, config, seed, counter)
     seen = train
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
     if config.target == "rank":
         why = f", since {failed} of {len(order)} labels lie far below the others" if failed else ""
         report["target"] = f"rank{why}"
     if held:
-        first = Predictor(params, jnp.ones(features.shape[1], bool), MLP(config.hidden), _values(config))
+        first = config.form(params, jnp.ones(features.shape[1], bool), module, config.values)
         found = np.asarray(jax.jit(predict)(first, jnp.asarray(features[valid]))[0])
-        report |= agreement(found, records.quality[valid], _values(config) == "rank")
+        report |= agreement(found, records.quality[valid], config.values == "rank")
     if refit:
-        params, seen = _fit_rows(features, records.quality, order, config, seed, counter), order
+        params, seen = _fit_rows(module, features, records.quality, order, config, seed, counter), order
         report["refitted_on"] = len(order)
     if np.ptp(records.quality) == 0:
         report["doubt"] = (
             f"all {len(order)} labels are {records.quality[0]:g}: the predictor cannot tell architectures apart; label "
             "others, or correct the column"
         )
-    known = known_features(space, features[seen])
-    return FittedPredictor(Predictor(params, jnp.asarray(known), MLP(config.hidden), _values(config)), report)
-
-
-def _values(config: FitConfig) -> str:
-    return "rank" if config.ranks and not config.calibrate else "quality"
+    known = jnp.asarray(known_features(space, features[seen]))
+    return FittedPredictor(config.form(params, known, module, config.values), report)
 
 
 def check_config(config: FitConfig) -> None:
@@ -182,22 +184,16 @@ def check_config(config: FitConfig) -> None:
 
 
 def _fit_rows(
-    features: np.ndarray, quality: np.ndarray, rows: np.ndarray, config: FitConfig, seed: int, counter: batches.Counter
-) -> dict[str, Any]:
+    module: nn.Module, features: np.ndarray, quality: np.ndarray, rows: np.ndarray, config: FitConfig, seed: int,
+    counter: batches.Counter,
+) -> dict[str, Any]:  # fmt: skip
     """Parameters of an ensemble fitted to some rows; both fits of a call share one compilation."""
     figure, levels = _target(quality, rows, config)
     offset, scale = float(figure[rows].mean()), float(figure[rows].std()) or 1.0
-    # A power of two rows: records that grow from round to round seldom compile anything again. Padding is never drawn.
-    padding = 2 ** (len(quality) - 1).bit_length() - len(quality)
-    targets = jnp.asarray(np.pad((figure - offset) / scale, (0, padding)), jnp.float32)
-    module, inputs = MLP(config.hidden), jnp.asarray(np.pad(features, ((0, padding), (0, 0))))
-    keys = jax.random.split(jax.random.key(seed), config.members)
-    network, state = _start(keys, inputs, module, config)
-    steps = batches.round_up(config.steps)
-    indices = batches.shuffled(rows, (config.members, steps, config.batch_size), np.random.default_rng(seed))
-    for chunk in np.split(indices, batches.CHUNKS, axis=1):
-        network, state = _train(network, state, inputs, targets, jnp.asarray(chunk), module, config)
-        counter.add(steps // batches.CHUNKS)
+    more = padding(len(quality))  # never drawn
+    targets = jnp.asarray(np.pad((figure - offset) / scale, (0, more)), jnp.float32)
+    inputs = jnp.asarray(np.pad(features, ((0, more), (0, 0))))
+    network = descend(module, LOSSES[config.loss], inputs, targets, rows, config, seed, counter)
     members = config.members
     if config.ranks:
         levels = score_levels(quality[rows]) if config.calibrate else None
@@ -219,7 +215,7 @@ def _levels(levels: np.ndarray | None, members: int) -> dict[str, jax.Array]:
 
 
 @partial(jax.jit, static_argnames="module")
-def _standardised(network: Any, inputs: jax.Array, rows: jax.Array, module: MLP) -> dict[str, jax.Array]:
+def _standardised(network: Any, inputs: jax.Array, rows: jax.Array, module: nn.Module) -> dict[str, jax.Array]:
     """Offset and scale ``[E]`` that give the scores of ``rows`` mean 0 and deviation 1; the loss leaves both open."""
     scores = jax.vmap(lambda params: jnp.asarray(module.apply(params, inputs[rows])))(network)
     scale = 1 / jnp.maximum(scores.std(-1), 1e-6)
@@ -244,53 +240,3 @@ def far_below(quality: np.ndarray) -> int:
     median, good = np.quantile(quality, [0.5, 0.9])
     far = int((quality < median - FAR * (good - median)).sum()) if good > median else 0
     return far if far >= max(LEAST, SHARE * len(quality)) else 0
-
-
-def _optimiser(config: FitConfig) -> optax.GradientTransformation:
-    rate = optax.cosine_decay_schedule(config.learning_rate, batches.round_up(config.steps))
-    return optax.adamw(rate, weight_decay=config.weight_decay)
-
-
-@partial(jax.jit, static_argnames=("module", "config"))
-def _start(keys: jax.Array, inputs: jax.Array, module: MLP, config: FitConfig) -> tuple[Any, Any]:
-    """Parameters and optimiser state of every member, from keys ``[E]``."""
-    network = jax.vmap(module.init, in_axes=(0, None))(keys, inputs[:1])
-    return network, jax.vmap(_optimiser(config).init)(network)
-
-
-@partial(jax.jit, static_argnames=("module", "config"))
-def _train(
-    network: Any, state: Any, inputs: jax.Array, targets: jax.Array, rows: jax.Array, module: MLP, config: FitConfig
-) -> tuple[Any, Any]:
-    """Some steps of every member: rows int32 ``[E, steps, batch]``."""
-    optimiser = _optimiser(config)
-
-    def loss(params: Any, rows: jax.Array) -> jax.Array:
-        found = jnp.asarray(module.apply(params, inputs[rows]))
-        if config.ranks:
-            return ranking_loss(found, targets[rows], config.loss)
-        return jnp.mean(jnp.square(found - targets[rows]))
-
-    def step(carry: tuple[Any, Any], rows: jax.Array) -> tuple[tuple[Any, Any], None]:
-        params, moments = carry
-        updates, moments = optimiser.update(jax.grad(loss)(params, rows), moments, params)
-        return (optax.apply_updates(params, updates), moments), None
-
-    def member(params: Any, moments: Any, rows: jax.Array) -> tuple[Any, Any]:
-        carry, _ = jax.lax.scan(step, (params, moments), rows)
-        return carry
-
-    return jax.vmap(member)(network, state, rows)
-
-
-def ranking_loss(scores: jax.Array, targets: jax.Array, loss: str) -> jax.Array:
-    """The mean over pairs of records ``[B]`` that differ in target: what is wrong with the order of their scores.
-
-    >>> round(float(ranking_loss(jnp.array([0.0, 0.05]), jnp.array([1.0, 2.0]), "hinge")), 3)
-    0.05
-    """
-    sign = jnp.sign(targets[:, None] - targets[None])
-    lead = (scores[:, None] - scores[None]) * sign
-    lost = jnp.maximum(0.0, MARGIN - lead) if loss == "hinge" else jax.nn.softplus(-lead)
-    pairs = sign != 0
-    return jnp.where(pairs, lost, 0.0).sum() / jnp.maximum(pairs.sum(), 1)

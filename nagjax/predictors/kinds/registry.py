@@ -18,7 +18,10 @@ from nagjax.spaces.space import Space
 BUILT_IN: Mapping[str, str] = {
     "auto": "nagjax.predictors.kinds.auto",
     "gp": "nagjax.predictors.kinds.gp",
+    "graph": "nagjax.predictors.kinds.graph",
     "mlp": "nagjax.predictors.kinds.mlp",
+    "nars": "nagjax.predictors.kinds.nars",
+    "pair": "nagjax.predictors.kinds.pair",
     "ridge": "nagjax.predictors.kinds.ridge",
     "trees": "nagjax.predictors.kinds.trees",
 }

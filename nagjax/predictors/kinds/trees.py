@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.predictors.fitted import FittedPredictor, errors
+from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.trees import Trees
-from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
+from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -79,19 +79,12 @@ def fit_trees(space: Space, records: Records, config: TreesConfig | None = None,
       ValueError: if there are too few records, or LightGBM is not installed.
     """
     config = config or TreesConfig()
-    check_records(records)
-    features, quality = space.features(records.tokens).astype(np.float64), records.quality
-    order = np.random.default_rng(arguments.seed(seed)).permutation(len(quality))
-    held = round(config.validation_share * len(order))
-    valid, train = order[:held], order[held:]
-    known = known_features(space, features)
-    report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
-    if held:
-        first = as_form(boosted(features[train], quality[train], config, seed), known, config)
-        mean, _ = first(jnp.zeros((held, 1), jnp.int32), jnp.asarray(features[valid], jnp.float32))
-        report |= errors(np.asarray(mean), quality[valid])
-        report["refitted_on"] = len(order)
-    return FittedPredictor(as_form(boosted(features, quality, config, seed), known, config), report)
+
+    def form_of(some: Records) -> Trees:
+        features = space.features(some.tokens).astype(np.float64)
+        return as_form(boosted(features, some.quality, config, seed), known_features(space, features), config)
+
+    return held_out_first(space, records, config.validation_share, seed, form_of)
 
 
 def boosted(features: np.ndarray, quality: np.ndarray, config: TreesConfig, seed: int) -> list[Mapping[str, Any]]:

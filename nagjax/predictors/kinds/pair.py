@@ -1,0 +1,106 @@
+"""The kind ``pair``: networks that say which of two architectures is better, fitted to all pairs of a batch of records.
+
+The likelihood of the order of every two records is made large (CTNAS, arXiv 2103.05471, fits to pairs as well). The
+references are records spread over the ranks, so the share of them that is beaten is a rank among the records.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from nagjax import arguments
+from nagjax.predictors import batches
+from nagjax.predictors.fitted import FittedPredictor
+from nagjax.predictors.forms.pair import Comparator, Pair
+from nagjax.predictors.forms.scores import score_levels
+from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
+from nagjax.predictors.network_fit import comparison, descend, padding
+from nagjax.predictors.records.records import Records
+from nagjax.spaces.space import Space
+
+
+@dataclasses.dataclass(frozen=True)
+class PairConfig:
+    """Settings of a fit.
+
+    Attributes:
+      hidden: sizes of the hidden layers of the tower that both architectures pass through.
+      width: of the layer in which both meet.
+      members: E, networks in the ensemble.
+      steps: optimiser steps, rounded up to a multiple of 10.
+      batch_size: records per step and member, all of whose pairs are compared.
+      learning_rate: at the start; it falls to 0 along a cosine.
+      weight_decay: of AdamW.
+      validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
+      references: R, records that an architecture is compared with; of fewer some count twice.
+      calibrate: give the quality at the share of references that are beaten, and not that share.
+    """
+
+    hidden: tuple[int, ...] = (64,)
+    width: int = 32
+    members: int = 4
+    steps: int = 1500
+    batch_size: int = 32
+    learning_rate: float = 1e-2
+    weight_decay: float = 0.1
+    validation_share: float = 0.2
+    references: int = 64
+    calibrate: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("width", "members", "steps", "references"):
+            arguments.count(getattr(self, name), name)
+        arguments.count(self.batch_size, "batch_size", least=2)
+        for size in self.hidden:
+            arguments.count(size, "hidden")
+        arguments.finite(self.learning_rate, "learning_rate", above=0)
+        arguments.finite(self.weight_decay, "weight_decay", least=0)
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+
+
+def make(**settings: Any) -> Kind:
+    """The kind; settings are the fields of ``PairConfig``."""
+    config = configure("kind pair", PairConfig, settings)
+
+    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
+        return held_out_first(
+            space, records, config.validation_share, seed, lambda some: compared(space, some, config, seed)
+        )
+
+    return Kind("pair", written(config), fitted)
+
+
+def compared(space: Space, records: Records, config: PairConfig, seed: int) -> Pair:
+    """The form fitted to records."""
+    features, quality = space.features(records.tokens), records.quality
+    module, num = Comparator(config.hidden, config.width), len(quality)
+    more = padding(num)  # never drawn
+    inputs = jnp.asarray(np.pad(features, ((0, more), (0, 0))))
+    targets = jnp.asarray(np.pad(_ranks(quality), (0, more)), jnp.float32)
+    counter = batches.Counter(None, config.steps)
+    network = descend(module, comparison, inputs, targets, np.arange(num), config, seed, counter)
+    chosen = np.argsort(quality, kind="stable")[spread(num, config.references)]
+    return Pair(
+        network=network, references=jnp.asarray(features[chosen]),
+        levels=jnp.asarray(score_levels(quality), jnp.float32), known=jnp.asarray(known_features(space, features)),
+        module=module, values="quality" if config.calibrate else "rank",
+    )  # fmt: skip
+
+
+def spread(num: int, parts: int) -> np.ndarray:
+    """Places int64 ``[parts]`` among ``num`` in order, in the middle of equal parts; some twice where they are few.
+
+    >>> spread(10, 2).tolist(), spread(2, 4).tolist()
+    ([2, 7], [0, 0, 1, 1])
+    """
+    return ((2 * np.arange(parts) + 1) * num // (2 * parts)).astype(np.int64)
+
+
+def _ranks(quality: np.ndarray) -> np.ndarray:
+    """Ranks int64 ``[N]``, equal where qualities are: float32 would make some equal that are not."""
+    return np.unique(quality, return_inverse=True)[1]
