@@ -56,7 +56,7 @@ def one(study: Study, way: str, seed: int) -> dict[str, str]:
         sampled = _lost(macro, tokens)
     drawn = np.random.default_rng(seed).choice(len(macro.cost), ARCHITECTURES, replace=False)
     found = distance_correlation(state.policy, problem, macro.records.tokens[drawn])
-    return _row(way, seed, found, _greedy(study, state.policy), sampled)
+    return _row(way, seed, found, lost_greedily(study, state.policy), sampled)
 
 
 def _row(way: str, seed: int, *figures: float | None) -> dict[str, str]:
@@ -64,7 +64,7 @@ def _row(way: str, seed: int, *figures: float | None) -> dict[str, str]:
     return dict(zip(COLUMNS, (way, str(seed), *told), strict=True))
 
 
-def _greedy(study: Study, policy: Policy) -> float:
+def lost_greedily(study: Study, policy: Policy) -> float:
     """Regret of the policy's answers."""
     low, high = (int(value[0]) for value in (study.problem.low, study.problem.high))
     budgets = jnp.asarray(even_ticks(low, high, BUDGETS)[:, None], jnp.int32)

@@ -377,7 +377,7 @@ def few_evaluations(path: Path, base: str = "nsga2") -> Iterator[str]:
 
 
 def latent(path: Path) -> Iterator[str]:
-    """Replay: correlation of hidden states, and what the policy and the search lose."""
+    """Ways of training, seed by seed: every column after the seed."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figures = list(rows[0])[2:]
@@ -402,6 +402,21 @@ def losses(path: Path) -> Iterator[str]:
 
     yield markdown(
         ["", *(f"{column}, {num} labels" for column, num in heads)],
+        [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
+    )
+
+
+def estimates(path: Path) -> Iterator[str]:
+    """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
+    rows = read(path)["rows"]
+    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
+
+    def cell(kind: str, problem: str, column: str) -> str:
+        here = [row.get(column) for row in rows if (row["problem"], row["kind"]) == (problem, kind)]
+        return MISSING if None in here or not here else plus_minus(spread(here))
+
+    yield markdown(
+        ["", *(" ".join(head) for head in heads)],
         [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
     )
 

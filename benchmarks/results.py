@@ -18,6 +18,7 @@ from benchmarks import common, result_tables
 from benchmarks.jobs import ROOT
 from nagjax import durable
 
+COMPARED = "mse,ranking,logistic,pair,madds,lookup"
 PAGE = ROOT / "docs" / "results.md"
 SOURCE = ROOT / "benchmarks" / "results"
 HEAD = """# Results
@@ -200,9 +201,11 @@ for every update. 400 budgets are asked, most of them between those trained for.
         said="""\
 Published systems made of a kind of predictor and a proposer, on NAS-Bench-Macro, 25 evaluations a round: `gp` is the
 default of `nagjax search`, `gbdt_nas` boosted trees, the others a ridge regression refitted every round with `nsga2`
-(`linas`), a Pareto beam (`dpp_net`) or an exact solver (`puzzle`) on it. `random` is spread over the costs, as every
-start is. `evaluated` is the regret of the best that was evaluated, `answered` that of a generator which has the
-system's predictor for all else. Nothing was tuned.""",
+(`linas`), a Pareto beam (`dpp_net`) or an exact solver (`puzzle`) on it. `renas` is a network by hinge loss, `pairs` a
+comparison, `gcn_fit` a graph network, `nars` trees smoothed over neighbours, all with `top_predicted`; `ctnas` and
+`pareto_classifier` propose by the comparison, `pareto_regression` by a regression in that way; networks have two
+members and 500 steps. `random` is spread over the costs, as every start is. `evaluated` is the regret of the best that
+was evaluated, `answered` that of a generator which has the system's predictor for all else. Nothing was tuned.""",
         body=result_tables.systems,
     ),
     Entry(
@@ -226,6 +229,39 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
 `correlation` is Spearman's, between distances of hidden states and of 300 random architectures; `greedy` the regret of
 the policy's answers, `sampled` of the best that was evaluated; `random` is random search within budgets.""",
         body=result_tables.latent,
+    ),
+    Entry(
+        title="Rivals that move up",
+        source="rivals.csv",
+        commands=["python -m benchmarks.rivals --data_dir=DATA --results=runs/rivals.csv"],
+        said="""\
+Policies trained for 300 updates on predictors of 200 accuracies of NAS-Bench-Macro: `ctnas`, whose rivals move every
+20 updates or stay, and `reinforce` on the share of 64 references that are beaten, or on a regression. `certain`:
+percentage of samples that beat their rival with a chance above 0.95, in 25 updates; `greedy`: regret of the policy's
+answers; `best`: of the best predicted within each budget.""",
+        body=result_tables.latent,
+    ),
+    Entry(
+        title="Few labels: regression, ranking, comparison",
+        source="few_labels.json",
+        commands=[f"python -m benchmarks.predictor_kinds --kinds={COMPARED} --labels=50,100,200,424 --data_dir=DATA"],
+        said="""\
+As below. `mse`, `ranking` (hinge) and `logistic` (Bradley and Terry) are one network with three losses, `pair` compares
+two architectures; `madds` ranks by cost, `lookup` answers with the labels themselves, where none fits with the
+cheapest architecture.""",
+        body=result_tables.losses,
+    ),
+    Entry(
+        title="Estimates that err",
+        source="estimates.json",
+        commands=["python -m benchmarks.estimates --data_dir=DATA"],
+        said="""\
+Kinds fitted to 400 estimates: `macro`, accuracies of NAS-Bench-Macro with made-up Gaussian noise of two points, judged
+by the accuracies; `supernet`, the labels that travel along, judged by 16 networks trained alone. `estimates` are the
+estimates of all, `smoothed` their means over neighbours. `graph` is a chain of decisions, `complete` joins all,
+`unjoined` none; `smooth_` is `nars`. `_pruned`: 200 estimates, choices that no best predicted has closed, 200 from what
+is left; `closed` is the percentage of budgets whose best architecture is lost by that.""",
+        body=result_tables.estimates,
     ),
     Entry(
         title="Losses and trees",

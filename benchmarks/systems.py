@@ -57,7 +57,6 @@ SYSTEMS: Mapping[str, Rounds | None] = {
     "dpp_net": Rounds("ridge", "progressive"),
     "puzzle": Rounds("ridge", "exact"),
     "renas": Rounds("mlp", "top_predicted", of_kind={**RANKED, "loss": "hinge"}),
-    "bradley_terry": Rounds("mlp", "top_predicted", of_kind={**RANKED, "loss": "logistic"}),
     "pairs": Rounds("pair", "top_predicted", of_kind=RANKED),
     "ctnas": Rounds("pair", "controller:ctnas", {"steps": 100, "optimism": 0.0}, RANKED),
     "pareto_classifier": Rounds("pair", "pareto_classifier", of_kind=RANKED),

@@ -11,13 +11,14 @@ import pytest
 from nagjax import blocks
 from nagjax.deployment import nodes, onnx_models, profiled, programs, quantisation, runtime, subnets, supernets
 from nagjax.deployment.timing import call
+from nagjax.devices.formats import read_table
 from nagjax.inference.generator import Answer
 from nagjax.operators import ACTIVATIONS, KINDS, Operator
 from nagjax.profile.subjects import Subject
 from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_images, make_supernet
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'nagjax[deploy]'")
-pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'nagjax[deploy]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'nagjax[deploy]'")
 IMAGES = make_images(20, 3)
 
 
@@ -86,6 +87,19 @@ def test_onnx_computes_the_same_for_any_batch(text):
     session = runtime.session(onnx_models.network_model(taken(text)))
     for batch in (1, 7, 20):
         np.testing.assert_allclose(runtime.run(session, images, batch), logits, atol=1e-4)
+
+
+def test_what_onnxruntime_times_belongs_to_the_operators_of_the_network(tmp_path):
+    """The names of nodes outlive the runtime's own fusions and layouts."""
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "run")
+    model = onnx_models.network_model(taken(LARGE)).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    for _ in range(3):
+        session.run(None, {"images": np.zeros((1, 1, 8, 8), np.float32)})
+    table = read_table(session.end_profiling(), ())
+    timed = {op.key for op in taken(LARGE).operators if op.kind != "identity"}
+    assert {key for key, _ in table.rows} == timed
 
 
 def test_the_file_says_what_it_is():

@@ -31,6 +31,8 @@ ORT: list[Any] = [
     *(_event("model_run", time, "Session") for time in (5000, 1000, 1100)),
     _event(f"0/{STEM.key}/Conv_fence_before", 1),
     *(_node(f"0/{STEM.key}/Conv", time) for time in (900, 400, 420)),
+    *(_node("ReorderOutput_token_4", time) for time in (9, 5, 5)),
+    *(_node("network/div1", time) for time in (9, 5, 5)),
     *(_node(f"1/{BLOCK.key}/expand", time) for time in (900, 100, 100)),
     *(_node(f"1/{BLOCK.key}/project", time) for time in (900, 200, 200)),
 ]
@@ -116,7 +118,7 @@ FAULTS: list[tuple[str, str, str]] = [
     ("onnxruntime", json.dumps(ORT[:4]), "holds no run of the network"),
     ("onnxruntime", _changed(ORT, 5, dur="400"), "event 6: dur is '400'; it must be a number"),
     ("onnxruntime", _changed(ORT, 5, dur=-4), "event 6: dur is -4; it must be 0 or above"),
-    ("onnxruntime", json.dumps([*ORT, _node("softmax", 1)]), "belong to no operator: 'softmax' (event 15)"),
+    ("onnxruntime", json.dumps([*ORT, _node("softmax", 1)]), "belong to no operator: 'softmax' (event 21)"),
     ("onnxruntime", json.dumps(ORT)[:-1], ":1: is not JSON"),
     ("tensorrt", json.dumps(TRT[1:]), "is not a profile of trtexec"),
     ("tensorrt", json.dumps(TRT[:1]), "holds no layers"),

@@ -111,7 +111,7 @@ def _systems(path: Path, words: Sequence[str], named: str = "system") -> list[fl
 
 
 def _latent(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of the study of replay: way, column; differences as in ``_systems``."""
+    """A column of a study of ways, such as that of replay: way, column; differences as in ``_systems``."""
     name, column = words
     return _named(path, name, column, "way", lambda _: True)
 
@@ -137,6 +137,15 @@ def _kinds(path: Path, words: Sequence[str]) -> list[float]:
     return [value - held[other].get(seed, 0.0) if other else value for seed, value in held[one].items()]
 
 
+def _estimates(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of estimates: problem, kind, column; ``A-B`` is the paired difference of two kinds."""
+    problem, name, column = words
+    rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["problem"] == problem]
+    one, _, other = name.partition("-")
+    held = {kind: {row["seed"]: row[column] for row in rows if row["kind"] == kind} for kind in (one, other)}
+    return [value - held[other].get(seed, 0.0) if other else value for seed, value in held[one].items()]
+
+
 def _joint(path: Path, words: Sequence[str]) -> list[float]:
     """Mean over the budgets, a seed each: problem, way of training."""
     rows = json.loads(path.read_text(encoding="utf-8"))
@@ -153,7 +162,10 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "latent.csv": _latent,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
+    "rivals.csv": _latent,
     "predictor_losses.json": _kinds,
+    "few_labels.json": _kinds,
+    "estimates.json": _estimates,
     "joint_search.json": _joint,
     "supernet_ranking.json": _ranking,
 }

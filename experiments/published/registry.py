@@ -22,6 +22,7 @@ def _searched(kind: str, proposer: str, *more: str) -> tuple[str, ...]:
 
 
 MADE_UP = ("--problems=tiny_wide", "--evaluations=200", "--budgets=20")
+PAIRED = "--predictor_settings=calibrate=true,members=2,steps=500"
 FEW = ("--evaluations=40", "--start=20", "--per_round=10", "--steps=10")
 
 
@@ -177,12 +178,14 @@ BUILT = (
         "search", _searched("mlp", "top_predicted", "--predictor_settings=loss=hinge,calibrate=true"),
         (*FEW, "--predictor_settings=loss=hinge,calibrate=true,members=1,steps=50"),
 
-        "Kendall's tau of the hinge loss, paired difference to regression, with 50, 100 and 200 labels: "
-        "{predictor_losses.json | tau ranking-mse 50}, {predictor_losses.json | tau ranking-mse 100}, "
-        "{predictor_losses.json | tau ranking-mse 200}, better in every seed. Of regret: "
-        "{predictor_losses.json | regret ranking-mse 50}, {predictor_losses.json | regret ranking-mse 100}, "
-        "{predictor_losses.json | regret ranking-mse 200}, which decides nothing. Without the consistency term.",
-        "seen", ["predictor_losses.json"],
+        "Kendall's tau of the hinge loss, paired difference to regression, with 50, 100, 200 and 424 labels: "
+        "{few_labels.json | tau ranking-mse 50}, {few_labels.json | tau ranking-mse 100}, "
+        "{few_labels.json | tau ranking-mse 200}, {few_labels.json | tau ranking-mse 424}. Of regret: "
+        "{few_labels.json | regret ranking-mse 50}, {few_labels.json | regret ranking-mse 100}, "
+        "{few_labels.json | regret ranking-mse 200}, {few_labels.json | regret ranking-mse 424}, which decides "
+        "nothing. In rounds, 200 evaluations: {systems.csv | renas 200 evaluated}, paired difference to a Gaussian "
+        "process {systems.csv | renas-gp 200 evaluated}. Without the consistency term.",
+        "seen", ["few_labels.json", "systems.csv"],
     ),
     System(
         "eeea_net", "EEEA-Net", "2108.06156", "Early exit of the initial population: less to train, nothing lost.",
@@ -219,16 +222,67 @@ BUILT = (
         "{latent.csv | random sampled}.",
         "not decided", ["latent.csv"],
     ),
+    System(
+        "ctnas", "CTNAS", "2103.05471", "Comparing pairs beats regression, against a baseline that moves up.",
+        "search", _searched("pair", "controller:ctnas", PAIRED, "--proposer_settings=steps=100"),
+        (*FEW, "--predictor_settings=calibrate=true,members=1,steps=50", "--proposer_settings=steps=3"),
+        "Kendall's tau of comparisons, paired difference to regression with 50, 100, 200 labels: "
+        "{few_labels.json | tau pair-mse 50}, {few_labels.json | tau pair-mse 100}, "
+        "{few_labels.json | tau pair-mse 200}. A score fitted to the same pairs (Bradley and Terry) does as well: "
+        "{few_labels.json | tau pair-logistic 50}, {few_labels.json | tau pair-logistic 100}, "
+        "{few_labels.json | tau pair-logistic 200}. Samples that surely beat their rival after 300 updates, percent: "
+        "{rivals.csv | moves certain_300}, of a rival that stays {rivals.csv | stays certain_300}; regret of the "
+        "policy {rivals.csv | moves greedy} and {rivals.csv | stays greedy}, without rivals "
+        "{rivals.csv | share greedy}, on a regression {rivals.csv | regression greedy}. In rounds, 200 evaluations: "
+        "{systems.csv | ctnas 200 evaluated}, "
+        "the highest predicted instead of its policy {systems.csv | pairs 200 evaluated}.",
+        "seen", ["few_labels.json", "rivals.csv", "systems.csv"],
+    ),
+    System(
+        "pareto_classifier", "Pareto-wise classifier", "2109.07582", "Classifying dominance suffices, no surrogate.",
+        "search", _searched("pair", "pareto_classifier", PAIRED),
+        (*FEW, "--predictor_settings=calibrate=true,members=1,steps=50"),
+        "200 evaluations: {systems.csv | pareto_classifier 200 evaluated}, by a regression in the same way "
+        "{systems.csv | pareto_regression 200 evaluated}, paired difference "
+        "{systems.csv | pareto_classifier-pareto_regression 200 evaluated}; to a Gaussian process "
+        "{systems.csv | pareto_classifier-gp 200 evaluated}. `nsga2` on the truth "
+        "{few_evaluations.csv | nsga2 200 regret}, regularised evolution "
+        "{few_evaluations.csv | regularised_evolution 200 regret}, random {systems.csv | random 200 evaluated}. Costs "
+        "are known and not classified.",
+        "seen", ["systems.csv", "few_evaluations.csv"],
+    ),
+    System(
+        "gcn_fit", "GCN-fit", "2004.08423", "A graph network averages out the error of single supernet estimates.",
+        "search", _searched("graph", "top_predicted", "--predictor_settings=members=2,steps=500"),
+        (*FEW, "--predictor_settings=members=1,steps=50,hidden=8"),
+        "Of made-up noise it does: tau {estimates.json | macro graph tau}, of the estimates themselves "
+        "{estimates.json | macro estimates tau}. But the graph is not what does it: the same without edges "
+        "{estimates.json | macro unjoined tau}, a ridge {estimates.json | macro ridge tau}; in regret "
+        "{estimates.json | macro graph-ridge regret} to the ridge. Pruned and refitted, regret "
+        "{estimates.json | macro graph_pruned-graph regret} to unpruned, and the best of "
+        "{estimates.json | macro graph_pruned closed} percent of the budgets is closed. Of a true supernet, with 16 "
+        "networks trained alone: {estimates.json | supernet graph tau}, its estimates "
+        "{estimates.json | supernet estimates tau}, multiply-adds {estimates.json | supernet madds tau}. In rounds, "
+        "200 evaluations without noise: {systems.csv | gcn_fit 200 evaluated}.",
+        "not decided", ["estimates.json", "systems.csv"],
+    ),
+    System(
+        "nars", "NA-RS", "2105.06369", "Flat optima transfer better.",
+        "search", _searched("nars", "top_predicted"), FEW,
+        "Fitted to estimates with made-up noise, smoothed minus not, tau: trees "
+        "{estimates.json | macro smooth_trees-trees tau}, network {estimates.json | macro smooth_mlp-mlp tau}, ridge "
+        "{estimates.json | macro smooth_ridge-ridge tau}; regret: trees "
+        "{estimates.json | macro smooth_trees-trees regret}, network "
+        "{estimates.json | macro smooth_mlp-mlp regret}, ridge {estimates.json | macro smooth_ridge-ridge regret}. A "
+        "jagged predictor gains, a smooth one does not. In rounds without noise, 200 evaluations: "
+        "{systems.csv | nars 200 evaluated}, paired difference to its trees alone "
+        "{systems.csv | nars-gbdt_nas 200 evaluated}. NA-DARTS is not built.",
+        "seen", ["estimates.json", "systems.csv"],
+    ),
 )  # fmt: skip
 
 NOT_BUILT = (
-    System("ctnas", "CTNAS", "2103.05471", "Comparing pairs beats regression, against a baseline that moves up."),
-    System("gcn_fit", "GCN-fit", "2004.08423", "A graph network averages out the error of single supernet estimates."),
-    System("na_rs", "NA-RS, NA-DARTS", "2105.06369", "Flat optima transfer better. The form `neighbours` is there."),
     System("gbdt_nas_3s", "GBDT-NAS-3S", "2007.04785", "Pruning choices by SHAP values saves further evaluations."),
-    System(
-        "pareto_classifier", "Pareto-wise classifier", "2109.07582", "Classifying dominance suffices, no surrogate."
-    ),
     System("robot", "RoBoT", "2403.07591", "A learned mix of training-free scores beats any single one."),
     System("fbnet_v5", "FBNetV5", "2111.10007", "The cost of a search does not grow with the number of tasks."),
     System("few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one."),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nagjax import blocks
+from nagjax.devices.timings import OUTSIDE
 from nagjax.operators import Operator
 
 Parameters = Mapping[str, np.ndarray]
@@ -24,19 +25,22 @@ class Graph:
     Attributes:
       nodes: of type ``onnx.NodeProto``.
       constants: float32 or int64 arrays by name.
+      place: what the names of further nodes begin with: layer and key of an operator, so that what a runtime times by
+        name can be attributed to it (``nagjax.devices.timings``).
     """
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
+        self.place = OUTSIDE
 
     def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Add a node; the name of its output, a new one unless ``output`` is given."""
         from onnx import helper
 
-        name = output or f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
-        return name
+        name = f"{self.place}{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output or name], name=name, **attributes))
+        return output or name
 
     def constant(self, value: np.ndarray) -> str:
         """Add a constant; its name."""
@@ -57,6 +61,7 @@ class Graph:
 
 def add_operator(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
     """Add an operator that takes ``x``; the name of its output."""
+    graph.place = f"{len(graph.nodes)}/{op.key}/"
     return NODES[op.kind](graph, op, parameters, statistics, x)
 
 

@@ -22,6 +22,9 @@ from nagjax.operators import Operator, parse_key
 SHOWN = 4
 """Names told in an error."""
 
+OUTSIDE = "network/"
+"""How names begin, in networks that nagjax exports, that belong to no operator."""
+
 _FUSED = re.compile(r" \+ | \|\| |;")
 """How runtimes join the names of layers that they fused."""
 
@@ -200,6 +203,8 @@ def _by_name(timings: Timings, names: Mapping[str, Name]) -> dict[tuple[str, int
 
 def _layers_in(name: str) -> set[Name]:
     """Operators that the parts of a fused name hold; copies and activations without a key add none."""
+    if name.startswith(OUTSIDE):
+        return {Name("")}
     return {found for part in _FUSED.split(name) for found in _key_in(part)}
 
 

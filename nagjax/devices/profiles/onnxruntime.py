@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from nagjax.devices.timings import Timing, Timings
 
 _SUFFIX = "_kernel_time"
 _RUN = "model_run"
+_COPY = re.compile(r"Reorder(Input|Output)(_token_\d+)?$")
+"""Copies between layouts, which the runtime puts in; they belong to no operator."""
 
 
 def recognises(root: Any) -> bool:
@@ -44,11 +47,11 @@ def read(path: Path) -> Timings:
     nodes = {name: found for name, found in times.items() if name.endswith(_SUFFIX)}
     if not nodes:
         raise ValueError(f"{where}: holds no run of the network: end profiling after the session has run several times")
-    lines = tuple(
-        _line(name.removesuffix(_SUFFIX), found, f"{where}: event {first[name]}") for name, found in nodes.items()
-    )
+    named = {name.removesuffix(_SUFFIX): (found, f"{where}: event {first[name]}") for name, found in nodes.items()}
+    lines = tuple(_line(name, *found) for name, found in named.items() if not _COPY.match(name))
+    aside = tuple(name for name in named if _COPY.match(name))
     runs = times.get(_RUN)
-    return Timings(where, "ONNX Runtime", lines, "us", _median(runs)[0] if runs else None)
+    return Timings(where, "ONNX Runtime", lines, "us", _median(runs)[0] if runs else None, aside)
 
 
 def _node(event: Mapping[str, Any], name: str) -> str:
