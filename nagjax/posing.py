@@ -20,7 +20,7 @@ from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
 from nagjax.predictors.forms.form import Form
@@ -208,8 +208,7 @@ def _prices(
     names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
     for name in names:
         if name not in known:
-            near = nearest(name, known)
-            hint = f" (did you mean {near!r}?)" if near else ""
+            hint = suggestion(name, known)
             raise ValueError(f"costs: {name!r} is not a cost column{hint}; known: {', '.join(known)}")
         if name == LATENCY and table is None:
             raise ValueError(

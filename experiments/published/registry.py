@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.published.system import System, Verdict
-from nagjax.names import nearest
+from nagjax.names import suggestion
 
 
 def _compared(controller: str, *more: str, evaluations: int = 2000) -> tuple[str, ...]:
@@ -349,8 +349,7 @@ def find(name: str) -> System:
     """
     found = next((system for system in SYSTEMS if system.name == name), None)
     if found is None:
-        near = nearest(name, [system.name for system in SYSTEMS])
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(name, [system.name for system in SYSTEMS])
         raise ValueError(f"--run={name}: there is no such system{hint}; python -m experiments.systems lists them")
     if not found.job:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
@@ -71,8 +71,7 @@ def restore(config: Mapping[str, Any], arrays: Mapping[str, Any]) -> Form:
     static = {key: value for key, value in config.items() if key not in ("form", "kind")}
     name = config["form"] if "form" in config else FORMER.get(config["kind"], config["kind"])
     if name not in FORMS:
-        near = nearest(str(name), FORMS)
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(str(name), FORMS)
         raise ValueError(f"predictor form {name!r} is not known{hint}; known: {', '.join(FORMS)}")
     form: Form = FORMS[name].restore(static, arrays)
     return form
