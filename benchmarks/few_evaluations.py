@@ -120,6 +120,10 @@ SEARCHERS: Mapping[str, Searcher] = {
     "agnn": controlled("conservative"),
     "agnn_one": controlled("conservative", changed=1.0),
     "agnn_unlearned": controlled("conservative", learning_rate=0.0, final_learning_rate=0.0),
+    "gbdt_nas": searched("trees", "top_predicted"),
+    "gbdt_nas_3s": searched("trees", "pruned"),
+    "gbdt_nas_3s_quality": searched("trees", "pruned", beyond_cost=False),
+    "linas": searched("light", "controller:nsga2", steps=40, population=50),
     "resampling": controlled("conservative", changed=8.0),
 }
 """Sizes are those of experiments/flags/compare_shrink.flags."""

@@ -376,8 +376,8 @@ def few_evaluations(path: Path, base: str = "nsga2") -> Iterator[str]:
         yield f"`{row['searcher']}`, without an evaluation: regret {float(row['regret']):.3f}."
 
 
-def latent(path: Path) -> Iterator[str]:
-    """Ways of training, seed by seed: every column after the seed."""
+def by_way(path: Path) -> Iterator[str]:
+    """Ways of doing something, seed by seed: mean and deviation of each column."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figures = list(rows[0])[2:]

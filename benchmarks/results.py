@@ -104,7 +104,8 @@ Bands of latency hold the mean predicted ImageNet top-1, %. `pymoo_nsga2` is pym
         commands=[compare("compare_note10_few")],
         said="""\
 Equal evaluations of the OFA predictor. `exact` is an additive regression on what was evaluated so far and an exact
-solver for all budgets. Sizes are those of NAS-Bench-Macro at 2,000 evaluations; none was tuned here.""",
+solver for all budgets, `exact_replacement` that solver on scores of one choice replaced in the largest network.
+Sizes are those of NAS-Bench-Macro at 2,000 evaluations; none was tuned here.""",
         body=result_tables.by_hypervolume,
     ),
     Entry(
@@ -230,6 +231,27 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
         body=result_tables.few_evaluations,
     ),
     Entry(
+        title="Twenty queries of mixed scores",
+        source="robot.csv",
+        commands=["python -m benchmarks.robot --data_dir=DATA --results=runs/robot.csv"],
+        said="""\
+RoBoT's queries on NAS-Bench-Macro, 20 true evaluations for each of four budgets, at 25, 50, 75 and 100 percent of the
+range of multiply-adds: regret of the best of them. `single` takes the first 20 by one score, `equal_sum` by their sum,
+`gp` 10 random labels and 10 by the expected improvement of a Gaussian process on path features.""",
+        body=result_tables.by_way,
+    ),
+    Entry(
+        title="One stream for three tasks",
+        source="multi_task.csv",
+        commands=["python -m benchmarks.multi_task --data_dir=DATA --results=runs/multi_task.csv"],
+        said="""\
+Three tasks on NAS-Bench-Macro, two of them made up; regret of a generator's greedy answers, mean over the tasks. With
+2,000 architectures, each evaluated for all tasks, `stream` learns from every sample for every task and `divided` from
+each for its own; `each` has 6,000. `random` is the best of 2,000 random ones, `regularised_evolution` of three searches
+that divide 2,000, and `madds` the costliest that fits.""",
+        body=result_tables.by_way,
+    ),
+    Entry(
         title="Replay, and what hidden states know",
         source="latent.csv",
         commands=["python -m benchmarks.latent --data_dir=DATA --results=runs/latent.csv"],
@@ -237,7 +259,7 @@ best within each of 400 budgets, `below` the same over the lower half of them, t
 `reinforce` on NAS-Bench-Macro, 2,000 evaluations, without replay and with weights 0.1 and 1 on the last 256 samples.
 `correlation` is Spearman's, between distances of hidden states and of 300 random architectures; `greedy` the regret of
 the policy's answers, `sampled` of the best that was evaluated; `random` is random search within budgets.""",
-        body=result_tables.latent,
+        body=result_tables.by_way,
     ),
     Entry(
         title="Rivals that move up",
@@ -248,7 +270,7 @@ Policies trained for 300 updates on predictors of 200 accuracies of NAS-Bench-Ma
 20 updates or stay, and `reinforce` on the share of 64 references that are beaten, or on a regression. `certain`:
 percentage of samples that beat their rival with a chance above 0.95, in 25 updates; `greedy`: regret of the policy's
 answers; `best`: of the best predicted within each budget.""",
-        body=result_tables.latent,
+        body=result_tables.by_way,
     ),
     Entry(
         title="Few labels: regression, ranking, comparison",

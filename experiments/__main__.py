@@ -22,6 +22,7 @@ JOBS = {
     "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",
     "compare": "controllers x problems x seeds x limits, on one page",
     "fit": "fit a predictor to labelled architectures and keep it",
+    "prune": "close the choices that harm, by SHAP values of boosted trees",
     "profile_device": "measure a device table on the device that JAX finds",
     "convert_table": "make a device table of another tool's timings; add measured networks",
     "train_supernet": "train one set of weights for every architecture of a space",

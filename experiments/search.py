@@ -141,7 +141,7 @@ def evaluate(
             life.doing(f"evaluating: {len(evaluations.tokens)} of {values.evaluations}, {what}")
 
         return searching.search(
-            space, truth, table, folder=folder, costs=values.costs, where=setup.conditions(values),
+            space, truth, table, folder=folder, costs=values.costs, where=setup.conditions(values, space),
             cost_quantile=values.cost_quantile,
             evaluations=values.evaluations, start=values.start, per_round=values.per_round, retries=values.retries,
             predictor_kind=values.predictor_kind or searching.KIND,

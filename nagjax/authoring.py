@@ -34,6 +34,7 @@ from nagjax.predictors.records.records import Records
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
+from nagjax.spaces.compose import prefix
 
 __all__ = [
     "MLP",
@@ -76,6 +77,7 @@ __all__ = [
     "mixed",
     "params",
     "parse_key",
+    "prefix",
     "smoothed",
     "tabular_quality",
     "tournaments",

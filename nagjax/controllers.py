@@ -20,7 +20,7 @@ import numpy as np
 
 from nagjax import arguments, plugins
 from nagjax.generator.policy import Policy
-from nagjax.names import nearest
+from nagjax.names import nearest, suggestion
 from nagjax.populations.archive import Archive
 from nagjax.problems.problem import Problem, Spec
 from nagjax.verification import check_metrics
@@ -109,8 +109,7 @@ def _parameter(controller: Controller, key: str, value: Any, default: Any) -> ja
     if key in controller.choices:
         names = controller.choices[key]
         if not isinstance(value, str) or value not in names:
-            near = nearest(str(value), names)
-            hint = f" (did you mean {near!r}?)" if near else ""
+            hint = suggestion(str(value), names)
             raise ValueError(f"{what}: must be one of {', '.join(names)}{hint}")
         return jnp.asarray(names.index(value), jnp.float32)
     if isinstance(default, bool):

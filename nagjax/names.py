@@ -100,6 +100,16 @@ def nearest(name: str, known: Iterable[str], least: float = NEAR) -> str | None:
     return best if best is not None and shares[best] >= least else None
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The end of a clause about a name that is not known: the nearest known one, or nothing.
+
+    >>> suggestion("nga", ["nag", "nsga2"]), suggestion("x", ["nag"])
+    (" (did you mean 'nag'?)", '')
+    """
+    near = nearest(name, known)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
 def edits(one: str, other: str) -> int:
     """Edits between two words (optimal string alignment).
 

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from nagjax.names import nearest
+from nagjax.names import suggestion
 
 T = TypeVar("T")
 
@@ -194,8 +194,7 @@ def _owner(entry: EntryPoint) -> str:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     ordered = sorted(known)
-    near = nearest(str(name), ordered)
-    hint = f" (did you mean {near!r}?)" if near else ""
+    hint = suggestion(str(name), ordered)
     return f"{what}{hint}; known: {', '.join(ordered)}"
 
 
@@ -226,8 +225,7 @@ def check_settings(make: Any, what: str, given: Mapping[str, Any], arguments: in
     names = [p.name for p in list(parameters)[arguments:] if p.kind is not inspect.Parameter.VAR_KEYWORD]
     for key in given:
         if key not in names and not free:
-            near = nearest(key, names)
-            hint = f" (did you mean {near!r}?)" if near else ""
+            hint = suggestion(key, names)
             raise ValueError(f"{what} has no setting {key!r}{hint}; known: {', '.join(sorted(names)) or 'none'}")
     _check_numbers(what, given, {p.name: p.annotation for p in parameters})
 

@@ -20,7 +20,7 @@ from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
 from nagjax.predictors.forms.form import Form
@@ -32,6 +32,7 @@ from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
+from nagjax.spaces import pruning
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report, slip
 
@@ -82,6 +83,7 @@ def problem(
     quality: Form | None = None,
     costs: Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
+    prune: str | Path | None = None,
     cost_quantile: float | None = None,
     pessimism: float = 0.0,
     device_format: str = "auto",
@@ -109,6 +111,7 @@ def problem(
       costs: names of the cost columns: ``latency_ms`` from the table, ``madds`` and ``params`` from shapes; by default
         latency where there is a table. A benchmark's own come first.
       where: conditions as ``Space.where`` takes them.
+      prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
       cost_quantile: prices have headroom for this share of the networks that the table was validated on.
       pessimism: the objective is mean - pessimism * std of the predictor.
       device_format: registered name of the table's format, or ``"auto"`` to tell it by a look.
@@ -138,7 +141,8 @@ def problem(
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
     kind = chosen_kind(predictor_kind, predictor_settings)
-    allowed = on.where(where or {})
+    where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
+    allowed = on.where(where)
     if table is not None and not isinstance(table, DeviceTable):
         table = read_device_table(table, on, device_format)
     prices = _prices(costs, table, on, found, cost_quantile, allowed)
@@ -204,8 +208,7 @@ def _prices(
     names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
     for name in names:
         if name not in known:
-            near = nearest(name, known)
-            hint = f" (did you mean {near!r}?)" if near else ""
+            hint = suggestion(name, known)
             raise ValueError(f"costs: {name!r} is not a cost column{hint}; known: {', '.join(known)}")
         if name == LATENCY and table is None:
             raise ValueError(

@@ -18,6 +18,7 @@ from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.graph import Graph, GraphNetwork, owners
+from nagjax.predictors.forms.kernel import Kernel
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.mlp import MLP, Predictor, share_of
@@ -53,6 +54,23 @@ def process():
         jnp.asarray(value, jnp.float32) for value in (support, alpha, whiten, 1.0, 2.0, 0.5 + np.linspace(-4, 4, 65))
     ]
     return GaussianProcess(*floats, jnp.ones(NUM, bool))
+
+
+def kernel():
+    """Of two records: 0.1 of the first, -0.2 of the second, beside 0.5."""
+    support = jnp.zeros((2, NUM)).at[0, 0].set(1.0).at[1, 1].set(1.0)
+    return Kernel(support, jnp.array([0.1, -0.2]), jnp.float32(0.5), jnp.float32(2.0), jnp.ones(NUM, bool))
+
+
+def test_a_kernel_by_hand_and_with_room_for_more():
+    support = np.asarray(kernel().support)
+    squares = np.square(np.asarray(FEATURES)[:, None] - support[None]).sum(-1)
+    by_hand = 0.5 + np.exp(-squares / 8) @ [0.1, -0.2]
+    for form in (kernel(), kernel().padded(9)):
+        mean, std = form(jnp.asarray(TOKENS), FEATURES)
+        np.testing.assert_allclose(mean, by_hand, atol=1e-6)
+        assert float(std.max()) == 0.0
+    assert kernel().padded(9).support.shape == (9, NUM)
 
 
 def network(values="quality"):
@@ -187,7 +205,7 @@ def exported():
 
 MAKERS = {
     "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
-    "trees": trees, "graph": graph, "pair": pair, "compared": lambda: pair("quality"),
+    "trees": trees, "kernel": kernel, "graph": graph, "pair": pair, "compared": lambda: pair("quality"),
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from experiments import embedded, run
 from nagjax import plugins, spaces, training
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.records.records import Records
+from nagjax.ranking import ranker
 from nagjax.spaces import nas_bench_macro
 from nagjax.tabular import from_records
 
@@ -181,7 +183,8 @@ def test_rows_of_one_architecture_are_averaged_where_that_is_asked(tmp_path):
     assert report["train"] + report["validation"] == 13
 
 
-def test_a_learned_ranker_is_the_one_of_the_job(macro, tmp_path):
+def test_a_learned_ranker_is_the_one_of_the_job(macro, tmp_path, monkeypatch):
+    monkeypatch.setattr(ranker, "RankerConfig", partial(ranker.RankerConfig, hidden=(8,), steps=10))
     flags = ["--space=nas_bench_macro", f"--records={macro}", "--costs=madds", "--controller=random", "--steps=2"]
     flags += ["--predictor_kind=ridge", "--ranker_labels=40", "--ranker_anchors=3", "--seed=2"]
     assert run.main([*flags, f"--out={tmp_path / 'job'}"]) == 0

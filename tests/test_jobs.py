@@ -404,7 +404,7 @@ def test_every_job_is_explained_to_a_user_without_a_home():
         "    assert importlib.import_module('experiments.' + name).main(['--help']) == 0\n"
     )
     names = ["run", "compare", "generate", "describe", "embedded", "profile_device", "train_supernet", "label", "fit",
-             "rank_supernet"]  # fmt: skip
+             "rank_supernet", "prune"]  # fmt: skip
     root = Path(__file__).resolve().parent.parent
     kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
     path = os.pathsep.join([str(root), str(root / "plugins")])

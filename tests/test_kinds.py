@@ -16,7 +16,7 @@ from nagjax import plugins, testing
 from nagjax.inference.generator import Answer
 from nagjax.predictors import network_fit
 from nagjax.predictors.formats.readers import foreign
-from nagjax.predictors.kinds import auto, gp, registry
+from nagjax.predictors.kinds import auto, gp, light, registry
 from nagjax.predictors.kinds.auto import choose
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
@@ -25,7 +25,8 @@ from tests.test_plugins import install  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
-    "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {}, "trees": {"trees": 40, "leaves": 8},
+    "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {}, "light": {},
+    "trees": {"trees": 40, "leaves": 8},
     "graph": {"members": 2, "steps": 100, "hidden": [8]}, "nars": {"inner": "ridge"},
     "pair": {"members": 2, "steps": 100, "hidden": [16], "width": 8, "references": 8},
     "auto": {"candidates": ["ridge", "gp"], "mix": ["ridge", "gp"], "folds": 2},
@@ -36,9 +37,48 @@ CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
 @pytest.mark.parametrize("check", testing.PREDICTOR_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=[*SMALL, "hinge"])
 def test_our_kinds_conform(name, settings, check):
-    if name == "trees":
-        pytest.importorskip("lightgbm", reason="needs lightgbm: make env")
+    if name in ("trees", "light"):
+        pytest.importorskip({"trees": "lightgbm", "light": "sklearn"}[name], reason="make env")
     check(registry.load(name), **settings)
+
+
+@pytest.mark.parametrize("name", ["ridge", "svr"])
+def test_a_light_predictor_says_what_scikit_learn_says(name):
+    skl = pytest.importorskip("sklearn.linear_model" if name == "ridge" else "sklearn.svm", reason="make env")
+    tiny, known = records(80)
+    features = tiny.space.features(known.tokens).astype(np.float64)
+    config = light.LightConfig(candidates=(name,), penalties=(1.0,), costs=(10.0,))
+    form, told, error = light.chosen(features, known.quality, np.ones(features.shape[1], bool), config)
+    mean, spread = known.quality.mean(), known.quality.std()
+    model = skl.Ridge(alpha=1.0) if name == "ridge" else skl.SVR(C=10.0)
+    theirs = mean + spread * model.fit(features, (known.quality - mean) / spread).predict(features)
+    np.testing.assert_allclose(light.asked(form, features), theirs, atol=1e-5)
+    assert told == ("ridge 1" if name == "ridge" else "svr 10")
+    assert 0 < error < 20
+
+
+def test_the_lighter_predictor_is_the_one_that_errs_less_where_it_was_not_fitted():
+    """A sum is a ridge regression's; what depends on whether two features agree is not."""
+    pytest.importorskip("sklearn", reason="make env")
+    features = np.random.default_rng(0).integers(0, 2, (90, 6)).astype(np.float64)
+    known, config = np.ones(6, bool), light.LightConfig()
+    added, agreeing = 0.3 + 0.1 * features.sum(1), 0.4 + 0.4 * (features[:, 0] == features[:, 1])
+    assert light.chosen(features, added, known, config)[1].startswith("ridge")
+    assert light.chosen(features, agreeing, known, config)[1].startswith("svr")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"candidates": ["forest"]}, r"candidates=\['forest'\]: name ridge, svr or both"),
+        ({"costs": [0.0]}, "costs=0"),
+        ({"folds": 1}, "folds=1"),
+        ({"validation_share": 1.0}, "lies in 0 <= share < 1"),
+    ],
+)
+def test_settings_of_a_light_predictor_are_checked(settings, told):
+    with pytest.raises(ValueError, match=told):
+        registry.make("light", settings)
 
 
 def test_a_smoothed_kind_is_the_mean_over_neighbours_of_the_inner_one_and_reports_its_own_errors():

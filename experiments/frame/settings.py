@@ -191,6 +191,5 @@ def input_path(values: flags.FlagValues, flag: str) -> Path:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known one, and all of them."""
     ordered = sorted(known)
-    near = names.nearest(name, ordered)
-    hint = f" (did you mean {near!r}?)" if near else ""
+    hint = names.suggestion(name, ordered)
     return f"{hint}; known: {', '.join(ordered) or 'none'}"

@@ -21,6 +21,7 @@ from nagjax.posing import LATENCY, Setup
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT
 from nagjax.predictors.records.labels import UNITS
+from nagjax.spaces import pruning
 from nagjax.spaces.space import Space
 
 ARGUMENTS = tuple(inspect.signature(posing.problem).parameters)[1:]
@@ -29,7 +30,7 @@ ARGUMENTS = tuple(inspect.signature(posing.problem).parameters)[1:]
 SPELLED = (*ARGUMENTS, "benchmark", "cost_columns")
 """Arguments that errors of the library name, and that are flags here."""
 
-FILES = ("table", "predictor", "records")
+FILES = ("table", "predictor", "records", "prune")
 """Those that are files; as flags their paths start from --data_dir."""
 
 PAIRS = ("where", "predictor_settings")
@@ -54,6 +55,9 @@ def define_cost_flags(values: flags.FlagValues) -> None:
         [],
         "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated.",
         flag_values=values,
+    )
+    flags.DEFINE_string(
+        "prune", None, "File of closed choices, as experiments.prune writes it: more conditions.", flag_values=values
     )
     flags.DEFINE_list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.", flag_values=values)
     flags.DEFINE_float(
@@ -139,7 +143,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
 
 def without_quality(values: flags.FlagValues, space: Space) -> Setup:
     """A problem in which all architectures are equally good, to be described and not trained on."""
-    asked = arguments(values, ("table", "costs", "where", "cost_quantile", "device_format"))
+    asked = arguments(values, ("table", "costs", "where", "prune", "cost_quantile", "device_format"))
     with settings.told_of_flags(SPELLED):
         return posing.problem(space, quality=posing.flat(space), **asked)
 
@@ -188,9 +192,14 @@ def predictor_kind(values: flags.FlagValues) -> Kind:
         return posing.chosen_kind(values.predictor_kind, given)
 
 
-def conditions(values: flags.FlagValues) -> dict[str, Any]:
-    """What --where asks, as ``Space.where`` takes it."""
-    return settings.parse_pairs(values.where, "where", many=True)
+def conditions(values: flags.FlagValues, space: Space) -> dict[str, Any]:
+    """What --where asks and --prune leaves, as ``Space.where`` takes it.
+
+    Raises:
+      ValueError: if a condition is not written as one, or the file of closed choices cannot be used.
+    """
+    where = settings.parse_pairs(values.where, "where", many=True)
+    return pruning.both(where, pruning.read(settings.input_path(values, "prune"), space)) if values.prune else where
 
 
 def load_space(values: flags.FlagValues) -> Space:
@@ -217,6 +226,6 @@ def input_files(values: flags.FlagValues) -> list[Path]:
     """Paths of the input files that flags name, for the record of a run."""
     return [
         settings.input_path(values, name)
-        for name in ("table", "predictor", "records", "benchmark")
+        for name in ("table", "predictor", "records", "benchmark", "prune")
         if name in values and values[name].value
     ]

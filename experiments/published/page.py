@@ -110,10 +110,10 @@ def _systems(path: Path, words: Sequence[str], named: str = "system") -> list[fl
     return _named(path, name, column, named, lambda row: row["evaluations"] == count)
 
 
-def _latent(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of a study of ways, such as that of replay: way, column; differences as in ``_systems``."""
-    name, column = words
-    return _named(path, name, column, "way", lambda _: True)
+def _by_way(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of a study of ways: way, which may have blanks, and column; differences as in ``_systems``."""
+    *name, column = words
+    return _named(path, " ".join(name), column, "way", lambda _: True)
 
 
 def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:
@@ -160,9 +160,11 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
 
 _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
-    "latent.csv": _latent,
+    "latent.csv": _by_way,
+    "multi_task.csv": _by_way,
+    "robot.csv": _by_way,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
-    "rivals.csv": _latent,
+    "rivals.csv": _by_way,
     "predictor_losses.json": _kinds,
     "few_labels.json": _kinds,
     "estimates.json": _estimates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.published.system import System, Verdict
-from nagjax.names import nearest
+from nagjax.names import suggestion
 
 
 def _compared(controller: str, *more: str, evaluations: int = 2000) -> tuple[str, ...]:
@@ -151,12 +151,16 @@ BUILT = (
     System(
         "linas", "LINAS", "2205.10358", "A light predictor and evolution on it, in turn, beat evolution on the truth.",
         "search",
-        _searched("ridge", "controller:nsga2", "--proposer_settings=steps=40", "--proposer_settings=population=50"),
+        _searched("light", "controller:nsga2", "--proposer_settings=steps=40", "--proposer_settings=population=50"),
         FEW,
-        "100 evaluations: {systems.csv | linas 100 evaluated}, `nsga2` on the truth with 114 "
-        "{compare_shrink | 114 nsga2 archive}; with 200 {systems.csv | linas 200 evaluated} and "
-        "{compare_shrink | 200 nsga2 archive}, where the gain is small. Ridge only, no choice between it and an SVR.",
-        "seen", ["systems.csv", "compare_shrink"],
+        "Hypervolume at 100, 200 and 300 evaluations {few_evaluations.csv | linas 100 hypervolume}, "
+        "{few_evaluations.csv | linas 200 hypervolume}, {few_evaluations.csv | linas 300 hypervolume}, paired "
+        "differences to `nsga2` on the truth {few_evaluations.csv | linas-nsga2 100 hypervolume}, "
+        "{few_evaluations.csv | linas-nsga2 200 hypervolume}, {few_evaluations.csv | linas-nsga2 300 hypervolume}: by "
+        "then they are equal. "
+        "Ridge or an RBF SVR by cross-validation; with ridge alone regret at 200 is "
+        "{systems.csv | linas 200 evaluated}, with the choice {few_evaluations.csv | linas 200 regret}.",
+        "seen", ["few_evaluations.csv", "systems.csv"],
     ),
     System(
         "dpp_net", "DPP-Net", "1806.08198", "A Pareto beam that grows layer by layer beats random search.",
@@ -223,6 +227,37 @@ BUILT = (
         "not decided", ["latent.csv"],
     ),
     System(
+        "gbdt_nas_3s", "GBDT-NAS-3S", "2007.04785", "Pruning choices by SHAP values saves further evaluations.",
+        "search", _searched("trees", "pruned"), (*FEW, "--proposer_settings=after=20"),
+        "Four choices closed from 100 evaluations on: regret of the best of 200 and 300 evaluated "
+        "{few_evaluations.csv | gbdt_nas_3s 200 regret} and {few_evaluations.csv | gbdt_nas_3s 300 regret}, paired "
+        "differences to no pruning {few_evaluations.csv | gbdt_nas_3s-gbdt_nas 200 regret} and "
+        "{few_evaluations.csv | gbdt_nas_3s-gbdt_nas 300 regret}; regularised evolution "
+        "{few_evaluations.csv | regularised_evolution 300 regret}, random {few_evaluations.csv | random 300 regret}. "
+        "Choices are judged beyond their cost; one order of pruning, no pairs. `python -m experiments.prune` writes "
+        "such a file for --prune.",
+        "not decided", ["few_evaluations.csv"],
+    ),
+    System(
+        "robot", "RoBoT", "2403.07591", "A learned mix of training-free scores beats any single one.",
+        "search", _searched("gp", "bo_weights"), FEW,
+        "Twenty queries: {robot.csv | robot regret}, the best single score, multiply-adds, "
+        "{robot.csv | single madds regret}, an equal sum {robot.csv | equal_sum regret}, a Gaussian process with as "
+        "many labels {robot.csv | gp regret}, random {robot.csv | random regret}. The scores are sizes and counts of "
+        "choices, since scores of untrained networks are not built.",
+        "not decided", ["robot.csv"],
+    ),
+    System(
+        "fbnet_v5", "FBNetV5", "2111.10007", "The cost of a search does not grow with the number of tasks.",
+        "compare", _compared("multi_task"), MADE_UP,
+        "Three tasks, 2,000 architectures: {multi_task.csv | stream regret} where each sample teaches all, "
+        "{multi_task.csv | divided regret} where it teaches one, paired difference "
+        "{multi_task.csv | stream-divided regret}; {multi_task.csv | each regret} for three times as many, difference "
+        "{multi_task.csv | stream-each regret}. The best of 2,000 random ones {multi_task.csv | random regret}. Tasks "
+        "are the first decision of a space (`nagjax.spaces.compose.prefix`); two of them are made up.",
+        "refuted", ["multi_task.csv"],
+    ),
+    System(
         "ctnas", "CTNAS", "2103.05471", "Comparing pairs beats regression, against a baseline that moves up.",
         "search", _searched("pair", "controller:ctnas", PAIRED, "--proposer_settings=steps=100"),
         (*FEW, "--predictor_settings=calibrate=true,members=1,steps=50", "--proposer_settings=steps=3"),
@@ -282,9 +317,6 @@ BUILT = (
 )  # fmt: skip
 
 NOT_BUILT = (
-    System("gbdt_nas_3s", "GBDT-NAS-3S", "2007.04785", "Pruning choices by SHAP values saves further evaluations."),
-    System("robot", "RoBoT", "2403.07591", "A learned mix of training-free scores beats any single one."),
-    System("fbnet_v5", "FBNetV5", "2111.10007", "The cost of a search does not grow with the number of tasks."),
     System("few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one."),
     System("autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less."),
     System("rlnas", "RLNAS", "2101.11834", "Random labels rank architectures as well as true ones."),
@@ -317,8 +349,7 @@ def find(name: str) -> System:
     """
     found = next((system for system in SYSTEMS if system.name == name), None)
     if found is None:
-        near = nearest(name, [system.name for system in SYSTEMS])
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(name, [system.name for system in SYSTEMS])
         raise ValueError(f"--run={name}: there is no such system{hint}; python -m experiments.systems lists them")
     if not found.job:
         raise ValueError(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nagjax import plugins
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.spaces.space import Space
 
 QUALITY = "quality"
@@ -88,8 +88,7 @@ def make(name: str, space: Space, settings: Mapping[str, Any] | None = None) -> 
         )
         return plugins.expect("evaluators", name, made, Evaluator)
     if name not in plugins.claimed("evaluators"):
-        near = nearest(name, {*BUILT_IN, *plugins.names("evaluators")})
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(name, {*BUILT_IN, *plugins.names("evaluators")})
         known = ", ".join(sorted({*BUILT_IN, *plugins.names("evaluators")}))
         raise ValueError(f"evaluator {name!r} is not known{hint}; known: {known}, and those of plugins")
     made = plugins.checked_call(plugins.load("evaluators", name), f"evaluator {name}", given, space)

@@ -15,14 +15,16 @@ import numpy as np
 
 from nagjax import plugins
 from nagjax.evaluators.journal import Evaluations
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.problems.problem import Description, Problem
 
 BUILT_IN: Mapping[str, str] = {
+    "bo_weights": "nagjax.proposers.bo_weights",
     "controller": "nagjax.proposers.controller",
     "improvement": "nagjax.proposers.acquisition",
     "pareto_classifier": "nagjax.proposers.classifier",
     "progressive": "nagjax.proposers.progressive",
+    "pruned": "nagjax.proposers.pruned",
     "thompson": "nagjax.proposers.acquisition",
     "top_predicted": "nagjax.proposers.acquisition",
     "ucb": "nagjax.proposers.acquisition",
@@ -84,8 +86,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Proposer:
         return found
     if name not in plugins.claimed("proposers"):
         known = sorted({*NAMES, *plugins.names("proposers")})
-        near = nearest(name, known)
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(name, known)
         raise ValueError(f"proposer {name!r} is not known{hint}; known: {', '.join(known)}")
     made = plugins.checked_call(plugins.load("proposers", name), f"proposer {name}", given)
     return plugins.expect("proposers", name, made, Proposer)

@@ -8,9 +8,10 @@ own: it changes the best a little.
 
 from nagjax_reinforce.conservative import make as make_conservative
 from nagjax_reinforce.ctnas import make as make_ctnas
+from nagjax_reinforce.multi_task import make as make_multi_task
 from nagjax_reinforce.pnag import make as make_pnag
 from nagjax_reinforce.published import make as make_published
 from nagjax_reinforce.reinforce import make
 from nagjax_reinforce.single import make as make_single
 
-__all__ = ["make", "make_conservative", "make_ctnas", "make_pnag", "make_published", "make_single"]
+__all__ = ["make", "make_conservative", "make_ctnas", "make_multi_task", "make_pnag", "make_published", "make_single"]

@@ -8,6 +8,7 @@ from typing import ClassVar
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nagjax.predictors.forms.form import Defaults, check_inputs
 from nagjax.predictors.forms.scores import at_score
@@ -47,8 +48,13 @@ class GaussianProcess(Defaults):
         more = capacity - self.support.shape[0]
         if more <= 0:
             return self
-        support, whiten = jnp.pad(self.support, ((0, more), (0, 0))), jnp.pad(self.whiten, ((0, more), (0, more)))
-        return dataclasses.replace(self, support=support, alpha=jnp.pad(self.alpha, (0, more)), whiten=whiten)
+        # On the host: every number of records would be a compilation otherwise.
+        return dataclasses.replace(
+            self,
+            support=jnp.asarray(np.pad(np.asarray(self.support), ((0, more), (0, 0)))),
+            alpha=jnp.asarray(np.pad(np.asarray(self.alpha), (0, more))),
+            whiten=jnp.asarray(np.pad(np.asarray(self.whiten), ((0, more), (0, more)))),
+        )
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.graph import Graph
+from nagjax.predictors.forms.kernel import Kernel
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.mix import Mix
 from nagjax.predictors.forms.mlp import Predictor
@@ -22,7 +23,8 @@ from nagjax.predictors.forms.trees import Trees
 FORMS: Mapping[str, type[Any]] = {
     one.form: one
     for one in (
-        TabularQuality, Predictor, Graph, Linear, GaussianProcess, Trees, Pair, Neighbours, Mix, Evaluated, Exported
+        TabularQuality, Predictor, Graph, Linear, Kernel, GaussianProcess, Trees, Pair, Neighbours, Mix, Evaluated,
+        Exported,
     )
 }  # fmt: skip
 
@@ -69,8 +71,7 @@ def restore(config: Mapping[str, Any], arrays: Mapping[str, Any]) -> Form:
     static = {key: value for key, value in config.items() if key not in ("form", "kind")}
     name = config["form"] if "form" in config else FORMER.get(config["kind"], config["kind"])
     if name not in FORMS:
-        near = nearest(str(name), FORMS)
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(str(name), FORMS)
         raise ValueError(f"predictor form {name!r} is not known{hint}; known: {', '.join(FORMS)}")
     form: Form = FORMS[name].restore(static, arrays)
     return form

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, agreement
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.records.records import Records, take
@@ -70,8 +70,7 @@ def configure(name: str, config: type[C], settings: Mapping[str, Any]) -> C:
     defaults = {field.name: field.default for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     for key in settings:
         if key not in defaults:
-            near = nearest(key, defaults)
-            hint = f" (did you mean {near!r}?)" if near else ""
+            hint = suggestion(key, defaults)
             raise ValueError(f"{key!r} is not a setting of {name}{hint}; known: {', '.join(sorted(defaults))}")
     return config(**{key: _typed(key, value, defaults[key]) for key, value in settings.items()})
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nagjax import plugins
-from nagjax.names import nearest
+from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.registry import check_form
 from nagjax.predictors.kinds.kind import Kind
@@ -19,6 +19,7 @@ BUILT_IN: Mapping[str, str] = {
     "auto": "nagjax.predictors.kinds.auto",
     "gp": "nagjax.predictors.kinds.gp",
     "graph": "nagjax.predictors.kinds.graph",
+    "light": "nagjax.predictors.kinds.light",
     "mlp": "nagjax.predictors.kinds.mlp",
     "nars": "nagjax.predictors.kinds.nars",
     "pair": "nagjax.predictors.kinds.pair",
@@ -40,8 +41,7 @@ def load(name: str) -> Callable[..., Any]:
         factory: Callable[..., Any] = importlib.import_module(BUILT_IN[name]).make
         return factory
     if name not in plugins.claimed("predictors"):
-        near = nearest(name, {*BUILT_IN, *plugins.names("predictors")})
-        hint = f" (did you mean {near!r}?)" if near else ""
+        hint = suggestion(name, {*BUILT_IN, *plugins.names("predictors")})
         known = ", ".join(sorted(BUILT_IN))
         raise ValueError(
             f"predictor kind {name!r} is not known{hint}; known: {known}, and those of plugins (docs/plugins.md)"

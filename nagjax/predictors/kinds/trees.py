@@ -89,6 +89,12 @@ def fit_trees(space: Space, records: Records, config: TreesConfig | None = None,
 
 def boosted(features: np.ndarray, quality: np.ndarray, config: TreesConfig, seed: int) -> list[Mapping[str, Any]]:
     """Trees as LightGBM dumps them, nested nodes, of features float64 ``[N, F]`` and qualities float64 ``[N]``."""
+    dumped = booster(features, quality, config, seed).dump_model()
+    return [tree["tree_structure"] for tree in dumped["tree_info"]]
+
+
+def booster(features: np.ndarray, quality: np.ndarray, config: TreesConfig, seed: int) -> Any:
+    """LightGBM's own model of features float64 ``[N, F]`` and qualities float64 ``[N]``."""
     library = _lightgbm()
     settings = {
         "objective": "regression", "learning_rate": config.learning_rate, "num_leaves": config.leaves,
@@ -96,8 +102,7 @@ def boosted(features: np.ndarray, quality: np.ndarray, config: TreesConfig, seed
         "feature_fraction": config.features, "bagging_fraction": config.rows, "bagging_freq": 5,
         "seed": seed % 2**31, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
     }  # fmt: skip
-    booster = library.train(settings, library.Dataset(features, quality), num_boost_round=config.trees)
-    return [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
+    return library.train(settings, library.Dataset(features, quality), num_boost_round=config.trees)
 
 
 def as_form(trees: list[Mapping[str, Any]], known: np.ndarray, config: TreesConfig) -> Trees:
