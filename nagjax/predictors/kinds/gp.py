@@ -118,9 +118,11 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
 
 
 def condition(
-    features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str, scales: Scales
+    features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "rank", scales: Scales | None = None
 ) -> GaussianProcess:
-    """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``."""
+    """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``; at its likeliest scales if None."""
+    if scales is None:
+        target, scales = chosen(features, quality, target)
     squares = distance.cdist(features, features, "sqeuclidean")
     score, levels = _scores(quality, target)
     chol = linalg.cholesky(_covariance(squares, scales), lower=True)
