@@ -10,6 +10,7 @@ import pytest
 from nagjax import controllers, testing
 from nagjax.controllers import Limits
 from nagjax.populations.front import front_gain
+from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.ridge import solve
 from nagjax.problems.problem import Spec, evaluate, path_costs
 from nagjax.spaces.trellis import walk_nodes
@@ -151,7 +152,9 @@ def best_within(costs, quality, budgets):
 def test_scores_of_replaced_choices_solve_what_adds_up():
     """Of the parent and its six children 24 architectures follow, where the second block may be closed."""
     problem, description = tiny.make()
-    several = dataclasses.replace(problem, quality=tiny.make_quality(description.space, members=3))
+    num = len(description.space.feature_names)
+    weights = jnp.asarray(np.random.default_rng(0).normal(0, 0.05, num), jnp.float32)
+    several = dataclasses.replace(problem, quality=Linear(weights, jnp.float32(0.5), jnp.ones(num, bool)))
     quality, costs = map(np.asarray, jax.jit(evaluate)(several, jnp.asarray(tiny.architectures())))
     tokens, made = replacement.made_children(several, jnp.asarray(replacement.children(problem.spec, False)))
     assert (bool(made[0]), int(made.sum())) == (True, 7)

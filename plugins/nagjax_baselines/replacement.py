@@ -20,9 +20,11 @@ import numpy as np
 from nagjax.budgets import spread_budgets
 from nagjax.controllers import Artefact, Metrics, Params
 from nagjax.factory import Methods
+from nagjax.generator.walk import decode_scores
 from nagjax.populations import additive
 from nagjax.populations import findings as fd
 from nagjax.problems.problem import Problem, Spec
+from nagjax.spaces.trellis import INFINITE
 from nagjax_baselines.shrink import completed
 
 NODES = 1024
@@ -117,10 +119,15 @@ def children(spec: Spec, pairs: bool) -> np.ndarray:
 
 
 def made_children(problem: Problem, wanted: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The children int32 ``[M, T]``, and which of them are as wanted ``[M, T]`` and differ so from the parent."""
-    tokens = completed(problem, wanted)
+    """The children int32 ``[M, T]``, and which of them are as wanted ``[M, T]`` and differ so from the parent.
+
+    What is not wanted otherwise is as in the parent, the costliest architecture, where it is possible.
+    """
+    parent = completed(problem, wanted[:1])
     free = wanted < 0
-    return tokens, (free | ((tokens == wanted) & (wanted != tokens[:1]))).all(-1)
+    wishes = jax.nn.one_hot(jnp.where(free, parent, wanted), problem.spec.num_choices)
+    tokens, _ = decode_scores(problem, wishes, jnp.full((len(wanted), problem.spec.num_costs), INFINITE - 1))
+    return tokens, (free | ((tokens == wanted) & (wanted != parent))).all(-1)
 
 
 def scores(state: State, spec: Spec, pairs: bool) -> tuple[jax.Array, jax.Array | None]:
