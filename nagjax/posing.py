@@ -197,6 +197,20 @@ def read_device_table(path: str | Path, on: Space, device_format: str = "auto") 
     return read_table(Path(path), on.operators, device_format, own)
 
 
+def cost_names(costs: Sequence[str]) -> list[str]:
+    """Names of cost columns that are not a benchmark's own, without their unit.
+
+    Raises:
+      ValueError: if one is not known, with the nearest.
+    """
+    names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
+    for name in names:
+        if name not in known:
+            hint = suggestion(name, known)
+            raise ValueError(f"costs: {name!r} is not a cost column{hint}; known: {', '.join(known)}")
+    return names
+
+
 def _prices(
     costs: Sequence[str] | None, table: DeviceTable | None, on: Space, found: Tabular | None, quantile: float | None,
     allowed: np.ndarray,
@@ -205,16 +219,11 @@ def _prices(
     own = [] if found is None else list(found.prices)
     if costs is None:
         costs = () if own and table is None else (LATENCY,)
-    names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
-    for name in names:
-        if name not in known:
-            hint = suggestion(name, known)
-            raise ValueError(f"costs: {name!r} is not a cost column{hint}; known: {', '.join(known)}")
-        if name == LATENCY and table is None:
-            raise ValueError(
-                f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of "
-                "a benchmark"
-            )
+    names, known = cost_names(costs), (LATENCY, *ANALYTIC)
+    if LATENCY in names and table is None:
+        raise ValueError(
+            f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of a benchmark"
+        )
     if len(set(names)) < len(names) or not (names or own):
         raise ValueError(f"costs={','.join(costs)}: name each cost column once, and at least one: {', '.join(known)}")
     if quantile is not None and LATENCY not in names:

@@ -312,7 +312,10 @@ def test_a_benchmark_is_a_problem_with_or_without_labels():
         (lambda: nagjax.problem("nas_bench_macro"), "str is not a space; give nagjax.space"),
         (lambda: nagjax.problem(nas_bench_macro.make(), costs=["madds"]), "nothing says how good"),
         (lambda: nagjax.problem(nas_bench_macro.make()), "latency_ms needs a device table"),
-        (lambda: nagjax.problem(nas_bench_macro.make(), costs=["mads"]), "'mads' is not a cost column; did you mean"),
+        (
+            lambda: nagjax.problem(nas_bench_macro.make(), costs=["mads"]),
+            "'mads' is not a cost column .did you mean 'madds'",
+        ),
         (lambda: nagjax.problem(nas_bench_macro.make(), costs=["madds", "madds"]), "name each cost column once"),
         (lambda: nagjax.train(problem_by_shapes(), "nagg"), "nag"),
         (lambda: nagjax.train(problem_by_shapes(), sizes={"hiden": 4}), "no setting 'hiden'"),

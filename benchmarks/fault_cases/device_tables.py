@@ -196,7 +196,11 @@ def _files(space: Space) -> Iterator[Case]:
     for what, content in broken.items():
         act = bound(lambda folder, content: read_table(write(folder / FILE, content), space.operators), content)
         yield Case(f"device table: JSON with {what}", act, FILE, rf"{REMEDY}|is not JSON \(.*column|in docs/")
-    for name in ("phone.txt", "phone.csv", "phone", "phone.yaml", "note10.yaml"):
+    yield Case(
+        "device table: a CSV file of other columns",
+        lambda folder: read_table(write(folder / "phone.csv", "a: 1\n"), space.operators), "phone.csv", "no column",
+    )  # fmt: skip
+    for name in ("phone.txt", "phone", "phone.yaml", "note10.yaml"):
         act = bound(lambda folder, name: read_table(write(folder / name, "a: 1\n"), space.operators), name)
         yield Case(f"device table: a file {name} of unknown format", act, name, "convert it to our JSON")
     yield Case(

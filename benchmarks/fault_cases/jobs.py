@@ -135,7 +135,7 @@ def _inputs() -> Iterator[Case]:
         ("an out with other files", (*sound, "--out=DIR"), "--out=.*holds other files"),
         ("nothing to resume", (*sound, "--out=DIR/new", "--resume"), "--out=.*new"),
         ("no quality", (MACRO, "--table=DIR/phone.json", "--out=DIR/new"), "how good"),
-        ("no table", (MACRO, "--records=DIR/labels.csv", "--out=DIR/new"), "--costs=latency_ms needs a device table"),
+        ("no table", (MACRO, "--records=DIR/labels.csv", "--out=DIR/new"), "--costs: latency_ms needs a device table"),
         ("few records", (MACRO, "--table=DIR/phone.json", "--records=DIR/labels.csv", "--out=DIR/new"), "labels.csv"),
         ("an unknown controller", (*sound, "--out=DIR/new", "--controller=nga"), "'nga'"),
         ("an unknown parameter", (*sound, "--out=DIR/new", "--controller_params=entrpy=1"), "'entrpy'"),

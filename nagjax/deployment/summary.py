@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nagjax import durable
+from nagjax import csv_cells, durable
 from nagjax.deployment import cards
 from nagjax.deployment.cards import FLOAT32, INT8, Card
 from nagjax.reports import plot, report_html
@@ -137,19 +135,17 @@ def _rows(shown: Sequence[Card]) -> list[list[str]]:
 
 
 def _csv(shown: Sequence[Card]) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows: list[Sequence[object]] = [COLUMNS]
     for card in shown:
         latency = {name: one.median_ms for name, one in card.latency.items()}
         spread = card.latency[FLOAT32].spread_ms if FLOAT32 in card.latency else None
-        rows.writerow([
+        rows.append([
             card.name, card.budget_ms, card.asked_ms, card.predicted.get("latency_ms"), latency.get(FLOAT32), spread,
             card.within_budget, latency.get(INT8), card.predicted.get("quality"),
             _accuracy(card, "validation", FLOAT32), _accuracy(card, "test", FLOAT32), _accuracy(card, "test", INT8),
             card.architecture,
         ])  # fmt: skip
-    return text.getvalue()
+    return csv_cells.text(["" if cell is None else str(cell) for cell in row] for row in rows)
 
 
 def _measured(shown: Sequence[Card], name: str) -> list[tuple[float, float]]:

@@ -35,8 +35,8 @@ def make_prefixed(
       choices: its values; text is split at ``+``.
       space_settings: of the space behind.
 
-    >>> make_prefixed(choices="x+y").format([1, 0, 0, 0, 0, 0, 0, 0, 2])
-    'y/00000002'
+    >>> make_prefixed(choices="x+y").format([1, 1, 1, 1, 1, 1, 1, 1, 2])
+    'y/11111112'
     """
     settings = dict(space_settings or {})
     made = plugins.checked_call(plugins.load("spaces", space), f"space {space}", settings)

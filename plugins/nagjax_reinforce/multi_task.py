@@ -130,7 +130,8 @@ def given_task(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax
 def balanced(log_prob: jax.Array, admitted: jax.Array) -> jax.Array:
     """A sample's probability for a task over its mean over the tasks, float32 ``[n, B]``, at most n.
 
-    >>> balanced(jnp.log(jnp.array([[0.3], [0.1]])), jnp.ones((2, 1), bool)).round(3)[:, 0].tolist()
+    >>> weights = balanced(jnp.log(jnp.array([[0.3], [0.1]])), jnp.ones((2, 1), bool))
+    >>> [round(float(weight), 3) for weight in weights[:, 0]]
     [1.5, 0.5]
     """
     share = jax.nn.softmax(jnp.where(admitted, log_prob, IMPOSSIBLE), 0)
