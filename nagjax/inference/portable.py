@@ -193,7 +193,7 @@ class Generator:
 def main(argv: Sequence[str]) -> None:
     """Print an answer a line, as JSON, for each number given."""
     for answer in Generator(Path(__file__).with_name("generator.npz")).answer([float(value) for value in argv]):
-        sys.stdout.write(json.dumps(answer) + "\n")
+        print(json.dumps(answer))
 
 
 if __name__ == "__main__":
