@@ -55,6 +55,7 @@ BRANCHES = {
         "durable",
     },
     "deployment": {
+        "csv_cells",
         "arguments",
         "blocks",
         "devices",
