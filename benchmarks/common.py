@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import app, flags
 
+from nagjax import csv_cells, durable
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
 from nagjax.predictors.formats.ofa_npz import import_ofa
@@ -86,6 +87,11 @@ def gap_summary(gaps: np.ndarray, prefix: str) -> dict[str, float]:
         f"{prefix}_wins": 100 * float((gaps > 0).mean()),
         f"{prefix}_worst": float(gaps.min()),
     }
+
+
+def write_rows(path: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows of text under a header to a CSV file, whole or not at all."""
+    durable.replace(Path(path), csv_cells.text([columns, *rows]))
 
 
 def report(result: Mapping[str, Any]) -> None:

@@ -21,9 +21,9 @@ from absl import flags
 
 from benchmarks import common
 from benchmarks.few_evaluations import Study, evaluated_by, posed
-from benchmarks.rounds import BUDGETS, Macro, read
+from benchmarks.rounds import BUDGETS, read
 from experiments.frame import runtime
-from nagjax import controllers, durable, plugins
+from nagjax import controllers, plugins
 from nagjax.budgets import even_ticks
 from nagjax.generator import decode
 from nagjax.generator.latent import distance_correlation
@@ -47,13 +47,13 @@ def one(study: Study, way: str, seed: int) -> dict[str, str]:
     if way == "random":
         controller = plugins.load("controllers", "random")(problem.spec, children=SIZES["budgets"] * SIZES["group"])
         tokens, _ = evaluated_by(controller, problem, seed, {}, EVALUATIONS)
-        return _row(way, seed, None, None, _lost(macro, tokens))
+        return _row(way, seed, None, None, macro.lost_by(tokens))
     replayed = 256 if WAYS[way] else 0
     controller = plugins.load("controllers", "reinforce")(problem.spec, **SIZES, replayed=replayed)
     state, sampled = controllers.init(controller, problem, seed), None
     if way != "untrained":
         tokens, state = evaluated_by(controller, problem, seed, WAYS[way], EVALUATIONS)
-        sampled = _lost(macro, tokens)
+        sampled = macro.lost_by(tokens)
     drawn = np.random.default_rng(seed).choice(len(macro.cost), ARCHITECTURES, replace=False)
     found = distance_correlation(state.policy, problem, macro.records.tokens[drawn])
     return _row(way, seed, found, lost_greedily(study, state.policy), sampled)
@@ -78,14 +78,6 @@ def lost_greedily(study: Study, policy: Policy) -> float:
 _answer = jax.jit(decode.greedy)
 
 
-def _lost(macro: Macro, tokens: np.ndarray) -> float:
-    """Regret of the best of some architectures."""
-    known = np.full(len(macro.cost), -np.inf)
-    rows = macro.rows(tokens)
-    known[rows] = macro.records.quality[rows]
-    return macro.lost(known)
-
-
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
@@ -96,8 +88,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
             for seed in range(values.first_seed, values.first_seed + values.seeds):
                 rows.append(one(study, way, seed))
                 print(rows[-1], flush=True)
-    lines = [",".join(COLUMNS), *(",".join(row.values()) for row in rows)]
-    durable.replace(Path(values.results), "\n".join(lines) + "\n")
+    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
     return {"rows": len(rows), "results": values.results}
 
 

@@ -24,7 +24,7 @@ from benchmarks import common
 from benchmarks.few_evaluations import SMALL_TOURNAMENTS, evaluated_by
 from benchmarks.rounds import BUDGETS, Macro, read
 from experiments.frame import runtime
-from nagjax import controllers, durable, plugins
+from nagjax import controllers, plugins
 from nagjax.budgets import even_ticks
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
@@ -104,20 +104,13 @@ def evaluated(tasks: Tasks, way: str, seed: int) -> float:
     if way == "random":
         controller = plugins.load("controllers", "random")(tasks.alone[0].spec, children=100)
         tokens, _ = evaluated_by(controller, tasks.alone[0], seed, {}, ARCHITECTURES)
-        return float(np.mean([_lost(macro, tokens) for macro in tasks.macros]))
+        return float(np.mean([macro.lost_by(tokens) for macro in tasks.macros]))
     share, lost = ARCHITECTURES // len(TASKS), []
     for macro, alone in zip(tasks.macros, tasks.alone, strict=True):
         controller = plugins.load("controllers", way)(alone.spec, **SMALL_TOURNAMENTS)
         tokens, _ = evaluated_by(controller, alone, seed, {"mutations": 3.0, "tournament": 4.0}, share)
-        lost.append(_lost(macro, tokens[:share]))
+        lost.append(macro.lost_by(tokens[:share]))
     return float(np.mean(lost))
-
-
-def _lost(macro: Macro, tokens: np.ndarray) -> float:
-    known = np.full(len(macro.cost), -np.inf)
-    rows = macro.rows(tokens)
-    known[rows] = macro.records.quality[rows]
-    return macro.lost(known)
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
@@ -129,8 +122,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         for seed in range(values.first_seed, values.first_seed + values.seeds):
             rows.append((way, seed, (learned if way in LEARNED else evaluated)(tasks, way, seed)))
             print(rows[-1], flush=True)
-    lines = [",".join(COLUMNS), *(f"{way},{seed},{regret:.5f}" for way, seed, regret in rows)]
-    durable.replace(Path(values.results), "\n".join(lines) + "\n")
+    common.write_rows(values.results, COLUMNS, [(way, str(seed), f"{regret:.5f}") for way, seed, regret in rows])
     held = {way: [regret for name, _, regret in rows if name == way] for way, _, _ in rows}
     return {way: float(np.mean(regrets)) for way, regrets in held.items()}
 

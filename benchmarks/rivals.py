@@ -29,7 +29,7 @@ from benchmarks.few_evaluations import Study, posed
 from benchmarks.latent import lost_greedily
 from benchmarks.rounds import read
 from experiments.frame import runtime
-from nagjax import controllers, durable, plugins
+from nagjax import controllers, plugins
 from nagjax.controllers import Limits, Moment
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import draw
@@ -93,8 +93,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
             for seed in range(values.first_seed, values.first_seed + values.seeds):
                 rows.append(one(study, way, seed))
                 print(rows[-1], flush=True)
-    lines = [",".join(COLUMNS), *(",".join(row.values()) for row in rows)]
-    durable.replace(Path(values.results), "\n".join(lines) + "\n")
+    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
     return {"rows": len(rows), "results": values.results}
 
 

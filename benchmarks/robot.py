@@ -21,7 +21,6 @@ from absl import flags
 from benchmarks import common
 from benchmarks.rounds import Macro, read
 from experiments.frame import runtime
-from nagjax import durable
 from nagjax.predictors.kinds.gp import condition
 from nagjax.proposers import bo_weights
 from nagjax.proposers.acquisition import expected_improvement
@@ -126,8 +125,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     for seed in range(values.first_seed, values.first_seed + values.seeds):
         rows += one_seed(macro, seed)
         print(rows[-1], flush=True)
-    lines = [",".join(COLUMNS), *(",".join(row.values()) for row in rows)]
-    durable.replace(Path(values.results), "\n".join(lines) + "\n")
+    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
     held = {
         name: [float(row["regret"]) for row in rows if row["way"] == name]
         for name in dict.fromkeys(r["way"] for r in rows)

@@ -65,6 +65,12 @@ class Macro:
         losses: np.ndarray = POINTS * (best - served)
         return losses
 
+    def lost_by(self, tokens: np.ndarray) -> float:
+        """The same where the best of some architectures, tokens ``[M, T]``, answers."""
+        known, rows = np.full(len(self.cost), -np.inf), self.rows(tokens)
+        known[rows] = self.records.quality[rows]
+        return self.lost(known)
+
     def rows(self, tokens: np.ndarray) -> np.ndarray:
         """Which of all architectures tokens ``[M, T]`` are."""
         index = {row.tobytes(): i for i, row in enumerate(self.records.tokens)}

@@ -65,7 +65,7 @@ def job(values: flags.FlagValues) -> int:
             raise ValueError(f"--out={values.out}: exists; choose another name, or remove it")
         space = setup.load_space(values) if values.space else None
         table = _described(_read(values, space), values)
-        if values.networks:
+        if values.networks and space is not None:  # without --space it was refused
             table = _with_networks(table, space, values)
         write = json_table.write_json if out.suffix == ".json" else csv_table.write_csv
         full_disk.persist(lambda: write(table, out), "the table")
@@ -91,9 +91,7 @@ def _described(table: DeviceTable, values: flags.FlagValues) -> DeviceTable:
     return dataclasses.replace(table, **said)
 
 
-def _with_networks(table: DeviceTable, space: Space | None, values: flags.FlagValues) -> DeviceTable:
-    if space is None:  # refused before anything was read
-        return table
+def _with_networks(table: DeviceTable, space: Space, values: flags.FlagValues) -> DeviceTable:
     path = settings.input_path(values, "networks")
 
     def of_profile(file: Path) -> float:

@@ -56,7 +56,20 @@ def test_every_format_is_told_by_a_look_and_read_in_ms(name, tmp_path):
     if name == "onnxruntime":
         expected[STEM.key] = 0.41  # the median of 400 and 420 us
     assert means(table) == expected
-    assert len(read_table(path, OPERATORS, name).rows) if name != "fbnet" else True
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"fbnet"}))
+def test_a_file_that_says_its_unit_and_operators_is_a_device_format(name, tmp_path):
+    file, text = SAMPLES[name]
+    path = write(tmp_path / file, text)
+    assert means(read_table(path, OPERATORS, name)) == means(table_of(path))
+
+
+def test_a_file_that_says_no_unit_or_no_operators_is_refused_as_a_table(tmp_path):
+    with pytest.raises(ValueError, match="nothing says the unit"):
+        read_table(write(tmp_path / "lut.txt", FBNET), OPERATORS)
+    with pytest.raises(ValueError, match="give the space"):
+        timings.device_table(PROFILES["proxyless"](write(tmp_path / "mobile.yaml", SAMPLES["proxyless"][1])))
 
 
 def test_every_profile_has_a_sample():

@@ -20,21 +20,8 @@ from nagjax.supernet.datasets.draw import draw_indices
 from nagjax.supernet.datasets.images import Images, make_splits
 from nagjax.supernet.inputs import Augmentation, Batches, augment, standardise
 from nagjax.supernet.strategies import Lesson
+from tests.deployed import PLAN, SPACE
 
-PLAN = mobilenet_v3.Plan(
-    resolutions=(6, 8),
-    depths=(1, 2),
-    kernels=(3, 5),
-    ratios=(2, 3),
-    usual_resolution=8,
-    image_channels=1,
-    classes=3,
-    channels=(8, 8, 8, 16, 16),
-    strides=(2,),
-    squeeze=(True,),
-    activations=("h_swish",),
-)
-SPACE = mobilenet_v3.make_space("tiny_mobilenet", 1, {}, PLAN)
 SMALL = mobilenet_v3_small28.make()
 SUPERNET = network.Supernet(PLAN)
 COTANGENT = np.random.default_rng(5).normal(size=(4, 3)).astype(np.float32)

@@ -128,6 +128,11 @@ def device_table(
     Raises:
       ValueError: if the unit is not known or said twice, a name belongs to no operator, or a time is not above 0.
     """
+    if timings.dialect is not None and not operators and not names:
+        raise ValueError(
+            f"{timings.source}: names operators in the dialect of a published table, which is read for the operators of "
+            "a space: give the space (--space)"
+        )
     if timings.dialect is not None and operators:
         layers = _by_dialect(timings.lines, {op.key: timings.dialect(op) for op in operators})
     else:

@@ -3,8 +3,7 @@
 A fixed set is why such answers do not depend on what else is asked, never fall as the budget grows, and why the cost of
 an answer, asked again, is answered as well. The set is every architecture of the problem where those can be listed;
 elsewhere it is the archive, what the policy answers to a ladder of budgets over the range, and what was evaluated in
-truth where the predictor was told so. Costs are those of
-``Description.exact``, never those that an archive claims.
+truth where the predictor was told so. Costs are those of ``Description.exact``, never those that an archive claims.
 """
 
 from __future__ import annotations
