@@ -68,7 +68,7 @@ def test_a_file_that_says_its_unit_and_operators_is_a_device_format(name, tmp_pa
 def test_a_file_that_says_no_unit_or_no_operators_is_refused_as_a_table(tmp_path):
     with pytest.raises(ValueError, match="nothing says the unit"):
         read_table(write(tmp_path / "lut.txt", FBNET), OPERATORS)
-    with pytest.raises(ValueError, match="give the space"):
+    with pytest.raises(ValueError, match="space: give it"):
         timings.device_table(PROFILES["proxyless"](write(tmp_path / "mobile.yaml", SAMPLES["proxyless"][1])))
 
 

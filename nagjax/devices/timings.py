@@ -130,8 +130,8 @@ def device_table(
     """
     if timings.dialect is not None and not operators and not names:
         raise ValueError(
-            f"{timings.source}: names operators in the dialect of a published table, which is read for the operators of "
-            "a space: give the space (--space)"
+            f"{timings.source}: names operators in the dialect of a published table, which is read for those of a "
+            "space: give it (--space)"
         )
     if timings.dialect is not None and operators:
         layers = _by_dialect(timings.lines, {op.key: timings.dialect(op) for op in operators})
