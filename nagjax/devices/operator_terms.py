@@ -1,0 +1,84 @@
+"""Operators as a few terms that latencies are sums of, so that whole networks tell what operators take.
+
+Operators that are alike but for their size, such as a block at all resolutions, are a family. What one takes is told by
+the times of the family's smallest, of its largest and of one between them, and lies on straight lines in between. Those
+times are the weights of a linear model of whole networks, and at the same time a price for each operator, measured or
+not; where no weight is below 0, no price is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from nagjax.operators import Operator, madds
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.space import Space
+
+KNOTS = 3
+"""Sizes of a family, at most, whose times are terms."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OperatorTerms:
+    """Terms of a space's operators.
+
+    Attributes:
+      space: whose they are.
+      values: float64 ``[num_operators, F]``, how much of each term an operator adds; nothing where it is free.
+      families: the family that each term belongs to, ``[F]``.
+    """
+
+    space: Space
+    values: np.ndarray
+    families: tuple[str, ...]
+
+    def of(self, tokens: np.ndarray) -> np.ndarray:
+        """Terms float64 ``[N, F]`` of architectures int ``[N, T]``: sums over their operators."""
+        graph = self.space.trellis
+        nodes, _ = tl.walk(graph.target, graph.valid, tokens)
+        met = graph.operators[np.arange(tokens.shape[1]), nodes, tokens].reshape(len(tokens), -1)
+        padded = np.concatenate([self.values, np.zeros((1, self.values.shape[1]))])
+        out = np.zeros((len(tokens), self.values.shape[1]))
+        for column in met.T:
+            out += padded[column]
+        return out
+
+    def prices(self, weights: np.ndarray) -> np.ndarray:
+        """What each operator takes, float64 ``[num_operators]``, by weights float64 ``[F]`` of the terms."""
+        return self.values @ weights
+
+
+def operator_terms(space: Space) -> OperatorTerms:
+    """The terms of a space.
+
+    Raises:
+      ValueError: if the space declares no operators.
+    """
+    if not space.operators:
+        raise ValueError(
+            f"{space.identity} declares no operators, so nothing carries over from one device to the next but whole "
+            "networks; fit a predictor to measured networks instead"
+        )
+    of = {index: _family(op) for index, op in enumerate(space.operators) if op.kind not in space.free}
+    sizes = {index: float(madds(space.operators[index]) or space.operators[index].in_size ** 2) for index in of}
+    members: dict[Operator, list[int]] = {}
+    for index, family in of.items():
+        members.setdefault(family, []).append(index)
+    columns, families = [], []
+    for family, indices in members.items():
+        own = np.array([sizes[index] for index in indices])
+        knots = np.linspace(own.min(), own.max(), min(KNOTS, len(np.unique(own))))
+        for knot in np.eye(len(knots)):
+            column = np.zeros(len(space.operators))
+            column[indices] = np.interp(own, knots, knot)
+            columns.append(column)
+            families.append(family.key)
+    return OperatorTerms(space, np.stack(columns, 1), tuple(families))
+
+
+def _family(op: Operator) -> Operator:
+    """The operator at no size in particular; a kernel as large as its input is one."""
+    whole = op.kernel == op.in_size and op.kernel > 1
+    return dataclasses.replace(op, in_size=1, out_size=1, resolution=0, kernel=1 if whole else op.kernel)
