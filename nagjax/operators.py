@@ -92,6 +92,11 @@ class Operator:
         """Width of the squeeze-excite bottleneck: a quarter of the expanded width, made divisible by 8."""
         return make_divisible(self.mid_channels // 4)
 
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """Multiply-adds and parameters, where an operator counts its own; None for those on feature maps."""
+        return None
+
 
 _KEY = re.compile(
     r"(?P<kind>[a-z]+)-(?P<in>\d+)x(?P=in)x(?P<ic>\d+)-(?P<out>\d+)x(?P=out)x(?P<oc>\d+)-k(?P<k>\d+)-s(?P<s>\d+)"
@@ -114,6 +119,8 @@ def parse_key(key: str) -> Operator:
       ValueError: if ``key`` is not the text of an operator.
     """
     match = _KEY.fullmatch(key)
+    if match is None and (on_tokens := _parse_token_key(key)) is not None:
+        return on_tokens
     if match is None:
         example = Operator("pool", 7, 1, 960, 960, 7, norm=False).key
         raise ValueError(f"{key!r} does not name an operator; an example of the form is {example!r}")
@@ -133,12 +140,21 @@ def parse_key(key: str) -> Operator:
     )
 
 
+def _parse_token_key(key: str) -> Operator | None:
+    # Those operators are made of this module's.
+    from nagjax.token_operators import parse_token_key
+
+    return parse_token_key(key)
+
+
 def madds(op: Operator) -> int:
     """Multiply-adds of one inference; norms, activations and residual sums are not counted (the field's custom).
 
     >>> madds(Operator("linear", 1, 1, 1280, 1000, norm=False))
     1280000
     """
+    if op.counts is not None:
+        return op.counts[0]
     if op.kind in ("identity", "pool"):
         return 0
     if op.kind == "linear":
@@ -157,6 +173,8 @@ def params(op: Operator) -> int:
     >>> params(Operator("linear", 1, 1, 1280, 1000, norm=False))
     1281000
     """
+    if op.counts is not None:
+        return op.counts[1]
     norm = 2 if op.norm else 0
     if op.kind in ("identity", "pool"):
         return 0

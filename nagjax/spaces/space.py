@@ -37,6 +37,21 @@ class Decision:
     optional: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """A cost that follows from an operator's shape, a whole number.
+
+    Attributes:
+      of: the number of an operator.
+      unit: what the column is told in, such as ``"MB"``.
+      size: so many make one of the unit.
+    """
+
+    of: Callable[[Operator], int]
+    unit: str = "M"
+    size: int = 10**6
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Space:
     """A search space.
@@ -48,6 +63,7 @@ class Space:
       operators: distinct operators, indexed by ``trellis.operators``.
       free: kinds of operator that cost nothing by declaration (identity).
       plan: the sizes from which a supernet is built (``nagjax.spaces.mobilenet_v3.Plan``); None where there is none.
+      counts: costs that the space counts from its operators, by name, beside multiply-adds and parameters.
       refinement: what the trellis is, where it is not the one that name and settings make (a prefix trie of listed
         architectures); a checkpoint then keeps the graph.
       feature_names: names of the path features, indexed by ``trellis.features``.
@@ -72,6 +88,7 @@ class Space:
     free: tuple[str, ...] = ("identity",)
     plan: Any = None
     refinement: str = ""
+    counts: Mapping[str, Count] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_space(self)
