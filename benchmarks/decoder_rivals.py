@@ -59,7 +59,9 @@ def uniform(
     judge, rng = Judge(problem), np.random.default_rng(seed)
     best = []
     for budget in budgets:
-        drawn = uniform_within(description, np.asarray(problem.allowed), float(budget), evaluations // len(budgets), rng)
+        drawn = uniform_within(
+            description, np.asarray(problem.allowed), float(budget), evaluations // len(budgets), rng
+        )
         best.append(drawn[judge(drawn).argmax()])
     return np.stack(best), judge.asked
 

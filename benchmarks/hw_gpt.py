@@ -62,7 +62,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "exact": {"children": 64, "proposals": 64},
 }
 """Sizes of controllers, those of the other studies at many evaluations."""
-LOOKS = 23_000
+LOOKS = 25_000
 """Evaluations kept back for the answers of a policy."""
 
 OTHERS = ("uniform", "dp")
@@ -181,7 +181,8 @@ def judged_by_measurements(data_dir: Path, bound: str = "") -> dict[str, float]:
     """Share of measured latencies above the budget and measured regret, of answers among the measured networks of s."""
     known, setup = measured(data_dir, "s"), pose(data_dir, "s", "a100", bound)
     latency = known.latency_ms["a100"]
-    budgets = np.linspace(*np.quantile(latency, [0.05, 0.95]), ASKED)
+    low, high = np.quantile(latency, [0.05, 0.95])
+    budgets = np.linspace(low, high, ASKED)
     cost = setup.description.costs_of(known.tokens)[:, 0]
     quality = predict_all(setup.problem, known.tokens)[0].astype(np.float64)
     row, best = best_within(cost, quality, budgets), best_within(latency, -known.perplexity, budgets)
