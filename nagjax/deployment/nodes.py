@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nagjax.devices.timings import OUTSIDE
-from nagjax.operators import Operator, kind_of
+from nagjax.operators import Operator, OperatorKind, kind_of
 
 Parameters = Mapping[str, np.ndarray]
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -58,13 +58,15 @@ class Graph:
         )
 
 
-def add_operator(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    """Add an operator that takes ``x``; the name of its output.
+def add_operator(
+    graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str, kind: OperatorKind | None = None
+) -> str:
+    """Add an operator that takes ``x``; the name of its output. The kind is the registered one where None.
 
     Raises:
       ValueError: if its kind declares no nodes.
     """
-    nodes = kind_of(op.kind).nodes
+    nodes = (kind or kind_of(op.kind)).nodes
     if nodes is None:
         raise ValueError(f"operator {op.key}: its kind {op.kind!r} declares no ONNX nodes; export stablehlo alone")
     graph.place = f"{len(graph.nodes)}/{op.key}/"

@@ -15,7 +15,7 @@ import numpy as np
 from nagjax import blocks, durable
 from nagjax.deployment.nodes import Graph, Parameters, Statistics, add_operator
 from nagjax.deployment.subnets import Subnet
-from nagjax.operators import Operator
+from nagjax.operators import Operator, OperatorKind
 
 OPSET = 17
 """Of the operators; HardSwish needs 14, runtimes of 2022 and later have 17."""
@@ -95,15 +95,17 @@ def pools_model(shape: Shape, number: int) -> Any:
     return _model(graph, inputs, {f"{OUTPUT}{at}": (*shape[:2], 1, 1) for at in range(number)}, {})
 
 
-def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int) -> Any:
-    """An operator by itself as an ``onnx.ModelProto``.
+def operator_model(
+    op: Operator, parameters: Parameters, statistics: Statistics, batch: int, kind: OperatorKind | None = None
+) -> Any:
+    """An operator by itself as an ``onnx.ModelProto``; its kind is the registered one where None.
 
     Raises:
       ValueError: if onnx is not installed.
     """
     _onnx()
     graph = Graph()
-    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT))
+    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT, kind))
     given, end = turned(blocks.input_shape(op, batch)), turned(blocks.output_shape(op, batch))
     return _model(graph, {INPUT: given}, {OUTPUT: end}, {"operator": op.key})
 

@@ -11,9 +11,7 @@ from nagjax.operators.operator import Operator
 def make() -> OperatorKind:
     """The kind."""
     examples = (Operator("identity", 5, 5, 8, 8), Operator("identity", 7, 7, 9, 9))
-    return OperatorKind(
-        "identity", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes
-    )
+    return OperatorKind("identity", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes)
 
 
 def _apply(

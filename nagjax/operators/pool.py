@@ -15,9 +15,7 @@ def make() -> OperatorKind:
         Operator("pool", 7, 1, 9, 9, kernel=7, norm=False),
         Operator("pool", 4, 1, 16, 16, kernel=4, norm=False),
     )
-    return OperatorKind(
-        "pool", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes
-    )
+    return OperatorKind("pool", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes)
 
 
 def _apply(

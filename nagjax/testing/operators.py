@@ -61,7 +61,7 @@ def check_operator_apply(make: MakeKind) -> None:
     """Pure and jittable: fresh weights of its shapes, rows apart, finite, in the input's type, norms as it says."""
     name, kind = "operator apply", make()
     if kind.apply is None or kind.init is None:
-        claim(name, kind.apply is kind.init is None, "init and apply are given together, or neither is")
+        claim(name, (kind.apply is None) == (kind.init is None), "init and apply are given together, or neither is")
         return
     for op in kind.examples:
         _check_apply(name, kind, op)
@@ -96,7 +96,7 @@ def check_operator_nodes(make: MakeKind) -> None:
         y, statistics = kind.apply(op, parameters, x, None)
         arrays = {part: np.asarray(value) for part, value in parameters.items()}
         norms = {part: (np.asarray(mean), np.asarray(variance)) for part, (mean, variance) in statistics.items()}
-        model = onnx_models.operator_model(op, arrays, norms, BATCH)
+        model = onnx_models.operator_model(op, arrays, norms, BATCH, kind)
         found = runtime.run(runtime.session(model), np.asarray(x), BATCH)
         expected = np.asarray(y.transpose(0, 3, 1, 2) if y.ndim == onnx_models.MAPS else y)
         claim(name, found.shape == expected.shape, f"{op.key}: ONNX gives {found.shape}, apply {expected.shape}")
