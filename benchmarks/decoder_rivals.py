@@ -185,8 +185,9 @@ def _climb(
 ) -> np.ndarray:  # fmt: skip
     """The best network int32 ``[T]`` that is met until ``last`` evaluations were made."""
     space, column = description.space, description.exact[0]
-    best, best_quality = starts[0], quality[0]
-    for number in itertools.count():
+    best, best_quality, number = starts[0], quality[0], -1
+    while judge.asked < last:
+        number += 1
         if number < len(starts):
             here, value = starts[number], quality[number]
         else:  # Every context was climbed: from the best of all, kicked.
@@ -204,13 +205,11 @@ def _climb(
             here, value = near[found.argmax()], found.max()
         if value > best_quality:
             best, best_quality = here, value
-        if judge.asked >= last:
-            return best
+    return best
 
 
 def singles(space: Space, tokens: np.ndarray) -> np.ndarray:
     """All networks int32 ``[N, T]`` that differ from tokens int32 ``[T]`` in one decision."""
-    out = [tokens[:0]]
     rows = []
     for t, decision in enumerate(space.decisions):
         for choice in range(len(decision.choices)):
@@ -218,8 +217,8 @@ def singles(space: Space, tokens: np.ndarray) -> np.ndarray:
                 row = tokens.copy()
                 row[t] = choice
                 rows.append(row)
-    out = space.canonical(np.stack(rows))
-    return np.unique(out[(out != tokens).any(1)], axis=0)
+    found = space.canonical(np.stack(rows))
+    return np.unique(found[np.any(found != tokens, 1)], axis=0)
 
 
 def changed(space: Space, tokens: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,24 +3,23 @@
 ``python -m benchmarks.hw_gpt --data_dir=DIR [--cases=s/a100,...] [--contenders=...] [--seeds=0,1,2] [--results=FILE]``
 
 The quality is HW-GPT-Bench's perplexity network of the scale, the latency a sum of layer prices fitted to measured
-networks. Answers are asked for six budgets: the quantiles 5, 10, 25, 50, 75 and 90 % of the latencies of its 10,000 random
-networks. Regret is perplexity above the best known within a budget, mean over budgets and seeds. Best known are the
-networks of the data's own file, found by additive fit, dynamic programme and an unlimited local search; below 0 is better
-than they are. Where the file has none for a device, it is the least that any run here found.
+networks. Answers are asked for six budgets: the quantiles 5, 10, 25, 50, 75 and 90 % of the latencies of its 10,000
+random networks. Regret is perplexity above the best known within a budget, mean over budgets and seeds. Best known are
+the networks of the data's own file, found by additive fit, dynamic programme and an unlimited local search; below 0 is
+better than they are. Where the file has none for a device, it is the least that any run here found.
 
-Every contender makes the same number of evaluations of the network, those that answering takes included. ``nag``,
-``nsga2``, ``regularised_evolution`` and ``exact`` search for all budgets, ``uniform`` and ``dp`` are told the six:
+Every contender makes the same number of evaluations of the network, to within an update, those that answering takes
+included. ``nag``, ``nsga2`` and ``regularised_evolution`` search for all budgets, ``uniform`` and ``dp`` are told the six:
 
 - ``nag`` with its default sizes answers by ``generate()``, ``nag_greedy`` is the policy alone;
 - ``uniform`` takes, for each budget, the best of exactly uniform draws of what is within it;
-- ``dp`` is an additive fit for each width, a dynamic programme and local search (``benchmarks.decoder_rivals``),
-  ``dp_alone`` the programme's answer without the search;
-- ``exact`` is the library's additive regression on path features with an exact solver.
+- ``dp`` is an additive fit for each width, a dynamic programme and local search (``benchmarks.decoder_rivals``);
+  ``dp_alone`` is the programme's answer without the search.
 
-``measured_*`` need no run: at scale s on the A100, 100 budgets are answered by the best predicted of the 10,000 measured
-networks whose price is within them; a violation is a measured latency above the budget, regret is measured perplexity
-above the best measured within it. ``bound`` prices with the held-out error of 99 %. What ``--results`` holds is not run
-again.
+``measured_*`` need no run: at scale s on the A100, 100 budgets are answered by the best predicted of the 10,000
+measured networks whose price is within them; a violation is a measured latency above the budget, regret is measured
+perplexity above the best measured within it. ``bound`` prices with the held-out error of 99 %. What ``--results`` holds
+is not run again.
 """
 
 from __future__ import annotations
@@ -59,7 +58,6 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "nag": {},
     "nsga2": {},
     "regularised_evolution": {"budgets": 64, "workers": 8},
-    "exact": {"children": 64, "proposals": 64},
 }
 """Sizes of controllers, those of the other studies at many evaluations."""
 LOOKS = 25_000

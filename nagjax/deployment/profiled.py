@@ -29,9 +29,6 @@ DTYPES = ("float32", "int8")
 COPIES_MADDS, MOST_COPIES, LEAST_COPIES = 2e7, 16, 4
 """Copies of an operator are about this many multiply-adds together, within these numbers."""
 
-UNPOOLED = ("linear", "pool")
-"""Kinds of operator that are timed whole: one gives numbers, the other is a pool."""
-
 LEAST_SHARE = 0.05
 """Of a call that counts as the operators' own: noise must not make a time 0 or less."""
 
@@ -71,9 +68,9 @@ def preparation(batch: int, dtype: str, threads: int, least_ms: float) -> Prepar
             return stopwatch(call(one, batch), turns, least_ms / 1000, time.perf_counter)
         whole = stopwatch(bound(one, batch), turns, least_ms / 1000, time.perf_counter)
         (op,) = subject.operators
-        if op.kind in UNPOOLED:
-            return whole
-        shape = (batch, op.out_channels, op.out_size, op.out_size)
+        shape = onnx_models.turned(blocks.output_shape(op, batch))
+        if len(shape) != onnx_models.MAPS or op.kind == "pool":
+            return whole  # nothing was pooled after it, or it is itself what would be taken off
         if shape not in pools:
             alone = runtime.session(onnx_models.pools_model(shape, MOST_COPIES), threads)
             pools[shape] = stopwatch(bound(alone, batch), MOST_COPIES, least_ms / 1000, time.perf_counter)
@@ -117,7 +114,7 @@ def session(subject: Subject, batch: int, dtype: str, threads: int) -> tuple[run
         whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         onnx_models.save(model, whole)
         first = subject.operators[0]
-        images = np.random.default_rng(0).random(blocks.input_shape(first, CALIBRATION * batch), np.float32)
+        images = blocks.made_up_input(first, CALIBRATION * batch, np.random.default_rng(0)).astype(np.float32)
         quantisation.quantise(whole, small, images, batch)
         return runtime.session(small, threads), turns
 

@@ -1,12 +1,12 @@
 """Prices of decoder blocks on several devices, fitted to the measured networks of HW-GPT-Bench (arXiv 2405.10299).
 
 The file has a row for each device, width and bias: ``device``, ``embed_dim``, ``bias`` (0 or 1), ``base_ms`` (what
-surrounds the blocks), a block's price for each MLP ratio and number of heads (``layer_ms_mlp3_headmid``), and the errors
+surrounds the blocks), a block's price for each MLP ratio and number of heads (``layer_ms_mlp3_headmid``), and errors
 of their sums on measured networks that they were not fitted to (``held_out_mean_rel``, ``held_out_p99_rel``,
 ``held_out_max_rel``, fractions).
 
-A path names the device behind a ``#``: ``additive_latency.csv#a100``. ``#a100+p99`` and ``#a100+max`` raise every price by
-the held-out error of its width and bias: of networks like those, 99 % (or all) took no longer than their sum.
+A path names the device behind a ``#``: ``additive_latency.csv#a100``. ``#a100+p99`` and ``#a100+max`` raise every price
+by the held-out error of its width and bias: of networks like those, 99 % (or all) took no longer than their sum.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows, time_faul
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.names import suggestion
 from nagjax.operators import Operator
+from nagjax.operators.on_tokens import BLOCK, TokenOperator
 from nagjax.spaces.hw_gpt import SEQUENCE
-from nagjax.token_operators import BLOCK, TokenOperator
 
 HEADER = ("device", "embed_dim", "bias", "base_ms")
 HEADS = ("low", "mid", "high")

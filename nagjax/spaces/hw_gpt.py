@@ -17,9 +17,9 @@ from typing import cast
 import numpy as np
 
 from nagjax.operators import Operator
+from nagjax.operators.on_tokens import FRAME, TokenOperator, block, frame
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Count, Decision, Space
-from nagjax.token_operators import FRAME, TokenOperator, block, frame
 
 VOCABULARY, SEQUENCE = 50254, 1024
 RATIOS = (2, 3, 4)
@@ -144,9 +144,11 @@ def tokens_of(
 
     Args:
       space: ``hw_gpt``.
-      widths, depths, biases: ``[N]``.
-      ratios, heads: ``[N, L]``, of at least as many blocks as the deepest network has; what lies behind a network's
-        depth means nothing.
+      widths: ``[N]``.
+      depths: ``[N]``, numbers of blocks.
+      biases: ``[N]``, true or false.
+      ratios: ``[N, L]``, L at least the blocks of the deepest network; behind a network's depth they mean nothing.
+      heads: ``[N, L]``, as ratios.
 
     Raises:
       ValueError: if the space is another one, or a number is no choice of it; the row is named.

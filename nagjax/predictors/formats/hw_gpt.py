@@ -1,8 +1,8 @@
 """Reader of the perplexity networks of HW-GPT-Bench (Sukthanker et al., arXiv 2405.10299).
 
-A network takes the one-hot choices of width, depth, MLP ratios, heads and bias, which are the path features of ``hw_gpt``
-in their order, and gives the perplexity. Keys of the file are ``layer1_weight`` (output x input) and ``layer1_bias`` to
-the last layer; a ReLU stands between two.
+A network takes the one-hot choices of width, depth, MLP ratios, heads and bias, which are the path features of
+``hw_gpt`` in their order, and gives the perplexity. Keys of the file are ``layer1_weight`` (output x input) and
+``layer1_bias`` to the last layer; a ReLU stands between two.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import dataclasses
 import re
 
 from nagjax import arguments
-from nagjax.operators import Operator
+from nagjax.operators.operator import Operator
 
 HEAD_SIZE = 64
 BLOCK, FRAME = "decoder_block", "decoder_frame"
@@ -54,9 +54,9 @@ class TokenOperator(Operator):
         return "-".join([self.kind, f"{self.in_size}x{self.in_channels}", *what, *(["bias"] if self.bias else [])])
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """Multiply-adds and parameters."""
-        return self.in_size * self.linear_weights, self.params
+    def madds(self) -> int:
+        """Multiply-adds of a forward pass."""
+        return self.in_size * self.linear_weights
 
     @property
     def linear_weights(self) -> int:
@@ -86,6 +86,11 @@ class TokenOperator(Operator):
     def weight_bytes(self) -> int:
         """Bytes of its weights in single precision and of the copies of linear layers in half precision."""
         return FULL_BYTES * self.params + HALF_BYTES * self.linear_weights
+
+    @property
+    def traffic(self) -> int:
+        """Bytes of its weights, of what it takes and of what it gives, in single precision."""
+        return FULL_BYTES * (self.params + 2 * self.in_size * self.in_channels)
 
     @property
     def cache_bytes(self) -> int:
