@@ -9,7 +9,7 @@ the networks of the data's own file, found by additive fit, dynamic programme an
 better than they are. Where the file has none for a device, it is the least that any run here found.
 
 Every contender makes the same number of evaluations of the network, to within an update, those that answering takes
-included. ``nag``, ``nsga2`` and ``regularised_evolution`` search for all budgets, ``uniform`` and ``dp`` are told the six:
+included. ``nag``, ``nsga2`` and ``regularised_evolution`` search for all budgets, ``uniform`` and ``dp`` know the six:
 
 - ``nag`` with its default sizes answers by ``generate()``, ``nag_greedy`` is the policy alone;
 - ``uniform`` takes, for each budget, the best of exactly uniform draws of what is within it;
