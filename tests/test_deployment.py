@@ -180,7 +180,7 @@ def test_the_profiler_refuses_a_type_it_has_not():
 def test_int8_stays_near_and_is_calibrated_on_training_images(tmp_path):
     images, logits = outputs(LARGE)
     onnx_models.save(onnx_models.network_model(taken(LARGE)), tmp_path / "a.onnx")
-    looked_at = make_supernet().calibration_images(8, 24)
+    looked_at = make_supernet().calibration_inputs(SPACE.parse(LARGE), 24)
     quantisation.quantise(tmp_path / "a.onnx", tmp_path / "b.onnx", looked_at)
     found = runtime.run(runtime.session(tmp_path / "b.onnx"), images)
     spread = logits.std()
