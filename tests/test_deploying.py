@@ -96,7 +96,7 @@ def test_it_goes_on_with_what_is_missing(tmp_path, clock, unjudged, monkeypatch)
     del clock[:]
     built = []
     export = building._export
-    monkeypatch.setattr(building, "_export", lambda *args: built.append(args[2].name) or export(*args))
+    monkeypatch.setattr(building, "_export", lambda *args: built.append(args[3].name) or export(*args))
     deploy(tmp_path, [HIGH, LOW])
     assert built == [f"budget_{LOW:g}ms"]
     assert [name for name in clock if GENERATOR.generate([HIGH])[0].text in name] == []
