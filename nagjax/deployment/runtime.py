@@ -32,13 +32,36 @@ def session(model: Any, threads: int = 1) -> Session:
     Raises:
       ValueError: if onnxruntime is not installed.
     """
+    return _open(model, _options(threads))
+
+
+def session_as_written(model: Any, threads: int = 1) -> Session:
+    """A session that runs the nodes of a model as they stand, with no optimisation.
+
+    Args:
+      model: path of a file, or a ``onnx.ModelProto``.
+      threads: that one operator may use.
+
+    Raises:
+      ValueError: if onnxruntime is not installed.
+    """
+    options = _options(threads)
+    options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
+    return _open(model, options)
+
+
+def _options(threads: int) -> Any:
     runtime = onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    return options
+
+
+def _open(model: Any, options: Any) -> Session:
     source = str(model) if isinstance(model, str | Path) else model.SerializeToString()
-    return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime().InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def run(one: Session, images: np.ndarray, batch: int = 250) -> np.ndarray:
