@@ -17,7 +17,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from nagjax import blocks, depthwise, plugins
+from nagjax import depthwise, plugins
+from nagjax.operators import mbconv
 from nagjax.supernet import network, strategies, training
 
 _NETWORKS = flags.DEFINE_integer("networks", 12, "Random architectures that are timed.", lower_bound=1)
@@ -49,7 +50,7 @@ def speed() -> dict[str, Any]:
     # What was traced with one convolution must not be taken for the other.
     jax.clear_caches()
     network.apply_elastic.cache_clear()
-    with mock.patch.object(blocks, "depthwise", depthwise.native):
+    with mock.patch.object(mbconv, "depthwise", depthwise.native):
         native = jax.jit(step).lower(parameters, drawn[0]).compile()
     times: dict[str, list[float]] = {"ours": [], "native": []}
     for tokens in drawn:

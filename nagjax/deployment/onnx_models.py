@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax import durable
+from nagjax import blocks, durable
 from nagjax.deployment.nodes import Graph, Parameters, Statistics, add_operator
 from nagjax.deployment.subnets import Subnet
-from nagjax.operators import Operator
+from nagjax.operators import Operator, OperatorKind
 
 OPSET = 17
 """Of the operators; HardSwish needs 14, runtimes of 2022 and later have 17."""
@@ -27,6 +27,9 @@ RUNTIMES_OWN = "com.microsoft"
 """Domain of the nodes that onnxruntime fuses others into."""
 
 INPUT, OUTPUT = "images", "logits"
+MAPS = 4
+"""Axes of feature maps."""
+
 Shape: TypeAlias = tuple[int | str, ...]
 
 
@@ -60,8 +63,7 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
 def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
     """Copies of an operator side by side as an ``onnx.ModelProto``, each with weights and statistics of its own.
 
-    All take the input; what each gives is pooled (``linear`` gives numbers already), and the outputs are
-    ``logits0 [batch, C, 1, 1]`` and so on.
+    All take the input; maps that one gives are pooled, and the outputs are ``logits0 [batch, C, 1, 1]`` and so on.
 
     Raises:
       ValueError: if onnx is not installed.
@@ -70,12 +72,12 @@ def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]
     graph, outputs = Graph(), {}
     for number, (parameters, statistics) in enumerate(copies):
         y = add_operator(graph, op, parameters, statistics, INPUT)
-        end: tuple[int | str, ...] = (batch, op.out_channels)
-        if op.kind != "linear":
-            y, end = graph.add("GlobalAveragePool", y), (batch, op.out_channels, 1, 1)
+        end: Shape = turned(blocks.output_shape(op, batch))
+        if len(end) == MAPS:
+            y, end = graph.add("GlobalAveragePool", y), (*end[:2], 1, 1)
         graph.nodes[-1].output[0] = f"{OUTPUT}{number}"
         outputs[f"{OUTPUT}{number}"] = end
-    return _model(graph, {INPUT: _input_shape(op, batch)}, outputs, {"operator": op.key})
+    return _model(graph, {INPUT: turned(blocks.input_shape(op, batch))}, outputs, {"operator": op.key})
 
 
 def pools_model(shape: Shape, number: int) -> Any:
@@ -138,23 +140,30 @@ def int8_pools_model(shape: Shape, number: int, channels_last: bool) -> Any:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="nagjax")
 
 
-def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int) -> Any:
-    """An operator by itself as an ``onnx.ModelProto``.
+def operator_model(
+    op: Operator, parameters: Parameters, statistics: Statistics, batch: int, kind: OperatorKind | None = None
+) -> Any:
+    """An operator by itself as an ``onnx.ModelProto``; its kind is the registered one where None.
 
     Raises:
       ValueError: if onnx is not installed.
     """
     _onnx()
     graph = Graph()
-    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT))
-    end = (batch, op.out_channels, op.out_size, op.out_size)
-    return _model(
-        graph, {INPUT: _input_shape(op, batch)}, {OUTPUT: end[:2] if op.kind == "linear" else end}, {"operator": op.key}
-    )
+    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT, kind))
+    given, end = turned(blocks.input_shape(op, batch)), turned(blocks.output_shape(op, batch))
+    return _model(graph, {INPUT: given}, {OUTPUT: end}, {"operator": op.key})
 
 
-def _input_shape(op: Operator, batch: int) -> tuple[int, ...]:
-    return batch, op.in_channels, op.in_size, op.in_size
+def turned(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape as it is in ONNX: of maps ``[N, H, W, C]`` that is ``[N, C, H, W]``, others are what they are.
+
+    >>> turned((2, 7, 5, 3)), turned((2, 10))
+    ((2, 3, 7, 5), (2, 10))
+    """
+    if len(shape) != MAPS:
+        return tuple(shape)
+    return shape[0], shape[3], shape[1], shape[2]
 
 
 def save(model: Any, path: str | Path) -> None:

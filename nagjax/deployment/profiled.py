@@ -30,9 +30,6 @@ DTYPES = ("float32", "int8")
 COPIES_MADDS, MOST_COPIES, LEAST_COPIES = 2e7, 16, 4
 """Copies of an operator are about this many multiply-adds together, within these numbers."""
 
-UNPOOLED = ("linear", "pool")
-"""Kinds of operator that are timed whole: one gives numbers, the other is a pool."""
-
 LEAST_SHARE = 0.05
 """Of a call that counts as the operators' own: noise must not make a time 0 or less."""
 
@@ -72,28 +69,28 @@ def preparation(batch: int, dtype: str, threads: int, least_ms: float) -> Prepar
             return stopwatch(call(one, batch), turns, least_ms / 1000, time.perf_counter)
         whole = stopwatch(bound(one, batch), turns, least_ms / 1000, time.perf_counter)
         (op,) = subject.operators
-        if op.kind in UNPOOLED:
-            return whole
-        place = (batch, op.out_channels, op.out_size, op.out_size, op.skip)
+        shape = onnx_models.turned(blocks.output_shape(op, batch))
+        if len(shape) != onnx_models.MAPS or op.kind == "pool":
+            return whole  # nothing was pooled after it, or it is itself what would be taken off
+        place = (*shape, op.skip)
         if place not in pools:
-            alone = pools_alone(op, batch, dtype, threads)
+            alone = pools_alone(shape, op.skip, dtype, threads)
             pools[place] = stopwatch(bound(alone, batch), MOST_COPIES, least_ms / 1000, time.perf_counter)
         return without(whole, pools[place])
 
     return prepare
 
 
-def pools_alone(op: Operator, batch: int, dtype: str, threads: int) -> runtime.Session:
-    """``MOST_COPIES`` pools of what an operator gives, as the runtime pools it in that type.
+def pools_alone(shape: tuple[int, ...], skip: bool, dtype: str, threads: int) -> runtime.Session:
+    """``MOST_COPIES`` pools of what an operator gives, ``[N, C, H, W]``, as the runtime pools it in that type.
 
-    In int8 the runtime changes the layout behind the pool, but before it where a residual is added: the sum is in the
-    layout of the input.
+    In int8 the runtime changes the layout behind the pool, but before it where a residual is added (``skip``): the sum
+    is in the layout of the input.
     """
     if dtype == "float32":
-        shape = (batch, op.out_channels, op.out_size, op.out_size)
         return runtime.session(onnx_models.pools_model(shape, MOST_COPIES), threads)
-    last = (batch, op.out_size, op.out_size, op.out_channels)
-    model = onnx_models.int8_pools_model(last, MOST_COPIES, channels_last=not op.skip)
+    batch, channels, *size = shape
+    model = onnx_models.int8_pools_model((batch, *size, channels), MOST_COPIES, channels_last=not skip)
     return runtime.session_as_written(model, threads)
 
 
@@ -133,7 +130,7 @@ def session(subject: Subject, batch: int, dtype: str, threads: int) -> tuple[run
         whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         onnx_models.save(model, whole)
         first = subject.operators[0]
-        images = np.random.default_rng(0).random(blocks.input_shape(first, CALIBRATION * batch), np.float32)
+        images = blocks.made_up_input(first, CALIBRATION * batch, np.random.default_rng(0)).astype(np.float32)
         quantisation.quantise(whole, small, images, batch)
         return runtime.session(small, threads), turns
 

@@ -17,9 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import blocks, durable, files
-from nagjax.operators import Operator
+from nagjax.operators import Operator, parse_key
 
-FORMAT, VERSION = "nagjax-network", "1"
+FORMAT, VERSION = "nagjax-network", "2"
+READ = ("1", "2")
+"""Versions that are read; the first lists the fields of operators, the second their keys."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,7 +90,7 @@ class Subnet:
                 arrays |= {f"op{at}.{name}_mean": mean, f"op{at}.{name}_variance": variance}
         header = {
             "format": FORMAT, "version": VERSION, "architecture": self.architecture, "space": self.space,
-            "operators": json.dumps([dataclasses.asdict(op) for op in self.operators]),
+            "operators": json.dumps([[op.key, op.resolution] for op in self.operators]),
         }  # fmt: skip
         packed = _safetensors().save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, header)
         with durable.replacing(path) as file:
@@ -109,14 +111,21 @@ def load_subnet(path: str | Path) -> Subnet:
         header = json.loads(data[8 : 8 + size]).get("__metadata__", {})
     except Exception as error:  # the library has an error class of its own for each language
         raise ValueError(f"{place}: is not a whole safetensors file ({error}); write or fetch it again") from None
-    if (header.get("format"), header.get("version")) != (FORMAT, VERSION):
+    if header.get("format") != FORMAT or header.get("version") not in READ:
         raise ValueError(f"{place}: is not a {FORMAT} of version {VERSION} but {header or 'without a header'}")
-    operators = tuple(Operator(**fields) for fields in json.loads(header["operators"]))
+    operators = tuple(_operator(written) for written in json.loads(header["operators"]))
     parts = [_part(place, arrays, at, op) for at, op in enumerate(operators)]
     return Subnet(
         header["architecture"], header["space"], operators, tuple(part for part, _ in parts),
         tuple(norms for _, norms in parts), _array(place, arrays, "image.mean"), _array(place, arrays, "image.std"),
     )  # fmt: skip
+
+
+def _operator(written: Mapping[str, Any] | Sequence[Any]) -> Operator:
+    if isinstance(written, Mapping):
+        return Operator(**written)
+    key, resolution = written
+    return dataclasses.replace(parse_key(key), resolution=resolution)
 
 
 def _part(
