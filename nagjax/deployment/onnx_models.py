@@ -23,6 +23,9 @@ OPSET = 17
 IR_VERSION = 8
 """Of the file, which goes with the opset."""
 
+RUNTIMES_OWN = "com.microsoft"
+"""Domain of the nodes that onnxruntime fuses others into."""
+
 INPUT, OUTPUT = "images", "logits"
 MAPS = 4
 """Axes of feature maps."""
@@ -95,6 +98,48 @@ def pools_model(shape: Shape, number: int) -> Any:
         graph.add("GlobalAveragePool", f"{INPUT}{at}", output=f"{OUTPUT}{at}")
     inputs = {f"{INPUT}{at}": shape for at in range(number)}
     return _model(graph, inputs, {f"{OUTPUT}{at}": (*shape[:2], 1, 1) for at in range(number)}, {})
+
+
+def int8_pools_model(shape: Shape, number: int, channels_last: bool) -> Any:
+    """``pools_model`` as onnxruntime makes it of int8 copies: integers are pooled, and the layout is changed once.
+
+    Its nodes are the runtime's own, so it is to be run as it is written (``runtime.session_as_written``).
+
+    Args:
+      shape: of each input uint8, in the layout that int8 convolutions take: ``[N, H, W, C]``.
+      number: of pools.
+      channels_last: whether the layout is changed behind the pool; if not, before it.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    helper, numpy_helper, kinds = _onnx().helper, _onnx().numpy_helper, _onnx().TensorProto
+    nodes, scale = [], ("scale", "zero")
+    for at in range(number):
+        names = f"{INPUT}{at}", f"between{at}", f"ended{at}"
+        pool, turn = ((0, 1), (1, 2)) if channels_last else ((1, 2), (0, 1))
+        pair = [
+            helper.make_node(
+                "QLinearGlobalAveragePool", [names[pool[0]], *scale, *scale], [names[pool[1]]],
+                domain=RUNTIMES_OWN, channels_last=int(channels_last),
+            ),
+            helper.make_node("Transpose", [names[turn[0]]], [names[turn[1]]], perm=[0, 3, 1, 2]),
+        ]  # fmt: skip
+        nodes += pair if channels_last else pair[::-1]
+        nodes.append(helper.make_node("DequantizeLinear", [names[2], *scale], [f"{OUTPUT}{at}"]))
+    end = (shape[0], shape[3], 1, 1)
+    made = helper.make_graph(
+        nodes,
+        "pools",
+        [helper.make_tensor_value_info(f"{INPUT}{at}", kinds.UINT8, list(shape)) for at in range(number)],
+        [helper.make_tensor_value_info(f"{OUTPUT}{at}", kinds.FLOAT, list(end)) for at in range(number)],
+        [
+            numpy_helper.from_array(np.array(0.01, np.float32), "scale"),
+            numpy_helper.from_array(np.array(128, np.uint8), "zero"),
+        ],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIMES_OWN, 1)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="nagjax")
 
 
 def operator_model(
