@@ -176,7 +176,16 @@ def input_path(values: flags.FlagValues, flag: str) -> Path:
     Raises:
       ValueError: if there is no such path, or it is a pipe, a device or an empty file.
     """
-    path = user_path(values.data_dir, "data_dir") / user_path(str(values[flag].value), flag)
+    return listed_path(values, str(values[flag].value), flag)
+
+
+def listed_path(values: flags.FlagValues, name: str, flag: str) -> Path:
+    """Path of one of the input files that a flag lists, as ``input_path``.
+
+    Raises:
+      ValueError: as there.
+    """
+    path = user_path(values.data_dir, "data_dir") / user_path(name, flag)
     try:
         if not is_folder(path):
             check_file(path, f"--{flag}")

@@ -27,12 +27,14 @@ class OperatorTerms:
     Attributes:
       space: whose they are.
       values: float64 ``[num_operators, F]``, how much of each term an operator adds; nothing where it is free.
-      families: the family that each term belongs to, ``[F]``.
+      family: int ``[num_operators]``, operators that are alike but for their size; -1 where one is free.
+      size: float64 ``[num_operators]``, multiply-adds; of what has none, pixels.
     """
 
     space: Space
     values: np.ndarray
-    families: tuple[str, ...]
+    family: np.ndarray
+    size: np.ndarray
 
     def of(self, tokens: np.ndarray) -> np.ndarray:
         """Terms float64 ``[N, F]`` of architectures int ``[N, T]``: sums over their operators."""
@@ -49,6 +51,18 @@ class OperatorTerms:
         """What each operator takes, float64 ``[num_operators]``, by weights float64 ``[F]`` of the terms."""
         return self.values @ weights
 
+    def told(self, tokens: np.ndarray) -> np.ndarray:
+        """Operators, bool ``[num_operators]``, that architectures ``[N, T]`` tell of: families met, sizes between."""
+        graph = self.space.trellis
+        nodes, _ = tl.walk(graph.target, graph.valid, tokens)
+        met = np.zeros(len(self.size) + 1, bool)
+        met[graph.operators[np.arange(tokens.shape[1]), nodes, tokens]] = True
+        out = self.family < 0
+        for family in np.unique(self.family[met[:-1] & ~out]):
+            own, sizes = self.family == family, self.size[met[:-1] & (self.family == family)]
+            out |= own & (self.size >= sizes.min()) & (self.size <= sizes.max())
+        return out
+
 
 def operator_terms(space: Space) -> OperatorTerms:
     """The terms of a space.
@@ -61,21 +75,18 @@ def operator_terms(space: Space) -> OperatorTerms:
             f"{space.identity} declares no operators, so nothing carries over from one device to the next but whole "
             "networks; fit a predictor to measured networks instead"
         )
-    of = {index: _family(op) for index, op in enumerate(space.operators) if op.kind not in space.free}
-    sizes = {index: float(madds(space.operators[index]) or space.operators[index].in_size ** 2) for index in of}
-    members: dict[Operator, list[int]] = {}
-    for index, family in of.items():
-        members.setdefault(family, []).append(index)
-    columns, families = [], []
-    for family, indices in members.items():
-        own = np.array([sizes[index] for index in indices])
+    size = np.array([float(madds(op) or op.in_size**2) for op in space.operators])
+    family = np.full(len(space.operators), -1)
+    numbers: dict[Operator, int] = {}
+    for index, op in enumerate(space.operators):
+        if op.kind not in space.free:
+            family[index] = numbers.setdefault(_family(op), len(numbers))
+    columns = []
+    for number in range(len(numbers)):
+        own = size[family == number]
         knots = np.linspace(own.min(), own.max(), min(KNOTS, len(np.unique(own))))
-        for knot in np.eye(len(knots)):
-            column = np.zeros(len(space.operators))
-            column[indices] = np.interp(own, knots, knot)
-            columns.append(column)
-            families.append(family.key)
-    return OperatorTerms(space, np.stack(columns, 1), tuple(families))
+        columns += [np.where(family == number, np.interp(size, knots, knot), 0.0) for knot in np.eye(len(knots))]
+    return OperatorTerms(space, np.stack(columns, 1), family, size)
 
 
 def _family(op: Operator) -> Operator:

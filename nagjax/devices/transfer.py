@@ -117,7 +117,8 @@ def learn_prior(weights: Sequence[np.ndarray], reference: np.ndarray) -> Prior:
     stacked = np.stack(weights)
     scales = (stacked @ reference.T).mean(1)
     if not (scales > 0).all():
-        raise ValueError(f"known device {int(np.argmin(scales)) + 1} has a mean latency of 0; is its file the right one?")
+        number = int(np.argmin(scales)) + 1
+        raise ValueError(f"known device {number} has a mean latency of 0; is its file the right one?")
     return Prior(stacked / scales[:, None], reference)
 
 
