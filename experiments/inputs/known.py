@@ -9,9 +9,11 @@ from absl import flags
 
 from experiments.frame import settings
 from nagjax.devices.adapting import KnownDevices, known_devices
-from nagjax.learned.measured import networks, read_measured
 from nagjax.posing import LATENCY
+from nagjax.predictors.records.labels import Labels, read_labels
+from nagjax.predictors.records.records import read_tokens
 from nagjax.spaces.space import Space
+from nagjax.tables import read_table
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -38,17 +40,14 @@ def load(values: flags.FlagValues, space: Space) -> KnownDevices:
 
 
 def read(path: Path, space: Space, flag: str) -> tuple[np.ndarray, np.ndarray]:
-    """Different networks int32 ``[N, T]`` of a file and their mean latencies float64 ``[N]``, ms, in their order.
-
-    Rows without a latency are left out.
+    """Networks int32 ``[N, T]`` of a file and their latencies float64 ``[N]``, ms; rows without one are left out.
 
     Raises:
       ValueError: if anything is wrong in the file, or no row has a latency.
     """
-    found = read_measured(path, space, {LATENCY: LATENCY})
-    times = found.costs[LATENCY]
-    given = ~np.isnan(times)
+    table = read_table(path, ["architecture", LATENCY])
+    _, costs = read_labels(table, Labels(cost_columns=(LATENCY,), required="costs"))
+    given = ~np.isnan(costs[LATENCY])
     if not given.any():
         raise ValueError(f"--{flag}: {path}: no row has a {LATENCY}; put there what each network took")
-    tokens, means, _ = networks(found.tokens[given], times[given])
-    return tokens, means
+    return read_tokens(table, "architecture", space)[given], costs[LATENCY][given]

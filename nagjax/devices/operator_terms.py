@@ -1,9 +1,10 @@
 """Operators as a few terms that latencies are sums of, so that whole networks tell what operators take.
 
 Operators that are alike but for their size, such as a block at all resolutions, are a family. What one takes is told by
-the times of the family's smallest, of its largest and of one between them, and lies on straight lines in between. Those
-times are the weights of a linear model of whole networks, and at the same time a price for each operator, measured or
-not; where no weight is below 0, no price is.
+the times of the family's smallest and largest, and lies on the straight line in between. Of a family that comes with
+the first decision, where every network has one (the stem at its resolution), times in between are told as well: there a
+model can bend with the resolution as a whole. All these times are the weights of a linear model of whole networks, and
+at the same time a price for each operator, measured or not; where no weight is below 0, no price is.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from nagjax.operators import Operator, madds
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
-KNOTS = 3
-"""Sizes of a family, at most, whose times are terms."""
+KNOTS, FIRST_KNOTS = 2, 5
+"""Sizes of a family, at most, whose times are terms; and of a family that comes with the first decision."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,10 +82,12 @@ def operator_terms(space: Space) -> OperatorTerms:
     for index, op in enumerate(space.operators):
         if op.kind not in space.free:
             family[index] = numbers.setdefault(_family(op), len(numbers))
-    columns = []
+    first = set(np.append(family, -1)[np.unique(space.trellis.operators[0])].tolist())
+    columns: list[np.ndarray] = []
     for number in range(len(numbers)):
         own = size[family == number]
-        knots = np.linspace(own.min(), own.max(), min(KNOTS, len(np.unique(own))))
+        most = FIRST_KNOTS if number in first else KNOTS
+        knots = np.linspace(own.min(), own.max(), min(most, len(np.unique(own))))
         columns += [np.where(family == number, np.interp(size, knots, knot), 0.0) for knot in np.eye(len(knots))]
     return OperatorTerms(space, np.stack(columns, 1), family, size)
 
