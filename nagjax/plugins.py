@@ -14,6 +14,8 @@ operators          nagjax.operators            ``make() -> OperatorKind``, what 
 predictors         nagjax.predictors           ``make(**settings) -> Kind``, how a predictor is fitted
 evaluators         nagjax.evaluators           ``make(space, **settings) -> Evaluator``, the truth
 proposers          nagjax.proposers            ``make(**settings) -> Proposer``, what to evaluate next
+tasks              nagjax.tasks                ``make(**settings) -> Task``, data and what is judged on them
+strategies         nagjax.strategies           ``make(**settings) -> Strategy``, how shared weights are trained
 predictor_formats  nagjax.predictor_formats    a reader of a predictor's file
 device_formats     nagjax.device_formats       a reader of a device table's file
 =================  ==========================  ==========================================================
@@ -37,8 +39,8 @@ from nagjax.names import suggestion
 T = TypeVar("T")
 
 KINDS = (
-    "controllers", "spaces", "operators", "predictors", "evaluators", "proposers", "predictor_formats",
-    "device_formats",
+    "controllers", "spaces", "operators", "predictors", "evaluators", "proposers", "tasks", "strategies",
+    "predictor_formats", "device_formats",
 )  # fmt: skip
 
 

@@ -273,7 +273,7 @@ def test_a_network_computes_in_its_type_and_keeps_statistics_in_float32():
 def test_the_least_network_of_once_for_all_runs():
     space = ofa_mobilenet_v3.make()
     least = ",".join(["3,3,0,0"] * 5)
-    operators = mobilenet_v3.operators(space.plan, space.parse(f"2,2,2,2,2:{least}:{least}:96").tolist())
+    operators = mobilenet_v3.operators(ofa_mobilenet_v3.plan(), space.parse(f"2,2,2,2,2:{least}:{least}:96").tolist())
     network, x = blocks.Network(operators), normal(0, 2, 96, 96, 3)
     shapes = jax.eval_shape(network.init, jax.random.key(0), x)
     y, _ = jax.jit(network.apply)(jax.tree.map(lambda leaf: 0.1 * normal(leaf.size, *leaf.shape), shapes), x)

@@ -60,6 +60,7 @@ BRANCHES = {
         "blocks",
         "devices",
         "durable",
+        "elastic",
         "files",
         "inference",
         "operators",

@@ -24,7 +24,7 @@ from nagjax.operators import (
 sizes = st.integers(1, 512)
 operators = st.builds(
     Operator,
-    kind=st.sampled_from(list(BUILT_IN)),
+    kind=st.sampled_from([name for name in BUILT_IN if not name.startswith("decoder")]),  # with keys of their own
     in_size=sizes,
     out_size=sizes,
     in_channels=sizes,

@@ -22,13 +22,15 @@ class Graph:
     """Nodes and constants of an ONNX graph, in the order in which they were added.
 
     Attributes:
+      takes: type of its inputs, ``float32`` or ``int32``.
       nodes: of type ``onnx.NodeProto``.
       constants: float32 or int64 arrays by name.
       place: what the names of further nodes begin with: layer and key of an operator, so that what a runtime times by
         name can be attributed to it (``nagjax.devices.timings``).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, takes: str = "float32") -> None:
+        self.takes = takes
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
         self.place = OUTSIDE

@@ -36,8 +36,8 @@ Shape: TypeAlias = tuple[int | str, ...]
 def network_model(subnet: Subnet, batch: int | None = None) -> Any:
     """A network as an ``onnx.ModelProto``.
 
-    Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises; its output
-    ``logits`` float32 ``[batch, classes]``.
+    Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises, or what the
+    first operator takes where the network has no mean; its output ``logits`` float32 ``[batch, classes]``.
 
     Args:
       subnet: the network.
@@ -47,17 +47,19 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph = Graph()
-    wide = (1, -1, 1, 1)
-    x = graph.add("Sub", INPUT, graph.constant(np.asarray(subnet.mean, np.float32).reshape(wide)))
-    x = graph.add("Div", x, graph.constant(np.asarray(subnet.std, np.float32).reshape(wide)))
+    first, last = subnet.operators[0], subnet.operators[-1]
+    graph, x = Graph(takes(first)), INPUT
+    given, end = turned(blocks.input_shape(first, 1)), turned(blocks.output_shape(last, 1))
+    if subnet.mean.size:
+        wide = (1, -1, 1, 1) if len(given) == MAPS else (1,) * (len(given) - 1) + (-1,)
+        x = graph.add("Sub", x, graph.constant(np.asarray(subnet.mean, np.float32).reshape(wide)))
+        x = graph.add("Div", x, graph.constant(np.asarray(subnet.std, np.float32).reshape(wide)))
     for op, parameters, statistics in zip(subnet.operators, subnet.parameters, subnet.statistics, strict=True):
         x = add_operator(graph, op, parameters, statistics, x)
     size: int | str = "batch" if batch is None else batch
-    shape = (size, subnet.channels, subnet.resolution, subnet.resolution)
     about = {"architecture": subnet.architecture, "space": subnet.space}
     _name_output(graph, x)
-    return _model(graph, {INPUT: shape}, {OUTPUT: (size, subnet.classes)}, about)
+    return _model(graph, {INPUT: (size, *given[1:])}, {OUTPUT: (size, *end[1:])}, about)
 
 
 def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
@@ -69,7 +71,7 @@ def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph, outputs = Graph(), {}
+    graph, outputs = Graph(takes(op)), {}
     for number, (parameters, statistics) in enumerate(copies):
         y = add_operator(graph, op, parameters, statistics, INPUT)
         end: Shape = turned(blocks.output_shape(op, batch))
@@ -149,10 +151,19 @@ def operator_model(
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph = Graph()
+    graph = Graph(takes(op))
     _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT, kind))
     given, end = turned(blocks.input_shape(op, batch)), turned(blocks.output_shape(op, batch))
     return _model(graph, {INPUT: given}, {OUTPUT: end}, {"operator": op.key})
+
+
+def takes(op: Operator) -> str:
+    """Type of what an operator takes: ``float32``, or ``int32`` where it takes numbers of tokens.
+
+    >>> takes(Operator("linear", 1, 1, 3, 2))
+    'float32'
+    """
+    return "float32" if blocks.made_up_input(op, 1, np.random.default_rng(0)).dtype.kind == "f" else "int32"
 
 
 def turned(shape: Sequence[int]) -> tuple[int, ...]:
@@ -187,10 +198,11 @@ def _name_output(graph: Graph, last: str) -> None:
 def _model(graph: Graph, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], about: Mapping[str, str]) -> Any:
     onnx = _onnx()
     helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
+    given = kind if graph.takes == "float32" else onnx.TensorProto.INT32
     made = helper.make_graph(
         graph.nodes,
         "network",
-        [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, given, list(shape)) for name, shape in inputs.items()],
         [helper.make_tensor_value_info(name, kind, list(end)) for name, end in outputs.items()],
         [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )

@@ -26,6 +26,8 @@ BUILT_IN: Mapping[str, str] = {
     "pool": "nagjax.operators.pool",
     "linear": "nagjax.operators.linear",
     "identity": "nagjax.operators.identity",
+    "decoder_block": "nagjax.operators.decoder_block",
+    "decoder_frame": "nagjax.operators.decoder_frame",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 
