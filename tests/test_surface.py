@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import nagjax
+from nagjax import posing
+from nagjax.operators import peak_memory
+from nagjax.profile.subjects import network
 from nagjax.reports import report_html, surface
 from nagjax.reports.report import Options, write_report
 from tests.generators import make_generator
@@ -52,10 +55,21 @@ def test_the_report_shows_it_and_keeps_its_figures(tmp_path, monkeypatch):
     for row in rows:
         assert float(row["latency_ms"]) <= float(row["budget_latency_ms"])
         assert float(row["madds_m"]) <= float(row["budget_madds_m"])
-        fits = (known.raw <= [float(row["budget_latency_ms"]), float(row["budget_madds_m"])]).all(1)
+        budgets = np.array([float(row["budget_latency_ms"]), float(row["budget_madds_m"])])
+        fits = (known.raw <= budgets * (1 + 1e-12)).all(1)
         assert float(row["predicted_quality"]) == pytest.approx(known.quality[fits].max())
     assert "Two budgets at once" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "surface.png").stat().st_size > 5_000
+
+
+def test_the_memory_of_the_largest_operator_is_a_column_beside_a_sum():
+    space = nagjax.space("nas_bench_macro")
+    setup = nagjax.problem(space, quality=posing.flat(space), costs=["madds", "peak_memory"])
+    tokens = space.sample(np.random.default_rng(0), 20)
+    assert [info.name for info in setup.description.costs] == ["madds_m", "peak_memory_mb"]
+    for one, (_, memory) in zip(tokens, setup.description.costs_of(tokens), strict=True):
+        held = [peak_memory(op) for op in network(space, space.canonical(one[None])[0]).operators]
+        assert memory == pytest.approx(max(held) / 1e6)
 
 
 def test_one_column_has_no_surface():
