@@ -18,7 +18,7 @@ import numpy as np
 
 from nagjax import plugins
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
+from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
@@ -117,8 +117,8 @@ def problem(
       records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
-      costs: names of the cost columns: ``latency_ms`` from the table, ``madds`` and ``params`` from shapes; by default
-        latency where there is a table. A benchmark's own come first.
+      costs: names of the cost columns: ``latency_ms`` from the table, ``madds``, ``params`` and what the space counts
+        itself from shapes; by default latency where there is a table. A benchmark's own come first.
       where: conditions as ``Space.where`` takes them.
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
       cost_quantile: prices have headroom for this share of the networks that the table was validated on.
@@ -148,7 +148,7 @@ def problem(
     whole = on if found is None else found.whole
     several = isinstance(table, Mapping)
     if isinstance(table, Mapping):
-        _refuse_devices(table, found, costs)
+        _refuse_devices(table, found, on, costs)
     # What arguments alone can tell is refused before large files are read.
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
@@ -202,13 +202,19 @@ def flat(on: Space) -> Linear:
     return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
 
 
-def cost_names(costs: Sequence[str]) -> list[str]:
+def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     """Names of cost columns that are not a benchmark's own, without their unit.
+
+    Args:
+      costs: names with or without it.
+      on: the space, which may count costs of its own.
 
     Raises:
       ValueError: if one is not known, with the nearest.
     """
-    names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
+    counts = {**ANALYTIC, **(on.counts if on is not None else {})}
+    plain = {column_name(name, count): name for name, count in counts.items()}
+    names, known = [plain.get(name.strip(), name.strip()) for name in costs], (LATENCY, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)
@@ -224,7 +230,7 @@ def _prices(
     own = [] if found is None else list(found.prices)
     if costs is None:
         costs = () if own and table is None else (LATENCY,)
-    names, known = cost_names(costs), (LATENCY, *ANALYTIC)
+    names, known = cost_names(costs, on), (LATENCY, *ANALYTIC, *on.counts)
     if LATENCY in names and table is None:
         raise ValueError(
             f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of a benchmark"
@@ -253,7 +259,7 @@ def _read_tables(
     }
 
 
-def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, costs: Sequence[str] | None) -> None:
+def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, on: Space, costs: Sequence[str] | None) -> None:
     """Refuse several tables where there is nothing for them to price."""
     if found is not None:
         raise ValueError(
@@ -262,7 +268,7 @@ def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, costs: Se
         )
     if not devices or not all(isinstance(name, str) for name in devices):
         raise ValueError(f"table={list(devices)}: give at least one table, each by the name of its device")
-    if costs is not None and LATENCY not in cost_names(costs):
+    if costs is not None and LATENCY not in cost_names(costs, on):
         raise ValueError(f"costs={','.join(costs)}: tables of several devices price {LATENCY}; name it")
 
 

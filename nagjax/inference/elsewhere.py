@@ -17,7 +17,7 @@ import numpy as np
 
 from nagjax.controllers import Artefact
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
+from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.populations.archive import Archive
 from nagjax.problems.build import make_problem
@@ -73,12 +73,13 @@ def elsewhere(
 def _column(name: str, quantile: float | None, table: DeviceTable, on: Space, where: Mapping[str, Any]) -> Prices:
     if name == LATENCY:
         return price(table, on, LATENCY, quantile, on.where(where))
-    if name.removesuffix("_m") not in ANALYTIC:
+    counted = {column_name(own, count): own for own, count in {**ANALYTIC, **on.counts}.items()}
+    if name not in counted:
         raise ValueError(
             f"{table.source or table.device}: the generator answers budgets of {name} as well, which a device table "
-            f"does not tell: only {LATENCY} and what is computed from shapes ({', '.join(ANALYTIC)}) have another price"
+            f"does not tell: only {LATENCY} and what is computed from shapes ({', '.join(counted)}) have another price"
         )
-    return analytic(on, name.removesuffix("_m"))
+    return analytic(on, counted[name])
 
 
 def _looked_up(artefact: Artefact, problem: Problem, slot: int, in_context: bool) -> Artefact:

@@ -87,6 +87,7 @@ def prefix(space: Space, name: str, choices: Sequence[Choice]) -> Space:
         format_tokens=lambda tokens: texts[tokens[0]] + BEFORE + space.format(np.asarray(tokens[1:], np.int32)),
         describe_tokens=describe,
         free=space.free,
+        counts=space.counts,
         behind=space,
     )  # fmt: skip
 
