@@ -9,6 +9,7 @@ Each function puts parts of the library together that can be had one by one; the
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from nagjax import plugins
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.table_doubts import disagreement
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
@@ -172,6 +174,9 @@ def problem(
     if several:
         on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns))
         prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
+        pairs = itertools.combinations(tables.values(), 2)
+        apart = tuple(sentence for pair in pairs if (sentence := disagreement(*pair)))
+        prices = [dataclasses.replace(column, doubts=column.doubts + apart) for column in prices]
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
