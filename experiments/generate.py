@@ -33,6 +33,11 @@ def define_flags(values: flags.FlagValues) -> None:
         "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
         flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_string(
+        "device", None,
+        "Where the generator serves several devices, the name of one; or the table of a device that it has never seen.",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms.", flag_values=values)
     flags.DEFINE_multi_string(
         "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
@@ -72,6 +77,8 @@ def job(values: flags.FlagValues) -> int:
     from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
+    if values.device:
+        generator = generator.on(values.device)
     where = settings.parse_pairs(values.where, "where", many=True) or None
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
