@@ -118,7 +118,7 @@ networks that come with HW-GPT-Bench's data here: additive fit, dynamic programm
 perplexity network of the scale judges, latency is a sum of layer prices. Evaluations are equal to within an update.
 `nag`, `nsga2` and `regularised_evolution` search for every budget, `uniform` and `dp` for the six alone. `dp` is an
 additive fit for each width, a dynamic programme and local search; `dp_alone` leaves the search out. `nag_greedy` is one
-pass of the policy. `nag` breeds 256 children an update, chosen at scale l on seeds 100 and 101; `nag_1024` as many as
+pass of the policy. `nag` breeds 256 children an update, chosen at scale l on seed 100; `nag_1024` as many as
 by default, for millions of evaluations. The last lines restrict answers to the measured networks of scale s.""",
         body=result_tables.decoders,
     ),

@@ -12,6 +12,7 @@ from benchmarks import walkthroughs
 from nagjax.devices.formats import read_table
 from nagjax.devices.hw_gpt import read
 from nagjax.devices.pricing import ANALYTIC, analytic, price
+from nagjax.files import split_part
 from nagjax.operators import madds, params, parse_key
 from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
@@ -135,6 +136,14 @@ def test_prices_that_are_refused(tmp_path, device, change, says):
     path = prices_file(tmp_path, change or (lambda rows: rows))
     with pytest.raises(ValueError, match=says):
         price(read_table(f"{path}#{device}", SPACE.operators, "hw_gpt"), SPACE)
+
+
+def test_a_file_that_has_the_sign_in_its_name_is_that_file(tmp_path):
+    path = prices_file(tmp_path).rename(tmp_path / "prices#2.csv")
+    assert split_part(path) == (path, "")
+    assert split_part(tmp_path / "prices#2.csv#slow") == (path, "slow")
+    with pytest.raises(ValueError, match="holds several devices"):
+        read_table(path, SPACE.operators)
 
 
 def test_prices_are_of_decoders_alone(tmp_path):
