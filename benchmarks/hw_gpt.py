@@ -19,8 +19,8 @@ included. ``nag``, ``nsga2`` and ``regularised_evolution`` search for all budget
 
 ``measured_*`` need no run: at scale s on the A100, 100 budgets are answered by the best predicted of the 10,000
 measured networks whose price is within them; a violation is a measured latency above the budget, regret is measured
-perplexity above the best measured within it. ``bound`` prices with the held-out error of 99 %, ``max`` with the largest.
-What ``--results`` holds is not run again.
+perplexity above the best measured within it. ``bound`` prices with the held-out error of 99 %, ``max`` with the
+largest. What ``--results`` holds is not run again.
 """
 
 from __future__ import annotations

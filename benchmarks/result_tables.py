@@ -498,7 +498,7 @@ def decoders(path: Path) -> Iterator[str]:
     found, runs = hw_gpt.regrets(held), held["runs"]
     names = dict.fromkeys(name for by_contender in found.values() for name in by_contender)
     rows = [
-        [f"`{name}`", *(plus_minus(spread(by_contender.get(name, [])), 4) for by_contender in found.values())]
+        [f"`{name}`", *(plus_minus(spread(of[name]) if name in of else None, 4) for of in found.values())]
         for name in names
     ]
     yield markdown(["contender", *found], rows)
