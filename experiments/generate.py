@@ -42,6 +42,9 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
     )
+    flags.DEFINE_bool(
+        "grid", False, "Answer every combination of the budgets of several columns, not row by row.", flag_values=values
+    )
     flags.DEFINE_integer("num_samples", 1, "Distinct architectures per budget.", lower_bound=1, flag_values=values)
     flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
     flags.DEFINE_multi_string(
@@ -116,6 +119,8 @@ def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
 
 
 def _budgets(values: flags.FlagValues) -> dict[str, Any]:
+    from nagjax.inference.surface import grid
+
     if bool(values.budgets_ms) == bool(values.budgets):
         raise ValueError("give budgets either as --budgets_ms=15,20,30 or as --budgets=NAME=300,400")
     if values.budgets_ms:
@@ -124,7 +129,7 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
         columns[name] = settings.parse_budgets([str(entry) for entry in entries], "budgets")
-    return {"budgets": columns}
+    return {"budgets": grid(columns) if values.grid else columns}
 
 
 def _check_target(flag: str, name: str | None) -> None:

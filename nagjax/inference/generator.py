@@ -23,6 +23,7 @@ from nagjax.inference.elsewhere import elsewhere
 from nagjax.inference.explaining import Explanation
 from nagjax.inference.scope import Progress, Scope, find, find_distinct, predict_all
 from nagjax.inference.shelf import Shelf
+from nagjax.inference.surface import Surface, grid, surface
 from nagjax.names import suggestion
 from nagjax.problems.contexts import fixed
 from nagjax.problems.costs import exactly
@@ -294,6 +295,33 @@ class Generator:
         matrix = _matrix(scope.description, asked)[index]
         tokens, source = find(scope, matrix, decode, seed, on_progress)
         return _arrays(scope, matrix, index, tokens, source)
+
+    def surface(
+        self,
+        budgets: Mapping[str, Numbers],
+        *,
+        decode: str = "best",
+        where: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Surface:
+        """The answers to every combination of budgets of several cost columns: the front in all of them.
+
+        Args:
+          budgets: some of each cost column, in its unit: ``{"latency_ms": [15, 20, 30], "params_m": [3, 4]}``.
+          decode: as ``generate`` takes it.
+          where: conditions on the architecture.
+          seed: of the samples.
+
+        Returns:
+          The answers; combinations that nothing meets are blank.
+
+        Raises:
+          ValueError: if a column or an argument is unknown, or a budget is not a number.
+        """
+        asked = grid(budgets)
+        axes = {name: np.asarray(values, np.float64).reshape(-1) for name, values in budgets.items()}
+        found = self.generate_arrays(budgets=asked, decode=decode, where=where, seed=seed, on_infeasible="skip")
+        return surface(axes, found)
 
     def front(self, where: Mapping[str, Any] | None = None, seed: int = 0) -> AnswerArrays:
         """All that ``best`` ever answers under conditions, cheapest first, as arrays; ``index`` counts them."""
