@@ -31,7 +31,7 @@ def load(values: flags.FlagValues, space: Space) -> KnownDevices:
     """
     if not values.known:
         raise ValueError("--known is not given: name two or more files of measured networks, one a device")
-    paths = [settings.listed_path(values, name, "known") for name in values.known]
+    paths = [settings.input_path(values, "known", name) for name in values.known]
     names = [path.stem for path in paths]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
