@@ -73,7 +73,7 @@ def test_many_measurements_outweigh_the_prior():
 def test_no_weight_falls_below_zero():
     """Latency that falls with the second term: the prices nearest to that are 0 for it."""
     prior = learn_prior([np.array([1.0, 1.0]), np.array([1.0, 3.0])], GRID)
-    found = adapt(prior, GRID, 10 * GRID[:, 0] + 30 - 3 * GRID[:, 1])
+    found = adapt(prior, GRID, GRID @ [10.0, -1.0])
     assert (found.weights > 0).all()
     assert found.weights[1] < 0.01 * found.weights[0]
 
