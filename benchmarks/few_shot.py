@@ -9,10 +9,9 @@ All figures are means over devices, and over draws of the thousand networks from
 takes what is measured; the measurements are all that is known of the new device.
 
 Rivals: ``scratch`` fits the measurements alone, the best of a ridge regression on path features or on operator terms, a
-Gaussian process on path features (once-for-all networks, 20 measurements, first draw), and a line in multiply-adds, each
-on the better of planned and random networks;
-``nearest`` takes the known device that ranks the measured networks best, rescaled by their median ratio. ``all`` is the
-same linear model fitted to all that can be measured: what no few measurements reach.
+Gaussian process on path features (once-for-all networks, 20 measurements, first draw), and a line in multiply-adds, on
+planned or on random networks; ``nearest`` takes the known device that ranks the measured networks best, rescaled by
+their median ratio. ``all`` is the same linear model fitted to all that can be measured: what no few measurements reach.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -118,7 +118,7 @@ def scratch(family: Family, chosen: np.ndarray, times: np.ndarray, gp: bool) -> 
         scale = 2 * float(times.max())  # a quality is a fraction
         records = Records(family.tokens[chosen], times / scale)
         fitted = fit(make("gp", {"validation_share": 0.0}), family.space, records, 0)
-        mean, _ = fitted.predictor(family.tokens, family.features.astype(np.float32))
+        mean, _ = fitted.predictor(jnp.asarray(family.tokens), jnp.asarray(family.features, jnp.float32))
         out["gp"] = np.asarray(mean, np.float64) * scale
     return out
 

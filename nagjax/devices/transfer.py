@@ -97,7 +97,7 @@ def device_weights(terms: np.ndarray, measured: np.ndarray) -> np.ndarray:
     from scipy.optimize import nnls
 
     design = np.concatenate([terms / measured[:, None], np.ones((len(terms), 1))], 1)
-    reduced = np.linalg.qr(design, mode="r")
+    _, reduced = np.linalg.qr(design)
     weights: np.ndarray = nnls(reduced[:, :-1], reduced[:, -1], maxiter=100 * terms.shape[1])[0]
     return weights
 
