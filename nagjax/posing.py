@@ -9,6 +9,7 @@ Each function puts parts of the library together that can be had one by one; the
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import plugins
-from nagjax.devices.formats import BUILT_IN, read_table
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
+from nagjax.devices.formats import read_device_table
+from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.table_doubts import disagreement
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
+from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind
@@ -32,11 +35,16 @@ from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
+from nagjax.problems.several import side_by_side
 from nagjax.spaces import pruning
+from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
 from nagjax.tabular import Tabular, predicted_report, slip
 
 LATENCY = "latency_ms"
+
+DEVICE = "device"
+"""The decision that says the device, where a problem has several."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,6 +58,7 @@ class Setup:
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
+      devices: the tables by device, where there are several; ``quality`` is then of the space behind the device.
     """
 
     space: Space
@@ -58,6 +67,7 @@ class Setup:
     table: DeviceTable | None
     quality: FittedPredictor | None
     judge: Problem | None = None
+    devices: Mapping[str, DeviceTable] = dataclasses.field(default_factory=dict)
 
 
 def space(name: str, **settings: Any) -> Space:
@@ -76,7 +86,7 @@ def space(name: str, **settings: Any) -> Space:
 
 def problem(
     of: Space | Tabular,
-    table: str | Path | DeviceTable | None = None,
+    table: str | Path | DeviceTable | Mapping[str, str | Path | DeviceTable] | None = None,
     *,
     predictor: str | Path | FittedPredictor | None = None,
     records: str | Path | Records | None = None,
@@ -103,13 +113,14 @@ def problem(
 
     Args:
       of: the space; or a tabular benchmark (``nagjax.tabular.read_tabular``), which brings costs and qualities.
-      table: the device table, or its path; a folder where its format has several files.
+      table: the device table, or its path; a folder where its format has several files. Of several devices a dict of
+        them by name: the device is then the first decision of the space, and is given with every budget.
       predictor: a predictor, or the path of one.
       records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
-      costs: names of the cost columns: ``latency_ms`` from the table, ``madds`` and ``params`` from shapes; by default
-        latency where there is a table. A benchmark's own come first.
+      costs: names of the cost columns: ``latency_ms`` from the table, ``madds``, ``params`` and what the space counts
+        itself from shapes; by default latency where there is a table. A benchmark's own come first.
       where: conditions as ``Space.where`` takes them.
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
       cost_quantile: prices have headroom for this share of the networks that the table was validated on.
@@ -137,15 +148,18 @@ def problem(
     if not isinstance(on, Space):
         raise ValueError(f"problem: {type(of).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     whole = on if found is None else found.whole
+    several = isinstance(table, Mapping)
+    if isinstance(table, Mapping):
+        _refuse_devices(table, found, on, costs)
     # What arguments alone can tell is refused before large files are read.
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
     kind = chosen_kind(predictor_kind, predictor_settings)
     where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
-    allowed = on.where(where)
-    if table is not None and not isinstance(table, DeviceTable):
-        table = read_device_table(table, on, device_format)
-    prices = _prices(costs, table, on, found, cost_quantile, allowed)
+    allowed = on.where({name: value for name, value in where.items() if not (several and name == DEVICE)})
+    tables = _read_tables(table, on, device_format)
+    one_each: Mapping[str, DeviceTable | None] = tables or {"": None}
+    columns = {name: _prices(costs, one, on, found, cost_quantile, allowed) for name, one in one_each.items()}
     if isinstance(records, str | Path):
         labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
         read = read_labelled if whole.name == "tabular" else read_texts
@@ -156,12 +170,19 @@ def problem(
     if fitted is None and quality is None and found is not None and (num_labels or found.quality is None):
         fitted = _fitted_to_some(found, kind, fit_seed, num_labels, labels_seed, quality_column)
     known, report = _known(quality, found, fitted)
+    prices: Sequence[Prices] = next(iter(columns.values()))
+    if several:
+        on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns))
+        prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
+        pairs = itertools.combinations(tables.values(), 2)
+        apart = tuple(sentence for pair in pairs if (sentence := disagreement(*pair)))
+        prices = [dataclasses.replace(column, doubts=column.doubts + apart) for column in prices]
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
-    return Setup(on, made, description, table, fitted, judge)
+    return Setup(on, made, description, None if several else tables.get(""), fitted, judge, tables if several else {})
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -186,24 +207,19 @@ def flat(on: Space) -> Linear:
     return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
 
 
-def read_device_table(path: str | Path, on: Space, device_format: str = "auto") -> DeviceTable:
-    """A device table from a file, or a folder of files, in the units of the library.
-
-    Raises:
-      ValueError: if it cannot be read; the message names file, row and remedy.
-    """
-    foreign = device_format not in ("auto", *BUILT_IN) and device_format in plugins.names("device_formats")
-    own = {device_format: plugins.load("device_formats", device_format)} if foreign else {}
-    return read_table(Path(path), on.operators, device_format, own)
-
-
-def cost_names(costs: Sequence[str]) -> list[str]:
+def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     """Names of cost columns that are not a benchmark's own, without their unit.
+
+    Args:
+      costs: names with or without it.
+      on: the space, which may count costs of its own.
 
     Raises:
       ValueError: if one is not known, with the nearest.
     """
-    names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
+    counts = {**ANALYTIC, **(on.counts if on is not None else {})}
+    plain = {column_name(name, count): name for name, count in counts.items()}
+    names, known = [plain.get(name.strip(), name.strip()) for name in costs], (LATENCY, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)
@@ -219,7 +235,7 @@ def _prices(
     own = [] if found is None else list(found.prices)
     if costs is None:
         costs = () if own and table is None else (LATENCY,)
-    names, known = cost_names(costs), (LATENCY, *ANALYTIC)
+    names, known = cost_names(costs, on), (LATENCY, *ANALYTIC, *on.counts)
     if LATENCY in names and table is None:
         raise ValueError(
             f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of a benchmark"
@@ -235,6 +251,30 @@ def _prices(
     for name in {column.name for column in own} & {column.name for column in priced}:
         raise ValueError(f"costs: {name} is measured (cost_columns=) and priced (table=, costs=): leave one out")
     return own + priced
+
+
+def _read_tables(
+    table: str | Path | DeviceTable | Mapping[str, str | Path | DeviceTable] | None, on: Space, device_format: str
+) -> dict[str, DeviceTable]:
+    """The tables by device; one alone under the empty name."""
+    given = table if isinstance(table, Mapping) else {} if table is None else {"": table}
+    return {
+        name: one if isinstance(one, DeviceTable) else read_device_table(one, on, device_format)
+        for name, one in given.items()
+    }
+
+
+def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, on: Space, costs: Sequence[str] | None) -> None:
+    """Refuse several tables where there is nothing for them to price."""
+    if found is not None:
+        raise ValueError(
+            "table= of several devices prices the operators of a space, and a benchmark brings measured costs; give "
+            "one device's costs, or a space"
+        )
+    if not devices or not all(isinstance(name, str) for name in devices):
+        raise ValueError(f"table={list(devices)}: give at least one table, each by the name of its device")
+    if costs is not None and LATENCY not in cost_names(costs, on):
+        raise ValueError(f"costs={','.join(costs)}: tables of several devices price {LATENCY}; name it")
 
 
 def _refuse_two(

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nagjax import plugins
-from nagjax.devices import json_table
+from nagjax.devices import hw_gpt, json_table
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.profiles import fields, hosted_job, lookup, onnxruntime, openvino, plain_csv, tensorrt, tflite
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.timings import Timings, device_table
-from nagjax.files import check_file, is_folder, read_text
+from nagjax.files import check_file, is_folder, read_text, split_part
 from nagjax.names import nearest
 from nagjax.operators import Operator
+from nagjax.spaces.space import Space
 
 Reader = Callable[[Path, Sequence[Operator]], DeviceTable]
 """``reader(path, operators)``: the table in ``path``; some dialects can only be read for known operators, a space's."""
@@ -51,6 +52,7 @@ read_csv, read_fbnet, read_hosted_job, read_onnxruntime, read_openvino, read_pro
 )
 
 BUILT_IN: Mapping[str, Reader] = {
+    "hw_gpt": hw_gpt.read,
     "json": json_table.read,
     "ofa_note10": read_note10,
     "ofa_i7": read_i7,
@@ -85,12 +87,24 @@ def read_table(
     return plugins.expect("device_formats", name, table, DeviceTable)
 
 
+def read_device_table(path: str | Path, on: Space, device_format: str = "auto") -> DeviceTable:
+    """A device table from a file, or a folder of files, in the units of the library.
+
+    Raises:
+      ValueError: if it cannot be read; the message names file, row and remedy.
+    """
+    foreign = device_format not in ("auto", *BUILT_IN) and device_format in plugins.names("device_formats")
+    own = {device_format: plugins.load("device_formats", device_format)} if foreign else {}
+    return read_table(Path(path), on.operators, device_format, own)
+
+
 def detect(path: Path) -> str:
     """Name of the built-in format of ``path``.
 
     Raises:
       ValueError: if there is no such path or it looks like none of them.
     """
+    path, _ = split_part(path)
     folder = is_folder(path)
     if not folder:
         check_file(path, "the device table")
@@ -122,6 +136,8 @@ def _by_look(path: Path) -> str | None:
         return "openvino"
     if _first_line(path).startswith("{'op_name"):
         return "fbnet"
+    if all(name in _first_line(path).split(",") for name in hw_gpt.HEADER):
+        return "hw_gpt"
     return "csv" if suffix in (".csv", ".tsv") else None
 
 

@@ -26,6 +26,8 @@ BUILT_IN: Mapping[str, str] = {
     "pool": "nagjax.operators.pool",
     "linear": "nagjax.operators.linear",
     "identity": "nagjax.operators.identity",
+    "decoder_block": "nagjax.operators.decoder_block",
+    "decoder_frame": "nagjax.operators.decoder_frame",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 
@@ -102,6 +104,16 @@ def traffic(op: Operator) -> int:
     52
     """
     return kind_of(op.kind).num_bytes(op)
+
+
+def peak_memory(op: Operator) -> int:
+    """Bytes of feature maps that are held at once while it runs, of numbers of 4 bytes.
+
+    >>> from nagjax.operators import Operator
+    >>> peak_memory(Operator("linear", 1, 1, 3, 2, norm=False))
+    20
+    """
+    return kind_of(op.kind).peak_bytes(op)
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nagjax.names import suggestion
+from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
@@ -24,7 +25,7 @@ FORMS: Mapping[str, type[Any]] = {
     one.form: one
     for one in (
         TabularQuality, Predictor, Graph, Linear, Kernel, GaussianProcess, Trees, Pair, Neighbours, Mix, Evaluated,
-        Exported,
+        Behind, Exported,
     )
 }  # fmt: skip
 
