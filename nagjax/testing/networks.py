@@ -246,7 +246,7 @@ def _nested(tree: Any) -> bool:
 
 
 def _claim_close(name: str, one: jax.Array, other: jax.Array, what: str) -> None:
-    one, other = np.asarray(one), np.asarray(other)
-    claim(name, one.shape == other.shape, f"{what} give shapes {one.shape} and {other.shape}")
-    far = float(np.abs(one - other).max() / max(np.abs(other).max(), 1e-6)) if one.size else 0.0
+    found, wanted = np.asarray(one), np.asarray(other)
+    claim(name, found.shape == wanted.shape, f"{what} give shapes {found.shape} and {wanted.shape}")
+    far = float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-6)) if found.size else 0.0
     claim(name, far <= TOLERANCE, f"{what} differ by {far:.1e} of the largest output, more than {TOLERANCE:g}")
