@@ -99,6 +99,11 @@ def louder(made):
     return apply
 
 
+def silent(made):
+    """Tells nothing."""
+    return lambda *given: made.apply(*given)._replace(taps={})
+
+
 def greedy(made):
     """Says that it uses a weight more."""
     return lambda p, tokens: {**made.used(p, tokens), "idle": p["block2"]["up"]["weights"]}
@@ -118,7 +123,7 @@ def with_idle(made):
         ("alone", {"apply": louder}, "alone and elastic differ"),
         ("used", {"apply": louder}, "other weights that are not used differ"),
         ("used", {"used": greedy, "alone": with_idle}, r"\['idle'\] is used, and changing it changes nothing"),
-        ("taps", {"points": lambda made: (*made.points, made.points[0])}, "asked for"),
+        ("taps", {"apply": silent}, r"asked for \('block1', 'block2'\) it tells of \(\)"),
         ("form", {"sizes": lambda made: {}}, "sizes are {}"),
     ],
     ids=["alone", "used", "idle", "taps", "form"],

@@ -38,8 +38,8 @@ def check_elastic_form(make: MakeSpace, **settings: Any) -> None:
     claim(name, bool(elastic.sizes) and fine, f"sizes are {dict(elastic.sizes)}: give whole numbers by name")
     for tokens in _architectures(space):
         claim(name, hash(elastic.group(tokens)) is not None, "a group has no hash")
-    parameters = elastic.init(jax.random.key(0))
-    claim(name, same(parameters, elastic.init(jax.random.key(0))), "one key gives two different sets of parameters")
+    parameters = _init(elastic)
+    claim(name, same(parameters, _init(elastic)), "one key gives two different sets of parameters")
     bad = [path for path, leaf in _leaves(parameters) if getattr(leaf, "dtype", None) != jnp.float32]
     claim(name, _nested(parameters) and not bad, f"parameters must be nested dicts of float32; {bad[:3]} are not")
     claim(name, len(set(elastic.points)) == len(elastic.points), f"a point stands twice in {elastic.points}")
@@ -114,7 +114,8 @@ def check_elastic_operators(make: MakeSpace, **settings: Any) -> None:
             continue
         used, x = elastic.used(parameters, tokens), _inputs(elastic, tokens)
         chain = jax.jit(lambda p, x, ops=alone.operators: blocks.Network(ops).apply({"params": p}, x)[0])
-        _claim_close(name, chain(used, x), alone.apply(used, x, None)[0], f"{text}: its operators and alone")
+        own = jax.jit(lambda p, x, a=alone: a.apply(p, x, None)[0])
+        _claim_close(name, chain(used, x), own(used, x), f"{text}: its operators and alone")
         held = sum(int(leaf.size) for _, leaf in _leaves(used))
         if space.operators:
             summed = int(space.operator_sum(tokens[None], counted)[0])
@@ -206,10 +207,14 @@ def _architectures(space: Space) -> list[np.ndarray]:
 
 def _fresh(elastic: Elastic) -> Any:
     """Fresh parameters moved a little, so that none is 0, 1 or the identity."""
-    leaves, tree = jax.tree.flatten(elastic.init(jax.random.key(0)))
+    leaves, tree = jax.tree.flatten(_init(elastic))
     rng = np.random.default_rng(0)
     moved = [leaf + jnp.asarray(0.1 * rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves]
     return jax.tree.unflatten(tree, moved)
+
+
+def _init(elastic: Elastic) -> Any:
+    return jax.jit(elastic.init)(jax.random.key(0))
 
 
 def _inputs(elastic: Elastic, tokens: np.ndarray, seed: int = 0) -> jax.Array:
