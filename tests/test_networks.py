@@ -203,7 +203,7 @@ def test_it_goes_the_whole_way(tmp_path, capsys):
     """Profiled, trained, labelled, generated from and deployed, by the jobs that everybody uses."""
     table, trained, records = tmp_path / "table.json", tmp_path / "supernet", tmp_path / "records.csv"
     cache = "--compilation_cache="
-    profiling = ["--rounds=3", "--least_ms=0.01", "--validate=0", "--validate_fit=0"]
+    profiling = ["--rounds=3", "--least_ms=0.1", "--validate=0", "--validate_fit=0"]
     assert profile_device.main(["--space=vectors", f"--out={table}", *profiling, cache]) == 0
     keys = [row["operator"] for row in json.loads(table.read_text())["rows"]]
     assert sum(key.startswith("perceptron-") for key in keys) == 3
