@@ -18,8 +18,13 @@ import numpy as np
 
 from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
+from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
 from nagjax.devices.table import DeviceTable
+from nagjax.learned.fit import KIND as COST_KIND
+from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
+from nagjax.learned.fit import SETTINGS as COST_SETTINGS
+from nagjax.learned.measured import Measured, read_measured
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
@@ -34,7 +39,8 @@ from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import pruning
 from nagjax.spaces.space import Space
-from nagjax.tabular import Tabular, predicted_report, slip
+from nagjax.spaces.trellis import walk
+from nagjax.tabular import Tabular, predicted_report, slip, unit_of
 
 LATENCY = "latency_ms"
 
@@ -50,6 +56,7 @@ class Setup:
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
+      learned: costs that were learned from measured networks, by column.
     """
 
     space: Space
@@ -58,6 +65,7 @@ class Setup:
     table: DeviceTable | None
     quality: FittedPredictor | None
     judge: Problem | None = None
+    learned: Mapping[str, LearnedCost] = dataclasses.field(default_factory=dict)
 
 
 def space(name: str, **settings: Any) -> Space:
@@ -82,6 +90,10 @@ def problem(
     records: str | Path | Records | None = None,
     quality: Form | None = None,
     costs: Sequence[str] | None = None,
+    measured: str | Path | Measured | None = None,
+    measured_columns: Mapping[str, str] | None = None,
+    cost_kind: str | None = None,
+    cost_settings: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
     prune: str | Path | None = None,
     cost_quantile: float | None = None,
@@ -109,10 +121,17 @@ def problem(
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
       costs: names of the cost columns: ``latency_ms`` from the table, ``madds`` and ``params`` from shapes; by default
-        latency where there is a table. A benchmark's own come first.
+        latency where there is a table. A benchmark's own come first, then those that are learned.
+      measured: whole networks that were measured, or the path of a .csv or .parquet file of them. Without a table costs
+        are learned from them; the table's sums are corrected by half of them and judged on the others.
+      measured_columns: column of that file for each cost, whose name ends in its unit; latency_ms of its own name where
+        it is left out.
+      cost_kind: how costs are learned, a kind of predictor whose values add up over edges; additive by default.
+      cost_settings: settings of that kind.
       where: conditions as ``Space.where`` takes them.
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
-      cost_quantile: prices have headroom for this share of the networks that the table was validated on.
+      cost_quantile: prices have headroom for this share of the networks that the table was validated on. Of learned
+        costs always: 0.95 where it is left out.
       pessimism: the objective is mean - pessimism * std of the predictor.
       device_format: registered name of the table's format, or ``"auto"`` to tell it by a look.
       predictor_format: the same of the predictor's.
@@ -141,11 +160,17 @@ def problem(
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
     kind = chosen_kind(predictor_kind, predictor_settings)
+    columns = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found)
+    cost = _cost_kind(cost_kind, cost_settings)
     where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
     allowed = on.where(where)
     if table is not None and not isinstance(table, DeviceTable):
         table = read_device_table(table, on, device_format)
-    prices = _prices(costs, table, on, found, cost_quantile, allowed)
+    if isinstance(measured, str | Path):
+        measured = read_measured(measured, on, columns, text_column)
+    if measured is not None and table is not None:
+        table, measured = _corrected(table, on, measured, allowed), None
+    prices = _prices(costs, table, on, found, cost_quantile, allowed, tuple(columns) if measured is not None else ())
     if isinstance(records, str | Path):
         labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
         read = read_labelled if whole.name == "tabular" else read_texts
@@ -156,12 +181,20 @@ def problem(
     if fitted is None and quality is None and found is not None and (num_labels or found.quality is None):
         fitted = _fitted_to_some(found, kind, fit_seed, num_labels, labels_seed, quality_column)
     known, report = _known(quality, found, fitted)
+    level = LEVEL if cost_quantile is None else 1 - cost_quantile
+    learned = {
+        name: learn_cost(
+            on, measured, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed, seed=fit_seed
+        )
+        for name in (columns if isinstance(measured, Measured) else ())
+    }
+    prices = [*(one.prices for one in learned.values()), *prices]
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
-    return Setup(on, made, description, table, fitted, judge)
+    return Setup(on, made, description, table, fitted, judge, learned)
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -213,20 +246,21 @@ def cost_names(costs: Sequence[str]) -> list[str]:
 
 def _prices(
     costs: Sequence[str] | None, table: DeviceTable | None, on: Space, found: Tabular | None, quantile: float | None,
-    allowed: np.ndarray,
+    allowed: np.ndarray, learned: Sequence[str],
 ) -> list[Prices]:  # fmt: skip
     """The measured costs of a benchmark, then those that arguments name; the first is the one that reports plot."""
     own = [] if found is None else list(found.prices)
     if costs is None:
-        costs = () if own and table is None else (LATENCY,)
-    names, known = cost_names(costs), (LATENCY, *ANALYTIC)
+        costs = () if (own or learned) and table is None else (LATENCY,)
+    names, known = [name for name in cost_names(costs) if name not in learned], (LATENCY, *ANALYTIC)
     if LATENCY in names and table is None:
         raise ValueError(
-            f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of a benchmark"
+            f"costs: {LATENCY} needs a device table: give table=FILE, measured=FILE (whole networks), costs=madds, or "
+            "the cost_columns= of a benchmark"
         )
-    if len(set(names)) < len(names) or not (names or own):
+    if len(set(names)) < len(names) or not (names or own or learned):
         raise ValueError(f"costs={','.join(costs)}: name each cost column once, and at least one: {', '.join(known)}")
-    if quantile is not None and LATENCY not in names:
+    if quantile is not None and LATENCY not in names and not learned:
         raise ValueError(f"cost_quantile={quantile:g} is of latencies priced by a table=FILE: add {LATENCY} to costs=")
     priced = [
         price(table, on, LATENCY, quantile, allowed) if name == LATENCY and table is not None else analytic(on, name)
@@ -235,6 +269,62 @@ def _prices(
     for name in {column.name for column in own} & {column.name for column in priced}:
         raise ValueError(f"costs: {name} is measured (cost_columns=) and priced (table=, costs=): leave one out")
     return own + priced
+
+
+def _measured_columns(
+    measured: object, columns: Mapping[str, str] | None, kind: str | None, settings: Mapping[str, Any] | None,
+    found: Tabular | None,
+) -> dict[str, str]:  # fmt: skip
+    """Column of the measured file for each cost.
+
+    Raises:
+      ValueError: if nothing is measured and an argument says how, or a cost's name does not end in its unit.
+    """
+    given = {"measured_columns": columns, "cost_kind": kind, "cost_settings": settings}
+    for name, value in given.items():
+        if value and measured is None:
+            raise ValueError(f"{name}: nothing is learned from measured networks: give measured=FILE, or leave it out")
+    if measured is not None and found is not None:
+        raise ValueError("measured: a benchmark brings its own costs (cost_columns=): leave measured= out")
+    if isinstance(measured, Measured):
+        return {name: name for name in measured.costs}
+    columns = dict(columns or {LATENCY: LATENCY})
+    for name in columns:
+        unit_of(name)
+    return columns
+
+
+def _cost_kind(name: str | None, settings: Mapping[str, Any] | None) -> Kind:
+    """The kind that costs are learned by.
+
+    Raises:
+      ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
+    """
+    given = {**(COST_SETTINGS if name in (None, COST_KIND) else {}), **(settings or {})}
+    try:
+        return make(name or COST_KIND, given)
+    except ValueError as error:
+        raise ValueError(f"cost_kind: {error}") from None
+
+
+def _corrected(table: DeviceTable, on: Space, measured: Measured, allowed: np.ndarray) -> DeviceTable:
+    """The table with its sums corrected by half of the measured networks, and judged on the others.
+
+    Raises:
+      ValueError: if the networks have no latency, or latencies do not rise with the sums at all.
+    """
+    if list(measured.costs) != [LATENCY]:
+        raise ValueError(
+            f"measured_columns: beside a table measured networks say what {LATENCY} they take, not "
+            f"{', '.join(measured.costs)}; leave table= out to learn such costs"
+        )
+    try:
+        plain = price(dataclasses.replace(table, correction=None, validation=()), on, allowed=allowed)
+        _, priced = walk(on.trellis.target, plain.open_edges, measured.tokens)
+        fine = np.flatnonzero(priced & ~np.isnan(measured.costs[LATENCY]))
+        return with_networks(table, on, measured.tokens[fine], measured.costs[LATENCY][fine], allowed=allowed)
+    except ValueError as error:
+        raise ValueError(f"{measured.source} beside {table.source or table.device}: {error}") from None
 
 
 def _refuse_two(

@@ -20,6 +20,7 @@ SPINE = (
     ("operators",),
     ("spaces",),
     ("devices", "predictors"),
+    ("learned",),
     ("evaluators",),
     ("problems", "ranking"),
     ("budgets",),
