@@ -22,13 +22,14 @@ from nagjax.devices.validation import LEAST_SPEARMAN, spearman
 from nagjax.learned.bound import Bound, check_level, choices, fit_bound
 from nagjax.learned.measured import Measured, networks
 from nagjax.learned.noise import NoiseFloor, by_neighbours, by_repeats
-from nagjax.learned.prices import additive_prices
+from nagjax.learned.prices import additive_prices, known_edges
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 from nagjax.spaces.terms import make_terms
+from nagjax.spaces.trellis import walk
 
 KIND = "additive"
 """How a cost is fitted unless another kind is named: it is as good as any that does not add up, and is prices."""
@@ -119,7 +120,7 @@ def learn_cost(
     floor = noise_floor(space, tokens, group, costs, mean, predicted)
     report = judged(predicted, mean) | {"source": measured.source, "networks": len(mean), "measurements": len(costs)}
     doubts += _misfit(report, floor)
-    chosen = None if quality is None else _chosen(space, quality, tokens, predicted, seed)
+    chosen = None if quality is None else how_often_chosen(space, quality, tokens, predicted, allowed, seed)
     bound = fit_bound(predicted, mean, level, chosen)
     form = fit(kind, space, records, seed).predictor
     prices = additive_prices(
@@ -187,12 +188,34 @@ def noise_floor(
     return by_neighbours(np.concatenate([places, number], 1), mean, predicted)
 
 
-def _chosen(space: Space, quality: Form, tokens: np.ndarray, predicted: np.ndarray, seed: int) -> np.ndarray | None:
-    """How often each network is chosen from pools of a quarter of them; None where all are equally good."""
-    told = asked(quality, space, tokens)
-    if not np.ptp(told) > 0:
-        return None
-    return choices(predicted, told, max(1, len(tokens) // 4), seed=seed)
+def how_often_chosen(
+    space: Space,
+    quality: Form,
+    tokens: np.ndarray,
+    predicted: np.ndarray,
+    allowed: np.ndarray | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """How often each network is the best within a budget, of pools of a quarter of those that can be answers.
+
+    Args:
+      space: what the networks are of.
+      quality: how good architectures are; what it does not know is no answer.
+      tokens: int32 ``[N, T]``.
+      predicted: costs float64 ``[N]``, above 0.
+      allowed: bool ``[T, S, C]``, edges of the architectures that are asked for; None for all.
+      seed: of the pools.
+
+    Returns:
+      float64 ``[N]``, all 0 where nothing is chosen.
+    """
+    edges = known_edges(space, quality) & (True if allowed is None else allowed)
+    rows = np.flatnonzero(walk(space.trellis.target, edges, tokens)[1])
+    out = np.zeros(len(tokens))
+    told = asked(quality, space, tokens[rows]) if len(rows) else np.zeros(1)
+    if np.ptp(told) > 0:
+        out[rows] = choices(predicted[rows], told, max(1, len(rows) // 4), seed=seed)
+    return out
 
 
 def _misfit(report: Mapping[str, Any], floor: NoiseFloor) -> list[str]:
