@@ -8,6 +8,7 @@ The last line is {arrays, compared, differ, absent}.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -57,10 +58,11 @@ def macro(data_dir: Path, folder: Path, cache: str) -> Arrays:
             yield name, np.array([row[name] for row in rows])
 
 
-def supernet(data_dir: Path, folder: Path, cache: str) -> Arrays:
+def supernet(data_dir: Path, folder: Path, cache: str, strategy: str = "sandwich") -> Arrays:
     """Weights after 50 steps on the digits."""
     del data_dir
-    _job(folder, cache, "train_supernet", "--data=digits", "--steps=50", "--seed=0", f"--out={folder / 'run'}")
+    given = ("--data=digits", "--steps=50", "--seed=0", f"--strategy={strategy}", f"--out={folder / 'run'}")
+    _job(folder, cache, "train_supernet", *given)
     yield from _tree(_last(folder / "run" / "weights") / "parameters")
 
 
@@ -69,6 +71,8 @@ PARTS: Mapping[str, Callable[[Path, Path, str], Arrays]] = {
     "note10": note10,
     "macro": macro,
     "supernet": supernet,
+    "single_path": functools.partial(supernet, strategy="single_path"),
+    "progressive": functools.partial(supernet, strategy="progressive"),
 }
 
 

@@ -90,9 +90,10 @@ def untrained_supernet(folder: Path) -> None:
     given = ["--data=digits", "--where=resolution=20", f"--out={folder}"]
     values = cli.parse(train_supernet.define_flags, given)
     space = setup.load_space(values)
-    splits, recipe = supernet_setup.load_splits(values, space), supernet_setup.recipe(values)
-    learner = training.supernet_learner(space, space.where({"resolution": 20}), values.strategy, jnp.dtype("float32"))
-    with storage.Writer(folder, supernet_setup.identity(values, space, splits)) as writer:
+    task, recipe = supernet_setup.load_task(values, space), supernet_setup.recipe(values)
+    strategy = supernet_setup.strategy(values)
+    learner = training.supernet_learner(space, space.where({"resolution": 20}), strategy, jnp.dtype("float32"))
+    with storage.Writer(folder, supernet_setup.identity(values, space, task)) as writer:
         writer.save(training.start(learner, recipe), 0.0)
 
 

@@ -17,8 +17,11 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from nagjax import blocks, depthwise, plugins
-from nagjax.supernet import network, strategies, training
+from nagjax import depthwise, plugins
+from nagjax.operators import mbconv
+from nagjax.spaces import mobilenet_v3_elastic
+from nagjax.supernet import training
+from nagjax.supernet.strategy import make_strategy, random_path
 
 _NETWORKS = flags.DEFINE_integer("networks", 12, "Random architectures that are timed.", lower_bound=1)
 _SPACE = flags.DEFINE_string("space", "mobilenet_v3_small28", "Space of the MobileNetV3 family.")
@@ -28,15 +31,15 @@ BATCH = 128
 def speed() -> dict[str, Any]:
     """The result of this benchmark."""
     space = plugins.load("spaces", _SPACE.value)()
-    plan = training.checked_plan(space)
-    valid = space.where({"resolution": plan.resolutions[-1]})
-    learner = training.supernet_learner(space, valid, "single_path")
+    elastic = training.elastic_of(space)
+    side = elastic.group(space.largest())
+    valid = space.where({"resolution": side})
+    learner = training.supernet_learner(space, valid, make_strategy("single_path"))
     rng = np.random.default_rng(0)
-    side = plan.resolutions[-1]
-    images = jnp.asarray(rng.normal(size=(BATCH, side, side, plan.image_channels)), jnp.float32)
+    images = jnp.asarray(elastic.example(side, BATCH, rng))
     parameters = learner.init(jax.random.key(0))
-    drawn = [strategies.random_path(rng, space, valid) for _ in range(_NETWORKS.value)]
-    labels = rng.integers(0, plan.classes, BATCH)
+    drawn = [random_path(rng, space, valid) for _ in range(_NETWORKS.value)]
+    labels = rng.integers(0, elastic.sizes["classes"], BATCH)
 
     def step(parameters: Any, tokens: Any) -> Any:
         def loss(parameters: Any) -> Any:
@@ -48,8 +51,8 @@ def speed() -> dict[str, Any]:
     ours = jax.jit(step).lower(parameters, drawn[0]).compile()
     # What was traced with one convolution must not be taken for the other.
     jax.clear_caches()
-    network.apply_elastic.cache_clear()
-    with mock.patch.object(blocks, "depthwise", depthwise.native):
+    mobilenet_v3_elastic.apply_elastic.cache_clear()
+    with mock.patch.object(mbconv, "depthwise", depthwise.native):
         native = jax.jit(step).lower(parameters, drawn[0]).compile()
     times: dict[str, list[float]] = {"ours": [], "native": []}
     for tokens in drawn:

@@ -1,4 +1,4 @@
-"""Label architectures with a trained supernet: each is evaluated on the validation images and appended to a file.
+"""Label architectures with a trained supernet: each is evaluated on the validation examples and appended to a file.
 
 ``python -m experiments.label --supernet=runs/supernet --num=1500 --out=records.csv``
 
@@ -41,7 +41,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
     )
     flags.DEFINE_integer("num", 1500, "Architectures to label.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("images", None, "Validation images of a label; none: all.", 1, flag_values=values)
+    flags.DEFINE_integer("images", None, "Validation examples of a label; none: all.", 1, flag_values=values)
     flags.DEFINE_enum("draw", "stratified", DRAWS, "By multiply-adds, or uniform over all.", flag_values=values)
     settings.define_seed("seed", "Seed of the draw.", values)
     flags.DEFINE_string("out", None, "The file to append to; how it was made goes beside it.", flag_values=values)
@@ -57,22 +57,22 @@ def job(values: flags.FlagValues) -> int:
 
 
 def _label(values: flags.FlagValues, out: Path) -> int:
-    life.doing("reading weights and images, drawing architectures")
+    life.doing("reading weights and data, drawing architectures")
     runtime.use_compilation_cache(values.compilation_cache)
     weights = storage.read_weights(settings.user_path(values.supernet, "supernet"))
     space = load_space(weights.config["space"])
-    splits = supernet_setup.splits_of(weights.config["data"], values.data_dir, space, values.image_cache)
+    task = supernet_setup.task_of(weights.config, values.data_dir, space, values.image_cache)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
     claim(out, values, weights)
-    images = labelling.label_images(splits, values.images)
-    assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
+    part = labelling.label_part(task, values.images)
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
     try:
         with labelling.LabelFile(out) as file:
             left = [row for row in tokens if space.format(row) not in file.labelled]
             for row in progress(left, len(tokens)):
-                scores = assessor.scores(weights.parameters, row, images)
-                label = {"quality": scores.accuracy, "loss": scores.loss}
+                scores = assessor.scores(weights.parameters, row, part)
+                label = {"quality": scores.quality, "loss": scores.loss}
                 full_disk.persist(partial(file.add, space.format(row), label), "a label")
             done = len(file.labelled)
     except KeyboardInterrupt:

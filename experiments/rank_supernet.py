@@ -4,8 +4,8 @@
 ``python -m experiments.rank_supernet --out=runs/ranking --supernet=runs/supernet`` then compares.
 
 A network is one line of ``alone.jsonl``, durable as it is done; run again to go on. Several processes may share a
-folder when each has its own --seeds. Networks are compared on the test images, the supernet labels on the validation
-images, as it does for a search.
+folder when each has its own --seeds. Networks are compared on the test examples, the supernet labels on the
+validation examples, as it does for a search.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from experiments.train_supernet import RECORD, claim, recorded_config
 from nagjax import durable
 from nagjax import operators as ops
 from nagjax.spaces.space import Space
-from nagjax.supernet import labelling, storage, strategies, training
-from nagjax.supernet.datasets.images import Splits
+from nagjax.supernet import labelling, storage, training
 from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet.task import Task
 
 RUNS = "alone.jsonl"
 
@@ -48,7 +48,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("networks", 16, "Networks beside the smallest and the largest.", 1, flag_values=values)
     flags.DEFINE_integer("bins", 4, "Parts of the cost range that they are drawn from evenly.", 1, flag_values=values)
     flags.DEFINE_list("seeds", ["0", "1"], "Seeds of training that this process does.", flag_values=values)
-    flags.DEFINE_integer("images", None, "Validation images of a label; none: all.", 1, flag_values=values)
+    flags.DEFINE_integer("images", None, "Validation examples of a label; none: all.", 1, flag_values=values)
     flags.DEFINE_string("supernet", None, "Folder of the supernet to judge; none: train networks.", flag_values=values)
     flags.DEFINE_string("out", None, "Folder of the study.", flag_values=values)
 
@@ -64,22 +64,22 @@ def job(values: flags.FlagValues) -> int:
 
 def _rank(values: flags.FlagValues, folder: Path, seeds: Sequence[int]) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
-    life.doing("reading the images, drawing networks")
+    life.doing("reading the data, drawing networks")
     space = setup.load_space(values)
     valid = space.where(settings.parse_pairs(values.where, "where", many=True))
-    splits = supernet_setup.load_splits(values, space)
-    config = {**supernet_setup.identity(values, space, splits), "networks": values.networks, "bins": values.bins}
+    task = supernet_setup.load_task(values, space)
+    config = {**supernet_setup.identity(values, space, task), "networks": values.networks, "bins": values.bins}
     claim(folder, config, resume=(folder / RECORD).is_file())
     networks = choose(space, valid, values.networks, values.bins)
     try:
-        train_missing(folder, space, splits, networks, seeds, values)
+        train_missing(folder, space, task, networks, seeds, values)
     except KeyboardInterrupt:
         console.say(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
         return cli.EXIT_INTERRUPTED
     if values.supernet:
         life.doing("comparing")
         supernet = settings.user_path(values.supernet, "supernet")
-        figures = compare(folder, space, splits, networks, supernet, values)
+        figures = compare(folder, space, task, networks, supernet, values)
         full_disk.persist(lambda: rank_report.write(folder, figures), "the report")
         console.say(*rank_report.lines(figures))
     return 0
@@ -88,14 +88,14 @@ def _rank(values: flags.FlagValues, folder: Path, seeds: Sequence[int]) -> int:
 def choose(space: Space, valid: np.ndarray, num: int, bins: int) -> np.ndarray:
     """Architectures int32 ``[2 + num, T]``: the smallest, the largest, and a draw spread evenly over multiply-adds."""
     madds = np.array([ops.madds(op) for op in space.operators])
-    ends = np.stack([strategies.smallest(space, valid), strategies.largest(space, valid)])
+    ends = np.stack([space.smallest(valid), space.largest(valid)])
     drawn = labelling.draw_stratified(space, valid, madds, num + 2, bins, seed=0)
     inner = [row for row in drawn if not (row == ends).all(-1).any()]
     return np.concatenate([ends, np.stack(inner[:num])])
 
 
 def train_missing(
-    folder: Path, space: Space, splits: Splits, networks: np.ndarray, seeds: Sequence[int], values: flags.FlagValues
+    folder: Path, space: Space, task: Task, networks: np.ndarray, seeds: Sequence[int], values: flags.FlagValues
 ) -> None:
     """Train every network under every seed that has no line yet; one network's seeds share a compilation."""
     done = {(run["architecture"], run["seed"]) for run in read_runs(folder)}
@@ -107,18 +107,18 @@ def train_missing(
         recipe = dataclasses.replace(supernet_setup.recipe(values), seed=seed)
         learner = training.alone_learner(space, tokens, dtype)
         state = training.start(learner, recipe)
-        for reached, _ in training.train(learner, splits, recipe, state):
+        for reached, _ in training.train(learner, task, recipe, state):
             state = reached
-        scores = alone_assessor(space, tokens, splits, dtype).scores(state.parameters, tokens, splits.test)
+        scores = alone_assessor(space, tokens, task, dtype).scores(state.parameters, tokens, task.test)
         seconds = time.monotonic() - began
         text = space.format(tokens)
-        run = {"architecture": text, "seed": seed, "accuracy": scores.accuracy, "loss": scores.loss, "seconds": seconds}
+        run = {"architecture": text, "seed": seed, "accuracy": scores.quality, "loss": scores.loss, "seconds": seconds}
         full_disk.persist(partial(append, folder / RUNS, run), "a network's figures")
-        console.say(f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.accuracy:.2f} % in {seconds:.0f} s")
+        console.say(f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.quality:.2f} % in {seconds:.0f} s")
 
 
 def compare(
-    folder: Path, space: Space, splits: Splits, networks: np.ndarray, supernet: Path, values: flags.FlagValues
+    folder: Path, space: Space, task: Task, networks: np.ndarray, supernet: Path, values: flags.FlagValues
 ) -> dict[str, Any]:
     """Figures of the study: what the supernet says of each network beside what it reached alone.
 
@@ -136,18 +136,18 @@ def compare(
         raise ValueError(f"--supernet={supernet}: was trained on {weights.config['data']}, the networks on {data}")
     texts = [space.format(row) for row in networks]
     alone = rank_report.alone_table(read_runs(folder), texts)
-    assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
-    images = labelling.label_images(splits, values.images)
-    scores = [assessor.scores(weights.parameters, row, images) for row in networks]
-    test = [assessor.scores(weights.parameters, row, splits.test).accuracy for row in networks]
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    part = labelling.label_part(task, values.images)
+    scores = [assessor.scores(weights.parameters, row, part) for row in networks]
+    test = [assessor.scores(weights.parameters, row, task.test).quality for row in networks]
     columns = {
-        "supernet": np.array([score.accuracy for score in scores]),
+        "supernet": np.array([score.quality for score in scores]),
         "supernet_loss": -np.array([score.loss for score in scores]),
         "madds": space.operator_sum(networks, np.array([ops.madds(op) for op in space.operators], np.float64)),
         "params": space.operator_sum(networks, np.array([ops.params(op) for op in space.operators], np.float64)),
     }
     figures = rank_report.figures(texts, alone, columns, np.array(test), values.bins)
-    figures["label_images"] = len(images)
+    figures["label_images"] = len(part)
     return {**figures, "alone": recorded, "supernet": dict(weights.config), "made_with": supernet_setup.surroundings()}
 
 

@@ -22,9 +22,9 @@ from experiments.frame import cli, console, life, output, record_file, runtime, 
 from experiments.inputs import setup, supernet_setup
 from experiments.training.monitor import Monitor, forget_metrics
 from nagjax.controllers import Limits, Moment
-from nagjax.supernet import storage, strategies, training
-from nagjax.supernet.datasets.images import Splits
+from nagjax.supernet import storage, training
 from nagjax.supernet.evaluation import supernet_assessor
+from nagjax.supernet.task import Task
 
 RECORD = "supernet.json"
 JOB = "experiments.train_supernet"
@@ -52,27 +52,25 @@ def job(values: flags.FlagValues) -> int:
 def _train(values: flags.FlagValues, folder: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
     output.try_checkpoints(folder)
-    life.doing("reading the images")
+    life.doing("reading the data")
     space = setup.load_space(values)
     valid = space.where(settings.parse_pairs(values.where, "where", many=True))
-    splits = supernet_setup.load_splits(values, space)
+    strategy = supernet_setup.strategy(values)
+    task = supernet_setup.load_task(values, space)
     recipe = supernet_setup.recipe(values)
-    learner = training.supernet_learner(space, valid, values.strategy, jnp.dtype(values.dtype))
-    config = supernet_setup.identity(values, space, splits)
+    learner = training.supernet_learner(space, valid, strategy, jnp.dtype(values.dtype))
+    config = supernet_setup.identity(values, space, task)
     claim(folder, config, values.resume)
     try:
-        state = run(folder, learner, splits, recipe, config, values)
+        state = run(folder, learner, task, recipe, config, values)
     except KeyboardInterrupt:
         console.say(f"interrupted; the weights so far are in {folder}; to go on: {cli.again(JOB, values)}")
         return cli.EXIT_INTERRUPTED
     life.doing("evaluating the largest and the smallest")
-    assessor = supernet_assessor(space, splits, jnp.dtype(values.dtype))
-    for name, tokens in (
-        ("largest", strategies.largest(space, valid)),
-        ("smallest", strategies.smallest(space, valid)),
-    ):
-        scores = assessor.scores(state.parameters, tokens, splits.validation)
-        console.say(f"{name}: {100 * scores.accuracy:.2f} % of the validation images ({space.format(tokens)})")
+    assessor = supernet_assessor(space, task, jnp.dtype(values.dtype))
+    for name, tokens in (("largest", space.largest(valid)), ("smallest", space.smallest(valid))):
+        scores = assessor.scores(state.parameters, tokens, task.validation)
+        console.say(f"{name}: {100 * scores.quality:.2f} % on the validation examples ({space.format(tokens)})")
     label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
     console.say(f"weights: {folder}; to label: {label}")
     return 0
@@ -119,7 +117,7 @@ def recorded_config(path: Path) -> dict[str, Any]:
 
 
 def run(
-    folder: Path, learner: training.Learner, splits: Splits, recipe: training.Recipe, config: dict[str, Any],
+    folder: Path, learner: training.Learner, task: Task, recipe: training.Recipe, config: dict[str, Any],
     values: flags.FlagValues,
 ) -> training.TrainState:  # fmt: skip
     """Train from the last checkpoint of the folder, or from the beginning, to the end.
@@ -139,7 +137,7 @@ def run(
 
         with Monitor(folder, save, values.save_seconds, finish=writer.finish) as monitor:
             began, losses = time.monotonic() - seconds, []
-            for reached, loss in training.train(learner, splits, recipe, state):
+            for reached, loss in training.train(learner, task, recipe, state):
                 state = reached
                 losses.append(loss)
                 if state.step % values.chunk == 0 or state.step == recipe.steps:

@@ -15,7 +15,7 @@ from nagjax.evaluators.journal import Evaluations
 from nagjax.factory import Methods, factory
 from nagjax.generator import decode, training, walk
 from nagjax.generator.policy import Policy, init_policy
-from nagjax.operators import Operator, madds, params, parse_key
+from nagjax.operators import Operator, OperatorKind, madds, params, parse_key
 from nagjax.populations import findings, tournaments, vary
 from nagjax.populations.cells import Cells
 from nagjax.populations.front import Front
@@ -54,6 +54,7 @@ __all__ = [
     "Linear",
     "Methods",
     "Operator",
+    "OperatorKind",
     "Outcome",
     "Policy",
     "Predictor",

@@ -1,4 +1,4 @@
-"""The registry: controllers, spaces, kinds of predictors and file formats, by name among the installed distributions.
+"""The registry: controllers, spaces, operators, tasks and so on, by name among the installed distributions.
 
 A distribution registers a plugin with an entry point in its packaging metadata; ours do the same::
 
@@ -10,9 +10,12 @@ kind               entry-point group           what the entry point names
 =================  ==========================  ==========================================================
 controllers        nagjax.controllers          ``make(spec, **static) -> Controller``
 spaces             nagjax.spaces               ``make(**settings) -> Space``
+operators          nagjax.operators            ``make() -> OperatorKind``, what an operator is
 predictors         nagjax.predictors           ``make(**settings) -> Kind``, how a predictor is fitted
 evaluators         nagjax.evaluators           ``make(space, **settings) -> Evaluator``, the truth
 proposers          nagjax.proposers            ``make(**settings) -> Proposer``, what to evaluate next
+tasks              nagjax.tasks                ``make(**settings) -> Task``, data and what is judged on them
+strategies         nagjax.strategies           ``make(**settings) -> Strategy``, how shared weights are trained
 predictor_formats  nagjax.predictor_formats    a reader of a predictor's file
 device_formats     nagjax.device_formats       a reader of a device table's file
 =================  ==========================  ==========================================================
@@ -35,7 +38,10 @@ from nagjax.names import suggestion
 
 T = TypeVar("T")
 
-KINDS = ("controllers", "spaces", "predictors", "evaluators", "proposers", "predictor_formats", "device_formats")
+KINDS = (
+    "controllers", "spaces", "operators", "predictors", "evaluators", "proposers", "tasks", "strategies",
+    "predictor_formats", "device_formats",
+)  # fmt: skip
 
 
 class PluginError(ValueError):

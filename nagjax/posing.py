@@ -19,7 +19,7 @@ import numpy as np
 from nagjax import plugins
 from nagjax.devices.formats import BUILT_IN, read_table
 from nagjax.devices.measured import with_networks
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, price
+from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
@@ -120,8 +120,9 @@ def problem(
       records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
-      costs: names of the cost columns: ``latency_ms`` from the table, ``madds`` and ``params`` from shapes; by default
-        latency where there is a table. A benchmark's own come first, then those that are learned.
+      costs: names of the cost columns: ``latency_ms`` from the table, ``madds``, ``params`` and what the space counts
+        itself from shapes; by default latency where there is a table. A benchmark's own come first, then those that are
+        learned.
       measured: whole networks that were measured, or the path of a .csv or .parquet file of them. Without a table costs
         are learned from them; the table's sums are corrected by half of them and judged on the others.
       measured_columns: column of that file for each cost, whose name ends in its unit; latency_ms of its own name where
@@ -230,13 +231,19 @@ def read_device_table(path: str | Path, on: Space, device_format: str = "auto") 
     return read_table(Path(path), on.operators, device_format, own)
 
 
-def cost_names(costs: Sequence[str]) -> list[str]:
+def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     """Names of cost columns that are not a benchmark's own, without their unit.
+
+    Args:
+      costs: names with or without it.
+      on: the space, which may count costs of its own.
 
     Raises:
       ValueError: if one is not known, with the nearest.
     """
-    names, known = [name.strip().removesuffix("_m") for name in costs], (LATENCY, *ANALYTIC)
+    counts = {**ANALYTIC, **(on.counts if on is not None else {})}
+    plain = {column_name(name, count): name for name, count in counts.items()}
+    names, known = [plain.get(name.strip(), name.strip()) for name in costs], (LATENCY, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)
@@ -252,7 +259,8 @@ def _prices(
     own = [] if found is None else list(found.prices)
     if costs is None:
         costs = () if (own or learned) and table is None else (LATENCY,)
-    names, known = [name for name in cost_names(costs) if name not in learned], (LATENCY, *ANALYTIC)
+    names = [name for name in cost_names(costs, on) if name not in learned]
+    known = (LATENCY, *ANALYTIC, *on.counts)
     if LATENCY in names and table is None:
         raise ValueError(
             f"costs: {LATENCY} needs a device table: give table=FILE, measured=FILE (whole networks), costs=madds, or "

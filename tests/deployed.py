@@ -13,10 +13,12 @@ from nagjax.devices.pricing import Prices
 from nagjax.inference.generator import Generator
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.problems.build import make_problem
-from nagjax.spaces import mobilenet_v3
+from nagjax.spaces import mobilenet_v3, mobilenet_v3_elastic
 from nagjax.spaces import trellis as tl
-from nagjax.supernet import network, storage
+from nagjax.supernet import storage
 from nagjax.supernet.datasets.images import Images, make_splits
+from nagjax.supernet.image_tasks import image_task
+from nagjax.supernet.inputs import Augmentation
 
 PLAN = mobilenet_v3.Plan(
     resolutions=(6, 8),
@@ -46,7 +48,7 @@ def make_images(num, seed=0, size=8):
 def make_supernet() -> TrainedSupernet:
     """Made-up parameters, none of them 0, 1 or the identity."""
     shapes = jax.eval_shape(
-        network.Supernet(PLAN).init, jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros(4, jnp.int32)
+        mobilenet_v3_elastic.Supernet(PLAN).init, jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros(4, jnp.int32)
     )
     leaves, tree = jax.tree.flatten(shapes["params"])
     made = [
@@ -57,9 +59,8 @@ def make_supernet() -> TrainedSupernet:
         "recipe": {"dtype": "float32"},
     }  # fmt: skip
     weights = storage.Weights(jax.tree.unflatten(tree, made), 1, {**config, "step": 1})
-    return TrainedSupernet(
-        SPACE, weights, make_splits("made up", 3, make_images(48), make_images(30, 1), make_images(30, 2))
-    )
+    splits = make_splits("made up", 3, make_images(48), make_images(30, 1), make_images(30, 2))
+    return TrainedSupernet(SPACE, weights, image_task(splits, Augmentation(0, flip=False)))
 
 
 @functools.cache

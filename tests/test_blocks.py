@@ -9,7 +9,7 @@ import pytest
 
 from nagjax import blocks
 from nagjax.depthwise import depthwise, native
-from nagjax.operators import Operator, params
+from nagjax.operators import Operator, layers, params
 from nagjax.spaces import mobilenet_v3, ofa_mobilenet_v3
 
 
@@ -153,7 +153,7 @@ def test_batch_norm_takes_the_statistics_of_the_batch_or_those_given():
     y, used = blocks.apply(op, parameters, x)
     assert [float(value[0]) for value in used["norm"]] == [5.0, 5.0]
     np.testing.assert_allclose(y.ravel(), [3 * d / 5.00001**0.5 + 1 for d in (-3, -1, 1, 3)], rtol=1e-6)
-    given = {"norm": (jnp.array([6.0]), jnp.array([4.0 - blocks.EPSILON]))}
+    given = {"norm": (jnp.array([6.0]), jnp.array([4.0 - layers.EPSILON]))}
     y, used = blocks.apply(op, parameters, x, given)
     assert used == given
     np.testing.assert_allclose(y.ravel(), [-5.0, -2.0, 1.0, 4.0], rtol=1e-5)
@@ -182,7 +182,7 @@ def test_operators_without_norms_by_hand():
     ],
 )
 def test_activations_by_hand(name, expected):
-    np.testing.assert_allclose(blocks.activate(name, jnp.array([-4.0, -1.0, 1.0, 7.0])), expected, rtol=1e-6)
+    np.testing.assert_allclose(layers.activate(name, jnp.array([-4.0, -1.0, 1.0, 7.0])), expected, rtol=1e-6)
 
 
 def mbconv_in_numpy(op, p, x):
@@ -273,7 +273,7 @@ def test_a_network_computes_in_its_type_and_keeps_statistics_in_float32():
 def test_the_least_network_of_once_for_all_runs():
     space = ofa_mobilenet_v3.make()
     least = ",".join(["3,3,0,0"] * 5)
-    operators = mobilenet_v3.operators(space.plan, space.parse(f"2,2,2,2,2:{least}:{least}:96").tolist())
+    operators = mobilenet_v3.operators(ofa_mobilenet_v3.plan(), space.parse(f"2,2,2,2,2:{least}:{least}:96").tolist())
     network, x = blocks.Network(operators), normal(0, 2, 96, 96, 3)
     shapes = jax.eval_shape(network.init, jax.random.key(0), x)
     y, _ = jax.jit(network.apply)(jax.tree.map(lambda leaf: 0.1 * normal(leaf.size, *leaf.shape), shapes), x)

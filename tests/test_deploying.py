@@ -11,7 +11,6 @@ from nagjax.deployment import building, supernets, timing
 from nagjax.deployment.finetuning import finetuned
 from nagjax.deployment.subnets import load_subnet, norm_shapes
 from nagjax.spaces import mobilenet_v3
-from nagjax.supernet.inputs import Augmentation
 from nagjax.supernet.training import Recipe
 from tests.deployed import LARGE, PLAN, SPACE, make_generator, make_supernet
 
@@ -97,7 +96,7 @@ def test_it_goes_on_with_what_is_missing(tmp_path, clock, unjudged, monkeypatch)
     del clock[:]
     built = []
     export = building._export
-    monkeypatch.setattr(building, "_export", lambda *args: built.append(args[2].name) or export(*args))
+    monkeypatch.setattr(building, "_export", lambda *args: built.append(args[3].name) or export(*args))
     deploy(tmp_path, [HIGH, LOW])
     assert built == [f"budget_{LOW:g}ms"]
     assert [name for name in clock if GENERATOR.generate([HIGH])[0].text in name] == []
@@ -141,10 +140,10 @@ def test_finetuning_learns_the_answers_of_the_largest():
     supernet = make_supernet()
     tokens = SPACE.parse("1:3,0:2,0:8")
     plain = supernet.network(tokens)
-    recipe = Recipe(40, batch=48, learning_rate=0.05, augmentation=Augmentation(0, flip=False))
+    recipe = Recipe(40, batch=48, learning_rate=0.05)
     moved = finetuned(supernet, tokens, recipe)
     teacher = supernet.network(LARGE)
-    x = supernet.calibration_images(8, 48)  # all that there are
+    x = supernet.calibration_inputs(tokens, 48)  # all that there are
 
     def missed(net):
         aim, own = (np.asarray(one.apply(x), np.float64) for one in (teacher, net))

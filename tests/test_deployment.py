@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nagjax import blocks
-from nagjax.deployment import nodes, onnx_models, profiled, programs, quantisation, runtime, subnets, supernets
+from nagjax.deployment import onnx_models, profiled, programs, quantisation, runtime, subnets, supernets
 from nagjax.deployment.timing import call
 from nagjax.devices.formats import read_table
 from nagjax.inference.generator import Answer
-from nagjax.operators import ACTIVATIONS, KINDS, Operator
+from nagjax.operators import ACTIVATIONS, BUILT_IN, Operator, kind_of
 from nagjax.profile.subjects import Subject
 from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_images, make_supernet
 
@@ -140,8 +140,9 @@ def test_every_kind_of_operator_is_in_onnx_what_it_is_in_jax(op):
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_no_kind_of_operator_is_without_nodes():
-    assert set(nodes.NODES) == set(KINDS) == {op.kind for op in ALL}
+def test_no_kind_of_operator_that_is_computed_is_without_nodes():
+    computed = {name for name in BUILT_IN if kind_of(name).apply is not None}
+    assert computed == {op.kind for op in ALL}
 
 
 @pytest.mark.parametrize("op", [ALL[5], ALL[-2]], ids=lambda op: op.key)
@@ -172,6 +173,27 @@ def test_what_is_not_the_operators_own_is_taken_off():
     assert profiled.without(lambda: 5.0, lambda: 7.0)() == 0.25
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_int8_pools_alone_are_what_stands_behind_an_int8_copy(skip, tmp_path):
+    """What is taken off is, node by node, what the runtime itself puts around the end of a copy."""
+    op = next(op for op in SPACE.operators if op.kind == "mbconv" and op.skip == skip)
+    whole, small, optimised = (tmp_path / f"{name}.onnx" for name in ("float32", "int8", "optimised"))
+    onnx_models.save(onnx_models.operators_model(op, [made_up(op, seed) for seed in range(2)], 1), whole)
+    quantisation.quantise(whole, small, np.random.default_rng(0).random(blocks.input_shape(op, 8), np.float32), 1)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(optimised), 3
+    onnxruntime.InferenceSession(str(small), options, providers=["CPUExecutionProvider"])
+    copy = [node.op_type for node in onnx.load(optimised).graph.node]
+    pools = onnx_models.int8_pools_model((1, 2, 2, 3), 1, channels_last=not skip)
+    assert [name for name in copy[-4:] if name not in ("QLinearConv", "QLinearAdd")] == [
+        node.op_type for node in pools.graph.node
+    ]
+    pixels = np.full((1, 2, 2, 3), 200, np.uint8)
+    pixels[..., 1] = [[0, 100], [100, 200]]
+    found = runtime.session_as_written(pools).run(None, {"images0": pixels})[0]
+    np.testing.assert_allclose(found.ravel(), [0.72, -0.28, 0.72], rtol=1e-6)
+
+
 def test_the_profiler_refuses_a_type_it_has_not():
     with pytest.raises(ValueError, match="float32, int8"):
         profiled.preparation(1, "bfloat16", 1, 1.0)
@@ -180,7 +202,7 @@ def test_the_profiler_refuses_a_type_it_has_not():
 def test_int8_stays_near_and_is_calibrated_on_training_images(tmp_path):
     images, logits = outputs(LARGE)
     onnx_models.save(onnx_models.network_model(taken(LARGE)), tmp_path / "a.onnx")
-    looked_at = make_supernet().calibration_images(8, 24)
+    looked_at = make_supernet().calibration_inputs(SPACE.parse(LARGE), 24)
     quantisation.quantise(tmp_path / "a.onnx", tmp_path / "b.onnx", looked_at)
     found = runtime.run(runtime.session(tmp_path / "b.onnx"), images)
     spread = logits.std()

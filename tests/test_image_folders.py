@@ -19,9 +19,11 @@ from nagjax.supernet.datasets.draw import draw_images
 from nagjax.supernet.datasets.images import Images, Stored, channel_statistics, image_sums, make_splits
 from nagjax.supernet.datasets.load import load
 from nagjax.supernet.datasets.picture import read_picture
-from nagjax.supernet.evaluation import Assessor, _parts
+from nagjax.supernet.evaluation import Assessor, _batches
+from nagjax.supernet.image_tasks import image_task
 from nagjax.supernet.inputs import Augmentation, Batches
-from nagjax.supernet.labelling import label_images
+from nagjax.supernet.labelling import label_part
+from nagjax.supernet.recorded import recorded_images
 
 RED, GREEN, BLUE, GREY = (250, 0, 0), (0, 250, 0), (0, 0, 250), (90, 90, 90)
 
@@ -196,11 +198,11 @@ def test_nobody_reads_all_of_a_large_data_set_at_once():
     Counting.asked.clear()
     given = Images(Stored(pixels.view(Counting), np.arange(400), sums), labels)
     train, drawn = draw_images(given, 100, 0)
-    splits = make_splits("large", 2, train, drawn, drawn)
-    Assessor(lambda *arguments: None, lambda tokens: 2, splits, calibration=30)
+    task = image_task(make_splits("large", 2, train, drawn, drawn))
+    Assessor(lambda *arguments: None, lambda tokens: 2, task, calibration=30)
     Batches(train, 8, 0, Augmentation(1)).at(0)
-    parts = _parts(label_images(splits, 50), 20)
-    assert [len(labels) for _, labels, _ in parts] == [20, 20, 20]
+    parts = _batches(label_part(task, 50), 20)
+    assert [len(examples.targets) for examples, _ in parts] == [20, 20, 20]
     assert Counting.asked == [30, 8, 20, 20, 20]
 
 
@@ -434,17 +436,19 @@ def test_flags_reach_the_images_and_the_record_says_the_background(tmp_path):
     flags = ["--data=folder", f"--data_dir={root}", "--image_size=4", "--validation_images=2"]
     values = parsed(*flags, f"--image_cache={tmp_path / 'cache'}", "--image_background=black")
     space = setup.load_space(values)
-    splits = supernet_setup.load_splits(values, space)
+    task = supernet_setup.load_task(values, space)
+    record = supernet_setup.identity(values, space, task)
+    recorded = record["data"]
+    splits = recorded_images(recorded, str(root), str(tmp_path / "cache"))
     assert levels(splits.test)[0] == 0
     assert isinstance(splits.test.pixels, Stored)
-    recorded = supernet_setup.identity(values, space, splits)["data"]
     assert recorded["image_background"] == "black"
     assert "image_cache" not in recorded
     # A label is for the same images: what was recorded decides, and the cache may be another one or none.
-    again = supernet_setup.splits_of(recorded, str(root), space)
-    assert levels(again.test) == levels(splits.test)
+    again = supernet_setup.task_of(record, str(root), space).test
+    assert levels(Images(*again.at(np.arange(len(again))))) == levels(splits.test)
     # A record of earlier versions names no background.
     older = {name: value for name, value in recorded.items() if name != "image_background"}
-    assert levels(supernet_setup.splits_of(older, str(root), space).test)[0] == 255
-    assert supernet_setup.identity(parsed(*flags), space, splits)["data"]["image_background"] == "white"
-    assert "image_background" not in supernet_setup.identity(parsed(), space, splits)["data"]
+    assert levels(recorded_images(older, str(root)).test)[0] == 255
+    assert supernet_setup.identity(parsed(*flags), space, task)["data"]["image_background"] == "white"
+    assert "image_background" not in supernet_setup.identity(parsed(), space, task)["data"]

@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes", "depthwise"),
     ("delimited",),
     ("tables",),
     ("plugins",),
     ("operators",),
+    ("blocks", "elastic"),
     ("spaces",),
     ("devices", "predictors"),
     ("learned",),
@@ -38,8 +39,6 @@ SPINE = (
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
 BRANCHES = {
-    "depthwise": set(),
-    "blocks": {"operators", "depthwise"},
     "supernet": {
         "files",
         "arguments",
@@ -51,7 +50,8 @@ BRANCHES = {
         "evaluators",
         "problems",
         "blocks",
-        "depthwise",
+        "elastic",
+        "plugins",
         "checkpoint",
         "durable",
     },
@@ -61,6 +61,7 @@ BRANCHES = {
         "blocks",
         "devices",
         "durable",
+        "elastic",
         "files",
         "inference",
         "operators",
@@ -239,7 +240,7 @@ def test_importing_every_module_starts_no_device_and_changes_no_setting():
     [
         ("nagjax/spaces/x.py", "from nagjax.devices import table", library_faults),
         ("nagjax/devices/x.py", "import nagjax.predictors.mlp", library_faults),
-        ("nagjax/operators.py", "from . import problem", library_faults),
+        ("nagjax/operators/x.py", "from nagjax import problems", library_faults),
         ("nagjax/problems/x.py", "def f():\n    from nagjax import load", library_faults),
         ("nagjax/inference.py", "import experiments.run", library_faults),
         ("experiments/run.py", "import nagjax_nag", outside_faults),

@@ -12,8 +12,9 @@ from nagjax import operators as ops
 from nagjax.predictors.records.records import read_records
 from nagjax.spaces import mobilenet_v3_small28
 from nagjax.spaces.mobilenet_v3 import Plan, make_space
-from nagjax.supernet import labelling, ranking, strategies
+from nagjax.supernet import labelling, ranking
 from nagjax.supernet.datasets.images import Images, Splits
+from nagjax.supernet.image_tasks import image_task
 
 TINY = Plan((8, 12), (1, 2), (3, 5), (2, 3), 8, 1, 10, (8, 8, 8, 16, 16), (2,), (True,), ("h_swish",))
 SPACE = make_space("tiny", 1, {}, TINY)
@@ -134,8 +135,8 @@ def test_the_ceiling_is_the_mean_over_pairs_of_seeds():
 def test_the_networks_of_a_study_are_the_ends_and_a_spread_without_repeats():
     chosen = rank_supernet.choose(SMALL28, SMALL28.trellis.valid, 8, 4)
     assert len(np.unique(chosen, axis=0)) == len(chosen) == 10
-    np.testing.assert_array_equal(chosen[0], strategies.smallest(SMALL28, SMALL28.trellis.valid))
-    np.testing.assert_array_equal(chosen[1], strategies.largest(SMALL28, SMALL28.trellis.valid))
+    np.testing.assert_array_equal(chosen[0], SMALL28.smallest())
+    np.testing.assert_array_equal(chosen[1], SMALL28.largest())
     np.testing.assert_array_equal(rank_supernet.choose(SMALL28, SMALL28.trellis.valid, 4, 4), chosen[:6])
 
 
@@ -188,9 +189,11 @@ def test_labels_may_be_of_fewer_images_with_each_class_by_its_share():
     labels = np.repeat(np.arange(4, dtype=np.int32), [40, 40, 80, 40])
     images = Images(np.random.default_rng(0).integers(0, 256, (200, 2, 2, 1), np.uint8), labels)
     splits = Splits("made", 4, (0.5,), (0.2,), images, images, images)
-    assert labelling.label_images(splits, None) is images
-    some = labelling.label_images(splits, 50)
-    np.testing.assert_array_equal(np.bincount(some.labels), [10, 10, 20, 10])
-    np.testing.assert_array_equal(some.pixels, labelling.label_images(splits, 50).pixels)
+    task = image_task(splits)
+    assert labelling.label_part(task, None) is task.validation
+    part = labelling.label_part(task, 50)
+    some = part.at(np.arange(50))
+    np.testing.assert_array_equal(np.bincount(some.targets), [10, 10, 20, 10])
+    np.testing.assert_array_equal(some.inputs, labelling.label_part(task, 50).at(np.arange(50)).inputs)
     with pytest.raises(ValueError, match="201"):
-        labelling.label_images(splits, 201)
+        labelling.label_part(task, 201)

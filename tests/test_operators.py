@@ -1,15 +1,30 @@
-"""Operators: arithmetic worked by hand, keys that read back."""
+"""Operators: arithmetic worked by hand, keys that read back, kinds that conform; and what the suite finds."""
 
+import dataclasses
+
+import jax.numpy as jnp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagjax.operators import ACTIVATIONS, KINDS, Operator, madds, make_divisible, params, parse_key
+from nagjax import plugins, testing
+from nagjax.operators import (
+    ACTIVATIONS,
+    BUILT_IN,
+    Operator,
+    kind_of,
+    linear,
+    madds,
+    make_divisible,
+    params,
+    parse_key,
+    traffic,
+)
 
 sizes = st.integers(1, 512)
 operators = st.builds(
     Operator,
-    kind=st.sampled_from(KINDS),
+    kind=st.sampled_from([name for name in BUILT_IN if not name.startswith("decoder")]),  # with keys of their own
     in_size=sizes,
     out_size=sizes,
     in_channels=sizes,
@@ -21,6 +36,7 @@ operators = st.builds(
     activation=st.sampled_from(ACTIVATIONS),
     skip=st.booleans(),
     norm=st.booleans(),
+    attributes=st.sampled_from([(), (("heads", 4),), (("heads", 4), ("mixer", "linear"))]),
 )
 
 
@@ -47,6 +63,8 @@ def test_the_key_leaves_the_network_resolution_out():
         "conv-8x9x3-8x8x4-k1-s1",
         "conv-8x8x3-8x8x4-k1-s1-bn-skip",
         "conv-8x8x3-8x8x4-k1-s1 ",
+        "conv-8x8x3-8x8x4-k1-s1-heads=",
+        "warp-8x8x3-8x8x4-k1-s1",
     ],
 )
 def test_a_text_that_is_no_key_is_refused_with_an_example(key):
@@ -104,3 +122,60 @@ def test_madds_by_hand(op, expected, _):
 @pytest.mark.parametrize(("op", "_", "expected"), CASES, ids=lambda case: getattr(case, "key", None))
 def test_params_by_hand(op, _, expected):
     assert params(op) == expected
+
+
+def test_bytes_by_hand():
+    """8 x 8 x 3 and 4 x 4 x 8 numbers of maps, 27 x 8 weights, scale and offset of 8 channels."""
+    assert traffic(Operator("conv", 8, 4, 3, 8, kernel=3, stride=2)) == 4 * (192 + 128 + 216 + 16)
+
+
+@pytest.mark.parametrize("check", testing.OPERATOR_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", plugins.names("operators"))
+def test_registered_kinds_conform(name, check):
+    check(plugins.load("operators", name))
+
+
+def test_all_kinds_of_the_library_are_registered():
+    assert set(BUILT_IN) <= set(plugins.names("operators"))
+    assert all(kind_of(name).name == name for name in BUILT_IN)
+
+
+@pytest.mark.parametrize("value", [-1, 2.5, "a b", True])
+def test_attributes_that_no_key_could_hold_are_refused(value):
+    with pytest.raises(ValueError, match="operator attribute 'heads'"):
+        Operator("conv", 1, 1, 1, 1, attributes=(("heads", value),))
+
+
+GOOD = linear.make()
+
+
+def bent(op, parameters, x, statistics):
+    """The sum over the batch comes into every row."""
+    y, used = GOOD.apply(op, parameters, x, statistics)
+    return y + y.sum(0)[None], used
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "text"),
+    [
+        ("form", {"examples": GOOD.examples[:1]}, "has 1 examples"),
+        ("keys", {"parse": lambda text: GOOD.examples[0]}, "keys: .*is read"),
+        ("counts", {"params": lambda op: 1}, "params is 1, its shapes hold 42"),
+        ("counts", {"madds": lambda op: 0.5}, "madds is 0.5, no whole number"),
+        ("apply", {"apply": bent}, "a row alone"),
+        ("apply", {"apply": lambda *a: (GOOD.apply(*a)[0].astype(jnp.float32), {})}, "gives float32 for bfloat16"),
+        ("apply", {"init": None}, "given together"),
+        ("gradients", {"apply": lambda op, p, x, s: (x[:, 0, 0, :1] * p["bias"][None], {})}, "weights has no gradient"),
+        ("nodes", {"nodes": lambda graph, op, p, s, x: GOOD.nodes(graph, op, p | {"bias": 0 * p["bias"]}, s, x)},
+         "ONNX and apply differ"),
+    ],
+)  # fmt: skip
+def test_the_suite_finds_what_breaks_it(check, changes, text):
+    if check == "nodes":
+        pytest.importorskip("onnxruntime")
+    with pytest.raises(AssertionError, match=f"operator {check}: .*{text}" if "keys" not in text else text):
+        getattr(testing, f"check_operator_{check}")(lambda: dataclasses.replace(GOOD, **changes))
+
+
+def test_a_kind_that_is_priced_only_conforms_and_says_so_when_it_is_run():
+    testing.check_operator(lambda: dataclasses.replace(GOOD, init=None, apply=None, nodes=None))

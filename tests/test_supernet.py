@@ -15,11 +15,13 @@ import pytest
 from nagjax import blocks
 from nagjax.operators import params
 from nagjax.spaces import mobilenet_v3, mobilenet_v3_small28, nas_bench_macro, ofa_mobilenet_v3
-from nagjax.supernet import evaluation, network, storage, strategies, training
+from nagjax.spaces import mobilenet_v3_elastic as network
+from nagjax.supernet import evaluation, storage, training
 from nagjax.supernet.datasets.draw import draw_indices
 from nagjax.supernet.datasets.images import Images, make_splits
+from nagjax.supernet.image_tasks import image_task
 from nagjax.supernet.inputs import Augmentation, Batches, augment, standardise
-from nagjax.supernet.strategies import Lesson
+from nagjax.supernet.strategy import FIRST, LABELS, Lesson, make_strategy, random_path
 from tests.deployed import PLAN, SPACE
 
 SMALL = mobilenet_v3_small28.make()
@@ -85,6 +87,7 @@ def make_images(num, seed=0, size=8):
 
 
 SPLITS = make_splits("made up", 3, make_images(48), make_images(7, 1), make_images(5, 2))
+TASK = image_task(SPLITS, Augmentation(1, flip=False))
 
 
 # The elastic network
@@ -175,7 +178,7 @@ def test_kernels_are_transformed_one_after_another():
 def test_the_supernet_of_once_for_all_has_the_weights_of_its_largest_network():
     """And 25 x 25 + 9 x 9 of transforms in each of its 20 blocks; shapes alone, it takes long to compile."""
     space, plan = ofa_mobilenet_v3.make(), ofa_mobilenet_v3.plan()
-    tokens = strategies.largest(space, space.trellis.valid)
+    tokens = space.largest()
     net = network.Supernet(plan)
     (logits, used), variables = jax.eval_shape(
         net.init_with_output, jax.random.key(0), jnp.zeros((2, 96, 96, 3)), jnp.asarray(tokens)
@@ -188,6 +191,10 @@ def test_the_supernet_of_once_for_all_has_the_weights_of_its_largest_network():
 # Strategies
 
 
+def lessons(name, rng, edges, progress):
+    return make_strategy(name).lessons(rng, SMALL, edges, progress, ())
+
+
 def attributes(tokens, space=SMALL):
     """Resolution, depths, kernels and ratios of an architecture, the last two without closed slots."""
     depths, kernels, ratios, resolution = ([*map(int, f.split(","))] for f in space.format(tokens).split(":"))
@@ -195,10 +202,10 @@ def attributes(tokens, space=SMALL):
 
 
 def test_largest_and_smallest():
-    largest, smallest = (f(SMALL, SMALL.trellis.valid) for f in (strategies.largest, strategies.smallest))
+    largest, smallest = SMALL.largest(), SMALL.smallest()
     assert attributes(largest) == (28, [3, 3, 3], [5] * 9, [4] * 9)
     assert attributes(smallest) == (20, [1, 1, 1], [3] * 3, [2] * 3)
-    assert attributes(strategies.largest(SMALL, SMALL.where({"unit2.depth": 2, "ratio": 3, "resolution": 24}))) == (
+    assert attributes(SMALL.largest(SMALL.where({"unit2.depth": 2, "ratio": 3, "resolution": 24}))) == (
         24, [3, 2, 3], [5] * 8, [3] * 8,
     )  # fmt: skip
 
@@ -206,7 +213,7 @@ def test_largest_and_smallest():
 def test_random_paths_are_uniform_over_the_choices_of_each_decision():
     """Not over architectures, of which 36 of 43 have the greatest depth: 6, 6^2 and 6^3 are 258 a unit."""
     rng, mask = np.random.default_rng(0), SMALL.where({"unit3.depth": [2, 3]})
-    tokens = np.stack([strategies.random_path(rng, SMALL, mask) for _ in range(3000)])
+    tokens = np.stack([random_path(rng, SMALL, mask) for _ in range(3000)])
     SMALL.check(tokens)
     assert tokens.dtype == np.int32
     for t, choices in ((0, 3), (1, 3), (2, 6), (5, 3), (6, 6), (10, 6)):
@@ -216,21 +223,21 @@ def test_random_paths_are_uniform_over_the_choices_of_each_decision():
 
 
 def test_one_random_architecture_a_step():
-    (lesson,) = strategies.single_path(np.random.default_rng(0), SMALL, SMALL.where({"resolution": 24}), 0.3)
+    (lesson,) = lessons("single_path", np.random.default_rng(0), SMALL.where({"resolution": 24}), 0.3)
     assert attributes(lesson.tokens)[0] == 24
-    assert not lesson.distilled
+    assert lesson.teacher == LABELS
 
 
 def test_the_sandwich_has_the_largest_on_top_and_the_smallest_below():
     mask = SMALL.where({"resolution": [20, 24]})
-    first, *others = strategies.sandwich(np.random.default_rng(0), SMALL, mask, 0.5)
+    first, *others = lessons("sandwich", np.random.default_rng(0), mask, 0.5)
     assert attributes(first.tokens) == (24, [3, 3, 3], [5] * 9, [4] * 9)
-    assert not first.distilled
+    assert first.teacher == LABELS
     assert attributes(others[0].tokens) == (20, [1, 1, 1], [3] * 3, [2] * 3)
     assert len(others) == 3
-    assert all(lesson.distilled for lesson in others)
+    assert all(lesson.teacher == FIRST for lesson in others)
     assert others[1].tokens.tolist() != others[2].tokens.tolist()
-    again = strategies.sandwich(np.random.default_rng(0), SMALL, mask, 0.5)
+    again = lessons("sandwich", np.random.default_rng(0), mask, 0.5)
     assert [lesson.tokens.tolist() for lesson in again] == [lesson.tokens.tolist() for lesson in (first, *others)]
 
 
@@ -248,11 +255,11 @@ def test_the_sandwich_has_the_largest_on_top_and_the_smallest_below():
 def test_progressive_opens_kernels_then_depths_then_ratios(progress, resolutions, depths, kernels, ratios):
     rng, met = np.random.default_rng(0), [set(), set(), set(), set()]
     for _ in range(40):
-        lessons = strategies.progressive(rng, SMALL, SMALL.trellis.valid, progress)
+        taught = lessons("progressive", rng, SMALL.trellis.valid, progress)
         if progress >= 0.25:
-            assert attributes(lessons[0].tokens) == (28, [3, 3, 3], [5] * 9, [4] * 9)
-        assert [lesson.distilled for lesson in lessons] == ([False] if progress < 0.25 else [False, True])
-        resolution, *others = attributes(lessons[-1].tokens)
+            assert attributes(taught[0].tokens) == (28, [3, 3, 3], [5] * 9, [4] * 9)
+        assert [lesson.teacher for lesson in taught] == ([LABELS] if progress < 0.25 else [LABELS, FIRST])
+        resolution, *others = attributes(taught[-1].tokens)
         for values, more in zip(met, ([resolution], *others), strict=True):
             values.update(more)
     assert met == [resolutions, depths, kernels, ratios]
@@ -261,7 +268,7 @@ def test_progressive_opens_kernels_then_depths_then_ratios(progress, resolutions
 @pytest.mark.parametrize("progress", [0.0, 0.3, 0.6, 0.9])
 def test_progressive_starts_from_the_largest_that_is_allowed(progress):
     mask = SMALL.where({"kernel": 3, "ratio": [2, 3], "unit1.depth": 1})
-    for lesson in strategies.progressive(np.random.default_rng(0), SMALL, mask, progress):
+    for lesson in lessons("progressive", np.random.default_rng(0), mask, progress):
         _, depths, kernels, ratios = attributes(lesson.tokens)
         assert depths[0] == 1
         assert set(kernels) == {3}
@@ -360,12 +367,12 @@ def brute_force(tokens, parameters, labels):
 
 
 def test_scores_of_an_architecture_equal_brute_force_in_the_supernet_and_alone():
-    tokens, images = SPACE.parse(MIXED), SPLITS.validation
+    tokens = SPACE.parse(MIXED)
     mine = network.subnet(PLAN, parameters(), tokens.tolist())
-    accuracy, loss = brute_force(tokens, mine, images.labels)
-    within = evaluation.supernet_assessor(SPACE, SPLITS).scores(parameters(), tokens, images)
-    own = evaluation.alone_assessor(SPACE, tokens, SPLITS).scores(mine, tokens, images)
-    assert within.accuracy == own.accuracy == pytest.approx(accuracy)
+    accuracy, loss = brute_force(tokens, mine, SPLITS.validation.labels)
+    within = evaluation.supernet_assessor(SPACE, TASK).scores(parameters(), tokens, TASK.validation)
+    own = evaluation.alone_assessor(SPACE, tokens, TASK).scores(mine, tokens, TASK.validation)
+    assert within.quality == own.quality == pytest.approx(accuracy)
     assert (within.loss, own.loss) == (pytest.approx(loss, rel=1e-3), pytest.approx(loss, rel=1e-3))
 
 
@@ -377,14 +384,14 @@ def made_up_assessor(seen, **settings):
             jax.debug.callback(lambda images: seen.append(np.asarray(images)), images)
         return images[:, 0, 0, :] * jnp.array([[-1.0, 0.0, 1.0]]), {}
 
-    return evaluation.Assessor(apply, lambda tokens: 8, SPLITS, **settings)
+    return evaluation.Assessor(apply, lambda tokens: 8, TASK, **settings)
 
 
 @pytest.mark.parametrize("batch", [3, 7, 250])
 def test_the_last_part_counts_its_own_images_only(batch):
     """Labels 0 1 2 0 1 2 0: those of class 1 are never right; the last, which fills its part up, is."""
-    scores = made_up_assessor([], batch=batch).scores({}, SPACE.parse(SHALLOW), SPLITS.validation)
-    assert scores.accuracy == 5 / 7
+    scores = made_up_assessor([], batch=batch).scores({}, SPACE.parse(SHALLOW), TASK.validation)
+    assert scores.quality == 5 / 7
     x = np.asarray(standardise(SPLITS.validation.pixels, SPLITS, 8))[:, 0, 0, 0].astype(np.float64)
     right = np.choose(SPLITS.validation.labels, [-x, 0 * x, x])
     assert scores.loss == pytest.approx((np.log(np.exp(-x) + 1 + np.exp(x)) - right).mean(), rel=1e-5)
@@ -394,7 +401,7 @@ def test_the_last_part_counts_its_own_images_only(batch):
 def test_calibration_sees_training_images_alone_and_all_of_a_small_split(calibration):
     seen = []
     assessor = made_up_assessor(seen, calibration=calibration)
-    assessor.scores({}, SPACE.parse(SHALLOW), SPLITS.validation)
+    assessor.scores({}, SPACE.parse(SHALLOW), TASK.validation)
     jax.effects_barrier()
     chosen = np.arange(48)
     if calibration == 24:
@@ -405,19 +412,19 @@ def test_calibration_sees_training_images_alone_and_all_of_a_small_split(calibra
 
 # Training
 
-RECIPE = training.Recipe(steps=10, batch=16, learning_rate=0.5, warmup=0.1, augmentation=Augmentation(1, flip=False))
+RECIPE = training.Recipe(steps=10, batch=16, learning_rate=0.5, warmup=0.1)
 
 
 @pytest.fixture(scope="module")
 def learner():
-    return training.supernet_learner(SPACE, SPACE.where({"resolution": 8}), "sandwich")
+    return training.supernet_learner(SPACE, SPACE.where({"resolution": 8}), make_strategy("sandwich"))
 
 
 @pytest.fixture(scope="module")
 def unbroken(learner):
     """Every state and loss of one run."""
     begun = training.start(learner, RECIPE)
-    return [(begun, None), *training.train(learner, SPLITS, RECIPE, begun)]
+    return [(begun, None), *training.train(learner, TASK, RECIPE, begun)]
 
 
 def test_training_lowers_the_loss(unbroken):
@@ -434,12 +441,12 @@ def test_a_run_that_was_stored_and_restored_goes_on_bit_for_bit(unbroken, learne
     state, seconds = storage.read_state(tmp_path, training.start(learner, RECIPE))
     assert (state.step, seconds) == (7, 12.5)
     same(state, unbroken[7][0])
-    for got, expected in zip(training.train(learner, SPLITS, RECIPE, state), unbroken[8:], strict=True):
+    for got, expected in zip(training.train(learner, TASK, RECIPE, state), unbroken[8:], strict=True):
         same(got, expected)
 
 
 def test_a_finished_run_has_nothing_to_do(unbroken, learner):
-    assert list(training.train(learner, SPLITS, RECIPE, unbroken[-1][0])) == []
+    assert list(training.train(learner, TASK, RECIPE, unbroken[-1][0])) == []
 
 
 def by_hand(fresh, forward, lessons=1):
@@ -447,14 +454,15 @@ def by_hand(fresh, forward, lessons=1):
     return training.Learner(
         init=lambda key: fresh,
         forward=forward,
-        lessons=lambda rng, progress: [Lesson(np.zeros(1, np.int32), distilled=at > 0) for at in range(lessons)],
-        resolution=lambda tokens: 8,
+        lessons=lambda *_: [Lesson(np.zeros(1, np.int32), FIRST if at else LABELS) for at in range(lessons)],
+        group=lambda tokens: 8,
     )
 
 
-def last(learner, recipe):
+def last(learner, recipe, smoothing=0.1):
     splits = make_splits("three to one", 2, *[Images(SPLITS.train.pixels[:4], np.array([0, 0, 0, 1], np.int32))] * 3)
-    *_, (state, loss) = training.train(learner, splits, recipe, training.start(learner, recipe))
+    task = image_task(splits, smoothing=smoothing)
+    *_, (state, loss) = training.train(learner, task, recipe, training.start(learner, recipe))
     return state.parameters, float(loss)
 
 
@@ -468,8 +476,8 @@ def test_two_updates_by_hand(lessons, clip, expected):
     is; the second step moves by the gradient, and 0.9 and 0.81 of it again, of Nesterov's momentum.
     """
     learner = by_hand({"bias": jnp.zeros(2)}, lambda p, images, tokens: jnp.zeros((4, 2)) + p["bias"][None], lessons)
-    recipe = training.Recipe(steps=2, batch=4, learning_rate=0.1, weight_decay=0.5, smoothing=0.2, clip=clip)
-    found, loss = last(learner, recipe)
+    recipe = training.Recipe(steps=2, batch=4, learning_rate=0.1, weight_decay=0.5, clip=clip)
+    found, loss = last(learner, recipe, smoothing=0.2)
     np.testing.assert_allclose(found["bias"], 0.1 * 2.71 * expected * np.array([1, -1]), rtol=1e-4)
     assert loss == pytest.approx(np.log(2))
 
@@ -499,10 +507,10 @@ def test_only_weights_decay():
 def test_an_architecture_alone_learns_from_labels_and_nothing_else():
     tokens = SPACE.parse(SHALLOW)
     learner = training.alone_learner(SPACE, tokens)
-    (lesson,) = learner.lessons(np.random.default_rng(0), 0.5)
+    (lesson,) = learner.lessons(np.random.default_rng(0), 0.5, ())
     assert lesson.tokens.tolist() == tokens.tolist()
-    assert not lesson.distilled
-    assert learner.resolution(tokens) == 8
+    assert lesson.teacher == LABELS
+    assert learner.group(tokens) == 8
     fresh = jax.eval_shape(learner.init, jax.random.key(0))
     expected = jax.eval_shape(lambda: network.subnet(PLAN, parameters(), tokens.tolist()))
     assert jax.tree.map(lambda leaf: leaf.shape, fresh) == jax.tree.map(lambda leaf: leaf.shape, expected)
@@ -510,9 +518,9 @@ def test_an_architecture_alone_learns_from_labels_and_nothing_else():
 
 def test_what_cannot_be_trained_is_refused():
     with refused("nas_bench_macro has no supernet"):
-        training.supernet_learner(nas_bench_macro.make(), None, "sandwich")
-    with refused("strategy 'burger'", "known: sandwich, single_path, progressive"):
-        training.supernet_learner(SPACE, SPACE.trellis.valid, "burger")
+        training.supernet_learner(nas_bench_macro.make(), None, make_strategy("sandwich"))
+    with refused("strategies: 'burger' is not registered", "progressive, sandwich, single_path"):
+        make_strategy("burger")
     with refused("steps is 0"):
         training.Recipe(steps=0)
     with refused("learning_rate nan"):

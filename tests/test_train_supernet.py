@@ -13,11 +13,11 @@ import pytest
 
 from experiments import train_supernet
 from experiments.frame import cli
-from experiments.inputs import supernet_setup
 from experiments.training.monitor import METRICS, Monitor, read_metrics
-from nagjax.supernet import storage, strategies, training
+from nagjax.supernet import recorded, storage, training
 from nagjax.supernet.datasets.images import Images, make_splits
 from nagjax.supernet.evaluation import Assessor
+from nagjax.supernet.strategy import Lesson, random_path
 
 FLAGS = ["--steps=8", "--chunk=2", "--batch=5", "--where=resolution=20", "--compilation_cache="]
 
@@ -45,17 +45,17 @@ def made_up(monkeypatch):
         return training.Learner(
             init=lambda key: {"bias": 0.1 * jax.random.normal(key, (10,)), "slope": jnp.zeros(10)},
             forward=lambda parameters, images, tokens: logits(parameters, images),
-            lessons=lambda rng, progress: strategies.single_path(rng, space, valid, progress),
-            resolution=checked.resolution,
+            lessons=lambda rng, progress, memory: [Lesson(random_path(rng, space, valid))],
+            group=checked.group,
         )
 
-    def assessor(space, splits, dtype):
-        return Assessor(lambda p, images, tokens, _: (logits(p, images), {}), lambda tokens: 20, splits)
+    def assessor(space, task, dtype):
+        return Assessor(lambda p, images, tokens, _: (logits(p, images), {}), lambda tokens: 20, task)
 
     real = training.supernet_learner
     monkeypatch.setattr(training, "supernet_learner", learner)
     monkeypatch.setattr(train_supernet, "supernet_assessor", assessor)
-    monkeypatch.setattr(supernet_setup, "load", lambda *_: splits())
+    monkeypatch.setattr(recorded, "load", lambda *_: splits())
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,8 @@ def test_a_run_writes_weights_metrics_and_what_it_was(trained):
 def test_a_run_says_how_good_the_largest_and_smallest_allowed_are(capsys, tmp_path):
     assert train_supernet.main([*FLAGS, f"--out={tmp_path}", "--where=kernel=3"]) == 0
     shown = capsys.readouterr().out
-    assert "% of the validation images (3,3,3:3,3,3,3,3,3,3,3,3:4,4,4,4,4,4,4,4,4:20)" in shown
-    assert "% of the validation images (1,1,1:3,0,0,3,0,0,3,0,0:2,0,0,2,0,0,2,0,0:20)" in shown
+    assert "% on the validation examples (3,3,3:3,3,3,3,3,3,3,3,3:4,4,4,4,4,4,4,4,4:20)" in shown
+    assert "% on the validation examples (1,1,1:3,0,0,3,0,0,3,0,0:2,0,0,2,0,0,2,0,0:20)" in shown
 
 
 def test_ctrl_c_saves_and_resume_goes_on_to_the_same_weights(trained, tmp_path, monkeypatch, capsys):
@@ -172,7 +172,7 @@ def test_there_must_be_a_run_to_resume(tmp_path, capsys):
 
 @pytest.mark.parametrize(("shape", "name"), [((3, 10), "image_channels=3"), ((1, 7), "classes=7")])
 def test_images_must_fit_the_space(tmp_path, capsys, monkeypatch, shape, name):
-    monkeypatch.setattr(supernet_setup, "load", lambda *_: splits(*shape))
+    monkeypatch.setattr(recorded, "load", lambda *_: splits(*shape))
     text = refused(capsys, *FLAGS, f"--out={tmp_path / 'out'}")
     assert f"--data=fashion_mnist has {name}" in text
     assert "mobilenet_v3_small28(classes=10,image_channels=1)/v1" in text

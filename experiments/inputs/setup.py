@@ -156,7 +156,9 @@ def build_problem(values: flags.FlagValues) -> Setup:
     space = load_space(values) if values.space or not values.benchmark else None
     of = load_benchmark(values, space) if space is None or values.benchmark else space
     with settings.told_of_flags(SPELLED):
-        posing.cost_names(values.costs)  # before files are looked for
+        posing.cost_names(
+            values.costs, space if of is None else getattr(of, "space", space)
+        )  # before files are looked for
         return posing.problem(of, **arguments(values, ARGUMENTS))
 
 

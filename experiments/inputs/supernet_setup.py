@@ -1,4 +1,4 @@
-"""Flags that every job around a supernet shares: the images, and the recipe by which weights are trained."""
+"""Flags that every job around a supernet shares: the task, and the recipe by which weights are trained."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from absl import flags
 
 from experiments.frame import console, runtime, settings
+from nagjax import plugins
 from nagjax.spaces.space import Space
-from nagjax.supernet.datasets.images import Splits
-from nagjax.supernet.datasets.load import DEFAULT_BACKGROUND, load
+from nagjax.supernet.datasets.load import DEFAULT_BACKGROUND
 from nagjax.supernet.datasets.picture import BACKGROUNDS
+from nagjax.supernet.image_tasks import SMOOTHING
 from nagjax.supernet.inputs import Augmentation
-from nagjax.supernet.strategies import STRATEGIES
-from nagjax.supernet.training import Recipe, checked_plan
+from nagjax.supernet.recorded import recorded_task
+from nagjax.supernet.strategy import Strategy, make_strategy
+from nagjax.supernet.task import Task, check_sizes
+from nagjax.supernet.training import Recipe, elastic_of
 
 DTYPES = ("float32", "bfloat16")
 DATA = ("data", "validation_images", "data_seed", "image_size")
@@ -32,7 +35,12 @@ def define_space_flags(values: flags.FlagValues) -> None:
 
 
 def define_data_flags(values: flags.FlagValues) -> None:
-    """Add the flags of ``load_splits``."""
+    """Add the flags of ``load_task``."""
+    flags.DEFINE_string(
+        "task", None, "Task, by its registered name, in place of --data: what is learned of which data.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list("task_settings", [], "Settings of --task, such as length=128.", flag_values=values)
     flags.DEFINE_string("data", "fashion_mnist", "Data set: digits, fashion_mnist, cifar10 ...", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
     flags.DEFINE_integer("image_size", None, "Side of the images of --data=folder, pixels.", flag_values=values)
@@ -58,13 +66,13 @@ def define_cache_flag(values: flags.FlagValues) -> None:
 def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
     """Add the flags of ``recipe``; ``steps`` is the default number of updates."""
     flags.DEFINE_integer("steps", steps, "Updates.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", Recipe.batch, "Images per update.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch", Recipe.batch, "Examples per update.", lower_bound=1, flag_values=values)
     rate = Recipe.learning_rate
     flags.DEFINE_float("learning_rate", rate, "The highest; warm-up, then a cosine to 0.", flag_values=values)
     flags.DEFINE_float(
         "weight_decay", Recipe.weight_decay, "Of weights; norms and biases have none.", flag_values=values
     )
-    flags.DEFINE_float("smoothing", Recipe.smoothing, "Of labels, a fraction.", 0.0, 0.99, flag_values=values)
+    flags.DEFINE_float("smoothing", SMOOTHING, "Of labels, a fraction.", 0.0, 0.99, flag_values=values)
     flags.DEFINE_integer(
         "shift", Augmentation.shift, "Augmentation: most pixels an image moves.", lower_bound=0, flag_values=values
     )
@@ -74,48 +82,62 @@ def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
 
 
 def define_strategy_flag(values: flags.FlagValues) -> None:
-    """Add the flag that says how a supernet is taught."""
-    flags.DEFINE_enum("strategy", "sandwich", list(STRATEGIES), "How the supernet is taught.", flag_values=values)
+    """Add the flags that say how a supernet is taught."""
+    names = ", ".join(plugins.names("strategies"))
+    flags.DEFINE_string("strategy", "sandwich", f"How the supernet is taught: {names}.", flag_values=values)
+    flags.DEFINE_list("strategy_settings", [], "Settings of --strategy, such as random=3.", flag_values=values)
 
 
-def load_splits(values: flags.FlagValues, space: Space) -> Splits:
-    """The data set, checked against the space.
+def strategy(values: flags.FlagValues) -> Strategy:
+    """How the supernet is taught.
 
     Raises:
-      ValueError: if files are missing or wrong, or channels or classes are not those of the space.
+      ValueError: if the strategy or a setting of it is not known.
     """
-    return splits_of(_data(values), values.data_dir, space, values.image_cache)
+    try:
+        return make_strategy(values.strategy, _strategy_settings(values))
+    except ValueError as error:
+        raise ValueError(f"--strategy={values.strategy}: {error}") from None
 
 
-def splits_of(data: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Splits:
-    """The data set that a record of ``identity`` describes, from the user's own folder.
+def load_task(values: flags.FlagValues, space: Space) -> Task:
+    """What is learned of which data, checked against the space.
+
+    Raises:
+      ValueError: if files are missing or wrong, or sizes such as channels or classes are not those of the space.
+    """
+    if values.task:
+        given = [f"--{name}" for name in (*DATA, "image_background", "shift", "flip", "smoothing")
+                 if values[name].present]  # fmt: skip
+        if given:
+            raise ValueError(
+                f"--task={values.task}: {', '.join(given)} belongs to --data; give --task_settings instead"
+            )
+    elif values.task_settings:
+        raise ValueError("--task_settings is given without --task")
+    return task_of(_config(values), values.data_dir, space, values.image_cache)
+
+
+def task_of(config: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Task:
+    """The task that a record of ``identity`` describes, from the user's own folder.
 
     Args:
-      data: of the record.
+      config: the record.
       data_dir: folder of its files.
       space: what is to be trained or labelled on it.
       image_cache: see ``nagjax.supernet.datasets.load.load``.
 
     Raises:
-      ValueError: as ``load_splits``.
+      ValueError: as ``load_task``.
     """
     if data_dir is not None:
         data_dir = str(settings.user_path(data_dir, "data_dir"))
-    name, size, background = data["data"], data["image_size"], data.get("image_background")
-    with console.counted("reading images" if name == "folder" else None) as progress:
-        splits = load(
-            name, data_dir, data["validation_images"], data["data_seed"], size, background, image_cache, progress
-        )  # fmt: skip
-    plan = checked_plan(space)
-    found = {"image_channels": splits.train.pixels.shape[3], "classes": splits.classes}
-    for name, value in found.items():
-        wanted = getattr(plan, name)
-        if wanted != value:
-            raise ValueError(
-                f"--data={data['data']} has {name}={value}, the space {space.identity} has {wanted}; "
-                f"give --space_settings={name}={value}, or another data set"
-            )
-    return splits
+    with console.counted("reading images" if config["data"].get("data") == "folder" else None) as progress:
+        task = recorded_task(config, data_dir, image_cache, progress)
+    flag = "task" if "task" in config["data"] else "data"
+    what = f"--{flag}={config['data'][flag]}"
+    check_sizes(task, elastic_of(space).sizes, space.identity, what, "--space_settings=")
+    return task
 
 
 def recipe(values: flags.FlagValues) -> Recipe:
@@ -125,31 +147,46 @@ def recipe(values: flags.FlagValues) -> Recipe:
         batch=values.batch,
         learning_rate=values.learning_rate,
         weight_decay=values.weight_decay,
-        smoothing=values.smoothing,
-        augmentation=Augmentation(values.shift, values.flip),
         seed=values.seed,
     )
 
 
-def identity(values: flags.FlagValues, space: Space, splits: Splits) -> dict[str, Any]:
-    """What decides the weights, as JSON values: space, data and recipe; a run is continued only under the same."""
-    data = _data(values)
-    strategy = {"strategy": values.strategy} if "strategy" in values else {}
+def identity(values: flags.FlagValues, space: Space, task: Task) -> dict[str, Any]:
+    """What decides the weights, as JSON values: space, task and recipe; a run is continued only under the same."""
+    taught = {"strategy": values.strategy} if "strategy" in values else {}
+    if taught and values.strategy_settings:
+        taught["strategy_settings"] = _strategy_settings(values)
+    config = _config(values)
     return {
         "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
         "where": settings.parse_pairs(values.where, "where", many=True),
-        "data": {**data, "images": [len(splits.train), len(splits.validation), len(splits.test)]},
-        "recipe": {**dataclasses.asdict(recipe(values)), "dtype": values.dtype, **strategy},
+        "data": {**config["data"], **_sizes(values, task)},
+        "recipe": {**dataclasses.asdict(recipe(values)), **config["recipe"], "dtype": values.dtype, **taught},
     }
 
 
-def _data(values: flags.FlagValues) -> dict[str, Any]:
-    """Values of the flags that decide the images; the background counts for folders alone."""
+def _sizes(values: flags.FlagValues, task: Task) -> dict[str, Any]:
+    sizes = [len(task.train), len(task.validation), len(task.test)]
+    return {"examples": sizes} if values.task else {"images": sizes}
+
+
+def _strategy_settings(values: flags.FlagValues) -> dict[str, Any]:
+    return settings.parse_pairs(values.strategy_settings, "strategy_settings")
+
+
+def _config(values: flags.FlagValues) -> dict[str, Any]:
+    """Values of the flags that decide the task, as a record holds them; the background counts for folders alone."""
+    if values.task:
+        given = settings.parse_pairs(values.task_settings, "task_settings")
+        return {"data": {"task": values.task, "settings": given}, "recipe": {}}
     data = {name: values[name].value for name in DATA}
     background = values.image_background
     if values.data == "folder":
-        return {**data, "image_background": background or DEFAULT_BACKGROUND}
-    return data if background is None else {**data, "image_background": background}
+        data["image_background"] = background or DEFAULT_BACKGROUND
+    elif background is not None:
+        data["image_background"] = background
+    varied = {"smoothing": values.smoothing, "augmentation": {"shift": values.shift, "flip": values.flip}}
+    return {"data": data, "recipe": varied}
 
 
 def surroundings() -> dict[str, Any]:

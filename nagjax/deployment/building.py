@@ -1,4 +1,4 @@
-"""One network's folder: weights, exported files, and what they compute on images."""
+"""One network's folder: weights, exported files, and what they compute on the task's data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nagjax import durable
@@ -16,8 +17,9 @@ from nagjax import operators as ops
 from nagjax.deployment import onnx_models, programs, quantisation, runtime
 from nagjax.deployment.finetuning import finetuned
 from nagjax.deployment.subnets import Subnet
-from nagjax.deployment.supernets import TrainedSupernet, accuracy, scaled
-from nagjax.supernet.datasets.images import Images
+from nagjax.deployment.supernets import TrainedSupernet
+from nagjax.supernet.evaluation import added
+from nagjax.supernet.task import Part, Task
 from nagjax.supernet.training import Recipe
 
 FORMATS = ("onnx", "int8", "stablehlo")
@@ -26,7 +28,7 @@ FILES = {"onnx": "network.onnx", "int8": "network_int8.onnx", "stablehlo": "netw
 """Name of each format's file."""
 
 COMPARED = 200
-"""Validation images on which outputs are compared."""
+"""Validation examples on which outputs are compared."""
 
 CHUNK = 250
 
@@ -38,8 +40,8 @@ class How:
     Attributes:
       formats: of ``FORMATS``; ``int8`` is made from ``onnx``.
       finetune: updates after it is taken out; none where the recipe is None.
-      calibration: training images that int8 is calibrated on.
-      images: validation and test images that accuracies are of; None for all.
+      calibration: training examples that int8 is calibrated on.
+      images: validation and test examples that accuracies are of; None for all.
     """
 
     formats: Sequence[str] = FORMATS
@@ -59,9 +61,9 @@ def build(supernet: TrainedSupernet, architecture: str, folder: Path, how: How) 
     """Write a network's files, or find them written; what is known of it, as JSON values.
 
     Returns:
-      ``architecture``, ``weights`` and ``madds`` (counts), ``resolution``; ``accuracy`` on ``validation`` and ``test``
-      images by format; ``difference``, the largest of any logit, of the network to the ``supernet`` and of ``onnx``
-      and ``stablehlo`` to the network.
+      ``architecture``, ``weights`` and ``madds`` (counts), ``resolution``; ``accuracy``, the task's quality on
+      ``validation`` and ``test`` examples by format; ``difference``, the largest of any output, of the network to the
+      ``supernet`` and of ``onnx`` and ``stablehlo`` to the network.
 
     Raises:
       ValueError: if the architecture is not one of the space, or a package is missing.
@@ -79,7 +81,7 @@ def build(supernet: TrainedSupernet, architecture: str, folder: Path, how: How) 
     tokens = supernet.space.parse(architecture)
     subnet = supernet.network(tokens) if how.finetune is None else finetuned(supernet, tokens, how.finetune)
     subnet.save(folder / WEIGHTS)
-    _export(supernet, subnet, folder, how)
+    _export(supernet, subnet, tokens, folder, how)
     built = {
         "architecture": architecture,
         "resolution": subnet.resolution,
@@ -92,12 +94,12 @@ def build(supernet: TrainedSupernet, architecture: str, folder: Path, how: How) 
     return built
 
 
-def _export(supernet: TrainedSupernet, subnet: Subnet, folder: Path, how: How) -> None:
+def _export(supernet: TrainedSupernet, subnet: Subnet, tokens: np.ndarray, folder: Path, how: How) -> None:
     if "onnx" in how.formats:
         onnx_models.save(onnx_models.network_model(subnet), folder / FILES["onnx"])
     if "int8" in how.formats:
-        images = supernet.calibration_images(subnet.resolution, how.calibration)
-        quantisation.quantise(folder / FILES["onnx"], folder / FILES["int8"], images)
+        inputs = supernet.calibration_inputs(tokens, how.calibration)
+        quantisation.quantise(folder / FILES["onnx"], folder / FILES["int8"], inputs)
     if "stablehlo" in how.formats:
         with durable.replacing(folder / FILES["stablehlo"]) as file:
             file.write(programs.serialized(subnet))
@@ -111,40 +113,46 @@ def _judged(
     for name in ("onnx", "int8"):
         if name in how.formats:
             answers[name] = _runtime_answers(folder / FILES[name])
-    splits, accuracies = supernet.splits, {}
-    for part, images in (("validation", splits.validation), ("test", splits.test)):
-        shown = images if how.images is None else images.subset(np.arange(min(how.images, len(images))))
-        accuracies[part] = {name: _accuracy(answer, shown, subnet.resolution) for name, answer in answers.items()}
-    compared = splits.validation.pixels[np.arange(min(COMPARED, len(splits.validation)))]
-    pixels = scaled(compared, subnet.resolution)
-    own, differences = answers["jax"](pixels), {}
+    task, group, accuracies = supernet.task, supernet.elastic.group(tokens), {}
+    for name_of, part in (("validation", task.validation), ("test", task.test)):
+        shown = part if how.images is None else part.subset(np.arange(min(how.images, len(part))))
+        accuracies[name_of] = {name: _quality(answer, task, shown, group) for name, answer in answers.items()}
+    compared = task.validation.at(np.arange(min(COMPARED, len(task.validation)))).inputs
+    given = task.deployed(compared, group)
+    own, differences = answers["jax"](given), {}
     if how.finetune is None:
         differences["supernet"] = _largest(own, supernet.logits(compared, tokens))
     if "onnx" in answers:
-        differences["onnx"] = _largest(own, answers["onnx"](pixels))
+        differences["onnx"] = _largest(own, answers["onnx"](given))
     if "stablehlo" in how.formats:
         program = jax.export.deserialize(bytearray((folder / FILES["stablehlo"]).read_bytes()))
-        differences["stablehlo"] = _largest(own, np.asarray(program.call(pixels)))
+        differences["stablehlo"] = _largest(own, np.asarray(program.call(given)))
     return {"accuracy": accuracies, "difference": differences}
 
 
 def _jax_answers(subnet: Subnet) -> Any:
     apply = jax.jit(subnet.apply)
-    return lambda images: np.asarray(apply(images))
+    return lambda inputs: np.asarray(apply(inputs))
 
 
 def _runtime_answers(path: Path) -> Any:
     session = runtime.session(path)
-    return lambda images: runtime.run(session, images, CHUNK)
+
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        found = runtime.run(session, inputs, CHUNK)
+        return found.transpose(0, 2, 3, 1) if found.ndim == onnx_models.MAPS else found
+
+    return answer
 
 
-def _accuracy(answer: Any, images: Images, resolution: int) -> float:
-    """Share of images classified correctly, in chunks of one shape but the last."""
-    right = 0.0
-    for first in range(0, len(images), CHUNK):
-        at = np.arange(first, min(first + CHUNK, len(images)))
-        right += len(at) * accuracy(answer(scaled(images.pixels[at], resolution)), images.subset(at))
-    return right / len(images)
+def _quality(answer: Any, task: Task, part: Part, group: Any) -> float:
+    """The task's quality of what is answered, in chunks of one shape but the last."""
+    totals = []
+    for first in range(0, len(part), CHUNK):
+        inputs, targets = part.at(np.arange(first, min(first + CHUNK, len(part))))
+        outputs = jnp.asarray(answer(task.deployed(inputs, group)))
+        totals.append(task.sums(outputs, jax.tree.map(jnp.asarray, targets), jnp.ones(len(outputs))))
+    return task.quality(added(totals), len(part))
 
 
 def _largest(one: np.ndarray, other: np.ndarray) -> float:

@@ -17,7 +17,6 @@ from nagjax.deployment.runtime import name as runtime_name
 from nagjax.deployment.supernets import TrainedSupernet, load_supernet
 from nagjax.deployment.timing import Conditions, Latency
 from nagjax.inference.generator import Answer, Generator, load
-from nagjax.supernet.inputs import Augmentation
 from nagjax.supernet.training import Recipe
 
 ON_MISS = ("report", "tighten")
@@ -27,6 +26,7 @@ TRIES = 8
 LESS = 0.99
 """A tightened budget is at most this share of the one before."""
 
+PIXELS = "float32, pixels 0..1 scaled bilinearly to the resolution: ONNX [N, C, R, R], StableHLO [N, R, R, C]"
 JOURNAL = "latency.rounds.jsonl"
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
@@ -80,7 +80,7 @@ def deploy(
       formats: of ``onnx``, ``int8`` and ``stablehlo``; only the first two are timed.
       finetune: updates of each network's own weights, taught by the supernet's largest; 0 for none.
       finetune_rate: learning rate of these.
-      images: validation and test images that accuracies are of; None for all.
+      images: validation and test examples that accuracies are of; None for all.
       threads: that one operator may use when files are timed in onnxruntime.
       batch: images of a run when they are timed.
       rounds: timings of each file.
@@ -104,8 +104,7 @@ def deploy(
     _check(opened, asked, budgets_ms, architectures)
     recipe = None
     if finetune:
-        augmentation = Augmentation(**opened.weights.config["recipe"].get("augmentation", {}))
-        recipe = Recipe(arguments.count(finetune, "finetune"), learning_rate=finetune_rate, augmentation=augmentation)
+        recipe = Recipe(arguments.count(finetune, "finetune"), learning_rate=finetune_rate)
     job = _Job(
         opened, asked, Path(out), How(tuple(formats), recipe, images=images), Conditions(threads, batch, rounds),
         {"decode": decode, "where": where}, on_progress,
@@ -240,7 +239,7 @@ def _about(supernet: TrainedSupernet, generator: Generator | None, conditions: C
     about: dict[str, Any] = {
         "runtime": runtime_name(), "threads": conditions.threads, "batch": conditions.batch,
         "rounds": conditions.rounds, "opset": OPSET,
-        "input": "float32, pixels 0..1 scaled bilinearly to the resolution: ONNX [N, C, R, R], StableHLO [N, R, R, C]",
+        "input": PIXELS if supernet.task.mean else "as the task prepares it",
         "supernet": supernet.identity,
     }  # fmt: skip
     if generator is not None:

@@ -11,9 +11,6 @@ import optax
 from nagjax.deployment.subnets import Subnet
 from nagjax.deployment.supernets import TrainedSupernet
 from nagjax.supernet import training
-from nagjax.supernet.inputs import Batches, standardise
-from nagjax.supernet.network import subnet
-from nagjax.supernet.strategies import largest
 from nagjax.supernet.training import Recipe
 
 
@@ -24,32 +21,31 @@ def finetuned(supernet: TrainedSupernet, tokens: np.ndarray, recipe: Recipe) -> 
     they are (Hinton et al., arXiv 1503.02531).
 
     Args:
-      supernet: the weights to begin with, and the images.
+      supernet: the weights to begin with, and the task.
       tokens: int32 ``[T]``.
       recipe: how; the learning rate should be well below that of the supernet.
     """
-    space, splits = supernet.space, supernet.splits
+    space, task, elastic = supernet.space, supernet.task, supernet.elastic
     learner, rule = training.alone_learner(space, tokens), training.optimiser(recipe)
-    teacher = supernet.network(largest(space, space.where(supernet.weights.config["where"])))
-    plan, resolution = training.checked_plan(space), learner.resolution(tokens)
+    first = space.largest(space.where(supernet.weights.config["where"]))
+    teacher, group, group_of_teacher = supernet.network(first), elastic.group(tokens), elastic.group(first)
 
-    def loss(parameters: Any, pixels: jax.Array, aim: jax.Array) -> jax.Array:
-        logits = learner.forward(parameters, standardise(pixels, splits, resolution), jax.numpy.asarray(tokens))
-        return optax.softmax_cross_entropy(logits, aim).mean()
-
-    @jax.jit
-    def answers(pixels: jax.Array) -> jax.Array:
-        return jax.nn.softmax(teacher.logits(standardise(pixels, splits, teacher.resolution)))
+    def loss(parameters: Any, inputs: Any, aim: Any) -> jax.Array:
+        outputs = learner.forward(parameters, task.prepare(inputs, group), jax.numpy.asarray(tokens))
+        return task.loss(outputs, aim).mean()
 
     @jax.jit
-    def update(parameters: Any, state: Any, pixels: jax.Array, aim: jax.Array) -> Any:
-        changes, state = rule.update(jax.grad(loss)(parameters, pixels, aim), state, parameters)
+    def answers(inputs: Any) -> Any:
+        return task.answers(teacher.logits(task.prepare(inputs, group_of_teacher)))
+
+    @jax.jit
+    def update(parameters: Any, state: Any, inputs: Any, aim: Any) -> Any:
+        changes, state = rule.update(jax.grad(loss)(parameters, inputs, aim), state, parameters)
         return optax.apply_updates(parameters, changes), state
 
-    parameters: Any = subnet(plan, supernet.weights.parameters, [int(token) for token in tokens])
+    parameters: Any = elastic.used(supernet.weights.parameters, tokens)
     state = rule.init(parameters)
-    batches = Batches(splits.train, recipe.batch, recipe.seed, recipe.augmentation)
     for step in range(recipe.steps):
-        pixels = batches.at(step).pixels
-        parameters, state = update(parameters, state, pixels, answers(pixels))
+        inputs = task.batch(step, recipe.batch, recipe.seed).inputs
+        parameters, state = update(parameters, state, inputs, answers(inputs))
     return supernet.calibrated(tokens, jax.tree.map(np.asarray, parameters))

@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax import durable
+from nagjax import blocks, durable
 from nagjax.deployment.nodes import Graph, Parameters, Statistics, add_operator
 from nagjax.deployment.subnets import Subnet
-from nagjax.operators import Operator
+from nagjax.operators import Operator, OperatorKind
 
 OPSET = 17
 """Of the operators; HardSwish needs 14, runtimes of 2022 and later have 17."""
@@ -23,15 +23,21 @@ OPSET = 17
 IR_VERSION = 8
 """Of the file, which goes with the opset."""
 
+RUNTIMES_OWN = "com.microsoft"
+"""Domain of the nodes that onnxruntime fuses others into."""
+
 INPUT, OUTPUT = "images", "logits"
+MAPS = 4
+"""Axes of feature maps."""
+
 Shape: TypeAlias = tuple[int | str, ...]
 
 
 def network_model(subnet: Subnet, batch: int | None = None) -> Any:
     """A network as an ``onnx.ModelProto``.
 
-    Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises; its output
-    ``logits`` float32 ``[batch, classes]``.
+    Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises, or what the
+    first operator takes where the network has no mean; its output ``logits`` float32 ``[batch, classes]``.
 
     Args:
       subnet: the network.
@@ -41,38 +47,39 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph = Graph()
-    wide = (1, -1, 1, 1)
-    x = graph.add("Sub", INPUT, graph.constant(np.asarray(subnet.mean, np.float32).reshape(wide)))
-    x = graph.add("Div", x, graph.constant(np.asarray(subnet.std, np.float32).reshape(wide)))
+    first, last = subnet.operators[0], subnet.operators[-1]
+    graph, x = Graph(takes(first)), INPUT
+    given, end = turned(blocks.input_shape(first, 1)), turned(blocks.output_shape(last, 1))
+    if subnet.mean.size:
+        wide = (1, -1, 1, 1) if len(given) == MAPS else (1,) * (len(given) - 1) + (-1,)
+        x = graph.add("Sub", x, graph.constant(np.asarray(subnet.mean, np.float32).reshape(wide)))
+        x = graph.add("Div", x, graph.constant(np.asarray(subnet.std, np.float32).reshape(wide)))
     for op, parameters, statistics in zip(subnet.operators, subnet.parameters, subnet.statistics, strict=True):
         x = add_operator(graph, op, parameters, statistics, x)
     size: int | str = "batch" if batch is None else batch
-    shape = (size, subnet.channels, subnet.resolution, subnet.resolution)
     about = {"architecture": subnet.architecture, "space": subnet.space}
     _name_output(graph, x)
-    return _model(graph, {INPUT: shape}, {OUTPUT: (size, subnet.classes)}, about)
+    return _model(graph, {INPUT: (size, *given[1:])}, {OUTPUT: (size, *end[1:])}, about)
 
 
 def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
     """Copies of an operator side by side as an ``onnx.ModelProto``, each with weights and statistics of its own.
 
-    All take the input; what each gives is pooled (``linear`` gives numbers already), and the outputs are
-    ``logits0 [batch, C, 1, 1]`` and so on.
+    All take the input; maps that one gives are pooled, and the outputs are ``logits0 [batch, C, 1, 1]`` and so on.
 
     Raises:
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph, outputs = Graph(), {}
+    graph, outputs = Graph(takes(op)), {}
     for number, (parameters, statistics) in enumerate(copies):
         y = add_operator(graph, op, parameters, statistics, INPUT)
-        end: tuple[int | str, ...] = (batch, op.out_channels)
-        if op.kind != "linear":
-            y, end = graph.add("GlobalAveragePool", y), (batch, op.out_channels, 1, 1)
+        end: Shape = turned(blocks.output_shape(op, batch))
+        if len(end) == MAPS:
+            y, end = graph.add("GlobalAveragePool", y), (*end[:2], 1, 1)
         graph.nodes[-1].output[0] = f"{OUTPUT}{number}"
         outputs[f"{OUTPUT}{number}"] = end
-    return _model(graph, {INPUT: _input_shape(op, batch)}, outputs, {"operator": op.key})
+    return _model(graph, {INPUT: turned(blocks.input_shape(op, batch))}, outputs, {"operator": op.key})
 
 
 def pools_model(shape: Shape, number: int) -> Any:
@@ -93,23 +100,81 @@ def pools_model(shape: Shape, number: int) -> Any:
     return _model(graph, inputs, {f"{OUTPUT}{at}": (*shape[:2], 1, 1) for at in range(number)}, {})
 
 
-def operator_model(op: Operator, parameters: Parameters, statistics: Statistics, batch: int) -> Any:
-    """An operator by itself as an ``onnx.ModelProto``.
+def int8_pools_model(shape: Shape, number: int, channels_last: bool) -> Any:
+    """``pools_model`` as onnxruntime makes it of int8 copies: integers are pooled, and the layout is changed once.
+
+    Its nodes are the runtime's own, so it is to be run as it is written (``runtime.session_as_written``).
+
+    Args:
+      shape: of each input uint8, in the layout that int8 convolutions take: ``[N, H, W, C]``.
+      number: of pools.
+      channels_last: whether the layout is changed behind the pool; if not, before it.
+
+    Raises:
+      ValueError: if onnx is not installed.
+    """
+    helper, numpy_helper, kinds = _onnx().helper, _onnx().numpy_helper, _onnx().TensorProto
+    nodes, scale = [], ("scale", "zero")
+    for at in range(number):
+        names = f"{INPUT}{at}", f"between{at}", f"ended{at}"
+        pool, turn = ((0, 1), (1, 2)) if channels_last else ((1, 2), (0, 1))
+        pair = [
+            helper.make_node(
+                "QLinearGlobalAveragePool", [names[pool[0]], *scale, *scale], [names[pool[1]]],
+                domain=RUNTIMES_OWN, channels_last=int(channels_last),
+            ),
+            helper.make_node("Transpose", [names[turn[0]]], [names[turn[1]]], perm=[0, 3, 1, 2]),
+        ]  # fmt: skip
+        nodes += pair if channels_last else pair[::-1]
+        nodes.append(helper.make_node("DequantizeLinear", [names[2], *scale], [f"{OUTPUT}{at}"]))
+    end = (shape[0], shape[3], 1, 1)
+    made = helper.make_graph(
+        nodes,
+        "pools",
+        [helper.make_tensor_value_info(f"{INPUT}{at}", kinds.UINT8, list(shape)) for at in range(number)],
+        [helper.make_tensor_value_info(f"{OUTPUT}{at}", kinds.FLOAT, list(end)) for at in range(number)],
+        [
+            numpy_helper.from_array(np.array(0.01, np.float32), "scale"),
+            numpy_helper.from_array(np.array(128, np.uint8), "zero"),
+        ],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIMES_OWN, 1)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="nagjax")
+
+
+def operator_model(
+    op: Operator, parameters: Parameters, statistics: Statistics, batch: int, kind: OperatorKind | None = None
+) -> Any:
+    """An operator by itself as an ``onnx.ModelProto``; its kind is the registered one where None.
 
     Raises:
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph = Graph()
-    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT))
-    end = (batch, op.out_channels, op.out_size, op.out_size)
-    return _model(
-        graph, {INPUT: _input_shape(op, batch)}, {OUTPUT: end[:2] if op.kind == "linear" else end}, {"operator": op.key}
-    )
+    graph = Graph(takes(op))
+    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT, kind))
+    given, end = turned(blocks.input_shape(op, batch)), turned(blocks.output_shape(op, batch))
+    return _model(graph, {INPUT: given}, {OUTPUT: end}, {"operator": op.key})
 
 
-def _input_shape(op: Operator, batch: int) -> tuple[int, ...]:
-    return batch, op.in_channels, op.in_size, op.in_size
+def takes(op: Operator) -> str:
+    """Type of what an operator takes: ``float32``, or ``int32`` where it takes numbers of tokens.
+
+    >>> takes(Operator("linear", 1, 1, 3, 2))
+    'float32'
+    """
+    return "float32" if blocks.made_up_input(op, 1, np.random.default_rng(0)).dtype.kind == "f" else "int32"
+
+
+def turned(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape as it is in ONNX: of maps ``[N, H, W, C]`` that is ``[N, C, H, W]``, others are what they are.
+
+    >>> turned((2, 7, 5, 3)), turned((2, 10))
+    ((2, 3, 7, 5), (2, 10))
+    """
+    if len(shape) != MAPS:
+        return tuple(shape)
+    return shape[0], shape[3], shape[1], shape[2]
 
 
 def save(model: Any, path: str | Path) -> None:
@@ -133,10 +198,11 @@ def _name_output(graph: Graph, last: str) -> None:
 def _model(graph: Graph, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], about: Mapping[str, str]) -> Any:
     onnx = _onnx()
     helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
+    given = kind if graph.takes == "float32" else onnx.TensorProto.INT32
     made = helper.make_graph(
         graph.nodes,
         "network",
-        [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, given, list(shape)) for name, shape in inputs.items()],
         [helper.make_tensor_value_info(name, kind, list(end)) for name, end in outputs.items()],
         [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )

@@ -4,7 +4,8 @@ A network is timed as it is deployed: one call of the file's graph. An operator 
 call, and the change of layout that the runtime makes once a network around its convolutions. So several copies of the
 operator, with weights of their own, stand side by side on one input in one graph; each ends in a global average pool,
 which takes the runtime's own layout and leaves nearly nothing to copy out. From the time of a call that of the pools
-alone is taken, timed right after it, and the rest divided by their number.
+alone is taken, timed right after it, and the rest divided by their number. In int8 the runtime pools integers and
+changes the layout, which whole networks do not: the pools alone do both, node by node as it does.
 """
 
 from __future__ import annotations
@@ -28,9 +29,6 @@ from nagjax.profile.subjects import Subject
 DTYPES = ("float32", "int8")
 COPIES_MADDS, MOST_COPIES, LEAST_COPIES = 2e7, 16, 4
 """Copies of an operator are about this many multiply-adds together, within these numbers."""
-
-UNPOOLED = ("linear", "pool")
-"""Kinds of operator that are timed whole: one gives numbers, the other is a pool."""
 
 LEAST_SHARE = 0.05
 """Of a call that counts as the operators' own: noise must not make a time 0 or less."""
@@ -71,15 +69,29 @@ def preparation(batch: int, dtype: str, threads: int, least_ms: float) -> Prepar
             return stopwatch(call(one, batch), turns, least_ms / 1000, time.perf_counter)
         whole = stopwatch(bound(one, batch), turns, least_ms / 1000, time.perf_counter)
         (op,) = subject.operators
-        if op.kind in UNPOOLED:
-            return whole
-        shape = (batch, op.out_channels, op.out_size, op.out_size)
-        if shape not in pools:
-            alone = runtime.session(onnx_models.pools_model(shape, MOST_COPIES), threads)
-            pools[shape] = stopwatch(bound(alone, batch), MOST_COPIES, least_ms / 1000, time.perf_counter)
-        return without(whole, pools[shape])
+        shape = onnx_models.turned(blocks.output_shape(op, batch))
+        if len(shape) != onnx_models.MAPS or op.kind == "pool":
+            return whole  # nothing was pooled after it, or it is itself what would be taken off
+        place = (*shape, op.skip)
+        if place not in pools:
+            alone = pools_alone(shape, op.skip, dtype, threads)
+            pools[place] = stopwatch(bound(alone, batch), MOST_COPIES, least_ms / 1000, time.perf_counter)
+        return without(whole, pools[place])
 
     return prepare
+
+
+def pools_alone(shape: tuple[int, ...], skip: bool, dtype: str, threads: int) -> runtime.Session:
+    """``MOST_COPIES`` pools of what an operator gives, ``[N, C, H, W]``, as the runtime pools it in that type.
+
+    In int8 the runtime changes the layout behind the pool, but before it where a residual is added (``skip``): the sum
+    is in the layout of the input.
+    """
+    if dtype == "float32":
+        return runtime.session(onnx_models.pools_model(shape, MOST_COPIES), threads)
+    batch, channels, *size = shape
+    model = onnx_models.int8_pools_model((batch, *size, channels), MOST_COPIES, channels_last=not skip)
+    return runtime.session_as_written(model, threads)
 
 
 def without(whole: Stopwatch, part: Stopwatch) -> Stopwatch:
@@ -96,7 +108,7 @@ def bound(one: runtime.Session, batch: int) -> Callable[[], object]:
     """A run of a session whose inputs are bound before, and whose outputs stay where they are."""
     binding = one.io_binding()
     for given in one.get_inputs():
-        binding.bind_cpu_input(given.name, np.random.default_rng(0).random([batch, *given.shape[1:]], np.float32))
+        binding.bind_cpu_input(given.name, runtime.made_up(given, batch))
     for found in one.get_outputs():
         binding.bind_output(found.name)
     return lambda: one.run_with_iobinding(binding)
@@ -117,7 +129,7 @@ def session(subject: Subject, batch: int, dtype: str, threads: int) -> tuple[run
         whole, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         onnx_models.save(model, whole)
         first = subject.operators[0]
-        images = np.random.default_rng(0).random(blocks.input_shape(first, CALIBRATION * batch), np.float32)
+        images = blocks.made_up_input(first, CALIBRATION * batch, np.random.default_rng(0))
         quantisation.quantise(whole, small, images, batch)
         return runtime.session(small, threads), turns
 
@@ -134,7 +146,7 @@ def copies(op: Operator, batch: int) -> int:
 def made_up_network(operators: tuple[Operator, ...]) -> Subnet:
     """A network of made-up weights: only its time counts."""
     parts = [_made_up(op, at) for at, op in enumerate(operators)]
-    channels = operators[0].in_channels
+    channels = operators[0].in_channels if len(blocks.input_shape(operators[0], 1)) == onnx_models.MAPS else 0
     return Subnet(
         "made up", "made up", operators, tuple(part for part, _ in parts), tuple(norms for _, norms in parts),
         np.full(channels, 0.5, np.float32), np.full(channels, 0.25, np.float32),

@@ -11,7 +11,7 @@ import numpy as np
 
 from nagjax import durable
 from nagjax.deployment.onnx_models import INPUT
-from nagjax.deployment.runtime import onnxruntime
+from nagjax.deployment.runtime import onnxruntime, turned
 
 
 def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int = 128) -> None:
@@ -23,7 +23,7 @@ def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int 
     Args:
       model: file of the float32 network.
       out: file to write.
-      images: float32 ``[N, R, R, channels]``, 0..1, as the network takes them; training images.
+      images: float32 ``[N, R, R, channels]``, 0..1, or what else the network takes; of training examples.
       batch: images of a run.
 
     Raises:
@@ -33,13 +33,13 @@ def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int 
     from onnxruntime import quantization as tool
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    turned = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+    given = turned(images)
 
     class Reader(tool.CalibrationDataReader):  # type: ignore[misc]
         """Hands out the images, a batch at a time."""
 
         def __init__(self) -> None:
-            self._left: Iterator[np.ndarray] = iter(turned[at : at + batch] for at in range(0, len(turned), batch))
+            self._left: Iterator[np.ndarray] = iter(given[at : at + batch] for at in range(0, len(given), batch))
 
         def get_next(self) -> dict[str, Any] | None:
             """The next batch; None at the end."""

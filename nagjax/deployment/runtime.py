@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax.deployment.onnx_models import INPUT
+from nagjax.deployment.onnx_models import INPUT, MAPS
 
 Session: TypeAlias = Any
 """An ``onnxruntime.InferenceSession``; the package has no annotations."""
@@ -32,20 +32,61 @@ def session(model: Any, threads: int = 1) -> Session:
     Raises:
       ValueError: if onnxruntime is not installed.
     """
+    return _open(model, _options(threads))
+
+
+def session_as_written(model: Any, threads: int = 1) -> Session:
+    """A session that runs the nodes of a model as they stand, with no optimisation.
+
+    Args:
+      model: path of a file, or a ``onnx.ModelProto``.
+      threads: that one operator may use.
+
+    Raises:
+      ValueError: if onnxruntime is not installed.
+    """
+    options = _options(threads)
+    options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
+    return _open(model, options)
+
+
+def _options(threads: int) -> Any:
     runtime = onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    return options
+
+
+def _open(model: Any, options: Any) -> Session:
     source = str(model) if isinstance(model, str | Path) else model.SerializeToString()
-    return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime().InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def run(one: Session, images: np.ndarray, batch: int = 250) -> np.ndarray:
-    """Outputs float32 ``[N, ...]`` of a session for images float32 ``[N, R, R, channels]``, 0..1, in batches."""
-    turned = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-    parts = [one.run(None, {INPUT: turned[at : at + batch]})[0] for at in range(0, len(turned), batch)]
+    """Outputs float32 ``[N, ...]`` of a session for images float32 ``[N, R, R, channels]``, 0..1, in batches.
+
+    Inputs that are not maps are taken as they are.
+    """
+    given = turned(images)
+    parts = [one.run(None, {INPUT: given[at : at + batch]})[0] for at in range(0, len(given), batch)]
     return np.concatenate(parts)
+
+
+def turned(inputs: np.ndarray) -> np.ndarray:
+    """Inputs as sessions take them: maps ``[N, H, W, C]`` become ``[N, C, H, W]``; float32, or int32."""
+    laid_out = inputs.transpose(0, 3, 1, 2) if inputs.ndim == MAPS else inputs
+    return np.ascontiguousarray(laid_out, np.float32 if inputs.dtype.kind == "f" else np.int32)
+
+
+def made_up(given: Any, batch: int) -> np.ndarray:
+    """A batch for an input of a session: made-up numbers 0..1, their bytes 0..255, or tokens 0."""
+    shape = [batch, *given.shape[1:]]
+    if "int32" in given.type:
+        return np.zeros(shape, np.int32)
+    made = np.random.default_rng(0).random(shape, np.float32)
+    return (255 * made).astype(np.uint8) if "uint8" in given.type else made
 
 
 def onnxruntime() -> Any:

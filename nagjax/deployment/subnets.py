@@ -17,14 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import blocks, durable, files
-from nagjax.operators import Operator
+from nagjax.operators import Operator, parse_key
 
-FORMAT, VERSION = "nagjax-network", "1"
+FORMAT, VERSION = "nagjax-network", "2"
+READ = ("1", "2")
+"""Versions that are read; the first lists the fields of operators, the second their keys."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subnet:
-    """A network with its weights, for images in units of pixel / 255.
+    """A network with its weights, for images in units of pixel / 255, or what else its task prepares.
 
     Attributes:
       architecture: its text.
@@ -32,7 +34,8 @@ class Subnet:
       operators: what an image passes, in order.
       parameters: float32 arrays of each operator by name (``nagjax.blocks.shapes``).
       statistics: mean and variance float32 ``[C]`` of each operator's batch norms by name.
-      mean, std: of the training images, float32 ``[channels]``; images are standardised by them first.
+      mean, std: of the training images, float32 ``[channels]``; images are standardised by them first. Empty where
+        inputs come prepared.
     """
 
     architecture: str
@@ -65,11 +68,13 @@ class Subnet:
 
     def apply(self, images: jax.Array) -> jax.Array:
         """Logits float32 ``[N, classes]`` of images float32 ``[N, R, R, channels]``, 0..1; pure and jittable."""
-        wide = (1, 1, 1, -1)
+        if not self.mean.size:
+            return self.logits(images)
+        wide = (1,) * (images.ndim - 1) + (-1,)
         return self.logits((images - jnp.asarray(self.mean).reshape(wide)) / jnp.asarray(self.std).reshape(wide))
 
     def logits(self, standardised: jax.Array) -> jax.Array:
-        """Logits float32 ``[N, classes]`` of images ``[N, R, R, channels]`` that are standardised already."""
+        """Outputs float32, such as logits ``[N, classes]``, of inputs that are prepared: images are standardised."""
         parameters = {f"op{at}": part for at, part in enumerate(self.parameters)}
         logits, _ = blocks.Network(self.operators).apply({"params": parameters}, standardised, self.statistics)
         return jnp.asarray(logits, jnp.float32)
@@ -81,14 +86,14 @@ class Subnet:
           ValueError: if safetensors is not installed.
           OSError: if the file cannot be written.
         """
-        arrays = {"image.mean": self.mean, "image.std": self.std}
+        arrays = {"image.mean": self.mean, "image.std": self.std} if self.mean.size else {}
         for at, (part, norms) in enumerate(zip(self.parameters, self.statistics, strict=True)):
             arrays |= {f"op{at}.{name}": array for name, array in part.items()}
             for name, (mean, variance) in norms.items():
                 arrays |= {f"op{at}.{name}_mean": mean, f"op{at}.{name}_variance": variance}
         header = {
             "format": FORMAT, "version": VERSION, "architecture": self.architecture, "space": self.space,
-            "operators": json.dumps([dataclasses.asdict(op) for op in self.operators]),
+            "operators": json.dumps([[op.key, op.resolution] for op in self.operators]),
         }  # fmt: skip
         packed = _safetensors().save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, header)
         with durable.replacing(path) as file:
@@ -109,14 +114,27 @@ def load_subnet(path: str | Path) -> Subnet:
         header = json.loads(data[8 : 8 + size]).get("__metadata__", {})
     except Exception as error:  # the library has an error class of its own for each language
         raise ValueError(f"{place}: is not a whole safetensors file ({error}); write or fetch it again") from None
-    if (header.get("format"), header.get("version")) != (FORMAT, VERSION):
+    if header.get("format") != FORMAT or header.get("version") not in READ:
         raise ValueError(f"{place}: is not a {FORMAT} of version {VERSION} but {header or 'without a header'}")
-    operators = tuple(Operator(**fields) for fields in json.loads(header["operators"]))
+    operators = tuple(_operator(written) for written in json.loads(header["operators"]))
     parts = [_part(place, arrays, at, op) for at, op in enumerate(operators)]
     return Subnet(
         header["architecture"], header["space"], operators, tuple(part for part, _ in parts),
-        tuple(norms for _, norms in parts), _array(place, arrays, "image.mean"), _array(place, arrays, "image.std"),
+        tuple(norms for _, norms in parts), *_standard(place, arrays),
     )  # fmt: skip
+
+
+def _standard(path: Path, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    if not any(name.startswith("image.") for name in arrays):
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    return _array(path, arrays, "image.mean"), _array(path, arrays, "image.std")
+
+
+def _operator(written: Mapping[str, Any] | Sequence[Any]) -> Operator:
+    if isinstance(written, Mapping):
+        return Operator(**written)
+    key, resolution = written
+    return dataclasses.replace(parse_key(key), resolution=resolution)
 
 
 def _part(

@@ -1,4 +1,4 @@
-"""A trained supernet with its images: what networks are taken out of."""
+"""A trained supernet with its task: what networks are taken out of."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import plugins
 from nagjax.deployment.subnets import Subnet
-from nagjax.spaces import mobilenet_v3
+from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
 from nagjax.supernet import storage
-from nagjax.supernet.datasets.images import Images, Splits
-from nagjax.supernet.datasets.load import load
-from nagjax.supernet.evaluation import Assessor, alone_assessor, calibration_pixels, supernet_assessor
-from nagjax.supernet.inputs import standardise
-from nagjax.supernet.network import Supernet, subnet
-from nagjax.supernet.training import checked_plan
+from nagjax.supernet.evaluation import Assessor, alone_assessor, calibration_inputs, supernet_assessor
+from nagjax.supernet.inputs import scaled
+from nagjax.supernet.recorded import recorded_task
+from nagjax.supernet.task import Task
+from nagjax.supernet.training import elastic_of
+
+__all__ = ["TrainedSupernet", "load_supernet", "scaled"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedSupernet:
-    """Weights that hold every architecture of a space, and the images that they were trained on.
+    """Weights that hold every architecture of a space, and the task that they were trained on.
 
     Attributes:
       space: the search space.
       weights: parameters, and whose they are.
-      splits: the images.
+      task: the data, and what is judged on them.
     """
 
     space: Space
     weights: storage.Weights
-    splits: Splits
+    task: Task
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -47,23 +47,28 @@ class TrainedSupernet:
     @functools.cached_property
     def assessor(self) -> Assessor:
         """Evaluates architectures with these weights."""
-        return supernet_assessor(self.space, self.splits)
+        return supernet_assessor(self.space, self.task)
+
+    @functools.cached_property
+    def elastic(self) -> Elastic:
+        """The network that the weights are of."""
+        return elastic_of(self.space)
 
     @functools.cached_property
     def _apply(self) -> Any:
-        """Compiled once a resolution, which takes long."""
-        return jax.jit(Supernet(checked_plan(self.space)).apply)
+        """Compiled once a group, which takes long."""
+        return jax.jit(lambda *given: self.elastic.apply(*given).outputs)
 
-    def logits(self, pixels: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Logits float32 ``[N, classes]`` of an architecture with these weights, norms calibrated.
+    def logits(self, inputs: Any, tokens: np.ndarray) -> np.ndarray:
+        """Outputs float32 ``[N, ...]`` of an architecture with these weights, norms calibrated.
 
         Args:
-          pixels: uint8 ``[N, H, W, C]``.
+          inputs: of the task, such as pixels uint8 ``[N, H, W, C]``.
           tokens: int32 ``[T]``.
         """
-        images = standardise(pixels, self.splits, int(checked_plan(self.space).resolutions[tokens[0]]))
+        prepared = self.task.prepare(inputs, self.elastic.group(tokens))
         statistics = self.assessor.statistics(self.weights.parameters, tokens)
-        return np.asarray(self._apply({"params": self.weights.parameters}, images, tokens, statistics)[0])
+        return np.asarray(self._apply(self.weights.parameters, prepared, tokens, statistics))
 
     def network(self, architecture: np.ndarray | str) -> Subnet:
         """An architecture with its own weights, its batch norms calibrated as they are where labels are taken.
@@ -74,17 +79,22 @@ class TrainedSupernet:
           architecture: tokens int ``[T]``, or the text.
 
         Raises:
-          ValueError: if it is not an architecture of the space.
+          ValueError: if it is not an architecture of the space, or its network is not a chain of operators.
         """
         tokens = self.space.parse(architecture) if isinstance(architecture, str) else np.asarray(architecture)
         self.space.check(tokens[None])
-        parameters = subnet(checked_plan(self.space), self.weights.parameters, [int(token) for token in tokens])
+        parameters = self.elastic.used(self.weights.parameters, tokens)
         return self.calibrated(tokens, jax.tree.map(np.asarray, parameters))
 
     def calibrated(self, tokens: np.ndarray, parameters: Mapping[str, Any]) -> Subnet:
         """An architecture with parameters of its own, as ``nagjax.blocks.Network`` has them, norms calibrated."""
-        statistics = alone_assessor(self.space, tokens.tolist(), self.splits).statistics(parameters, tokens)
-        operators = mobilenet_v3.operators(checked_plan(self.space), [int(token) for token in tokens])
+        operators = self.elastic.alone(tokens).operators
+        if not operators:
+            raise ValueError(
+                f"{self.space.format(tokens)}: its network is not a chain of operators, which is all that is deployed; "
+                f"the elastic network of {self.space.name} names them in alone(...).operators"
+            )
+        statistics = alone_assessor(self.space, tokens.tolist(), self.task).statistics(parameters, tokens)
         return Subnet(
             architecture=self.space.format(tokens),
             space=self.space.identity,
@@ -94,19 +104,19 @@ class TrainedSupernet:
                 {name: (np.asarray(mean), np.asarray(variance)) for name, (mean, variance) in part.items()}
                 for part in statistics
             ),
-            mean=np.asarray(self.splits.mean, np.float32),
-            std=np.asarray(self.splits.std, np.float32),
+            mean=np.asarray(self.task.mean, np.float32),
+            std=np.asarray(self.task.std, np.float32),
         )
 
-    def calibration_images(self, resolution: int, count: int) -> np.ndarray:
-        """Training images float32 ``[N, R, R, channels]``, 0..1, that quantisation may look at."""
-        return scaled(calibration_pixels(self.splits, count), resolution)
+    def calibration_inputs(self, tokens: np.ndarray, count: int) -> np.ndarray:
+        """Training inputs ``[N, ...]``, as the deployed network takes them, that quantisation may look at."""
+        return self.task.deployed(calibration_inputs(self.task, count), self.elastic.group(tokens))
 
 
 def load_supernet(
     folder: str | Path, data_dir: str | Path | None = None, image_cache: str | None = None
 ) -> TrainedSupernet:
-    """Open the folder of a trained supernet, and the images that it was trained on.
+    """Open the folder of a trained supernet, and the task that it was trained on.
 
     Args:
       folder: what ``nagjax train_supernet`` wrote.
@@ -114,10 +124,10 @@ def load_supernet(
       image_cache: of image folders, see ``nagjax.supernet.datasets.load.load``.
 
     Raises:
-      ValueError: if there are no weights, the space is of another version, or the images cannot be read.
+      ValueError: if there are no weights, the space is of another version, or the data cannot be read.
     """
     weights = storage.read_weights(Path(folder))
-    written, data = weights.config["space"], weights.config["data"]
+    written = weights.config["space"]
     made = plugins.load("spaces", written["name"])(**written["settings"])
     space = plugins.expect("spaces", written["name"], made, Space)
     if space.version != written["version"]:
@@ -125,24 +135,8 @@ def load_supernet(
             f"{folder}: the supernet was trained for {written['name']} version {written['version']}, installed is "
             f"{space.version}; install the version that trained it, or train again"
         )
-    splits = load(
-        data["data"], data_dir, data["validation_images"], data["data_seed"], data["image_size"],
-        data.get("image_background"), image_cache,
-    )  # fmt: skip
-    return TrainedSupernet(space, weights, splits)
-
-
-def scaled(pixels: np.ndarray, resolution: int) -> np.ndarray:
-    """Pixels uint8 ``[N, H, W, C]`` as networks take them: float32 ``[N, R, R, C]``, 0..1, bilinear, smoothed."""
-    x = jnp.asarray(pixels, jnp.float32) / 255.0
-    if x.shape[1:3] != (resolution, resolution):
-        x = jax.image.resize(x, (len(x), resolution, resolution, x.shape[3]), "linear")
-    return np.asarray(x)
-
-
-def accuracy(logits: np.ndarray, images: Images) -> float:
-    """Share of images whose greatest logit is that of their class."""
-    return float(np.mean(np.argmax(logits, -1) == images.labels))
+    task = recorded_task(weights.config, str(data_dir) if data_dir else None, image_cache)
+    return TrainedSupernet(space, weights, task)
 
 
 def _arrays(part: Mapping[str, Any]) -> dict[str, np.ndarray]:

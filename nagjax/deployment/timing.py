@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from nagjax.deployment import runtime
 from nagjax.profile import rounds
 from nagjax.profile.journal import Journal
@@ -87,6 +85,5 @@ def preparation(files: Mapping[str, Path], conditions: Conditions) -> Prepare:
 def call(session: runtime.Session, batch: int) -> Callable[[], object]:
     """A run of a session on a batch of made-up images."""
     (given,) = session.get_inputs()
-    shape = [batch, *given.shape[1:]]
-    feed = {given.name: np.random.default_rng(0).random(shape, np.float32)}
+    feed = {given.name: runtime.made_up(given, batch)}
     return lambda: session.run(None, feed)

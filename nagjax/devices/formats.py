@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nagjax import plugins
-from nagjax.devices import json_table
+from nagjax.devices import hw_gpt, json_table
 from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.profiles import fields, hosted_job, lookup, onnxruntime, openvino, plain_csv, tensorrt, tflite
 from nagjax.devices.table import DeviceTable
@@ -51,6 +51,7 @@ read_csv, read_fbnet, read_hosted_job, read_onnxruntime, read_openvino, read_pro
 )
 
 BUILT_IN: Mapping[str, Reader] = {
+    "hw_gpt": hw_gpt.read,
     "json": json_table.read,
     "ofa_note10": read_note10,
     "ofa_i7": read_i7,
@@ -91,6 +92,9 @@ def detect(path: Path) -> str:
     Raises:
       ValueError: if there is no such path or it looks like none of them.
     """
+    of_several, device = hw_gpt.split(path)
+    if device and of_several.is_file():
+        path = of_several
     folder = is_folder(path)
     if not folder:
         check_file(path, "the device table")
@@ -122,6 +126,8 @@ def _by_look(path: Path) -> str | None:
         return "openvino"
     if _first_line(path).startswith("{'op_name"):
         return "fbnet"
+    if all(name in _first_line(path).split(",") for name in hw_gpt.HEADER):
+        return "hw_gpt"
     return "csv" if suffix in (".csv", ".tsv") else None
 
 

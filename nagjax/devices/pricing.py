@@ -8,7 +8,7 @@ and guarantees hold for corrected costs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,15 +18,13 @@ from nagjax.devices.correction import Correction
 from nagjax.devices.coverage import cover, reachable
 from nagjax.devices.table_doubts import table_doubts, unused_sentence
 from nagjax.devices.validation import doubts, headroom, judge
-from nagjax.spaces.space import Space
+from nagjax.spaces.space import Count, Space
 
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
-ANALYTIC: Mapping[str, tuple[Callable[[ops.Operator], int], str]] = {
-    "madds": (ops.madds, "M"),
-    "params": (ops.params, "M"),
-}
+ANALYTIC: Mapping[str, Count] = {"madds": Count(ops.madds), "params": Count(ops.params)}
+"""Costs that follow from the shapes of operators, whatever the space; ``Space.counts`` are its own."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -172,18 +170,35 @@ def _headroom(table: DeviceTable, quantile: float | None) -> float:
 
 
 def analytic(space: Space, name: str) -> Prices:
-    """MAdds or parameters (``"madds"``, ``"params"``) in millions, from the operators' shapes.
+    """A cost from the operators' shapes: MAdds or parameters (``"madds"``, ``"params"``) in millions, or a space's own.
 
     Raises:
       ValueError: if the name is another one, or the space declares no operators.
     """
-    if name not in ANALYTIC:
-        raise ValueError(f"cost {name!r} is not computed from shapes; known: {', '.join(ANALYTIC)}")
+    known = {**ANALYTIC, **space.counts}
+    if name not in known:
+        raise ValueError(f"cost {name!r} is not computed from shapes; known: {', '.join(known)}")
     if not space.operators:
         raise ValueError(f"{space.identity} declares no operators, so {name} cannot be computed; give measured costs")
-    function, unit = ANALYTIC[name]
-    values = np.array([function(op) for op in space.operators], np.float64) / 1e6
-    return Prices(f"{name}_m", unit, values, space.trellis.valid, device="analytic", source=f"{space.identity}:{name}")
+    count = known[name]
+    values = np.array([count.of(op) for op in space.operators], np.float64) / count.size
+    return Prices(
+        column_name(name, count),
+        count.unit,
+        values,
+        space.trellis.valid,
+        device="analytic",
+        source=f"{space.identity}:{name}",
+    )
+
+
+def column_name(name: str, count: Count) -> str:
+    """What a counted cost is called as a column: with its unit.
+
+    >>> column_name("madds", ANALYTIC["madds"])
+    'madds_m'
+    """
+    return f"{name}_{count.unit.lower()}"
 
 
 def _refuse(table: DeviceTable, space: Space, missing: list[ops.Operator]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from nagjax import numerals
 from nagjax.devices.correction import Correction
 from nagjax.devices.validation import MeasuredNetwork
-from nagjax.operators import KINDS, Operator
+from nagjax.operators import Operator, known
 
 MS_PER_UNIT: Mapping[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 """Units that a file may declare, and what readers multiply by."""
@@ -110,8 +110,9 @@ class DeviceTable:
         if not self.rows:
             raise ValueError(f"{where}: the table has no rows; give it one row an operator")
         for kind in self.unmeasured:
-            if kind not in KINDS:
-                raise ValueError(f"{where}: unmeasured names {kind!r}; it must name operator kinds: {', '.join(KINDS)}")
+            if kind not in known():
+                kinds = ", ".join(known())
+                raise ValueError(f"{where}: unmeasured names {kind!r}; it must name operator kinds: {kinds}")
         measured = [(key, row) for (key, _), row in self.rows.items() if key.partition("-")[0] in self.unmeasured]
         if measured:
             key, row = measured[0]

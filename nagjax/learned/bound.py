@@ -23,7 +23,7 @@ BANDS = 5
 CONSTANTS = (0.0, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 """Values of c that are tried, in medians of the predicted cost."""
 
-DRAWS = 40
+DRAWS = 200
 """Pools that selection is repeated on."""
 
 BUDGETS = 100

@@ -44,6 +44,9 @@ LEVEL = 0.05
 HEADROOM = 1.25
 """Of the largest measured cost, what a value of 1 of the form stands for."""
 
+PARTS = 16
+"""Of the networks that can be answers, how many times a pool goes into them: pools of a quarter choose the same few."""
+
 FLOOR_GAP = 0.05
 """Spearman below what noise leaves possible from which the model, and not the noise, is to blame."""
 
@@ -196,7 +199,7 @@ def how_often_chosen(
     allowed: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """How often each network is the best within a budget, of pools of a quarter of those that can be answers.
+    """How often each network is the best within a budget, of pools of a part of those that can be answers.
 
     Args:
       space: what the networks are of.
@@ -214,7 +217,7 @@ def how_often_chosen(
     out = np.zeros(len(tokens))
     told = asked(quality, space, tokens[rows]) if len(rows) else np.zeros(1)
     if np.ptp(told) > 0:
-        out[rows] = choices(predicted[rows], told, max(1, len(rows) // 4), seed=seed)
+        out[rows] = choices(predicted[rows], told, max(1, len(rows) // PARTS), seed=seed)
     return out
 
 

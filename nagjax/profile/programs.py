@@ -70,8 +70,8 @@ def loop_turns(op: Operator, batch: int) -> int:
 def compiled(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[], Any]:
     """A subject's program; networks have one turn and no loop."""
     function = inference(subject, batch)
-    images = np.random.default_rng(0).normal(size=blocks.input_shape(subject.operators[0], batch))
-    x = jnp.asarray(images, dtype)
+    made = blocks.made_up_input(subject.operators[0], batch, np.random.default_rng(0))
+    x = jnp.asarray(made, dtype if made.dtype.kind == "f" else None)
     body = function if subject.kind == "network" else looped(function, turns)
     program = jax.jit(body).lower(x).compile()
     wait: Callable[[Any], Any] = jax.block_until_ready
@@ -119,7 +119,7 @@ def made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[st
         spread = math.sqrt(2 / math.prod(shape[:-1])) if len(shape) > 1 else 0.0
         drawn = rng.normal(float(name.endswith("scale")), spread, shape)
         weights[name] = jnp.asarray(drawn, jnp.float32)
-    x = np.zeros(blocks.input_shape(op, batch), np.float32)
+    x = blocks.made_up_input(op, batch, np.random.default_rng(0))
     _, used = jax.eval_shape(lambda x: blocks.apply(op, weights, x), x)
     statistics = {name: (jnp.zeros(mean.shape), jnp.ones(mean.shape)) for name, (mean, _) in used.items()}
     return weights, statistics

@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from nagjax import numerals
+from nagjax.elastic import Elastic
 from nagjax.operators import Operator, make_divisible
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -131,8 +132,15 @@ def make_space(name: str, version: int, settings: Mapping[str, Any], plan: Plan)
         parse_text=lambda text: _parse(plan, text),
         format_tokens=lambda tokens: _format(plan, tokens),
         describe_tokens=lambda tokens: _describe(plan, tokens),
-        plan=plan,
+        elastic=functools.partial(_elastic, plan),
     )
+
+
+def _elastic(plan: Plan, dtype: Any = "float32") -> Elastic:
+    # Compiled networks are needed by those who train weights alone.
+    from nagjax.spaces import mobilenet_v3_elastic
+
+    return mobilenet_v3_elastic.elastic(plan, dtype)
 
 
 def _names(plan: Plan) -> tuple[str, ...]:

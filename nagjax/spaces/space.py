@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from nagjax import plugins
+from nagjax.elastic import Elastic
 from nagjax.names import nearest
-from nagjax.operators import Operator
+from nagjax.operators import Operator, madds
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.soundness import check_space
 
@@ -37,6 +38,21 @@ class Decision:
     optional: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """A cost that follows from an operator's shape, a whole number.
+
+    Attributes:
+      of: the number of an operator.
+      unit: what the column is told in, such as ``"MB"``.
+      size: so many make one of the unit.
+    """
+
+    of: Callable[[Operator], int]
+    unit: str = "M"
+    size: int = 10**6
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Space:
     """A search space.
@@ -47,7 +63,10 @@ class Space:
       trellis: the graph.
       operators: distinct operators, indexed by ``trellis.operators``.
       free: kinds of operator that cost nothing by declaration (identity).
-      plan: the sizes from which a supernet is built (``nagjax.spaces.mobilenet_v3.Plan``); None where there is none.
+      elastic: ``elastic(dtype="float32")``, one set of weights for all its architectures; None where there is none.
+      edge_sizes: float64 ``[T, S, C]``, which choices are larger, added up over a path; the multiply-adds of the
+        operators where None. ``largest`` and ``smallest`` go by it.
+      counts: costs that the space counts from its operators, by name, beside multiply-adds and parameters.
       refinement: what the trellis is, where it is not the one that name and settings make (a prefix trie of listed
         architectures); a checkpoint then keeps the graph.
       feature_names: names of the path features, indexed by ``trellis.features``.
@@ -70,8 +89,10 @@ class Space:
     format_tokens: Callable[[Sequence[int]], str]
     describe_tokens: Callable[[Sequence[int]], str]
     free: tuple[str, ...] = ("identity",)
-    plan: Any = None
+    elastic: Callable[..., Elastic] | None = None
+    edge_sizes: np.ndarray | None = None
     refinement: str = ""
+    counts: Mapping[str, Count] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_space(self)
@@ -144,6 +165,45 @@ class Space:
         """Sum over an architecture's operators of ``values[operator]``: ``[B]`` in the type of ``values``."""
         padded = np.append(values, np.zeros(1, values.dtype))
         return self.path_values(tokens, padded[self.trellis.operators].sum(-1)).sum(-1)
+
+    def sizes(self) -> np.ndarray:
+        """What each edge adds to the size of an architecture, float64 ``[T, S, C]``.
+
+        Raises:
+          ValueError: if the space declares neither sizes nor operators.
+        """
+        if self.edge_sizes is not None:
+            return np.asarray(self.edge_sizes, np.float64)
+        if not self.operators:
+            raise ValueError(
+                f"space {self.name}: declares neither operators nor edge_sizes, so none of its architectures is the "
+                "largest; give it edge_sizes"
+            )
+        counted = np.array([*(madds(op) for op in self.operators), 0], np.float64)
+        return counted[self.trellis.operators].sum(-1)
+
+    def largest(self, edges: np.ndarray | None = None) -> np.ndarray:
+        """Tokens int32 ``[T]`` of the largest architecture that edges bool ``[T, S, C]`` leave; of equal, the last.
+
+        Raises:
+          ValueError: if no architecture is left, or the space declares no sizes.
+        """
+        return self._extreme(edges, 1.0)
+
+    def smallest(self, edges: np.ndarray | None = None) -> np.ndarray:
+        """Tokens int32 ``[T]`` of the smallest architecture that edges bool ``[T, S, C]`` leave; of equal, the first.
+
+        Raises:
+          ValueError: as ``largest``.
+        """
+        return self._extreme(edges, -1.0)
+
+    def _extreme(self, edges: np.ndarray | None, sign: float) -> np.ndarray:
+        allowed = self.trellis.valid if edges is None else edges
+        tokens = tl.longest(self.trellis.target, allowed, sign * self.sizes(), last=sign > 0)
+        if tokens is None:
+            raise ValueError(f"no architecture of {self.identity} is left; allow more choices")
+        return tokens
 
     def features(self, tokens: np.ndarray) -> np.ndarray:
         """Path features float32 ``[B, F]`` of tokens ``[B, T]``: how often each is switched on along the path."""

@@ -324,6 +324,31 @@ def cheapest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: 
     return float(ahead[0])
 
 
+def longest(target: np.ndarray, allowed: np.ndarray, value: np.ndarray, last: bool) -> np.ndarray | None:
+    """Tokens int32 ``[T]`` of the path with the greatest sum of values; None where no path is left.
+
+    Args:
+      target: int32 ``[T, S, C]``.
+      allowed: bool ``[T, S, C]``.
+      value: float64 ``[T, S, C]``, finite.
+      last: of equal choices the last is taken, else the first.
+    """
+    ahead = np.zeros(target.shape[1])
+    best = np.zeros(target.shape[:2], np.int32)
+    for t in reversed(range(len(target))):
+        total = np.where(allowed[t], value[t] + ahead[target[t]], -np.inf)
+        turned = total[:, ::-1].argmax(-1)
+        best[t] = total.shape[1] - 1 - turned if last else total.argmax(-1)
+        ahead = total.max(-1)
+    if np.isneginf(ahead[0]):
+        return None
+    tokens, here = np.zeros(len(target), np.int32), 0
+    for t in range(len(target)):
+        tokens[t] = best[t, here]
+        here = int(target[t, here, tokens[t]])
+    return tokens
+
+
 def walk_nodes(target: jax.Array, tokens: jax.Array) -> jax.Array:
     """Nodes int32 ``[B, T]`` at which tokens ``[B, T]`` are taken."""
 

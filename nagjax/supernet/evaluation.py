@@ -1,41 +1,36 @@
 """How good an architecture is with the supernet's weights, or with its own.
 
-Batch-norm statistics of one architecture do not fit another, so each is calibrated anew on training images before it is
-evaluated (once-for-all; BigNAS). Without that the ranking is noise.
+Batch-norm statistics of one architecture do not fit another, so each is calibrated anew on training examples before it
+is evaluated (once-for-all; BigNAS). Without that the ranking is noise.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import blocks
-from nagjax.spaces import mobilenet_v3
 from nagjax.spaces.space import Space
-from nagjax.supernet.datasets.draw import draw_indices
-from nagjax.supernet.datasets.images import Images, Splits
-from nagjax.supernet.inputs import standardise
-from nagjax.supernet.network import Supernet
-from nagjax.supernet.training import checked_plan
+from nagjax.supernet.task import Examples, Part, Task
+from nagjax.supernet.training import elastic_of
 
 CALIBRATION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """How an architecture did on a set of images.
+    """How an architecture did on a set of examples.
 
     Attributes:
-      accuracy: share of images classified correctly.
-      loss: mean cross-entropy, nats.
+      quality: a fraction, by the task: of images the share that is classified correctly.
+      loss: mean of the task's loss, such as cross-entropy in nats.
     """
 
-    accuracy: float
+    quality: float
     loss: float
 
 
@@ -43,89 +38,83 @@ Apply = Callable[[Any, jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
 
 
 class Assessor:
-    """Evaluates architectures; compiled once a resolution.
+    """Evaluates architectures; compiled once a group.
 
     Args:
-      apply: parameters, images ``[N, R, R, C]``, tokens ``[T]`` and statistics (None: those of the images) to logits
-        and statistics.
-      resolution: tokens to R.
-      splits: calibration images are drawn from ``splits.train``.
-      calibration: how many images give the batch-norm statistics; all where there are not twice as many.
-      batch: images a call of the compiled program when scores are taken.
+      apply: parameters, prepared inputs, tokens ``[T]`` and statistics (None: those of the inputs) to outputs and
+        statistics.
+      group: tokens to what a compiled program is for.
+      task: calibration examples are drawn from ``task.train``.
+      calibration: how many examples give the batch-norm statistics; all where there are not twice as many.
+      batch: examples a call of the compiled program when scores are taken.
     """
 
     def __init__(
-        self, apply: Apply, resolution: Callable[[np.ndarray], int], splits: Splits, calibration: int = 1024,
+        self, apply: Apply, group: Callable[[np.ndarray], Hashable], task: Task, calibration: int = 1024,
         batch: int = 250,
     ) -> None:  # fmt: skip
-        self._resolution, self._splits, self._batch = resolution, splits, batch
-        self._calibration = calibration_pixels(splits, calibration)
+        self._group, self._task, self._batch = group, task, batch
+        self._calibration = calibration_inputs(task, calibration)
 
-        def calibrate(resolution: int, parameters: Any, pixels: Any, tokens: Any) -> Any:
-            return apply(parameters, standardise(pixels, splits, resolution), tokens, None)[1]
+        def calibrate(group: Hashable, parameters: Any, inputs: Any, tokens: Any) -> Any:
+            return apply(parameters, task.prepare(inputs, group), tokens, None)[1]
 
-        def score(resolution: int, parameters: Any, images: Any, tokens: Any, statistics: Any) -> Any:
-            pixels, labels, weight = images
-            logits, _ = apply(parameters, standardise(pixels, splits, resolution), tokens, statistics)
-            right = (logits.argmax(-1) == labels) * weight
-            losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1)[:, 0] * weight
-            return right.sum(), losses.sum()
+        def score(group: Hashable, parameters: Any, examples: Examples, weight: Any, tokens: Any, used: Any) -> Any:
+            outputs, _ = apply(parameters, task.prepare(examples.inputs, group), tokens, used)
+            return task.sums(outputs, examples.targets, weight)
 
         self._calibrate = jax.jit(calibrate, static_argnums=0)
         self._score = jax.jit(score, static_argnums=0)
 
     def statistics(self, parameters: Any, tokens: np.ndarray) -> Any:
-        """Batch-norm statistics of one architecture, tokens int32 ``[T]``, on the calibration images."""
-        return self._calibrate(self._resolution(tokens), parameters, self._calibration, tokens)
+        """Batch-norm statistics of one architecture, tokens int32 ``[T]``, on the calibration examples."""
+        return self._calibrate(self._group(tokens), parameters, self._calibration, tokens)
 
-    def scores(self, parameters: Any, tokens: np.ndarray, images: Images) -> Scores:
-        """Scores of one architecture, tokens int32 ``[T]``, on ``images``; calibrates first."""
-        resolution, statistics = self._resolution(tokens), self.statistics(parameters, tokens)
-        totals = [self._score(resolution, parameters, part, tokens, statistics) for part in _parts(images, self._batch)]
-        right, loss = (
-            float(sum(np.asarray(value, np.float64) for value in values)) for values in zip(*totals, strict=True)
-        )
-        return Scores(right / len(images), loss / len(images))
+    def scores(self, parameters: Any, tokens: np.ndarray, part: Part) -> Scores:
+        """Scores of one architecture, tokens int32 ``[T]``, on ``part``; calibrates first."""
+        group, used = self._group(tokens), self.statistics(parameters, tokens)
+        totals = [
+            self._score(group, parameters, examples, weight, tokens, used)
+            for examples, weight in _batches(part, self._batch)
+        ]
+        sums = added(totals)
+        return Scores(self._task.quality(sums, len(part)), float(sums["loss"]) / len(part))
 
 
-def calibration_pixels(splits: Splits, count: int = 1024) -> np.ndarray:
-    """Training images uint8 ``[N, H, W, C]`` that statistics are taken on: always the same, each class by its share.
+def added(totals: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Sums of batches added up by name, float64."""
+    return {name: np.sum([np.asarray(one[name], np.float64) for one in totals], axis=0) for name in totals[0]}
 
-    A training split without twice as many is taken whole.
+
+def calibration_inputs(task: Task, count: int = 1024) -> Any:
+    """Training inputs that statistics are taken on: always the same, each class by its share.
+
+    A training part without twice as many is taken whole.
     """
-    if 2 * count > len(splits.train):
-        return splits.train.pixels[np.arange(len(splits.train))]
-    return splits.train.pixels[draw_indices(splits.train.labels, count, CALIBRATION_SEED, "calibration")]
+    part = task.train
+    if 2 * count <= len(part):
+        part = part.draw(count, CALIBRATION_SEED, "calibration")
+    return part.at(np.arange(len(part))).inputs
 
 
-def supernet_assessor(space: Space, splits: Splits, dtype: Any = jnp.float32) -> Assessor:
+def supernet_assessor(space: Space, task: Task, dtype: Any = jnp.float32) -> Assessor:
     """Evaluates architectures with the weights of a supernet."""
-    plan = checked_plan(space)
-    network = Supernet(plan, dtype)
-
-    def apply(parameters: Any, images: jax.Array, tokens: jax.Array, statistics: Any) -> Any:
-        return network.apply({"params": parameters}, images, tokens, statistics)
-
-    return Assessor(apply, lambda tokens: int(plan.resolutions[tokens[0]]), splits)
+    elastic = elastic_of(space, dtype)
+    return Assessor(lambda *given: elastic.apply(*given)[:2], elastic.group, task)
 
 
-def alone_assessor(space: Space, tokens: Sequence[int], splits: Splits, dtype: Any = jnp.float32) -> Assessor:
+def alone_assessor(space: Space, tokens: Sequence[int] | np.ndarray, task: Task, dtype: Any = jnp.float32) -> Assessor:
     """Evaluates one architecture with weights of its own."""
-    plan = checked_plan(space)
-    network = blocks.Network(mobilenet_v3.operators(plan, [int(token) for token in tokens]), dtype)
-
-    def apply(parameters: Any, images: jax.Array, tokens: jax.Array, statistics: Any) -> Any:
-        del tokens
-        logits, used = network.apply({"params": parameters}, images, statistics)
-        return logits.astype(jnp.float32), used
-
-    return Assessor(apply, lambda tokens: int(plan.resolutions[tokens[0]]), splits)
+    elastic = elastic_of(space, dtype)
+    alone = elastic.alone(np.asarray(tokens, np.int32))
+    return Assessor(
+        lambda parameters, inputs, _, statistics: alone.apply(parameters, inputs, statistics), elastic.group, task
+    )
 
 
-def _parts(images: Images, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Images in batches of one shape, one in memory at a time; the last is filled up with images of weight 0."""
-    for first in range(0, len(images), batch):
+def _batches(part: Part, batch: int) -> Iterator[tuple[Examples, np.ndarray]]:
+    """Examples in batches of one shape, one in memory at a time; the last is filled up with some of weight 0."""
+    for first in range(0, len(part), batch):
         at = np.arange(first, first + batch)
-        weight = (at < len(images)).astype(np.float32)
-        at = np.minimum(at, len(images) - 1)
-        yield images.pixels[at], images.labels[at], weight
+        weight = (at < len(part)).astype(np.float32)
+        yield part.at(np.minimum(at, len(part) - 1)), weight

@@ -1,4 +1,4 @@
-"""The evaluators ``supernet`` and ``alone``: accuracy with a supernet's weights, or those trained from scratch."""
+"""The evaluators ``supernet`` and ``alone``: quality with a supernet's weights, or those trained from scratch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 from nagjax.evaluators.evaluator import QUALITY, Evaluator
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage, training
-from nagjax.supernet.datasets.images import Splits
-from nagjax.supernet.datasets.load import load
 from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet.recorded import recorded_task
+from nagjax.supernet.task import Task, check_sizes, make_task
 
 
 def make_supernet(space: Space, folder: str, data_dir: str = "", images: int = 0) -> Evaluator:
-    """Accuracy on the validation images with the weights of a supernet, batch norms calibrated for each architecture.
+    """Quality on the validation examples with the weights of a supernet, batch norms calibrated for each architecture.
 
     Args:
       space: the space that the supernet was trained for.
       folder: of the trained supernet.
       data_dir: folder of the data set's files, where it needs one.
-      images: how many validation images; 0 for all.
+      images: how many validation examples; 0 for all.
 
     Raises:
       ValueError: if the folder holds no supernet of this space, or the data cannot be read.
@@ -36,16 +36,12 @@ def make_supernet(space: Space, folder: str, data_dir: str = "", images: int = 0
         raise ValueError(
             f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
         )
-    data = weights.config["data"]
-    splits = load(
-        data["data"], data_dir or None, data["validation_images"], data["data_seed"], data["image_size"],
-        data.get("image_background"),
-    )  # fmt: skip
-    assessor = supernet_assessor(space, splits, jnp.dtype(weights.config["recipe"]["dtype"]))
-    shown = labelling.label_images(splits, images or None)
+    task = recorded_task(weights.config, data_dir or None)
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    shown = labelling.label_part(task, images or None)
 
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
-        return {QUALITY: np.array([assessor.scores(weights.parameters, row, shown).accuracy for row in tokens])}
+        return {QUALITY: np.array([assessor.scores(weights.parameters, row, shown).quality for row in tokens])}
 
     decisive = {name: weights.config[name] for name in ("space", "where", "data", "recipe", "step")}
     identity = json.loads(json.dumps({"supernet": decisive, "images": images}))
@@ -60,49 +56,41 @@ def make_alone(
     batch: int = 128,
     learning_rate: float = 0.3,
     seed: int = 0,
+    **task_settings: Any,
 ) -> Evaluator:
-    """Accuracy on the validation images of an architecture that is trained from scratch.
+    """Quality on the validation examples of an architecture that is trained from scratch.
 
     Args:
-      space: a space whose networks the library can build.
-      data: name of the data set.
+      space: a space with an elastic network.
+      data: name of a task, such as a data set.
       data_dir: folder of its files, where it needs one.
       steps: updates of training.
-      batch: images per update.
+      batch: examples per update.
       learning_rate: the highest.
       seed: of training.
+      **task_settings: settings of the task.
 
     Raises:
       ValueError: if a number is out of range, or the data cannot be read or does not suit the space.
     """
     settings = {
         "data": data, "data_dir": data_dir, "steps": steps, "batch": batch, "learning_rate": learning_rate,
-        "seed": seed,
+        "seed": seed, **task_settings,
     }  # fmt: skip
     recipe = training.Recipe(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
-    splits = load(data, data_dir or None)
-    _check_suits(splits, space)
+    task = make_task(data, task_settings, data_dir or None)
+    check_sizes(task, training.elastic_of(space).sizes, space.identity)
 
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
-        return {QUALITY: np.array([_trained_accuracy(space, row, splits, recipe) for row in tokens])}
+        return {QUALITY: np.array([_trained_quality(space, row, task, recipe) for row in tokens])}
 
     identity = {name: value for name, value in settings.items() if name != "data_dir"}
     return Evaluator("alone", settings, identity, evaluate)
 
 
-def _trained_accuracy(space: Space, tokens: np.ndarray, splits: Splits, recipe: training.Recipe) -> float:
+def _trained_quality(space: Space, tokens: np.ndarray, task: Task, recipe: training.Recipe) -> float:
     learner = training.alone_learner(space, tokens)
     state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, splits, recipe, state):
+    for reached, _ in training.train(learner, task, recipe, state):
         state = reached
-    return alone_assessor(space, tokens.tolist(), splits).scores(state.parameters, tokens, splits.validation).accuracy
-
-
-def _check_suits(splits: Splits, space: Space) -> None:
-    plan: Any = training.checked_plan(space)
-    for name, value in (("image_channels", splits.train.pixels.shape[3]), ("classes", splits.classes)):
-        if getattr(plan, name) != value:
-            raise ValueError(
-                f"data={splits.name} has {name}={value}, the space {space.identity} has {getattr(plan, name)}; make "
-                f"the space with {name}={value}, or give other data"
-            )
+    return alone_assessor(space, tokens, task).scores(state.parameters, tokens, task.validation).quality

@@ -78,3 +78,11 @@ def standardise(pixels: jax.typing.ArrayLike, splits: Splits, resolution: int) -
     if x.shape[1:3] == (resolution, resolution):
         return x
     return jax.image.resize(x, (len(x), resolution, resolution, x.shape[3]), "linear")
+
+
+def scaled(pixels: jax.typing.ArrayLike, resolution: int) -> jax.Array:
+    """Pixels uint8 ``[N, H, W, C]`` as deployed networks take them: float32 ``[N, R, R, C]``, 0..1, smoothed."""
+    x: jax.Array = jnp.asarray(pixels, jnp.float32) / 255.0
+    if x.shape[1:3] == (resolution, resolution):
+        return x
+    return jax.image.resize(x, (len(x), resolution, resolution, x.shape[3]), "linear")

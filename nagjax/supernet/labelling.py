@@ -16,9 +16,8 @@ from nagjax import csv_cells, durable
 from nagjax.spaces import draws
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
-from nagjax.supernet.datasets.draw import draw_indices
-from nagjax.supernet.datasets.images import Images, Splits
-from nagjax.supernet.strategies import random_path
+from nagjax.supernet.strategy import random_path
+from nagjax.supernet.task import Part, Task
 
 COLUMNS = ("architecture", "quality", "loss")
 LABEL_SEED = 1
@@ -77,15 +76,13 @@ def draw_stratified(space: Space, valid: np.ndarray, values: np.ndarray, num: in
     return pool[draws.in_turn(costs, bins, num)]
 
 
-def label_images(splits: Splits, count: int | None) -> Images:
-    """The validation images that labels are of: all, or ``count`` of them, each class by its share; always the same.
+def label_part(task: Task, count: int | None) -> Part:
+    """The validation examples that labels are of: all, or ``count`` of them, each class by its share; always the same.
 
     Raises:
       ValueError: if there are not so many.
     """
-    if count is None:
-        return splits.validation
-    return splits.validation.subset(draw_indices(splits.validation.labels, count, LABEL_SEED, "label"))
+    return task.validation if count is None else task.validation.draw(count, LABEL_SEED, "label")
 
 
 class LabelFile:

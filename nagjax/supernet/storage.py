@@ -19,7 +19,7 @@ from nagjax.supernet.training import TrainState
 FORMAT = 2
 READ = (1, 2)
 """Formats that are read; the first had no hashes."""
-FOLDER = "weights"
+FOLDER, MEMORY = "weights", "memory"
 
 T = TypeVar("T")
 
@@ -75,6 +75,8 @@ class Writer:
         """
         leaves = {f"{at:04d}": np.array(leaf) for at, leaf in enumerate(jax.tree.leaves(state.optimiser))}
         trees = {"parameters": jax.tree.map(np.array, state.parameters), "optimiser": leaves}
+        if memory := {f"{at:04d}": np.array(leaf) for at, leaf in enumerate(jax.tree.leaves(state.memory))}:
+            trees[MEMORY] = memory
         steps.save(self._steps, state.step, {**self._config, "step": state.step, "seconds": seconds}, trees)
 
 
@@ -103,20 +105,34 @@ def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
       ValueError: if shapes differ, or it cannot be read.
     """
 
-    def both(place: Path) -> tuple[Weights, dict[str, Any]]:
+    def all_of(place: Path) -> tuple[Weights, dict[str, Any], dict[str, Any]]:
         weights = _weights(place)
-        return weights, steps.read_arrays(place, "optimiser", weights.config)
+        memory = steps.read_arrays(place, MEMORY, weights.config) if jax.tree.leaves(fresh.memory) else {}
+        return weights, steps.read_arrays(place, "optimiser", weights.config), memory
 
-    weights, leaves = _of_latest(folder, both)
-    ordered = [leaves[name] for name in sorted(leaves)]
-    template, structure = jax.tree.flatten(fresh.optimiser)
-    shapes = jax.tree.map(np.shape, weights.parameters), [np.shape(leaf) for leaf in ordered]
-    if shapes != (jax.tree.map(np.shape, fresh.parameters), [np.shape(leaf) for leaf in template]):
-        raise ValueError(f"{folder}: the weights there have other shapes than this space; give its own folder")
-    typed = [jax.numpy.asarray(leaf, old.dtype) for leaf, old in zip(ordered, template, strict=True)]
+    weights, optimiser, memory = _of_latest(folder, all_of)
+    if jax.tree.map(np.shape, weights.parameters) != jax.tree.map(np.shape, fresh.parameters):
+        raise _other_shapes(folder)
     parameters = jax.tree.map(jax.numpy.asarray, weights.parameters)
-    state = TrainState(parameters, jax.tree.unflatten(structure, typed), weights.step)
+    state = TrainState(
+        parameters, _restored(folder, optimiser, fresh.optimiser), weights.step,
+        _restored(folder, memory, fresh.memory),
+    )  # fmt: skip
     return state, float(weights.config["seconds"])
+
+
+def _restored(folder: Path, leaves: Mapping[str, Any], fresh: Any) -> Any:
+    """A tree like ``fresh`` of the leaves that were stored of one."""
+    ordered = [leaves[name] for name in sorted(leaves)]
+    template, structure = jax.tree.flatten(fresh)
+    if [np.shape(leaf) for leaf in ordered] != [np.shape(leaf) for leaf in template]:
+        raise _other_shapes(folder)
+    typed = [jax.numpy.asarray(leaf, old.dtype) for leaf, old in zip(ordered, template, strict=True)]
+    return jax.tree.unflatten(structure, typed)
+
+
+def _other_shapes(folder: Path) -> ValueError:
+    return ValueError(f"{folder}: the weights there have other shapes than this space; give its own folder")
 
 
 def _weights(place: Path) -> Weights:

@@ -1,68 +1,135 @@
-"""Which architectures a training step of the supernet teaches, and from whom each learns.
-
-A strategy is a function of the step's random numbers, the space, the edges it may use and the progress 0..1; it returns
-the step's lessons. The gradients of the lessons are averaged. A new strategy is a new function and a line in
-``STRATEGIES``.
-"""
+"""The library's strategies: single path, sandwich, progressive, and BigNAS's whole recipe."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
+import jax
 import numpy as np
 
+from nagjax import arguments
+from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
+from nagjax.supernet.strategy import FIRST, Lesson, Memory, Strategy, random_path, unchanged
+
+PHASES = "kernel+depth+ratio"
+BETWEEN = "+"
+"""What separates names in a setting."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Lesson:
-    """One architecture to teach in a step.
+def make_single_path() -> Strategy:
+    """The strategy ``single_path``: one random architecture a step (Guo et al., arXiv 1904.00420)."""
 
-    Attributes:
-      tokens: int32 ``[T]``, canonical.
-      distilled: learns from the answers of the step's first lesson instead of the labels.
+    def lessons(
+        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+    ) -> list[Lesson]:
+        del progress, memory
+        return [Lesson(random_path(rng, space, edges))]
+
+    return Strategy("single_path", {}, lessons)
+
+
+def make_sandwich(random: int = 2) -> Strategy:
+    """The strategy ``sandwich``: the largest, the smallest and some random ones (Yu and Huang, arXiv 1903.05134).
+
+    All but the first are taught by it, as in BigNAS (arXiv 2003.11142).
+
+    Args:
+      random: how many random ones.
+
+    Raises:
+      ValueError: if it is below 0.
     """
+    arguments.count(random, "sandwich: random", 0)
 
-    tokens: np.ndarray
-    distilled: bool = False
+    def lessons(
+        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+    ) -> list[Lesson]:
+        del progress, memory
+        others = [space.smallest(edges), *(random_path(rng, space, edges) for _ in range(random))]
+        return [Lesson(space.largest(edges)), *(Lesson(tokens, FIRST) for tokens in others)]
 
-
-Strategy = Callable[[np.random.Generator, Space, np.ndarray, float], list[Lesson]]
-
-
-def single_path(rng: np.random.Generator, space: Space, valid: np.ndarray, progress: float) -> list[Lesson]:
-    """One random architecture a step (Guo et al., arXiv 1904.00420)."""
-    del progress
-    return [Lesson(random_path(rng, space, valid))]
+    return Strategy("sandwich", {"random": random}, lessons)
 
 
-def sandwich(rng: np.random.Generator, space: Space, valid: np.ndarray, progress: float) -> list[Lesson]:
-    """The largest, the smallest and two random ones, all but the first taught by it (BigNAS, arXiv 2003.11142)."""
-    del progress
-    others = [smallest(space, valid), random_path(rng, space, valid), random_path(rng, space, valid)]
-    return [Lesson(largest(space, valid)), *(Lesson(tokens, distilled=True) for tokens in others)]
+def make_progressive(phases: str = PHASES) -> Strategy:
+    """The strategy ``progressive``: from the largest to ever smaller choices (once-for-all, arXiv 1908.09791).
 
+    In the first part of the training only the largest is trained, at all that ``phases`` does not name (resolutions);
+    then smaller choices of the attributes open one after the other. The largest teaches throughout.
 
-PHASES = ("kernel", "depth", "ratio")
-"""What ``progressive`` opens, in this order, each after another quarter of the training."""
+    Args:
+      phases: attributes of choices, in the order in which they open, each after another equal part.
 
-
-def progressive(rng: np.random.Generator, space: Space, valid: np.ndarray, progress: float) -> list[Lesson]:
-    """From the largest to ever smaller choices (once-for-all, arXiv 1908.09791); the largest teaches throughout.
-
-    In the first quarter only the largest is trained, at all resolutions; then smaller kernels, depths and ratios open.
+    Raises:
+      ValueError: if there is none; when lessons are drawn, if the space has none of them.
     """
-    closed = PHASES[min(int(4 * progress), 3) :]
-    tokens = random_path(rng, space, _only_greatest(space, valid, closed))
-    if len(closed) == len(PHASES):
-        return [Lesson(tokens)]
-    return [Lesson(largest(space, valid)), Lesson(tokens, distilled=True)]
+    names = [name.strip() for name in phases.split(BETWEEN)]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"progressive: phases={phases!r}: give different attributes of choices, such as {PHASES}")
+
+    def lessons(
+        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+    ) -> list[Lesson]:
+        del memory
+        closed = names[min(int((len(names) + 1) * progress), len(names)) :]
+        tokens = random_path(rng, space, _only_greatest(space, edges, names, closed))
+        if len(closed) == len(names):
+            return [Lesson(tokens)]
+        return [Lesson(space.largest(edges)), Lesson(tokens, FIRST)]
+
+    return Strategy("progressive", {"phases": phases}, lessons)
 
 
-def _only_greatest(space: Space, valid: np.ndarray, attributes: Sequence[str]) -> np.ndarray:
-    """Of the edges ``valid``, those of the greatest allowed value of each attribute, decision by decision."""
-    out = valid.copy()
+def make_bignas(random: int = 2, final_rate: float = 0.05, quiet: bool = True, decay_largest: bool = True) -> Strategy:
+    """The strategy ``bignas``: the sandwich with the rest of BigNAS's recipe (Yu et al., arXiv 2003.11142).
+
+    Args:
+      random: how many random ones a step teaches beside the largest and the smallest.
+      final_rate: the learning rate at the end, a share of the highest.
+      quiet: residual branches begin by giving 0 (the scale of their last norm).
+      decay_largest: the weights of the largest decay, and no others.
+
+    Raises:
+      ValueError: if a number is out of range.
+    """
+    if not 0 <= final_rate <= 1:
+        raise ValueError(f"bignas: final_rate={final_rate!r}: must be a share of the highest rate, 0 to 1")
+    plain = make_sandwich(random)
+
+    def lessons(
+        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+    ) -> Sequence[Lesson]:
+        first, *others = plain.lessons(rng, space, edges, progress, memory)
+        return [first, *(Lesson(one.tokens, FIRST, regularised=False) for one in others)]
+
+    def begin(key: jax.Array, elastic: Elastic, parameters: object) -> tuple[object, Memory]:
+        del key
+        return elastic.quiet(parameters), ()
+
+    return Strategy(
+        "bignas",
+        {"random": random, "final_rate": final_rate, "quiet": quiet, "decay_largest": decay_largest},
+        lessons,
+        begin if quiet else unchanged,
+        final_rate=final_rate,
+        lessons_decay=decay_largest,
+    )
+
+
+def _only_greatest(space: Space, edges: np.ndarray, names: Sequence[str], attributes: Sequence[str]) -> np.ndarray:
+    """Of the edges, those of the greatest allowed value of each attribute, decision by decision.
+
+    Raises:
+      ValueError: if no decision of the space has one of the attributes ``names``.
+    """
+    known = {key for decision in space.decisions for key in decision.choices[0]}
+    if not known & set(names):
+        raise ValueError(
+            f"strategy progressive: {space.name} has no attribute {', '.join(names)}; it has "
+            f"{', '.join(sorted(known))}: give phases, joined by {BETWEEN}"
+        )
+    out = edges.copy()
     for t, decision in enumerate(space.decisions):
         is_open = space.trellis.open[t]
         for name in attributes:
@@ -71,36 +138,3 @@ def _only_greatest(space: Space, valid: np.ndarray, attributes: Sequence[str]) -
                 allowed = out[t, is_open, : len(values)]
                 out[t, is_open, : len(values)] &= values == values[allowed.any(0)].max(initial=0)
     return out
-
-
-STRATEGIES: Mapping[str, Strategy] = {
-    "sandwich": sandwich,
-    "single_path": single_path,
-    "progressive": progressive,
-}
-
-
-def random_path(rng: np.random.Generator, space: Space, valid: np.ndarray) -> np.ndarray:
-    """Tokens int32 ``[T]``: each decision uniform over what is allowed.
-
-    Not uniform over architectures: those are mostly deep, and shallow ones would hardly be taught.
-    """
-    return _path(space, valid, lambda choices: int(rng.choice(choices)))
-
-
-def largest(space: Space, valid: np.ndarray) -> np.ndarray:
-    """Tokens int32 ``[T]`` of the last allowed choice of every decision; choices ascend."""
-    return _path(space, valid, lambda choices: int(choices[-1]))
-
-
-def smallest(space: Space, valid: np.ndarray) -> np.ndarray:
-    """Tokens int32 ``[T]`` of the first allowed choice of every decision."""
-    return _path(space, valid, lambda choices: int(choices[0]))
-
-
-def _path(space: Space, valid: np.ndarray, pick: Callable[[np.ndarray], int]) -> np.ndarray:
-    node, tokens = 0, np.zeros(len(space.decisions), np.int32)
-    for t in range(len(tokens)):
-        tokens[t] = pick(np.flatnonzero(valid[t, node]))
-        node = int(space.trellis.target[t, node, tokens[t]])
-    return tokens

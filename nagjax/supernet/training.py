@@ -7,7 +7,7 @@ was stopped and restored goes on as if it had not been.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,15 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nagjax import arguments, blocks
-from nagjax.spaces import mobilenet_v3
+from nagjax import arguments, plugins
+from nagjax.elastic import Elastic
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
-from nagjax.supernet import strategies
-from nagjax.supernet.datasets.images import Splits
-from nagjax.supernet.inputs import Augmentation, Batches, standardise
-from nagjax.supernet.network import Supernet
-from nagjax.supernet.strategies import Lesson
+from nagjax.supernet.strategy import FIRST, HELD, Lesson, Memory, Strategy
+from nagjax.supernet.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +29,13 @@ class Recipe:
 
     Attributes:
       steps: updates.
-      batch: images per update.
-      learning_rate: the highest; it rises linearly over ``warmup`` and falls as a cosine to 0.
+      batch: examples per update.
+      learning_rate: the highest; it rises linearly over ``warmup`` and falls as a cosine to 0, or to the share of it
+        that the strategy says.
       warmup: share of the steps.
       momentum: Nesterov's.
       weight_decay: of weights; norms and biases have none.
-      smoothing: of the labels, a fraction.
       clip: greatest global norm of a gradient.
-      augmentation: of the images.
       seed: of everything random.
     """
 
@@ -49,9 +45,7 @@ class Recipe:
     warmup: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 3e-5
-    smoothing: float = 0.1
     clip: float = 5.0
-    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -63,11 +57,12 @@ class Recipe:
 
 
 class TrainState(NamedTuple):
-    """What training remembers: parameters, the optimiser's state, and the updates done."""
+    """What training remembers: parameters, the optimiser's state, the updates done, and the strategy's memory."""
 
     parameters: Any
     optimiser: Any
     step: int
+    memory: Memory = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,133 +71,187 @@ class Learner:
 
     Attributes:
       init: key to parameters.
-      forward: parameters, images ``[N, R, R, C]`` and tokens ``[T]`` to logits float32 ``[N, classes]``.
-      lessons: random numbers of the step and progress 0..1 to the step's lessons.
-      resolution: tokens to R, pixels.
+      forward: parameters, prepared inputs and tokens ``[T]`` to outputs float32 ``[N, ...]``.
+      lessons: random numbers of the step, progress 0..1 and memory to the step's lessons.
+      group: tokens to what a compiled program is for.
+      begin: key and fresh parameters to those that training begins with, and the memory.
+      after, held, final_rate: as in ``Strategy``.
+      penalised: parameters and tokens to the weights of a lesson that decay, where lessons decide; None where all do.
     """
 
     init: Callable[[jax.Array], Any]
     forward: Callable[[Any, jax.Array, jax.Array], jax.Array]
-    lessons: Callable[[np.random.Generator, float], Sequence[Lesson]]
-    resolution: Callable[[np.ndarray], int]
+    lessons: Callable[[np.random.Generator, float, Memory], Sequence[Lesson]]
+    group: Callable[[np.ndarray], Hashable]
+    begin: Callable[[jax.Array, Any], tuple[Any, Memory]] = lambda _, parameters: (parameters, ())
+    after: Callable[[Memory, Any, Any], Memory] | None = None
+    held: Callable[[Memory], Any] | None = None
+    final_rate: float = 0.0
+    penalised: Callable[[Any, np.ndarray], Any] | None = None
 
 
-def supernet_learner(space: Space, valid: np.ndarray, strategy: str, dtype: Any = jnp.float32) -> Learner:
+def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype: Any = jnp.float32) -> Learner:
     """The supernet of a space.
 
     Args:
-      space: with a plan.
+      space: with an elastic network.
       valid: edges bool ``[T, S, C]`` that are trained.
-      strategy: one of ``strategies.STRATEGIES``.
+      strategy: how they are taught.
       dtype: of the computation.
 
     Raises:
-      ValueError: if the space has no plan, the strategy is not known, or no architecture is left.
+      ValueError: if the space has no elastic network, or no architecture is left.
     """
-    plan = checked_plan(space)
-    if strategy not in strategies.STRATEGIES:
-        raise ValueError(f"strategy {strategy!r} is not known; known: {', '.join(strategies.STRATEGIES)}")
+    elastic = elastic_of(space, dtype)
     if not tl.count(space.trellis.target, valid)[0][0]:
         raise ValueError(f"no architecture of {space.identity} is left to train: allow more choices")
-    draw = strategies.STRATEGIES[strategy]
-    network = Supernet(plan, dtype)
-    shape = (1, plan.resolutions[-1], plan.resolutions[-1], plan.image_channels)
-    largest = strategies.largest(space, space.trellis.valid)
+
+    def lessons(rng: np.random.Generator, progress: float, memory: Memory) -> Sequence[Lesson]:
+        with plugins.raised_by("strategies", strategy.name, "lessons", passing=(ValueError,)):
+            return strategy.lessons(rng, space, valid, progress, memory)
+
     return Learner(
-        init=lambda key: network.init(key, jnp.zeros(shape), jnp.asarray(largest))["params"],
-        forward=lambda parameters, images, tokens: network.apply({"params": parameters}, images, tokens)[0],
-        lessons=lambda rng, progress: draw(rng, space, valid, progress),
-        resolution=lambda tokens: int(plan.resolutions[tokens[0]]),
+        init=elastic.init,
+        forward=lambda parameters, inputs, tokens: elastic.apply(parameters, inputs, tokens).outputs,
+        lessons=lessons,
+        group=elastic.group,
+        begin=lambda key, parameters: strategy.begin(key, elastic, parameters),
+        after=strategy.after,
+        held=strategy.held,
+        final_rate=strategy.final_rate,
+        penalised=elastic.used if strategy.lessons_decay else None,
     )
 
 
 def alone_learner(space: Space, tokens: np.ndarray, dtype: Any = jnp.float32) -> Learner:
     """One architecture, tokens int32 ``[T]``, as a network of its own."""
-    plan = checked_plan(space)
-    network = blocks.Network(mobilenet_v3.operators(plan, [int(token) for token in tokens]), dtype)
-    resolution = int(plan.resolutions[tokens[0]])
-    shape = (1, resolution, resolution, plan.image_channels)
+    elastic = elastic_of(space, dtype)
+    alone = elastic.alone(tokens)
     return Learner(
-        init=lambda key: network.init(key, jnp.zeros(shape))["params"],
-        forward=lambda parameters, images, _: network.apply({"params": parameters}, images)[0].astype(jnp.float32),
-        lessons=lambda _rng, _progress: [Lesson(tokens)],
-        resolution=lambda _: resolution,
+        init=alone.init,
+        forward=lambda parameters, inputs, _: alone.apply(parameters, inputs, None)[0],
+        lessons=lambda _rng, _progress, _memory: [Lesson(tokens)],
+        group=elastic.group,
     )
 
 
-def checked_plan(space: Space) -> mobilenet_v3.Plan:
-    """The plan of a space.
+def elastic_of(space: Space, dtype: Any = jnp.float32) -> Elastic:
+    """The elastic network of a space, which computes in ``dtype``.
 
     Raises:
       ValueError: if the space has none.
     """
-    if not isinstance(space.plan, mobilenet_v3.Plan):
-        raise ValueError(f"space {space.name} has no supernet: only spaces of the MobileNetV3 family have a plan")
-    return space.plan
+    if space.elastic is None:
+        raise ValueError(
+            f"space {space.name} has no supernet: give it elastic=..., one set of weights for all its architectures"
+        )
+    with plugins.raised_by("spaces", space.name, "elastic", passing=(ValueError,)):
+        made = space.elastic(jnp.dtype(dtype))
+    return plugins.expect("spaces", space.name, made, Elastic)
 
 
 def start(learner: Learner, recipe: Recipe) -> TrainState:
     """The state before the first update."""
-    parameters = jax.jit(learner.init)(jax.random.key(recipe.seed))
-    return TrainState(parameters, optimiser(recipe).init(parameters), 0)
+    key = jax.random.key(recipe.seed)
+    parameters, memory = jax.jit(learner.begin)(jax.random.fold_in(key, 1), jax.jit(learner.init)(key))
+    return TrainState(parameters, optimiser(recipe).init(parameters), 0, memory)
 
 
-def train(
-    learner: Learner, splits: Splits, recipe: Recipe, state: TrainState
-) -> Iterator[tuple[TrainState, jax.Array]]:
+def train(learner: Learner, task: Task, recipe: Recipe, state: TrainState) -> Iterator[tuple[TrainState, jax.Array]]:
     """Updates from ``state`` on; yields the state and the loss of the first lesson after each.
 
     The loss is a device scalar converted late: reading it waits for the step.
     """
-    batches = Batches(splits.train, recipe.batch, recipe.seed, recipe.augmentation)
-    gradients, targets, update = _programs(learner, splits, recipe)
+    run = _programs(learner, task, recipe)
     while state.step < recipe.steps:
-        images = batches.at(state.step)
-        lessons = learner.lessons(np.random.default_rng([recipe.seed, 3, state.step]), state.step / recipe.steps)
-        labels = targets(images.labels)
-        total, teacher, first = None, labels, jnp.zeros(())
+        inputs, targets = task.batch(state.step, recipe.batch, recipe.seed)
+        progress = state.step / recipe.steps
+        lessons = learner.lessons(np.random.default_rng([recipe.seed, 3, state.step]), progress, state.memory)
+        aims = run.aims(targets)
+        total, first_answers, first_loss = None, aims, jnp.zeros(())
         for at, lesson in enumerate(lessons):
-            aim = teacher if lesson.distilled else labels
-            grads, loss, answers = gradients(
-                learner.resolution(lesson.tokens), state.parameters, images.pixels, aim, lesson.tokens
-            )
+            group = learner.group(lesson.tokens)
+            aim = aims
+            if lesson.teacher == FIRST:
+                aim = first_answers
+            elif lesson.teacher == HELD:
+                of = lesson.tokens if lesson.of is None else lesson.of
+                aim = run.told(learner.group(of), state.memory, inputs, of)
+            grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens)
+            if learner.penalised is not None and lesson.regularised:
+                grads = jax.tree.map(jnp.add, grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
             total = grads if total is None else jax.tree.map(jnp.add, total, grads)
             if at == 0:
-                teacher, first = answers, loss
-        parameters, optimiser = update(state.parameters, state.optimiser, total, len(lessons))
-        state = TrainState(parameters, optimiser, state.step + 1)
-        yield state, first
+                first_answers, first_loss = answers, loss
+        parameters, optimiser = run.update(state.parameters, state.optimiser, total, len(lessons))
+        memory = state.memory if learner.after is None else run.after(state.memory, parameters, progress)
+        state = TrainState(parameters, optimiser, state.step + 1, memory)
+        yield state, first_loss
 
 
-def _programs(learner: Learner, splits: Splits, recipe: Recipe) -> tuple[Any, Any, Any]:
-    """The compiled parts of an update: gradients of a lesson, smoothed labels, and the optimiser's step."""
-    rule = optimiser(recipe)
+class _Programs(NamedTuple):
+    """The compiled parts of an update."""
 
-    def lesson(resolution: int, parameters: Any, pixels: Any, aim: Any, tokens: Any) -> Any:
+    gradients: Any
+    aims: Any
+    update: Any
+    told: Any
+    decay: Any
+    after: Any
+
+
+def _programs(learner: Learner, task: Task, recipe: Recipe) -> _Programs:
+    """The parts, each compiled when it is first used."""
+    rule = optimiser(recipe, learner.final_rate, decays=learner.penalised is None)
+
+    def lesson(group: Hashable, parameters: Any, inputs: Any, aim: Any, tokens: Any) -> Any:
         def loss(parameters: Any) -> Any:
-            logits = learner.forward(parameters, standardise(pixels, splits, resolution), tokens)
-            return optax.softmax_cross_entropy(logits, aim).mean(), jax.nn.softmax(logits)
+            outputs = learner.forward(parameters, task.prepare(inputs, group), tokens)
+            return task.loss(outputs, aim).mean(), task.answers(outputs)
 
         (value, answers), grads = jax.value_and_grad(loss, has_aux=True)(parameters)
         return grads, value, answers
 
-    def targets(labels: Any) -> Any:
-        return optax.smooth_labels(jax.nn.one_hot(labels, splits.classes), recipe.smoothing)
+    def told(group: Hashable, memory: Memory, inputs: Any, tokens: Any) -> Any:
+        if learner.held is None:
+            raise ValueError(f"a lesson has the teacher {HELD!r}, and its strategy holds no weights: give it held=...")
+        return task.answers(learner.forward(learner.held(memory), task.prepare(inputs, group), tokens))
 
     def update(parameters: Any, state: Any, grads: Any, count: Any) -> Any:
         changes, state = rule.update(jax.tree.map(lambda g: g / count, grads), state, parameters)
         return optax.apply_updates(parameters, changes), state
 
-    return jax.jit(lesson, static_argnums=0), jax.jit(targets), jax.jit(update)
+    def decay(tokens: tuple[int, ...], parameters: Any) -> Any:
+        def penalty(parameters: Any) -> jax.Array:
+            assert learner.penalised is not None
+            used = learner.penalised(parameters, np.array(tokens, np.int32))
+            kept = jax.tree.leaves(jax.tree.map(lambda leaf, on: leaf if on else jnp.zeros(()), used, _decayed(used)))
+            return 0.5 * recipe.weight_decay * sum((jnp.square(leaf).sum() for leaf in kept), jnp.zeros(()))
+
+        return jax.grad(penalty)(parameters)
+
+    return _Programs(
+        jax.jit(lesson, static_argnums=0), jax.jit(task.aims), jax.jit(update), jax.jit(told, static_argnums=0),
+        jax.jit(decay, static_argnums=0), jax.jit(learner.after) if learner.after else None,
+    )  # fmt: skip
 
 
-def optimiser(recipe: Recipe) -> optax.GradientTransformation:
-    """How updates follow from gradients: SGD with Nesterov momentum under the recipe's schedule."""
+def optimiser(recipe: Recipe, final_rate: float = 0.0, decays: bool = True) -> optax.GradientTransformation:
+    """How updates follow from gradients: SGD with Nesterov momentum under the recipe's schedule.
+
+    Args:
+      recipe: rates and decay.
+      final_rate: the learning rate at the end, a share of the highest.
+      decays: weights decay here, and not by lessons.
+    """
     warmup = max(1, round(recipe.warmup * recipe.steps))
-    rate = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, max(recipe.steps, warmup + 1))
+    highest = recipe.learning_rate
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, highest, warmup, max(recipe.steps, warmup + 1), end_value=final_rate * highest
+    )
     return optax.chain(
         optax.clip_by_global_norm(recipe.clip),
-        optax.add_decayed_weights(recipe.weight_decay, _decayed),
+        optax.add_decayed_weights(recipe.weight_decay if decays else 0.0, _decayed),
         optax.sgd(rate, recipe.momentum, nesterov=True),
     )
 

@@ -19,7 +19,8 @@ Keyword arguments are static settings of the factory; small ones make the suite 
 A factory of spaces is checked in the same way: ``testing.check_space(my_package.make, width=1.2)``, or one test a check
 of ``testing.SPACE_CHECKS``. One of kinds of predictors: ``testing.check_predictor(my_package.make)``, or
 ``testing.PREDICTOR_CHECKS``. Of a search with true evaluations: ``testing.check_evaluator(my_package.make, space)``, or
-``testing.EVALUATOR_CHECKS``; ``testing.check_proposer(my_package.make)``, or ``testing.PROPOSER_CHECKS``.
+``testing.EVALUATOR_CHECKS``; ``testing.check_proposer(my_package.make)``, or ``testing.PROPOSER_CHECKS``. A kind of
+operator by ``testing.check_operator(my_package.make)``, or ``testing.OPERATOR_CHECKS``.
 """
 
 from nagjax.testing.checks import (
@@ -37,6 +38,16 @@ from nagjax.testing.checks import (
     check_seeds,
 )
 from nagjax.testing.counting import check_counting
+from nagjax.testing.operators import (
+    OPERATOR_CHECKS,
+    check_operator,
+    check_operator_apply,
+    check_operator_counts,
+    check_operator_form,
+    check_operator_gradients,
+    check_operator_keys,
+    check_operator_nodes,
+)
 from nagjax.testing.predictors import (
     PREDICTOR_CHECKS,
     check_predictor,
@@ -81,6 +92,7 @@ from nagjax.testing.spaces import (
 __all__ = [
     "CHECKS",
     "EVALUATOR_CHECKS",
+    "OPERATOR_CHECKS",
     "PREDICTOR_CHECKS",
     "PROPOSER_CHECKS",
     "SPACE_CHECKS",
@@ -99,6 +111,13 @@ __all__ = [
     "check_evaluator_values",
     "check_improvement",
     "check_nonfinite",
+    "check_operator",
+    "check_operator_apply",
+    "check_operator_counts",
+    "check_operator_form",
+    "check_operator_gradients",
+    "check_operator_keys",
+    "check_operator_nodes",
     "check_predictor",
     "check_predictor_determinism",
     "check_predictor_form",

@@ -8,14 +8,14 @@ from pathlib import Path
 from nagjax import plugins
 from nagjax.names import nearest
 from nagjax.predictors.fitted import FittedPredictor
-from nagjax.predictors.formats import npz, storage
+from nagjax.predictors.formats import hw_gpt, npz, storage
 from nagjax.predictors.formats.ofa_npz import import_ofa
 from nagjax.predictors.formats.storage import load_predictor
 from nagjax.predictors.forms.registry import check_form
 from nagjax.spaces.space import Space
 
 Reader = Callable[[str | Path, Space], FittedPredictor]
-FORMATS: Mapping[str, Reader] = {"ofa_npz": import_ofa, "nagjax": load_predictor}
+FORMATS: Mapping[str, Reader] = {"hw_gpt": hw_gpt.read, "ofa_npz": import_ofa, "nagjax": load_predictor}
 """Formats that the library brings; plugins add theirs under the entry-point group ``nagjax.predictor_formats``."""
 
 
@@ -82,6 +82,8 @@ def _detect(path: str | Path) -> str:
     # One key is enough to tell: the importer says what else of the file is missing.
     if any(key.endswith(("_weight", "_bias")) and key[0].isdigit() for key in keys):
         return "ofa_npz"
+    if "layer1_weight" in keys:
+        return "hw_gpt"
     raise ValueError(
         f"{path}: cannot tell the predictor's format from its keys {', '.join(sorted(keys)[:8])}; "
         f"if it is one of {', '.join(FORMATS)}, name it (--predictor_format); else write a reader of it "

@@ -40,7 +40,7 @@ def save_predictor(fitted: FittedPredictor, space: Space, path: str | Path) -> N
     """
     predictor: Any = registry.check_form(fitted.predictor)
     # Networks are written as they always were, so that older readers still read them.
-    of_old = predictor.form == Predictor.form and not predictor.rank_valued
+    of_old = predictor.form == Predictor.form and predictor.values == "quality"
     header, arrays = _network(predictor) if of_old else _any_form(predictor)
     header |= {"space": space.identity, "report": dict(fitted.report)}
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode()

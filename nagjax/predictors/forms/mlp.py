@@ -46,7 +46,8 @@ class Predictor(Defaults):
         it has not.
       module: the network, an ``MLP``.
       values: ``"quality"``; or ``"rank"``: the sum is a score of which only the order means anything, and what is given
-        is ``share_of`` it.
+        is ``share_of`` it; or ``"perplexity"``: the sum is the perplexity of a language model, and the quality is what
+        its loss of nats per token makes of it, ``exp(-loss) = 1 / perplexity``.
     """
 
     form: ClassVar[str] = "mlp"
@@ -65,7 +66,7 @@ class Predictor(Defaults):
     def feature_weights(self) -> jax.Array | None:
         """See ``Form``; an ensemble has none, since its deviation does not add up."""
         scale = self.params["scale"]
-        if self.module.features or scale.shape[0] != 1 or "levels" in self.params or self.rank_valued:
+        if self.module.features or scale.shape[0] != 1 or "levels" in self.params or self.values != "quality":
             return None
         kernel: jax.Array = self.params["network"]["params"]["Dense_0"]["kernel"]
         return scale[0] * kernel[0, :, 0]
@@ -122,6 +123,8 @@ def _member(predictor: Predictor, index: int, features: jax.Array) -> jax.Array:
     figure = own["offset"] + own["scale"] * output
     if predictor.rank_valued:
         return share_of(figure)
+    if predictor.values == "perplexity":
+        return 1.0 / figure
     return at_score(figure, own["levels"]) if "levels" in own else figure
 
 

@@ -1,7 +1,7 @@
-"""What an operator is: shape, arithmetic and the text key that names it in a device table.
+"""One operator: its shape, and the text key that names it in a device table.
 
 An operator is one timed unit of a network: a convolution, an inverted bottleneck, a pooling, a linear layer. Spaces
-list the operators that each decision adds; device tables price them; nothing else needs to know what they are.
+list the operators that each decision adds; device tables price them. What it counts and computes belongs to its kind.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import dataclasses
 import re
 
 from nagjax import arguments
+from nagjax.operators import registry
 
-KINDS = ("conv", "mbconv", "pool", "linear", "identity")
 _SIZES = ("in_size", "out_size", "in_channels", "out_channels", "kernel", "stride")
 ACTIVATIONS = ("none", "relu", "relu6", "h_swish")
 
@@ -28,11 +28,11 @@ def make_divisible(value: float, divisor: int = 8) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
-    """One operator with square feature maps.
+    """One operator. A kind with other sizes than these has a subclass, or names them in ``attributes``.
 
     Attributes:
-      kind: one of ``KINDS``.
-      in_size, out_size: side of the input and output feature map, pixels.
+      kind: name of a kind of operator that is registered (``nagjax.operators``).
+      in_size, out_size: side of the input and output feature map, pixels; of a sequence its length.
       in_channels, out_channels: number of channels.
       kernel, stride: of the (depthwise) convolution.
       mid_channels: width of the expanded part of an ``mbconv``; 0 elsewhere.
@@ -43,6 +43,7 @@ class Operator:
       resolution: side of the input of the network it stands in, pixels; 0 where the space has no such decision. Tables
         exported one network resolution at a time price an operator by it; everything else ignores it, and the key
         leaves it out.
+      attributes: what else it is, names and values; both stand in the key, ``heads=4``.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Operator:
     skip: bool = False
     norm: bool = True
     resolution: int = 0
+    attributes: tuple[tuple[str, int | str], ...] = ()
 
     def __post_init__(self) -> None:
         for least, names in ((1, _SIZES), (0, ("mid_channels", "resolution"))):
@@ -66,14 +68,19 @@ class Operator:
                 # Spaces make thousands of operators: what is plainly right is not looked at twice.
                 if type(value) is not int or value < least:
                     arguments.count(value, f"operator: {name}", least)
-        if self.kind not in KINDS:
-            raise ValueError(f"operator kind {self.kind!r} is not one of {', '.join(KINDS)}")
+        registry.check_name(self.kind)
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"operator activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        for name, value in self.attributes:
+            if not _ATTRIBUTE.fullmatch(f"{name}={value}") or type(value) not in (int, str):
+                raise ValueError(
+                    f"operator attribute {name!r} is {value!r}: names are letters and _, values whole numbers or words "
+                    "of letters, digits, _ and ."
+                )
 
     @property
     def key(self) -> str:
-        """The text that names the operator in a device table; ``parse_key`` reads it back.
+        """The text that names the operator in a device table; ``nagjax.operators.parse_key`` reads it back.
 
         >>> Operator("conv", 224, 112, 3, 24, kernel=3, stride=2, activation="h_swish").key
         'conv-224x224x3-112x112x24-k3-s2-h_swish-bn'
@@ -85,6 +92,7 @@ class Operator:
         parts += [self.activation] if self.activation != "none" else []
         parts += ["skip"] if self.skip else []
         parts += ["bn"] if self.norm else []
+        parts += [f"{name}={value}" for name, value in self.attributes]
         return "-".join(parts)
 
     @property
@@ -93,9 +101,11 @@ class Operator:
         return make_divisible(self.mid_channels // 4)
 
 
+_ATTRIBUTE = re.compile(r"[a-z_]+=(?:\d+|[A-Za-z_][\w.]*)", re.ASCII)
 _KEY = re.compile(
-    r"(?P<kind>[a-z]+)-(?P<in>\d+)x(?P=in)x(?P<ic>\d+)-(?P<out>\d+)x(?P=out)x(?P<oc>\d+)-k(?P<k>\d+)-s(?P<s>\d+)"
-    r"(?:-m(?P<m>\d+))?(?P<se>-se)?(?:-(?P<act>relu6|relu|h_swish))?(?P<skip>-skip)?(?P<bn>-bn)?",
+    r"(?P<kind>[a-z][a-z0-9_]*)-(?P<in>\d+)x(?P=in)x(?P<ic>\d+)-(?P<out>\d+)x(?P=out)x(?P<oc>\d+)-k(?P<k>\d+)-s(?P<s>\d+)"
+    r"(?:-m(?P<m>\d+))?(?P<se>-se)?(?:-(?P<act>relu6|relu|h_swish))?(?P<skip>-skip)?(?P<bn>-bn)?"
+    rf"(?P<more>(?:-{_ATTRIBUTE.pattern})*)",
     re.ASCII,
 )
 
@@ -104,19 +114,16 @@ def _shape(size: int, channels: int) -> str:
     return f"{size}x{size}x{channels}"
 
 
-def parse_key(key: str) -> Operator:
-    """The operator that ``Operator.key`` named.
+def parse_common(key: str) -> Operator | None:
+    """The operator of a key of the form that ``Operator.key`` writes; None for any other text.
 
-    >>> parse_key("pool-7x7x960-1x1x960-k7-s1").in_channels
+    >>> parse_common("pool-7x7x960-1x1x960-k7-s1").in_channels
     960
-
-    Raises:
-      ValueError: if ``key`` is not the text of an operator.
     """
     match = _KEY.fullmatch(key)
     if match is None:
-        example = Operator("pool", 7, 1, 960, 960, 7, norm=False).key
-        raise ValueError(f"{key!r} does not name an operator; an example of the form is {example!r}")
+        return None
+    pairs = [part.partition("=") for part in match["more"].split("-") if part]
     return Operator(
         kind=match["kind"],
         in_size=int(match["in"]),
@@ -130,43 +137,5 @@ def parse_key(key: str) -> Operator:
         activation=match["act"] or "none",
         skip=match["skip"] is not None,
         norm=match["bn"] is not None,
+        attributes=tuple((name, int(value) if value.isdecimal() else value) for name, _, value in pairs),
     )
-
-
-def madds(op: Operator) -> int:
-    """Multiply-adds of one inference; norms, activations and residual sums are not counted (the field's custom).
-
-    >>> madds(Operator("linear", 1, 1, 1280, 1000, norm=False))
-    1280000
-    """
-    if op.kind in ("identity", "pool"):
-        return 0
-    if op.kind == "linear":
-        return op.in_channels * op.out_channels
-    if op.kind == "conv":
-        return op.kernel**2 * op.in_channels * op.out_channels * op.out_size**2
-    expand = op.in_channels * op.mid_channels * op.in_size**2 if op.mid_channels != op.in_channels else 0
-    depthwise = op.kernel**2 * op.mid_channels * op.out_size**2
-    squeeze = 2 * op.mid_channels * op.squeeze_channels if op.squeeze_excite else 0
-    return expand + depthwise + squeeze + op.mid_channels * op.out_channels * op.out_size**2
-
-
-def params(op: Operator) -> int:
-    """Trained parameters: weights, biases, and scale and offset of norms (running statistics are not counted).
-
-    >>> params(Operator("linear", 1, 1, 1280, 1000, norm=False))
-    1281000
-    """
-    norm = 2 if op.norm else 0
-    if op.kind in ("identity", "pool"):
-        return 0
-    if op.kind == "linear":
-        return (op.in_channels + 1) * op.out_channels
-    if op.kind == "conv":
-        return (op.kernel**2 * op.in_channels + norm) * op.out_channels
-    expand = (op.in_channels + norm) * op.mid_channels if op.mid_channels != op.in_channels else 0
-    depthwise = (op.kernel**2 + norm) * op.mid_channels
-    squeeze = (
-        2 * op.mid_channels * op.squeeze_channels + op.mid_channels + op.squeeze_channels if op.squeeze_excite else 0
-    )
-    return expand + depthwise + squeeze + (op.mid_channels + norm) * op.out_channels

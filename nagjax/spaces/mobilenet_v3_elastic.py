@@ -1,4 +1,4 @@
-"""The elastic network: one set of weights that holds every architecture of a MobileNetV3 space.
+"""The elastic network of the MobileNetV3 family: one set of weights that holds every architecture of a space.
 
 Each block owns the weights of its largest choice. A smaller choice takes the first channels of the expansion and a
 kernel made from the centre of the larger one by a learned matrix (once-for-all, Cai et al., arXiv 1908.09791, section
@@ -10,23 +10,90 @@ chosen branch.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
+import numpy as np
 
 from nagjax import blocks
+from nagjax.elastic import Alone, Elastic, Outputs, switch
 from nagjax.operators import Operator
 from nagjax.spaces import mobilenet_v3
 from nagjax.spaces.mobilenet_v3 import Plan
 
-Elastic = Mapping[str, jax.Array]
+Block = Mapping[str, jax.Array]
 """Parameters of an elastic block: those of its largest operator, and ``transform{k}`` ``[k*k, k*k]`` to kernel k."""
 
 Used = tuple[blocks.Statistics, ...]
+TAPS = "taps"
+
+
+def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
+    """The elastic network of a plan.
+
+    Points are ``stem0``, ..., ``unit1_block1``, ..., ``head0``, ...: what an operator or block gives, ``[N, H, W, C]``.
+    """
+    network = Supernet(plan, dtype)
+    parts = len(plan.stem(plan.resolutions[-1])), len(plan.head(plan.resolutions[-1]))
+    names = [f"unit{unit + 1}_block{slot + 1}" for unit in range(plan.units) for slot in range(plan.slots)]
+
+    def init(key: jax.Array) -> Any:
+        side = plan.resolutions[-1]
+        tokens = jnp.zeros(1 + plan.units * (1 + plan.slots), jnp.int32).at[0].set(len(plan.resolutions) - 1)
+        return network.init(key, jnp.zeros((1, side, side, plan.image_channels)), tokens)["params"]
+
+    def apply(
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
+    ) -> Outputs:
+        variables = {"params": parameters}
+        if not taps:
+            logits, used = network.apply(variables, inputs, tokens, statistics)
+            return Outputs(logits, used, {})
+        (logits, used), told = network.apply(variables, inputs, tokens, statistics, mutable=[TAPS])
+        return Outputs(logits, used, {name: told[TAPS][name][0] for name in taps})
+
+    def alone(tokens: np.ndarray) -> Alone:
+        operators = mobilenet_v3.operators(plan, [int(token) for token in tokens])
+        own = blocks.Network(operators, dtype)
+        shape = blocks.input_shape(operators[0], 1)
+        return Alone(
+            lambda key: own.init(key, jnp.zeros(shape))["params"],
+            lambda parameters, inputs, statistics: _float32(*own.apply({"params": parameters}, inputs, statistics)),
+            operators,
+        )
+
+    def example(group: Hashable, num: int, rng: np.random.Generator) -> np.ndarray:
+        side = plan.resolutions[-1] if not isinstance(group, int) else group
+        return rng.normal(size=(num, side, side, plan.image_channels)).astype(np.float32)
+
+    return Elastic(
+        sizes={"image_channels": plan.image_channels, "classes": plan.classes},
+        init=init,
+        apply=apply,
+        group=lambda tokens: int(plan.resolutions[tokens[0]]),
+        used=lambda parameters, tokens: subnet(plan, parameters, [int(token) for token in tokens]),
+        alone=alone,
+        example=example,
+        points=(*(f"stem{at}" for at in range(parts[0])), *names, *(f"head{at}" for at in range(parts[1]))),
+        quiet=lambda parameters: _quiet(plan, parameters),
+    )
+
+
+def _float32(logits: jax.Array, statistics: Used) -> tuple[jax.Array, Used]:
+    return logits.astype(jnp.float32), statistics
+
+
+def _quiet(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with 0 as the scale of the last norm of every block with a residual connection."""
+    residual = [f"stem{at}" for at, op in enumerate(plan.stem(plan.resolutions[-1])) if op.skip]
+    residual += [f"unit{unit + 1}_block{slot + 1}" for unit in range(plan.units) for slot in range(1, plan.slots)]
+    return {
+        name: {**part, "project_norm_scale": jnp.zeros_like(part["project_norm_scale"])} if name in residual else part
+        for name, part in parameters.items()
+    }
 
 
 class Supernet(nn.Module):
@@ -77,16 +144,23 @@ class Supernet(nn.Module):
             used.append(taken)
             return y
 
-        for op, parameters in zip(plan.stem(resolution), self.stem, strict=True):
+        for at, (op, parameters) in enumerate(zip(plan.stem(resolution), self.stem, strict=True)):
             x = fixed(op, parameters, x)
+            self._tell(f"stem{at}", x)
         for at, elastic in enumerate(self.blocks):
             unit, slot = divmod(at, plan.slots)
             branch = branch_index(plan, tokens, unit, slot)
             x, taken = apply_elastic(plan, resolution, unit, slot)(branch, elastic, x, next(given) if given else None)
             used.append(taken)
-        for op, parameters in zip(plan.head(resolution), self.head, strict=True):
+            self._tell(f"unit{unit + 1}_block{slot + 1}", x)
+        for at, (op, parameters) in enumerate(zip(plan.head(resolution), self.head, strict=True)):
             x = fixed(op, parameters, x)
+            self._tell(f"head{at}", x)
         return x.astype(jnp.float32), tuple(used)
+
+    def _tell(self, name: str, x: jax.Array) -> None:
+        if not self.is_initializing():
+            self.sow(TAPS, name, x)  # costs nothing where nobody asks for it
 
 
 def init_elastic(plan: Plan, unit: int, slot: int, key: jax.Array) -> dict[str, jax.Array]:
@@ -102,7 +176,7 @@ def branch_index(plan: Plan, tokens: jax.Array, unit: int, slot: int) -> jax.Arr
     return jnp.where(slot < depth, 1 + tokens[first + 1 + slot], 0).astype(jnp.int32)
 
 
-def shrink(op: Operator, elastic: Elastic, kernels: Sequence[int]) -> dict[str, jax.Array]:
+def shrink(op: Operator, elastic: Block, kernels: Sequence[int]) -> dict[str, jax.Array]:
     """Parameters of one choice of an elastic block, those of ``blocks.apply(op, ...)``.
 
     Args:
@@ -143,7 +217,7 @@ def _largest(plan: Plan, unit: int, slot: int) -> Operator:
     return plan.block(plan.resolutions[-1], unit, slot, plan.kernels[-1], plan.ratios[-1])
 
 
-def _kernel(weights: jax.Array, kernel: int, elastic: Elastic, kernels: Sequence[int]) -> jax.Array:
+def _kernel(weights: jax.Array, kernel: int, elastic: Block, kernels: Sequence[int]) -> jax.Array:
     """Depthwise weights ``[kernel, kernel, C]``: centre and transform, from the largest kernel down."""
     for size in reversed(kernels[:-1]):
         if size < kernel:
@@ -155,17 +229,13 @@ def _kernel(weights: jax.Array, kernel: int, elastic: Elastic, kernels: Sequence
 
 
 Apply = Callable[
-    [jax.Array, Elastic, jax.Array, blocks.Statistics | None], tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]
+    [jax.Array, Block, jax.Array, blocks.Statistics | None], tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]
 ]
 
 
 @functools.lru_cache(maxsize=512)
 def apply_elastic(plan: Plan, resolution: int, unit: int, slot: int) -> Apply:
-    """What an elastic block does: ``(branch, parameters, x, statistics) -> (y, statistics)``.
-
-    The gradient of a ``lax.switch`` keeps what every branch would need, filled with zeros for those not taken. Here the
-    backward pass is a switch of its own that computes the taken branch anew from the block's input.
-    """
+    """What an elastic block does: ``(branch, parameters, x, statistics) -> (y, statistics)``."""
     largest = _largest(plan, unit, slot)
     names = {name.removesuffix("_scale"): shape for name, shape in blocks.shapes(largest).items() if "scale" in name}
     branches = [functools.partial(_skipped, names)] if slot else []
@@ -174,30 +244,15 @@ def apply_elastic(plan: Plan, resolution: int, unit: int, slot: int) -> Apply:
         functools.partial(_chosen, plan.block(resolution, unit, slot, *choice), plan.kernels, names)
         for choice in plan.blocks
     ]
-
-    def forward(branch: jax.Array, elastic: Elastic, x: jax.Array, given: Any) -> Any:
-        return lax.switch(branch - first, branches, elastic, x, given)
-
-    def backward(saved: Any, grads: Any) -> Any:
-        branch, elastic, x, given = saved
-        pulls = [functools.partial(_pull, function) for function in branches]
-        return None, *lax.switch(branch - first, pulls, elastic, x, given, grads[0]), None
-
-    switched = jax.custom_vjp(forward)
-    switched.defvjp(lambda *args: (forward(*args), args), backward)
-    return switched
-
-
-def _pull(function: Any, elastic: Elastic, x: jax.Array, given: Any, grad: jax.Array) -> Any:
-    """Gradients of a branch; statistics are what it saw, not something to learn through."""
-    return jax.vjp(lambda parameters, maps: function(parameters, maps, given)[0], elastic, x)[1](grad)
+    switched = switch(branches)
+    return lambda branch, elastic, x, given: switched(branch - first, elastic, x, given)
 
 
 def _chosen(
     op: Operator,
     kernels: Sequence[int],
     names: Mapping[str, tuple[int, ...]],
-    elastic: Elastic,
+    elastic: Block,
     x: jax.Array,
     given: Any,
 ) -> Any:
@@ -210,7 +265,7 @@ def _chosen(
     return y, nothing | {n: (_widen(m, names[n][0]), _widen(v, names[n][0])) for n, (m, v) in used.items()}
 
 
-def _skipped(names: Mapping[str, tuple[int, ...]], elastic: Elastic, x: jax.Array, given: Any) -> Any:
+def _skipped(names: Mapping[str, tuple[int, ...]], elastic: Block, x: jax.Array, given: Any) -> Any:
     """A block beyond the depth."""
     del elastic, given
     return x, {name: (jnp.zeros(shape), jnp.zeros(shape)) for name, shape in names.items()}

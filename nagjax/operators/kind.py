@@ -1,0 +1,103 @@
+"""A kind of operator: everything that the library asks of one, in one object that a plugin may bring."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+import jax
+import numpy as np
+
+from nagjax.operators.operator import Operator, parse_common
+
+Parameters: TypeAlias = Mapping[str, Any]
+"""Arrays float32 of one operator, by name."""
+
+Statistics: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""Mean and variance float32 ``[C]`` of each batch norm of one operator, by name."""
+
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+
+
+class Graph(Protocol):
+    """What the nodes of an operator are added to: an ONNX graph (``nagjax.deployment.nodes.Graph``)."""
+
+    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Add a node of the ONNX operator ``kind``; the name of what it gives."""
+        ...
+
+    def constant(self, value: np.ndarray) -> str:
+        """Add a constant; its name."""
+        ...
+
+    def conv(
+        self, x: str, weights: np.ndarray, bias: np.ndarray | None = None, stride: int = 1, groups: int = 1
+    ) -> str:
+        """Add a convolution with weights ``[O, I / groups, k, k]``, padded by ``k // 2`` on every side."""
+        ...
+
+
+Apply: TypeAlias = Callable[
+    [Any, Parameters, jax.Array, Statistics | None], tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]
+]
+Nodes: TypeAlias = Callable[[Graph, Any, Mapping[str, np.ndarray], Mapping[str, Any], str], str]
+
+
+def feature_maps(op: Operator, batch: int) -> tuple[int, ...]:
+    """Shape ``[N, H, W, C]`` of what an operator on feature maps takes."""
+    return batch, op.in_size, op.in_size, op.in_channels
+
+
+def normal_inputs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Made-up inputs float64 of a shape."""
+    return rng.normal(size=shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OperatorKind:
+    """A kind of operator. All functions are pure, and take the operator first.
+
+    Attributes:
+      name: of letters, digits and _; the keys of its operators begin with it and ``-``.
+      madds: multiply-adds of one inference; norms, activations and residual sums are not counted (the field's custom).
+      shapes: shape of each parameter by name. Those of a batch norm ``n`` are ``n_scale`` and ``n_offset``, ``[C]``.
+      examples: some operators of the kind, of different sizes, on which the suite checks it.
+      init: key and operator to fresh parameters float32.
+      apply: operator, parameters, input and statistics of its batch norms (those of the batch where None) to output,
+        in the type of the input, and the statistics that were used. None for a kind that is priced only.
+      nodes: adds its nodes to an ONNX graph; gives the name of the output. Maps are ``[N, C, H, W]`` there, everything
+        else is laid out as in ``apply``. None for a kind that cannot be exported.
+      params: trained parameters, where they are not all those of ``shapes``.
+      traffic: bytes that one inference reads and writes in float32, where they are not weights, input and output.
+      parse: key to operator, None for any other text; for a subclass of ``Operator`` with keys of its own.
+      input_shape: operator and batch to the shape of what it takes.
+      inputs: shape and random numbers to made-up inputs, such as token numbers.
+    """
+
+    name: str
+    madds: Callable[[Any], int]
+    shapes: Callable[[Any], Shapes]
+    examples: tuple[Operator, ...]
+    init: Callable[[jax.Array, Any], dict[str, jax.Array]] | None = None
+    apply: Apply | None = None
+    nodes: Nodes | None = None
+    params: Callable[[Any], int] | None = None
+    traffic: Callable[[Any], int] | None = None
+    parse: Callable[[str], Operator | None] = parse_common
+    input_shape: Callable[[Any, int], tuple[int, ...]] = feature_maps
+    inputs: Callable[[tuple[int, ...], np.random.Generator], np.ndarray] = normal_inputs
+
+    def num_params(self, op: Operator) -> int:
+        """Trained parameters: weights, biases, scale and offset of norms (running statistics are not counted)."""
+        if self.params is not None:
+            return self.params(op)
+        return sum(math.prod(shape) for shape in self.shapes(op).values())
+
+    def num_bytes(self, op: Operator) -> int:
+        """Bytes that one inference reads and writes, of numbers of 4 bytes."""
+        if self.traffic is not None:
+            return self.traffic(op)
+        maps = op.in_size**2 * op.in_channels + op.out_size**2 * op.out_channels
+        return 4 * (self.num_params(op) + maps)

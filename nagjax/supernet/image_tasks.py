@@ -1,0 +1,158 @@
+"""Classification of images as a task: the data sets that the library reads, and any other ``Splits``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from nagjax.supernet.datasets.images import Images, Splits
+from nagjax.supernet.datasets.load import load
+from nagjax.supernet.inputs import Augmentation, Batches, scaled, standardise
+from nagjax.supernet.task import Examples, Part, Task
+
+SMOOTHING = 0.1
+"""Of labels, unless told."""
+
+
+def image_task(
+    splits: Splits,
+    augmentation: Augmentation | None = None,
+    smoothing: float = SMOOTHING,
+    settings: Mapping[str, Any] | None = None,
+) -> Task:
+    """The task of telling the classes of images apart; quality is the share that is right.
+
+    Args:
+      splits: the images.
+      augmentation: how training images are varied.
+      smoothing: of the labels, a fraction.
+      settings: that make the task again.
+
+    Raises:
+      ValueError: if smoothing is no fraction below 1.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing={smoothing!r}: must be a fraction, at least 0 and below 1")
+    how = augmentation or Augmentation()
+
+    @functools.lru_cache(maxsize=2)
+    def batches(size: int, seed: int) -> Batches:
+        return Batches(splits.train, size, seed, how)
+
+    def batch(step: int, size: int, seed: int) -> Examples:
+        images = batches(size, seed).at(step)
+        return Examples(images.pixels, images.labels)
+
+    def aims(labels: Any) -> jax.Array:
+        return optax.smooth_labels(jax.nn.one_hot(labels, splits.classes), smoothing)
+
+    return Task(
+        name=splits.name,
+        settings=settings or {},
+        sizes={"image_channels": splits.train.pixels.shape[3], "classes": splits.classes},
+        train=image_part(splits.train),
+        validation=image_part(splits.validation),
+        test=image_part(splits.test),
+        batch=batch,
+        prepare=lambda pixels, resolution: standardise(pixels, splits, resolution),
+        aims=aims,
+        loss=optax.softmax_cross_entropy,
+        answers=jax.nn.softmax,
+        sums=class_sums,
+        quality=lambda sums, number: float(sums["right"]) / number,
+        group=splits.train.pixels.shape[1],
+        given=scaled,
+        mean=splits.mean,
+        std=splits.std,
+    )
+
+
+def image_part(images: Images) -> Part:
+    """Images as a part of a task."""
+    return Part(len(images), lambda rows: Examples(images.pixels[rows], images.labels[rows]), images.labels)
+
+
+def class_sums(logits: jax.Array, labels: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+    """How many of logits ``[N, classes]`` are right, and their cross-entropies, nats; each times its weight ``[N]``."""
+    right = (logits.argmax(-1) == labels) * weight
+    losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1)[:, 0] * weight
+    return {"right": right.sum(), "loss": losses.sum()}
+
+
+def make_images(
+    data: str,
+    *,
+    data_dir: str = "",
+    validation_images: int = 0,
+    data_seed: int = 0,
+    shift: int = Augmentation.shift,
+    flip: bool = Augmentation.flip,
+    smoothing: float = SMOOTHING,
+) -> Task:
+    """The task of a data set.
+
+    Args:
+      data: name of the data set.
+      data_dir: folder of its files, where it needs one.
+      validation_images: how many training images are for validation; 0 for the usual number.
+      data_seed: of the draw of these.
+      shift: most pixels by which a training image moves.
+      flip: mirror half of them.
+      smoothing: of the labels, a fraction.
+
+    Raises:
+      ValueError: if the files cannot be read, or a setting is out of range.
+    """
+    settings = {
+        "validation_images": validation_images, "data_seed": data_seed, "shift": shift, "flip": flip,
+        "smoothing": smoothing,
+    }  # fmt: skip
+    splits = load(data, data_dir or None, validation_images or None, data_seed)
+    return image_task(splits, Augmentation(shift, flip), smoothing, settings)
+
+
+make_cifar10 = functools.partial(make_images, "cifar10")
+make_cifar100 = functools.partial(make_images, "cifar100")
+make_digits = functools.partial(make_images, "digits")
+make_fashion_mnist = functools.partial(make_images, "fashion_mnist")
+make_mnist = functools.partial(make_images, "mnist")
+
+
+def make_folder(
+    data_dir: str = "",
+    image_size: int = 0,
+    image_background: str = "white",
+    validation_images: int = 0,
+    data_seed: int = 0,
+    shift: int = Augmentation.shift,
+    flip: bool = Augmentation.flip,
+    smoothing: float = SMOOTHING,
+) -> Task:
+    """The task ``folder``: images in folders, one a class.
+
+    Args:
+      data_dir: the folder above them.
+      image_size: side that images are resized to, pixels.
+      image_background: what shows where they are transparent.
+      validation_images: how many training images are for validation; 0 for a tenth.
+      data_seed: of the draw of these.
+      shift: most pixels by which a training image moves.
+      flip: mirror half of them.
+      smoothing: of the labels, a fraction.
+
+    Raises:
+      ValueError: if the images cannot be read, or a setting is out of range.
+    """
+    settings = {
+        "image_size": image_size, "image_background": image_background, "validation_images": validation_images,
+        "data_seed": data_seed, "shift": shift, "flip": flip, "smoothing": smoothing,
+    }  # fmt: skip
+    splits = load(
+        "folder", data_dir or None, validation_images or None, data_seed, image_size or None, image_background
+    )
+    return image_task(splits, Augmentation(shift, flip), smoothing, settings)
