@@ -33,9 +33,17 @@ def define_flags(values: flags.FlagValues) -> None:
         "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
         flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_string(
+        "device", None,
+        "Where the generator serves several devices, the name of one; or the table of a device that it has never seen.",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms.", flag_values=values)
     flags.DEFINE_multi_string(
         "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "grid", False, "Answer every combination of the budgets of several columns, not row by row.", flag_values=values
     )
     flags.DEFINE_integer("num_samples", 1, "Distinct architectures per budget.", lower_bound=1, flag_values=values)
     flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
@@ -72,6 +80,8 @@ def job(values: flags.FlagValues) -> int:
     from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
+    if values.device:
+        generator = generator.on(values.device)
     where = settings.parse_pairs(values.where, "where", many=True) or None
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
@@ -109,6 +119,8 @@ def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
 
 
 def _budgets(values: flags.FlagValues) -> dict[str, Any]:
+    from nagjax.inference.surface import grid
+
     if bool(values.budgets_ms) == bool(values.budgets):
         raise ValueError("give budgets either as --budgets_ms=15,20,30 or as --budgets=NAME=300,400")
     if values.budgets_ms:
@@ -117,7 +129,7 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
         columns[name] = settings.parse_budgets([str(entry) for entry in entries], "budgets")
-    return {"budgets": columns}
+    return {"budgets": grid(columns) if values.grid else columns}
 
 
 def _check_target(flag: str, name: str | None) -> None:

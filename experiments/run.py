@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
@@ -19,6 +20,7 @@ from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
 from nagjax import posing
+from nagjax.posing import Setup
 from nagjax.reports import report_data, wording
 
 
@@ -48,10 +50,13 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     built = setup.with_ranker(setup.build_problem(values), values)
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
-    run_folder.claim(values, built.table, folder)
+    tables = {f"table of {name}": table for name, table in built.devices.items()}
+    run_folder.claim(values, tables if built.table is None else {"table": built.table}, folder)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
+    for name, (least, most) in devices_ranges(built).items():
+        console.say(f"{name}: {info.name} {info.span(least, most)}")
     for line in [*wording.benchmark_lines(built.description), *report_data.warnings(built.description)]:
         console.say(line)
     try:
@@ -64,10 +69,22 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     for name, figures in report.comparisons.items():
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == posing.LATENCY else f"--budgets={info.name}"
+    first, (low, high) = next(iter(devices_ranges(built).items()), ("", (float(low), float(high))))
+    on = [f"--device={first}"] if first else []
     budgets = settings.example_budgets(float(low), float(high))
-    ask = cli.command("experiments.generate", f"--checkpoint={folder}", f"{asked}={budgets}")
-    console.say(f"report: {folder / 'report.html'}", f"ask it: {ask}")
+    ask = cli.command("experiments.generate", f"--checkpoint={folder}", *on, f"{asked}={budgets}")
+    console.say(f"report: {folder / next(iter(built.devices), '') / 'report.html'}", f"ask it: {ask}")
     return 0
+
+
+def devices_ranges(built: Setup) -> dict[str, tuple[float, float]]:
+    """The cheapest and the costliest architecture of each of several devices, by the first cost column."""
+    own, info = built.problem.contexts, built.description.costs[0]
+    if own is None or not built.devices:
+        return {}
+    low, high = (info.to_unit(np.asarray(ends)[:, 0]) for ends in (own.low, own.high))
+    every = {name: (float(low[place]), float(high[place])) for place, name in enumerate(built.devices)}
+    return {name: ends for name, ends in every.items() if ends[0] <= ends[1]}  # a closed one has no range
 
 
 def main(argv: Sequence[str] | None = None) -> int:

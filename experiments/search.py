@@ -86,7 +86,7 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     space = setup.load_space(values)
     table = setup.load_table(values, space) if values.table else None
     truth = checked_evaluator(values, space)
-    run_folder.claim(values, table, folder)
+    run_folder.claim(values, {} if table is None else {"table": table}, folder)
     again = cli.resume_command("experiments.search", str(folder / run_folder.FLAGS))
     try:
         found = evaluate(values, space, truth, table, folder)

@@ -1,7 +1,8 @@
 """Every way of placing budgets in a problem's range, and of reading where in it they lie.
 
 A **position** is a place in 0..1 on the logarithmic scale of the range, a **share** one on the scale of the unit. Both
-keep their meaning when a generator is trained on for another device.
+keep their meaning when a generator is trained on for another device. Of a problem for rows of several contexts
+(``nagjax.problems.contexts.in_rows``) each row's range is its own.
 """
 
 from __future__ import annotations
@@ -16,25 +17,35 @@ from nagjax.spaces.trellis import INFINITE
 
 def budget_position(problem: Problem, budgets: jax.Array) -> jax.Array:
     """Where budgets int32 ``[B, K]`` lie in the problem's range, 0..1 on a logarithmic scale, float32 ``[B, K]``."""
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
-    high = jnp.maximum(problem.high.astype(jnp.float32)[None], low * 1.000001)
+    low, high = log_range(problem)
     inside = jnp.clip(budgets.astype(jnp.float32), low, high)
     return jnp.log(inside / low) / jnp.log(high / low)
 
 
 def budget_at(problem: Problem, position: jax.Array) -> jax.Array:
     """Inverse of ``budget_position``: int32 ``[B, K]`` ticks, never below the cheapest nor above the costliest."""
-    low = jnp.maximum(problem.low, 1).astype(jnp.float32)[None]
-    high = jnp.maximum(problem.high.astype(jnp.float32)[None], low)
-    return jnp.clip((low * (high / low) ** position).astype(jnp.int32), problem.low[None], problem.high[None])
+    low = jnp.maximum(jnp.atleast_2d(problem.low), 1).astype(jnp.float32)
+    high = jnp.maximum(jnp.atleast_2d(problem.high).astype(jnp.float32), low)
+    return within_range(problem, (low * (high / low) ** position).astype(jnp.int32))
+
+
+def within_range(problem: Problem, budgets: jax.Array) -> jax.Array:
+    """Budgets int32 ``[B, K]``, those beyond the range at its ends."""
+    return jnp.clip(budgets, jnp.atleast_2d(problem.low), jnp.atleast_2d(problem.high))
+
+
+def log_range(problem: Problem) -> tuple[jax.Array, jax.Array]:
+    """Both ends of the range, float32 ``[1, K]`` or ``[B, K]``, above 0 and apart."""
+    low = jnp.maximum(jnp.atleast_2d(problem.low), 1).astype(jnp.float32)
+    return low, jnp.maximum(jnp.atleast_2d(problem.high).astype(jnp.float32), low * 1.000001)
 
 
 def budget_at_share(problem: Problem, share: jax.Array) -> jax.Array:
     """Budgets int32 ``[B, K]`` at shares ``[B, 1]`` or ``[B, K]`` of the range, even in the unit; 1 is exact."""
-    span = (problem.high - problem.low).astype(jnp.float32)[None]
-    inside = jnp.clip(problem.low[None] + (share * span).astype(jnp.int32), problem.low[None], problem.high[None])
+    span = jnp.atleast_2d(problem.high - problem.low).astype(jnp.float32)
+    inside = within_range(problem, jnp.atleast_2d(problem.low) + (share * span).astype(jnp.int32))
     # A span beyond 2^24 ticks is rounded by float32: the costliest architecture must not be lost to that.
-    return jnp.where(share >= 1, problem.high[None], inside)
+    return jnp.where(share >= 1, jnp.atleast_2d(problem.high), inside)
 
 
 def open_budgets(problem: Problem, num: int) -> jax.Array:

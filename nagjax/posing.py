@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import plugins
-from nagjax.devices.formats import BUILT_IN, read_table
+from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
@@ -28,6 +28,7 @@ from nagjax.learned.measured import Measured, read_measured
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
+from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind
@@ -37,12 +38,17 @@ from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
+from nagjax.problems.several import side_by_side
 from nagjax.spaces import pruning
+from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
 
 LATENCY = "latency_ms"
+
+DEVICE = "device"
+"""The decision that says the device, where a problem has several."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,6 +63,7 @@ class Setup:
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
       learned: costs that were learned from measured networks, by column.
+      devices: the tables by device, where there are several; ``quality`` is then of the space behind the device.
     """
 
     space: Space
@@ -65,6 +72,7 @@ class Setup:
     table: DeviceTable | None
     quality: FittedPredictor | None
     judge: Problem | None = None
+    devices: Mapping[str, DeviceTable] = dataclasses.field(default_factory=dict)
     learned: Mapping[str, LearnedCost] = dataclasses.field(default_factory=dict)
 
 
@@ -84,7 +92,7 @@ def space(name: str, **settings: Any) -> Space:
 
 def problem(
     of: Space | Tabular,
-    table: str | Path | DeviceTable | None = None,
+    table: str | Path | DeviceTable | Mapping[str, str | Path | DeviceTable] | None = None,
     *,
     predictor: str | Path | FittedPredictor | None = None,
     records: str | Path | Records | None = None,
@@ -115,7 +123,8 @@ def problem(
 
     Args:
       of: the space; or a tabular benchmark (``nagjax.tabular.read_tabular``), which brings costs and qualities.
-      table: the device table, or its path; a folder where its format has several files.
+      table: the device table, or its path; a folder where its format has several files. Of several devices a dict of
+        them by name: the device is then the first decision of the space, and is given with every budget.
       predictor: a predictor, or the path of one.
       records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
         ``predictor`` is tested on them.
@@ -157,21 +166,27 @@ def problem(
     if not isinstance(on, Space):
         raise ValueError(f"problem: {type(of).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     whole = on if found is None else found.whole
+    several = isinstance(table, Mapping)
+    if isinstance(table, Mapping):
+        _refuse_devices(table, found, on, costs)
     # What arguments alone can tell is refused before large files are read.
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
     kind = chosen_kind(predictor_kind, predictor_settings)
-    columns = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found)
+    measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found, several)
     cost = _cost_kind(cost_kind, cost_settings)
     where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
-    allowed = on.where(where)
-    if table is not None and not isinstance(table, DeviceTable):
-        table = read_device_table(table, on, device_format)
+    allowed = on.where({name: value for name, value in where.items() if not (several and name == DEVICE)})
+    tables = _read_tables(table, on, device_format)
     if isinstance(measured, str | Path):
-        measured = read_measured(measured, on, columns, text_column)
-    if measured is not None and table is not None:
-        table, measured = _corrected(table, on, measured, allowed), None
-    prices = _prices(costs, table, on, found, cost_quantile, allowed, tuple(columns) if measured is not None else ())
+        measured = read_measured(measured, on, measured_by, text_column)
+    if measured is not None and tables:
+        tables, measured = {name: _corrected(one, on, measured, allowed) for name, one in tables.items()}, None
+    learned_names = () if measured is None else tuple(measured_by)
+    one_each: Mapping[str, DeviceTable | None] = tables or {"": None}
+    columns = {
+        name: _prices(costs, one, on, found, cost_quantile, allowed, learned_names) for name, one in one_each.items()
+    }
     if isinstance(records, str | Path):
         labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
         read = read_labelled if whole.name == "tabular" else read_texts
@@ -182,20 +197,28 @@ def problem(
     if fitted is None and quality is None and found is not None and (num_labels or found.quality is None):
         fitted = _fitted_to_some(found, kind, fit_seed, num_labels, labels_seed, quality_column)
     known, report = _known(quality, found, fitted)
-    level = LEVEL if cost_quantile is None else 1 - cost_quantile
-    learned = {
-        name: learn_cost(
-            on, measured, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed, seed=fit_seed
-        )
-        for name in (columns if isinstance(measured, Measured) else ())
-    }
+    prices: Sequence[Prices] = next(iter(columns.values()))
+    if several:
+        on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns))
+        prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
+    learned = {}
+    if measured is not None:
+        level = LEVEL if cost_quantile is None else 1 - cost_quantile
+        learned = {
+            name: learn_cost(
+                on, measured, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed,
+                seed=fit_seed,
+            )
+            for name in learned_names
+        }  # fmt: skip
     prices = [*(one.prices for one in learned.values()), *prices]
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
-    return Setup(on, made, description, table, fitted, judge, learned)
+    alone, devices = (None, tables) if several else (tables.get(""), {})
+    return Setup(on, made, description, alone, fitted, judge, devices, learned)
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -218,17 +241,6 @@ def flat(on: Space) -> Linear:
     """A quality that knows nothing: all architectures are equal."""
     num = len(on.feature_names)
     return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
-
-
-def read_device_table(path: str | Path, on: Space, device_format: str = "auto") -> DeviceTable:
-    """A device table from a file, or a folder of files, in the units of the library.
-
-    Raises:
-      ValueError: if it cannot be read; the message names file, row and remedy.
-    """
-    foreign = device_format not in ("auto", *BUILT_IN) and device_format in plugins.names("device_formats")
-    own = {device_format: plugins.load("device_formats", device_format)} if foreign else {}
-    return read_table(Path(path), on.operators, device_format, own)
 
 
 def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
@@ -281,7 +293,7 @@ def _prices(
 
 def _measured_columns(
     measured: object, columns: Mapping[str, str] | None, kind: str | None, settings: Mapping[str, Any] | None,
-    found: Tabular | None,
+    found: Tabular | None, several: bool,
 ) -> dict[str, str]:  # fmt: skip
     """Column of the measured file for each cost.
 
@@ -294,6 +306,8 @@ def _measured_columns(
             raise ValueError(f"{name}: nothing is learned from measured networks: give measured=FILE, or leave it out")
     if measured is not None and found is not None:
         raise ValueError("measured: a benchmark brings its own costs (cost_columns=): leave measured= out")
+    if measured is not None and several:
+        raise ValueError("measured: says nothing of which device; correct each table by itself (nagjax convert_table)")
     if isinstance(measured, Measured):
         return {name: name for name in measured.costs}
     columns = dict(columns or {LATENCY: LATENCY})
@@ -333,6 +347,30 @@ def _corrected(table: DeviceTable, on: Space, measured: Measured, allowed: np.nd
         return with_networks(table, on, measured.tokens[fine], measured.costs[LATENCY][fine], allowed=allowed)
     except ValueError as error:
         raise ValueError(f"{measured.source} beside {table.source or table.device}: {error}") from None
+
+
+def _read_tables(
+    table: str | Path | DeviceTable | Mapping[str, str | Path | DeviceTable] | None, on: Space, device_format: str
+) -> dict[str, DeviceTable]:
+    """The tables by device; one alone under the empty name."""
+    given = table if isinstance(table, Mapping) else {} if table is None else {"": table}
+    return {
+        name: one if isinstance(one, DeviceTable) else read_device_table(one, on, device_format)
+        for name, one in given.items()
+    }
+
+
+def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, on: Space, costs: Sequence[str] | None) -> None:
+    """Refuse several tables where there is nothing for them to price."""
+    if found is not None:
+        raise ValueError(
+            "table= of several devices prices the operators of a space, and a benchmark brings measured costs; give "
+            "one device's costs, or a space"
+        )
+    if not devices or not all(isinstance(name, str) for name in devices):
+        raise ValueError(f"table={list(devices)}: give at least one table, each by the name of its device")
+    if costs is not None and LATENCY not in cost_names(costs, on):
+        raise ValueError(f"costs={','.join(costs)}: tables of several devices price {LATENCY}; name it")
 
 
 def _refuse_two(

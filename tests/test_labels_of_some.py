@@ -518,7 +518,7 @@ def test_two_files_of_one_name_are_two_inputs(tmp_path):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder, folder, "macro.csv")
     arguments = [f"--benchmark={tmp_path / 'costs' / 'macro.csv'}", f"--records={tmp_path / 'labels' / 'macro.csv'}"]
-    hashes = run_folder.input_hashes(cli.parse(setup.define_flags, arguments), None)
+    hashes = run_folder.input_hashes(cli.parse(setup.define_flags, arguments), {})
     assert len(set(hashes.values())) == 2
     assert "macro.csv" in hashes
 

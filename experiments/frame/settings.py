@@ -170,13 +170,15 @@ def user_path(name: str, flag: str) -> Path:
         raise ValueError(f"--{flag}={name}: there is no such home; write the path without ~") from None
 
 
-def input_path(values: flags.FlagValues, flag: str) -> Path:
+def input_path(values: flags.FlagValues, flag: str, name: str | None = None) -> Path:
     """Path of the input file, or folder, that a flag names: a relative one starts from --data_dir.
+
+    Of a flag that names several, ``name`` is one of them.
 
     Raises:
       ValueError: if there is no such path, or it is a pipe, a device or an empty file.
     """
-    path = user_path(values.data_dir, "data_dir") / user_path(str(values[flag].value), flag)
+    path = user_path(values.data_dir, "data_dir") / user_path(name or str(values[flag].value), flag)
     try:
         if not is_folder(path):
             check_file(path, f"--{flag}")

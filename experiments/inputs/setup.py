@@ -15,6 +15,7 @@ from absl import flags
 from experiments.frame import settings
 from experiments.inputs.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from nagjax import plugins, posing
+from nagjax.devices.formats import read_device_table
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
@@ -45,6 +46,10 @@ def define_flags(values: flags.FlagValues) -> None:
     define_quality_flags(values)
     define_benchmark_flags(values)
     define_cost_flags(values)
+    flags.DEFINE_list(
+        "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all.",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_float(
         "pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0, flag_values=values
     )
@@ -182,10 +187,24 @@ def arguments(values: flags.FlagValues, names: Sequence[str]) -> dict[str, Any]:
     given = {name: values[name].value for name in names if name in values}
     given |= {name: settings.input_path(values, name) if given[name] else None for name in FILES if name in given}
     given |= {name: settings.parse_pairs(given[name] or (), name, name == "where") for name in PAIRS if name in given}
+    if "devices" in values and values.devices:
+        given["table"] = _device_paths(values)
     given = {name: value for name, value in given.items() if value is not None}
     if given.get("costs") == [LATENCY]:
         del given["costs"]  # the default of the flag: where costs are measured, it is meant only if there is a table
     return given
+
+
+def _device_paths(values: flags.FlagValues) -> dict[str, Path]:
+    """The tables that --devices names.
+
+    Raises:
+      ValueError: if --table is given as well, an entry is not NAME=PATH, or a file is not there.
+    """
+    if values.table:
+        raise ValueError("--table and --devices both name tables; leave one of the two out")
+    pairs = settings.parse_pairs(values.devices, "devices")
+    return {name: settings.input_path(values, "devices", str(path)) for name, path in pairs.items()}
 
 
 def define_ranker_flags(values: flags.FlagValues) -> None:
@@ -244,12 +263,13 @@ def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:
     Raises:
       ValueError: if it cannot be read; the message names file, row and remedy.
     """
-    return posing.read_device_table(settings.input_path(values, "table"), space, values.device_format)
+    return read_device_table(settings.input_path(values, "table"), space, values.device_format)
 
 
 def input_files(values: flags.FlagValues) -> list[Path]:
     """Paths of the input files that flags name, for the record of a run."""
-    return [
+    several = list(_device_paths(values).values()) if "devices" in values and values.devices else []
+    return several + [
         settings.input_path(values, name)
         for name in ("table", "predictor", "records", "benchmark", "prune", "measured")
         if name in values and values[name].value

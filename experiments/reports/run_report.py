@@ -58,15 +58,23 @@ def check_request(request: Request, description: Description) -> None:
     """Refuse budgets that nothing can meet before an hour is spent.
 
     Raises:
-      ValueError: naming the device and its range.
+      ValueError: naming the device and its range; or if there are several devices, whose budgets are not the same.
     """
+    if description.space.decisions[0].context and (request.budgets or request.reference):
+        raise ValueError(
+            "--budgets_ms and --reference_front are of one device, and there are several, each with a report of its "
+            "own; leave them out"
+        )
     asked = {description.costs[0].name: np.array(request.budgets, np.float64)}
     if not possible(description, asked).all():
         raise ValueError(f"--budgets_ms: {refusal(description, asked)}")
 
 
 def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
-    """Write the report of the run in ``folder`` from its last checkpoint; ``ignore_hash`` is that of ``load``."""
+    """Write the report of the run in ``folder`` from its last checkpoint; ``ignore_hash`` is that of ``load``.
+
+    Of several devices each has one in a folder of its name; returned is the first.
+    """
     from nagjax.inference.generator import load
 
     generator = load(folder, ignore_hash=ignore_hash)
@@ -80,7 +88,10 @@ def write(folder: Path, request: Request, ignore_hash: bool = False) -> Report:
         (folder / run_folder.FLAGS).read_text(encoding="utf-8"),
         train_seconds(generator),
     )
-    return write_report(generator, options, folder)
+    if not generator.devices:
+        return write_report(generator, options, folder)
+    reports = [write_report(generator.on(name), options, folder / name) for name in generator.devices]
+    return reports[0]
 
 
 def record_facts(folder: Path) -> list[tuple[str, str]]:

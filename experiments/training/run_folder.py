@@ -69,7 +69,7 @@ def check(values: flags.FlagValues, folder: Path) -> None:
         raise ValueError(f"--out={folder}: holds other files; give a new or an empty folder")
 
 
-def claim(values: flags.FlagValues, table: DeviceTable | None, folder: Path) -> None:
+def claim(values: flags.FlagValues, tables: Mapping[str, DeviceTable], folder: Path) -> None:
     """Record the run in its folder; on --resume compare the inputs with what was recorded.
 
     Where more evaluations are asked for than before, the generator of those so far is put away in ``after_N/``.
@@ -77,7 +77,7 @@ def claim(values: flags.FlagValues, table: DeviceTable | None, folder: Path) -> 
     Raises:
       ValueError: if an input file has changed since.
     """
-    inputs = input_hashes(values, table)
+    inputs = input_hashes(values, tables)
     recorded = read(folder)
     if recorded is not None:
         _refuse_other(folder, recorded["inputs"], inputs)
@@ -125,14 +125,14 @@ def flagfile(values: flags.FlagValues) -> str:
     return "\n".join(lines) + "\n"
 
 
-def input_hashes(values: flags.FlagValues, table: DeviceTable | None) -> dict[str, str]:
-    """SHA-256 of the input files by name; of a device table what it says, however it is laid out."""
+def input_hashes(values: flags.FlagValues, tables: Mapping[str, DeviceTable]) -> dict[str, str]:
+    """SHA-256 of the input files by name; of device tables, by name, what they say, however they are laid out."""
     out: dict[str, str] = {}
     for path in input_files(values):
         if path.is_file():
             # A benchmark and its records may have one name in two folders.
             out[str(path) if path.name in out else path.name] = _hash(path)
-    return out | ({"table": table.content_hash} if table is not None else {})
+    return out | {name: table.content_hash for name, table in tables.items()}
 
 
 def _hash(path: Path) -> str:

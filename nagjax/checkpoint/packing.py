@@ -13,6 +13,7 @@ from nagjax.controllers import Artefact
 from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.populations.archive import Archive
 from nagjax.predictors.forms import registry
+from nagjax.problems.contexts import Contexts, References
 from nagjax.problems.costs import CostInfo, ExactCosts
 from nagjax.problems.problem import Description, Problem, Spec, close_jointly
 from nagjax.problems.ticks import exact_costs
@@ -42,6 +43,10 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
         rows = {} if description.listing.rows is None else {"rows": description.listing.rows}
         tree["listing"] = {"quality": description.listing.quality, **rows}
     tree["quality"] = registry.check_form(problem.quality).arrays()
+    if problem.contexts is not None:
+        own = problem.contexts
+        references = {name: getattr(own.references, name) for name in ("tokens", "mean", "spread")}
+        tree["contexts"] = {"low": own.low, "high": own.high, "traits": own.traits, "references": references}
     if artefact.policy is not None:
         tree["policy"] = {"params": artefact.policy.params, "anchors": artefact.policy.anchors}
     if artefact.archive is not None:
@@ -52,7 +57,10 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
 def describe(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
     """All that is not an array, as JSON values."""
     space, policy = description.space, artefact.policy
-    network = {"hidden": policy.network.hidden, "num_anchors": policy.network.num_anchors} if policy else None
+    network = None
+    if policy is not None:
+        network = {name: getattr(policy.network, name) for name in ("hidden", "num_anchors")}
+        network |= {"traits": policy.network.traits} if policy.network.traits else {}
     return {
         "space": {
             "name": space.name,
@@ -78,7 +86,7 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
         space = refine(space, target, valid, config["space"]["refinement"])
     arrays = _arrays({name: tree["problem"][name] for name in LEAVES})
     quality = registry.restore(config["quality"], _arrays(tree["quality"]))
-    problem = Problem(**arrays, quality=quality, ranker=None, spec=spec)
+    problem = Problem(**arrays, quality=quality, ranker=None, spec=spec, contexts=_contexts(tree))
     if spec.num_costs == 2:
         problem = close_jointly(problem)  # follows from the costs, and is large
     policy = None
@@ -92,6 +100,13 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     listing = Listing(**{k: np.asarray(v) for k, v in tree["listing"].items()}) if "listing" in tree else None
     description = Description(space, costs, ranges, config["where"], config["quality_report"], exact, listing)
     return Artefact(policy, archive), problem, description
+
+
+def _contexts(tree: Mapping[str, Any]) -> Contexts | None:
+    if "contexts" not in tree:
+        return None
+    own = _arrays(tree["contexts"])
+    return Contexts(own["low"], own["high"], own["traits"], References(**own["references"]))
 
 
 def _exact(

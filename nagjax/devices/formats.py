@@ -17,6 +17,7 @@ from nagjax.devices.timings import Timings, device_table
 from nagjax.files import check_file, is_folder, read_text
 from nagjax.names import nearest
 from nagjax.operators import Operator
+from nagjax.spaces.space import Space
 
 Reader = Callable[[Path, Sequence[Operator]], DeviceTable]
 """``reader(path, operators)``: the table in ``path``; some dialects can only be read for known operators, a space's."""
@@ -84,6 +85,17 @@ def read_table(
         raise ValueError(f"device format {name!r} is not known; {hint}known: auto, {', '.join(sorted(known))}")
     table = known[name](Path(path), operators)
     return plugins.expect("device_formats", name, table, DeviceTable)
+
+
+def read_device_table(path: str | Path, on: Space, device_format: str = "auto") -> DeviceTable:
+    """A device table from a file, or a folder of files, in the units of the library.
+
+    Raises:
+      ValueError: if it cannot be read; the message names file, row and remedy.
+    """
+    foreign = device_format not in ("auto", *BUILT_IN) and device_format in plugins.names("device_formats")
+    own = {device_format: plugins.load("device_formats", device_format)} if foreign else {}
+    return read_table(Path(path), on.operators, device_format, own)
 
 
 def detect(path: Path) -> str:

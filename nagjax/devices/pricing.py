@@ -23,7 +23,12 @@ from nagjax.spaces.space import Count, Space
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
-ANALYTIC: Mapping[str, Count] = {"madds": Count(ops.madds), "params": Count(ops.params)}
+ANALYTIC: Mapping[str, Count] = {
+    "madds": Count(ops.madds),
+    "params": Count(ops.params),
+    "traffic": Count(ops.traffic, "MB"),
+    "peak_memory": Count(ops.peak_memory, "MB", reduce="max"),
+}
 """Costs that follow from the shapes of operators, whatever the space; ``Space.counts`` are its own."""
 
 
@@ -170,7 +175,10 @@ def _headroom(table: DeviceTable, quantile: float | None) -> float:
 
 
 def analytic(space: Space, name: str) -> Prices:
-    """A cost from the operators' shapes: MAdds or parameters (``"madds"``, ``"params"``) in millions, or a space's own.
+    """A cost from the operators' shapes: one of ``ANALYTIC``, or a space's own.
+
+    MAdds and parameters are in millions. ``traffic`` is what is read and written (weights, input and output of every
+    operator), ``peak_memory`` the feature maps that the largest operator holds, both in MB of float32 at batch 1.
 
     Raises:
       ValueError: if the name is another one, or the space declares no operators.
@@ -187,6 +195,7 @@ def analytic(space: Space, name: str) -> Prices:
         count.unit,
         values,
         space.trellis.valid,
+        reduce=count.reduce,
         device="analytic",
         source=f"{space.identity}:{name}",
     )

@@ -28,7 +28,7 @@ from nagjax.problems.problem import Problem, Spec
 
 @flax.struct.dataclass
 class Scores:
-    """What a policy thinks of given architectures; closed decisions count for nothing.
+    """What a policy thinks of given architectures; decisions that are closed count for nothing, nor does a context.
 
     Attributes:
       log_prob: float32 ``[B]``, log pi(a | budget).
@@ -52,6 +52,16 @@ def sample(policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array)
       tokens int32 ``[B, T]`` and costs int32 ``[B, K]`` in ticks.
     """
     return sample_by(policy, problem, budgets, jax.random.uniform(key, (problem.spec.num_layers, budgets.shape[0])))
+
+
+def sample_in(
+    policy: Policy, problem: Problem, budgets: jax.Array, contexts: jax.Array | None, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """``sample`` for rows of contexts int32 ``[B]``, by a problem ``in_rows`` of them; None where there are none."""
+    if contexts is None:
+        return sample(policy, problem, budgets, key)
+    given = jnp.full((budgets.shape[0], problem.spec.num_layers), -1, jnp.int32).at[:, 0].set(contexts)
+    return redraw(policy, problem, given, jnp.zeros_like(given, bool), budgets, key)
 
 
 def sample_by(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -178,6 +188,8 @@ def _by_segment(
     shapes.check("score: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
+    if spec.contexts:
+        is_open = is_open.at[:, 0].set(False)  # a context is given
     # One product for the heads of all kinds: products batched over layers, and the scatter that is the gradient of a
     # gather, are many times slower on a CPU.
     hidden = _hidden_states(tables, spec, tokens, encode_slack(problem, slack))

@@ -3,7 +3,8 @@
 The budget enters as a learned embedding interpolated between anchor budgets. Beyond the paper: each anchor also has its
 own logits for every decision (so nearby budgets may differ sharply), and each step sees how much of the budget is still
 free. Heads and token embeddings are shared between decisions of a kind; parameters depend on T, C and the kinds, never
-on S.
+on S. Where the first decision is a context (a device), the context is no token: its traits enter beside the budget, so
+that a context which the policy never met is told by its traits as well.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ class PolicyNetwork(nn.Module):
       spec: shape of the space.
       hidden: H, width of the LSTM.
       num_anchors: A, number of anchor budgets.
+      traits: R, by how many numbers a context is known; 0 where the policy is told of none.
     """
 
     spec: Spec
     hidden: int = 64
     num_anchors: int = 32
+    traits: int = 0
 
     def setup(self) -> None:
         """Declare the parameters."""
@@ -56,18 +59,40 @@ class PolicyNetwork(nn.Module):
         self.anchor_logits = [
             self.param(f"anchor_logits_{first}", zeros, (anchors, last - first, width)) for first, last, width in runs
         ]
+        if self.traits:
+            self.traits_in = self.param("traits_in", nn.initializers.lecun_normal(), (self.traits, self.hidden))
+            self.traits_bias = self.param("traits_bias", zeros, (self.hidden,))
+            self.traits_out = self.param("traits_out", normal, (self.hidden, gates))
+            self.traits_logits = [
+                self.param(f"traits_logits_{first}", zeros, (self.hidden, last - first, width))
+                for first, last, width in runs
+            ]
 
-    def __call__(self, weights: jax.Array) -> PolicyTables:
-        """Everything that does not depend on the tokens, for budget weights float32 ``[B, K * A]``."""
+    def __call__(self, weights: jax.Array, traits: jax.Array | None = None) -> PolicyTables:
+        """Everything that does not depend on the tokens.
+
+        Args:
+          weights: of budgets, float32 ``[B, K * A]``.
+          traits: of contexts, float32 ``[R]`` or ``[B, R]``, where the policy is told of them.
+        """
         pairs = zip(self.layer_bias, self.anchor_logits, strict=True)
         unary = tuple(bias[None] + jnp.tensordot(weights, logits, 1) for bias, logits in pairs)
+        budget, tokens = weights @ self.embedding + self.bias[None], self.tokens
+        if traits is not None and self.traits:
+            seen = jnp.tanh(jnp.atleast_2d(traits) @ self.traits_in + self.traits_bias[None])
+            budget = budget + seen @ self.traits_out
+            unary = tuple(
+                one + jnp.tensordot(seen, logits, 1) for one, logits in zip(unary, self.traits_logits, strict=True)
+            )
+            # The context is the first decision, and its choices come first among the tokens.
+            tokens = tokens.at[: self.spec.contexts].set(0.0)
         return PolicyTables(
-            budget=weights @ self.embedding + self.bias[None],
+            budget=budget,
             position=self.position,
             slack=self.slack,
             recurrent=self.recurrent,
             heads=self.heads,
-            tokens=self.tokens,
+            tokens=tokens,
             unary=unary,
         )
 
@@ -139,9 +164,9 @@ def _forget_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float3
     return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(1.0)
 
 
-def init_policy(key: jax.Array, spec: Spec, hidden: int = 64, num_anchors: int = 32) -> Policy:
-    """A fresh generator with anchors evenly spaced over the range of budgets."""
-    network = PolicyNetwork(spec, hidden, num_anchors)
+def init_policy(key: jax.Array, spec: Spec, hidden: int = 64, num_anchors: int = 32, traits: int = 0) -> Policy:
+    """A fresh generator with anchors evenly spaced over the range of budgets, told of contexts by so many traits."""
+    network = PolicyNetwork(spec, hidden, num_anchors, traits)
     params = network.init(key, jnp.zeros((1, spec_anchors(spec, num_anchors))))["params"]
     anchors = jnp.broadcast_to(jnp.linspace(0.0, 1.0, num_anchors), (spec.num_costs, num_anchors))
     return Policy(params, anchors, network)
@@ -157,6 +182,7 @@ def budget_weights(policy: Policy, problem: Problem, budgets: jax.Array) -> jax.
 def encode_slack(problem: Problem, slack: jax.Array) -> jax.Array:
     """Piecewise linear code ``[..., K * knots]`` of the slack over the cheapest way to finish, int32 ``[..., K]``."""
     span = jnp.maximum(problem.high - problem.low, 1).astype(jnp.float32)
+    span = span[:, None] if 1 < span.ndim < slack.ndim else span
     share = slack.astype(jnp.float32) / jnp.broadcast_to(span, slack.shape)
     low, high = jnp.array(KNOTS[:-1]), jnp.array(KNOTS[1:])
     shape = (*slack.shape, len(low))
@@ -247,6 +273,13 @@ def policy_step(
 
 
 def policy_tables(policy: Policy, problem: Problem, budgets: jax.Array) -> PolicyTables:
-    """The tables of a policy for budgets int32 ``[B, K]``."""
+    """The tables of a policy for budgets int32 ``[B, K]``.
+
+    Raises:
+      ValueError: if the policy is told of contexts, and the problem is of none in particular.
+    """
     weights = budget_weights(policy, problem, budgets)
-    return cast("PolicyTables", policy.network.apply({"params": policy.params}, weights))
+    traits = problem.traits if policy.network.traits else None
+    if policy.network.traits and traits is None:
+        raise ValueError("the policy serves several contexts: say which (nagjax.problems.contexts.fixed or in_rows)")
+    return cast("PolicyTables", policy.network.apply({"params": policy.params}, weights, traits))

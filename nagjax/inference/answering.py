@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import flax.struct
@@ -12,7 +13,7 @@ from nagjax.controllers import Artefact
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.populations import vary
-from nagjax.populations.archive import Archive
+from nagjax.populations.archive import Archive, allowed_rows
 from nagjax.problems.problem import Problem, evaluate, path_features
 
 DECODES = ("best", "greedy", "sample", "beam")
@@ -81,7 +82,7 @@ def candidates(
                 parts.append(_decode(artefact.policy, problem, budgets, keys, name, count))
                 sources += [SOURCES.index(name)] * count
     if artefact.archive is not None and how == "best":
-        parts.append(_from_archive(artefact.archive, budgets))
+        parts.append(_from_archive(artefact.archive, problem, budgets))
         sources.append(SOURCES.index("archive"))
     tokens, costs, objective = (jnp.concatenate(columns, 1) for columns in zip(*parts, strict=True))
     return Candidates(tokens, costs, objective, jnp.array(sources, jnp.int32))
@@ -117,8 +118,10 @@ def _decode(
     )
 
 
-def _from_archive(archive: Archive, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    row, quality = archive.best_within(budgets)
+def _from_archive(archive: Archive, problem: Problem, budgets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    allowed = allowed_rows(problem, archive.tokens)
+    left = dataclasses.replace(archive, quality=jnp.where(allowed, archive.quality, -jnp.inf))
+    row, quality = left.best_within(budgets)
     return archive.tokens[row][:, None], archive.costs[row][:, None], quality[:, None]
 
 

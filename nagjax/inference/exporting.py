@@ -21,7 +21,7 @@ from nagjax.inference.distinct import enumerate_within
 from nagjax.inference.nondominated import evaluate_all
 from nagjax.inference.scope import BOTTOM, Scope, predict_all
 from nagjax.problems.costs import ExactCosts
-from nagjax.problems.problem import Spec, cheapest
+from nagjax.problems.problem import Problem, cheapest
 
 FILE, PROGRAM = "generator.npz", "answer.py"
 
@@ -73,7 +73,7 @@ def contents(scope: Scope, seed: int) -> tuple[dict[str, np.ndarray], dict[str, 
         arrays |= {name: np.asarray(getattr(problem, name)) for name in ("need", "togo", "cost", "low", "high")}
         if problem.joint is not None:
             arrays |= {name: np.asarray(getattr(problem.joint, name)) for name in ("levels", "within")}
-        arrays |= _policy(policy, problem.spec) | _bottom(scope)
+        arrays |= _policy(policy, problem) | _bottom(scope)
     costs = []
     for k, column in enumerate(description.exact):
         held, about = _column(column, k)
@@ -91,13 +91,19 @@ def contents(scope: Scope, seed: int) -> tuple[dict[str, np.ndarray], dict[str, 
     return arrays, header
 
 
-def _policy(policy: Policy, spec: Spec) -> dict[str, np.ndarray]:
-    """Parameters by name; what belongs to layers as ``layer_bias [T, C]`` and ``anchor_logits [K * A, T, C]``."""
-    held = {name: np.asarray(value) for name, value in policy.params.items()}
+def _policy(policy: Policy, problem: Problem) -> dict[str, np.ndarray]:
+    """Parameters by name; what belongs to layers as ``layer_bias [T, C]`` and ``anchor_logits [K * A, T, C]``.
+
+    What the policy makes of its context is a constant here, and part of the biases.
+    """
+    spec, held = problem.spec, {name: np.asarray(value) for name, value in policy.params.items()}
+    seen = _seen_of_context(policy, problem, held)
     bias = np.zeros((spec.num_layers, spec.num_choices), np.float32)
     logits = np.zeros((len(held["embedding"]), *bias.shape), np.float32)
     for first, last, width in segments(spec.choices):
         bias[first:last, :width] = held.pop(f"layer_bias_{first}")
+        if seen is not None:
+            bias[first:last, :width] += np.tensordot(seen, held.pop(f"traits_logits_{first}"), 1)
         logits[:, first:last, :width] = held.pop(f"anchor_logits_{first}")
     anchors = np.asarray(policy.anchors)
     return {
@@ -107,6 +113,18 @@ def _policy(policy: Policy, spec: Spec) -> dict[str, np.ndarray]:
         "anchors": anchors,
         "knots": np.array(KNOTS, np.float32),
     }
+
+
+def _seen_of_context(policy: Policy, problem: Problem, held: dict[str, np.ndarray]) -> np.ndarray | None:
+    """What the policy makes of its context's traits, float32 ``[H]``, put into the bias; None where it is told none."""
+    if not policy.network.traits:
+        return None
+    seen: np.ndarray = np.tanh(np.asarray(problem.traits) @ held.pop("traits_in") + held.pop("traits_bias"))
+    held["bias"] = held["bias"] + seen @ held.pop("traits_out")
+    tokens = held["tokens"].copy()
+    tokens[: problem.spec.contexts] = 0
+    held["tokens"] = tokens
+    return seen
 
 
 def _bottom(scope: Scope) -> dict[str, np.ndarray]:

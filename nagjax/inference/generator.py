@@ -15,12 +15,17 @@ import numpy as np
 from nagjax import arguments
 from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
+from nagjax.devices.table import DeviceTable
 from nagjax.inference import explaining, exporting
 from nagjax.inference.answering import DECODES, SOURCES
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
+from nagjax.inference.elsewhere import elsewhere
 from nagjax.inference.explaining import Explanation
 from nagjax.inference.scope import Progress, Scope, find, find_distinct, predict_all
 from nagjax.inference.shelf import Shelf
+from nagjax.inference.surface import Surface, grid, surface
+from nagjax.names import suggestion
+from nagjax.problems.contexts import fixed
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
@@ -136,11 +141,52 @@ class Generator:
     training: Training | None = None
     shelf: Shelf | None = None
     _scopes: dict[str, Scope] = dataclasses.field(default_factory=dict, repr=False)
+    _others: dict[str, Generator] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def budget_range(self) -> np.ndarray:
         """Cheapest and costliest plausible architecture of each cost column, float64 ``[K, 2]``, in its unit."""
         return self.description.ranges
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The contexts that it was trained for and that are open, in their order; none where its space has none."""
+        first = self.description.space.decisions[0]
+        if not self.problem.spec.contexts:
+            return ()
+        texts = [str(next(iter(choice.values()))) for choice in first.choices]
+        return tuple(texts[context] for context in _open_contexts(self.problem))
+
+    def on(
+        self,
+        device: str | Path | DeviceTable,
+        *,
+        where: Mapping[str, Any] | None = None,
+        device_format: str = "auto",
+    ) -> Generator:
+        """This generator on one device: one that it was trained for, or one that it has never seen.
+
+        Nothing is trained. On a new device the space is priced by its table, whose mask keeps the budgets; the policy
+        is told of it by what reference architectures cost there, and the archive is looked up at the new prices.
+
+        Args:
+          device: the name of one of ``devices``; else the new device's table, or its path.
+          where: conditions that every answer satisfies.
+          device_format: registered name of the table's format, or ``"auto"`` to tell it by a look.
+
+        Raises:
+          ValueError: if it is neither a name nor a table that prices the space.
+        """
+        if isinstance(device, str) and device in self.devices:
+            scope = self._under(self._also(device, where))
+            return Generator(scope.artefact, scope.problem, scope.description, self.config)
+        if isinstance(device, str) and self.devices and not Path(device).exists():
+            raise ValueError(
+                f"device={device!r}{suggestion(device, self.devices)}: this generator was trained for "
+                f"{', '.join(self.devices)}; of another give the table, or its path"
+            )
+        found = elsewhere(self.artefact, self.problem, self.description, device, where or {}, device_format)
+        return Generator(*found, self.config)
 
     def save(self, folder: str | Path) -> None:
         """Write a checkpoint that ``nagjax.load`` opens and training can go on from.
@@ -183,6 +229,7 @@ class Generator:
         budgets_ms: Numbers | None = None,
         *,
         budgets: Mapping[str, Numbers] | None = None,
+        device: str | Path | DeviceTable | None = None,
         num_samples: int = 1,
         decode: str = "best",
         where: Mapping[str, Any] | None = None,
@@ -194,6 +241,7 @@ class Generator:
         Args:
           budgets_ms: latency budgets in ms, short for ``budgets={"latency_ms": ...}``; infinity is no limit.
           budgets: budgets by cost column, all of one length; a column that is left out does not bind.
+          device: where it serves several, the name of one; or the table of any device, or its path (see ``on``).
           num_samples: distinct architectures per budget, best first (most likely first for ``beam``).
           decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: where all architectures can be
             listed, the best of them; elsewhere the best of the archive and of what the policy answers (greedy, samples,
@@ -210,6 +258,12 @@ class Generator:
           ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
             ``num_samples`` exist, or an argument is unknown.
         """
+        if device is not None:
+            who, where = self._routed(device, where)
+            return who.generate(
+                budgets_ms, budgets=budgets, num_samples=num_samples, decode=decode, where=where, seed=seed,
+                on_infeasible=on_infeasible,
+            )  # fmt: skip
         num_samples, seed = arguments.count(num_samples, "num_samples"), arguments.seed(seed)
         if decode == "greedy" and num_samples > 1:
             raise ValueError(f"num_samples={num_samples}: greedy has exactly one; use sample, beam or best")
@@ -227,6 +281,7 @@ class Generator:
         budgets_ms: Numbers | None = None,
         *,
         budgets: Mapping[str, Numbers] | None = None,
+        device: str | Path | DeviceTable | None = None,
         decode: str = "best",
         where: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -237,11 +292,44 @@ class Generator:
 
         ``on_progress(done, of)`` is called now and then with numbers of budgets.
         """
+        if device is not None:
+            who, where = self._routed(device, where)
+            return who.generate_arrays(
+                budgets_ms, budgets=budgets, decode=decode, where=where, seed=seed, on_infeasible=on_infeasible,
+                on_progress=on_progress,
+            )  # fmt: skip
         seed = arguments.seed(seed)
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
         tokens, source = find(scope, matrix, decode, seed, on_progress)
         return _arrays(scope, matrix, index, tokens, source)
+
+    def surface(
+        self,
+        budgets: Mapping[str, Numbers],
+        *,
+        decode: str = "best",
+        where: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Surface:
+        """The answers to every combination of budgets of several cost columns: the front in all of them.
+
+        Args:
+          budgets: some of each cost column, in its unit: ``{"latency_ms": [15, 20, 30], "params_m": [3, 4]}``.
+          decode: as ``generate`` takes it.
+          where: conditions on the architecture.
+          seed: of the samples.
+
+        Returns:
+          The answers; combinations that nothing meets are blank.
+
+        Raises:
+          ValueError: if a column or an argument is unknown, or a budget is not a number.
+        """
+        asked = grid(budgets)
+        axes = {name: np.asarray(values, np.float64).reshape(-1) for name, values in budgets.items()}
+        found = self.generate_arrays(budgets=asked, decode=decode, where=where, seed=seed, on_infeasible="skip")
+        return surface(axes, found)
 
     def front(self, where: Mapping[str, Any] | None = None, seed: int = 0) -> AnswerArrays:
         """All that ``best`` ever answers under conditions, cheapest first, as arrays; ``index`` counts them."""
@@ -296,6 +384,26 @@ class Generator:
             warnings.warn(remark, stacklevel=3)
         return scope, asked, np.flatnonzero(fine)
 
+    def _routed(
+        self, device: str | Path | DeviceTable, where: Mapping[str, Any] | None
+    ) -> tuple[Generator, Mapping[str, Any] | None]:
+        """Who answers for a device, and under which conditions: this one for a device that it knows."""
+        if isinstance(device, str) and device in self.devices:
+            return self, self._also(device, where)
+        if isinstance(device, DeviceTable):
+            return self.on(device), where
+        if str(device) not in self._others:
+            self._others[str(device)] = self.on(device)
+        return self._others[str(device)], where
+
+    def _also(self, device: str, where: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Conditions with that of a known device."""
+        first = self.description.space.decisions[0]
+        if first.name in (where or {}):
+            raise ValueError(f"device={device!r}: where= says the {first.name} as well; leave one of the two out")
+        value = next(v for choice in first.choices for v in choice.values() if str(v) == device)
+        return {**(where or {}), first.name: value}
+
     def _under(self, where: Mapping[str, Any] | None) -> Scope:
         if where is not None:
             self.description.space.where(where)  # refuses what is not a mapping of conditions
@@ -305,12 +413,31 @@ class Generator:
         return self._scopes[key]
 
     def _whole(self) -> Scope:
-        return Scope(self.artefact, self.problem, self.description, self.shelf)
+        return Scope(self.artefact, self._in_context(self.problem), self.description, self.shelf)
+
+    def _in_context(self, problem: Problem) -> Problem:
+        """The problem as of its one context that is open, where the first decision is one.
+
+        Raises:
+          ValueError: if several are open: a budget is one of a device.
+        """
+        first = self.description.space.decisions[0]
+        if not problem.spec.contexts:
+            return problem
+        left = _open_contexts(problem)
+        if len(left) > 1:
+            raise ValueError(
+                f"this generator serves several of {first.name!r}: say which, {first.name}=NAME or "
+                f"where={{{first.name!r}: NAME}}, one of {', '.join(self.devices)}"
+            )
+        policy = self.artefact.policy
+        return fixed(problem, int(left[0])) if policy is not None and policy.network.traits else problem
 
     def _restricted(self, where: Mapping[str, Any]) -> Scope:
         problem = restrict(self.problem, jnp.asarray(self.description.space.where(where)))
         if bool((cheapest(problem) >= tl.INFINITE).any()):
             raise ValueError(f"where={dict(where)}: no architecture of the checkpoint's problem satisfies all of it")
+        problem = self._in_context(problem)
         allowed, target = np.asarray(problem.allowed), self.description.space.trellis.target
         ranges = np.array([column.span(target, allowed) for column in self.description.exact])
         description = dataclasses.replace(self.description, ranges=ranges, where=dict(where))
@@ -333,6 +460,11 @@ def load(path: str | Path, *, ignore_hash: bool = False, space: Space | None = N
     seal = None if ignore_hash else saved.config.get(sealing.SEAL)
     shelf = Shelf(saved.path, seal) if seal else None
     return Generator(saved.artefact, saved.problem, saved.description, saved.config, shelf=shelf)
+
+
+def _open_contexts(problem: Problem) -> np.ndarray:
+    """Contexts int64 ``[M]`` that an architecture is left of."""
+    return np.flatnonzero((np.asarray(problem.need)[:, 0, 0, : problem.spec.contexts] < tl.INFINITE).all(0))
 
 
 def _matrix(description: Description, asked: Mapping[str, np.ndarray]) -> np.ndarray:

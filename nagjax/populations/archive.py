@@ -46,17 +46,20 @@ class Archive:
         """Which rows hold an architecture, bool ``[N]``."""
         return self.quality > -jnp.inf
 
-    def best_within(self, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def best_within(self, budgets: jax.Array, contexts: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
         """The best architecture within each budget.
 
         Args:
           budgets: int32 ``[B, K]``, ticks.
+          contexts: int32 ``[B]``, the first decision that is given with each; None where any will do.
 
         Returns:
           row int32 ``[B]`` and its quality float32 ``[B]``, -inf where the archive has nothing within the budget.
         """
         shapes.check("best_within: budgets", budgets, (None, self.costs.shape[1]), int)
         fits = (self.costs[None] <= budgets[:, None]).all(-1)
+        if contexts is not None:
+            fits &= self.tokens[None, :, 0] == contexts[:, None]
         quality = jnp.where(fits, self.quality[None], -jnp.inf)
         row = jnp.argmax(quality, -1)
         return row, jnp.take_along_axis(quality, row[:, None], -1)[:, 0]

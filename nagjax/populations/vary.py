@@ -44,15 +44,24 @@ def reroll(
     return out, costs
 
 
-def random_architectures(problem: Problem, budgets: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Architectures within budgets int32 ``[B, K]``, each decision uniform among what can still be finished."""
+def random_architectures(
+    problem: Problem, budgets: jax.Array, key: jax.Array, contexts: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Architectures within budgets int32 ``[B, K]``, each decision uniform among what can still be finished.
+
+    Of contexts int32 ``[B]``, where they are given with the budgets.
+    """
     blank = jnp.zeros((budgets.shape[0], problem.spec.num_layers), jnp.int32)
-    return reroll(problem, blank, jnp.ones_like(blank, bool), budgets, key)
+    change = jnp.ones_like(blank, bool)
+    if contexts is not None:
+        blank, change = blank.at[:, 0].set(contexts), change.at[:, 0].set(False)
+    return reroll(problem, blank, change, budgets, key)
 
 
 def children(
-    problem: Problem, parents: jax.Array, partners: jax.Array, budgets: jax.Array, rates: jax.Array, key: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    problem: Problem, parents: jax.Array, partners: jax.Array, budgets: jax.Array, rates: jax.Array, key: jax.Array,
+    given: int = 0,
+) -> tuple[jax.Array, jax.Array]:  # fmt: skip
     """Cross parents with partners at random, mutate, and repair within budget.
 
     Args:
@@ -62,6 +71,7 @@ def children(
       budgets: int32 ``[B, K]``, ticks.
       rates: float32 ``[B]``, chance of each decision to be drawn anew.
       key: random key.
+      given: static, so many first decisions stay the parents'.
 
     Returns:
       tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
@@ -69,18 +79,22 @@ def children(
     cross, mutate, draw = jax.random.split(key, 3)
     mixed = jnp.where(jax.random.bernoulli(cross, 0.5, parents.shape), partners, parents)
     change = jax.random.uniform(mutate, parents.shape) < rates[:, None]
+    if given:
+        mixed, change = mixed.at[:, :given].set(parents[:, :given]), change.at[:, :given].set(False)
     return reroll(problem, mixed, change, budgets, draw)
 
 
-def few_open(problem: Problem, tokens: jax.Array, number: jax.Array, key: jax.Array) -> jax.Array:
+def few_open(problem: Problem, tokens: jax.Array, number: jax.Array, key: jax.Array, given: int = 0) -> jax.Array:
     """Which decisions of tokens int32 ``[B, T]`` to draw anew, bool ``[B, T]``: ``number`` of the open ones.
 
-    A fraction is the chance of one more.
+    A fraction is the chance of one more. So many as are ``given``, static, are not drawn anew: the first ones.
     """
     order_key, more_key = jax.random.split(key)
     layers = jnp.arange(tokens.shape[1])
     nodes = walk_nodes(problem.target, tokens)
     free = problem.allowed[layers, nodes].sum(-1) > 1
+    if given:
+        free &= layers[None] >= given
     score = jnp.where(free, jax.random.uniform(order_key, tokens.shape), 2.0)
     rank = jnp.argsort(jnp.argsort(score, -1), -1)
     most = jnp.floor(number + jax.random.uniform(more_key, (tokens.shape[0], 1))).astype(jnp.int32)

@@ -11,8 +11,10 @@ import numpy as np
 
 from nagjax import arguments
 from nagjax.devices.pricing import Prices
+from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.registry import check_form
+from nagjax.problems.contexts import References, make_contexts
 from nagjax.problems.costs import ExactCosts
 from nagjax.problems.problem import Description, Problem, Spec, cheapest, close_jointly
 from nagjax.problems.ticks import edge_ticks
@@ -29,6 +31,7 @@ def make_spec(space: Space, reduces: Sequence[str] = ("sum",)) -> Spec:
         tuple(reduces),
         len(space.feature_names),
         space.trellis.shape[1],
+        len(space.decisions[0].choices) if space.decisions[0].context else 0,
     )
 
 
@@ -41,6 +44,7 @@ def make_problem(
     quality_report: Mapping[str, Any] | None = None,
     ranker: Any = None,
     listing: Listing | None = None,
+    references: References | None = None,
 ) -> tuple[Problem, Description]:
     """Build a problem and its description.
 
@@ -53,6 +57,7 @@ def make_problem(
       quality_report: what is known of the predictor's error.
       ranker: a learned ranker.
       listing: what a file says of each architecture of a prefix trie.
+      references: how traits of contexts are made, of a policy that is to be asked; chosen here where None.
 
     Raises:
       ValueError: if no architecture is left, the quality is not a form that a checkpoint can keep, or the pessimism is
@@ -69,6 +74,9 @@ def make_problem(
     exact = tuple(companion for _, companion in priced)
     spec = make_spec(space, [column.reduce for column in prices])
     problem = _assemble(space, spec, allowed, np.stack([cost for cost, _ in priced]), exact, quality, pessimism, ranker)
+    if spec.contexts:
+        by_name = not isinstance(quality, Behind)
+        problem = dataclasses.replace(problem, contexts=make_contexts(space, problem, exact, by_name, references))
     ranges = np.array([companion.span(space.trellis.target, allowed) for companion in exact])
     infos = tuple(companion.info for companion in exact)
     return problem, Description(space, infos, ranges, dict(where or {}), report, exact, listing)

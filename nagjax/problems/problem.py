@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import shapes
+from nagjax.problems.contexts import Contexts
 from nagjax.problems.costs import CostInfo, ExactCosts
 from nagjax.problems.joint import Joint, feasible_together, make_levels, recursion
 from nagjax.spaces import trellis as tl
@@ -36,6 +37,7 @@ class Spec:
       reduces: ``"sum"`` or ``"max"`` for each of the K cost columns.
       num_features: F, the number of path features.
       num_nodes: S; nothing learned depends on it.
+      contexts: number of choices of the first decision, where that is a context; 0 where it is none.
     """
 
     kinds: tuple[str, ...]
@@ -43,6 +45,7 @@ class Spec:
     reduces: tuple[str, ...]
     num_features: int
     num_nodes: int
+    contexts: int = 0
 
     @property
     def num_layers(self) -> int:
@@ -73,12 +76,14 @@ class Problem:
       need: int32 ``[K, T, S, C]``, least cost of an edge and all that follows; ``INFINITE`` where it leads nowhere.
       togo: int32 ``[K, T + 1, S]``, cheapest way to finish from a node, ticks.
       tick: float32 ``[K]``, units in a tick.
-      low, high: int32 ``[K]``, the range of budgets, ticks.
+      low, high: int32 ``[K]``, the range of budgets, ticks; ``[B, K]`` for rows of several contexts.
       quality: a form of ``nagjax.predictors.forms``.
       pessimism: float32, the objective is mean - pessimism * std.
       ranker: a learned ranker, or None.
       spec: static shape.
       joint: with two cost columns, what both need together; None with any other number.
+      contexts: where the first decision is a context, what is known of each; None elsewhere.
+      traits: float32 ``[R]``, or ``[B, R]`` for rows, what a policy knows the context at hand by; None where none is.
     """
 
     target: jax.Array
@@ -96,6 +101,8 @@ class Problem:
     ranker: Any
     spec: Spec = flax.struct.field(pytree_node=False)
     joint: Joint | None = None
+    contexts: Contexts | None = None
+    traits: jax.Array | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

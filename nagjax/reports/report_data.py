@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nagjax.problems.costs import CostInfo
 from nagjax.problems.problem import Description
 from nagjax.reports.front import POINTS, Comparison, Point, Reference
 from nagjax.reports.wording import fitted_text, judge_text, measured_text
+
+if TYPE_CHECKING:
+    from nagjax.inference.surface import Surface
 
 RANKED = "The predictor tells ranks: only the order of architectures counts, and no figure is a quality."
 
@@ -34,6 +37,7 @@ class Report:
       flags: the flags of the run, one a line.
       quality_is: ``"predicted"``, ``"measured"`` or ``"ranked"``.
       explorer: what the part that can be asked holds (``nagjax.reports.explorer``); empty for none.
+      surface: answers to pairs of budgets; None where there is one cost column.
     """
 
     title: str
@@ -58,6 +62,7 @@ class Report:
     flags: str = ""
     quality_is: str = "predicted"
     explorer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    surface: Surface | None = None
 
     @property
     def cost_label(self) -> str:

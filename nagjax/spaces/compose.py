@@ -1,7 +1,8 @@
 """Spaces made of others: a context, such as the task or the device, as the first decision of a space.
 
 What depends on the context (a quality, a price) may differ by node, since every node remembers the context. The policy
-shares its parameters, and a condition fixes the context: ``generate(where={"task": "digits"})``.
+shares its parameters, and a condition fixes the context: ``generate(where={"task": "digits"})``. A context is given and
+not chosen: what archives hold, where tournaments are held and what budgets are drawn is kept apart by it.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def prefix(space: Space, name: str, choices: Sequence[Choice]) -> Space:
         settings={
             "space": space.name, "decision": name, "choices": list(choices), "space_settings": dict(space.settings),
         },
-        decisions=(Decision(name, name, tuple({name: choice} for choice in choices)), *space.decisions),
+        decisions=(Decision(name, name, tuple({name: choice} for choice in choices), context=True), *space.decisions),
         trellis=_prefixed(space.trellis, num),
         operators=space.operators,
         feature_names=(*(f"{name}={text}" for text in texts), *space.feature_names),
@@ -86,6 +87,8 @@ def prefix(space: Space, name: str, choices: Sequence[Choice]) -> Space:
         format_tokens=lambda tokens: texts[tokens[0]] + BEFORE + space.format(np.asarray(tokens[1:], np.int32)),
         describe_tokens=describe,
         free=space.free,
+        counts=space.counts,
+        behind=space,
     )  # fmt: skip
 
 

@@ -164,6 +164,8 @@ def _check_decisions(space: Space) -> None:
             raise _fault(f"{what} {twice!r} stands twice; names and operators must be different", space)
     first: dict[str, int] = {}
     for t, decision in enumerate(space.decisions):
+        if decision.context and t:
+            raise _fault(f"decision {decision.name!r} is a context, and only the first decision can be", space)
         keys = [list(choice) for choice in decision.choices]
         if not keys or not keys[0] or any(key != keys[0] for key in keys):
             raise _fault(

@@ -30,12 +30,15 @@ class Decision:
       choices: for each choice its attributes, for example ``{"kernel": 3, "ratio": 6}``.
       optional: a device table or predictor may lack some choices altogether (a resolution that was not measured): they
         are closed. What is missing elsewhere is an error.
+      context: it is given and not chosen (a task, a device): only the first decision can be. Archives, tournaments and
+        budgets are then kept apart by it.
     """
 
     name: str
     kind: str
     choices: tuple[Mapping[str, Any], ...]
     optional: bool = False
+    context: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +49,13 @@ class Count:
       of: the number of an operator.
       unit: what the column is told in, such as ``"MB"``.
       size: so many make one of the unit.
+      reduce: ``"sum"`` of operators, or ``"max"`` over them.
     """
 
     of: Callable[[Operator], int]
     unit: str = "M"
     size: int = 10**6
+    reduce: str = "sum"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,6 +74,7 @@ class Space:
       counts: costs that the space counts from its operators, by name, beside multiply-adds and parameters.
       refinement: what the trellis is, where it is not the one that name and settings make (a prefix trie of listed
         architectures); a checkpoint then keeps the graph.
+      behind: the space behind the context, where the first decision is one.
       feature_names: names of the path features, indexed by ``trellis.features``.
       parse_text: text to the choice of every decision (closed ones too); raises ValueError.
       format_tokens: canonical tokens to text; ``parse`` reads it back.
@@ -92,6 +98,7 @@ class Space:
     elastic: Callable[..., Elastic] | None = None
     edge_sizes: np.ndarray | None = None
     refinement: str = ""
+    behind: Space | None = None
     counts: Mapping[str, Count] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:

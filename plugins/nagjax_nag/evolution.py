@@ -2,23 +2,26 @@
 
 The archive alone settles in one local optimum a band of cost, another for every seed: a cell keeps its best for good.
 Populations with a budget of their own, in which the oldest dies, leave such optima, but none of them serves budgets
-between theirs. What all of them have met recombines in the archive to better than either reaches alone.
+between theirs. What all of them have met recombines in the archive to better than either reaches alone. Where the first
+decision is a context, archive and tournaments are of one context each, and children are of their parent's.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax.budgets import budget_at, random_budgets, strata
+from nagjax.budgets import budget_at, random_budgets, strata, within_range
 from nagjax.controllers import Params
 from nagjax.populations import tournaments as tm
 from nagjax.populations import vary
 from nagjax.populations.cells import Cells
 from nagjax.populations.front import front_gain
+from nagjax.problems import contexts
 from nagjax.problems.problem import Problem, evaluate
 from nagjax_nag import memory
 
@@ -80,11 +83,13 @@ def start(problem: Problem, cells: int, tournaments: int, members: int, num: int
     """``num`` random architectures within random budgets in the archive, and tournaments without members."""
     budget_key, place_key, key = jax.random.split(key, 3)
     spec = problem.spec
-    tokens, costs = vary.random_architectures(problem, random_budgets(budget_key, problem, num), key)
+    turn = contexts.turns(problem, num)
+    asked = random_budgets(budget_key, contexts.in_rows(problem, turn), num)
+    tokens, costs = vary.random_architectures(problem, asked, key, turn)
     quality, _ = evaluate(problem, tokens)
     places = (strata(place_key, tournaments, spec.num_costs) + 1).astype(jnp.float32) / max(tournaments, 1)
     population = Population(
-        archive=Cells.empty(spec, cells),
+        archive=Cells.empty(spec, cells * max(spec.contexts, 1)),
         tournaments=tm.unborn(spec, tournaments, members),
         places=places,
         met=memory.nothing(),
@@ -128,14 +133,25 @@ def compete(population: Population, problem: Problem, num: int, params: Params, 
     size = populations.quality.shape[0]
     won, quality = tm.winners(populations, num // size, params["tournament"], select_key)
     parents = won.reshape(num, -1)
-    change = vary.few_open(problem, parents, jnp.float32(1), mutate_key) | (quality.reshape(num, 1) == -jnp.inf)
-    asked = jnp.repeat(budget_at(problem, population.places), num // size, 0)
+    turn, given = homes(problem, population.places), int(problem.spec.contexts > 0)
+    change = vary.few_open(problem, parents, jnp.float32(1), mutate_key, given)
+    change |= quality.reshape(num, 1) == -jnp.inf
+    if turn is not None:
+        parents = parents.at[:, 0].set(jnp.repeat(turn, num // size))
+        change = change.at[:, 0].set(False)
+    asked = jnp.repeat(budget_at(contexts.in_rows(problem, turn), population.places), num // size, 0)
     tokens, costs = vary.reroll(problem, parents, change, asked, draw_key)
     quality, _ = evaluate(problem, tokens)
     # With several cost columns the mask is not exact: what is over its budget is in the archive, not a member.
     fitness = jnp.where((costs <= asked).all(-1), quality, -jnp.inf)
     populations = tm.succeed(populations, tokens.reshape(size, num // size, -1), fitness.reshape(size, -1))
     return add(dataclasses.replace(population, tournaments=populations), problem, Brood(tokens, costs, quality))
+
+
+def homes(problem: Problem, places: jax.Array) -> jax.Array | None:
+    """Contexts int32 ``[B]`` of tournaments at places float32 ``[B, K]``: in turn, so that each has the whole range."""
+    turn = contexts.turns(problem, len(places))
+    return None if turn is None else turn[jnp.argsort(jnp.argsort(places[:, 0]))]
 
 
 def breed(
@@ -155,14 +171,16 @@ def breed(
     parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
     bred = spare * num
     held = archive.occupied
-    elite = held & (front_gain(archive.costs, archive.quality) > 0)
+    of = contexts.of_tokens(problem, archive.tokens)
+    elite = held & (front_gain(archive.costs, archive.quality, of) > 0)
     chosen = jax.random.uniform(jax.random.fold_in(parent_key, 1), (bred,)) < params["elite"]
     parent = jnp.where(chosen, _any_of(elite, bred, parent_key), _any_of(held, bred, parent_key))
     # Neighbours are counted in occupied cells: while few are, the next one may be far.
     count = jnp.cumsum(held.astype(jnp.int32))
-    reach = jnp.maximum(params["reach"] * count[-1], 1.0)
+    first, last = _own(problem, count, parent)
+    reach = jnp.maximum(params["reach"] * (last - first + 1), 1.0)
     away = jnp.round(reach * jax.random.uniform(partner_key, (bred,), minval=-1.0)).astype(jnp.int32)
-    partner = jnp.searchsorted(count, jnp.clip(count[parent] + away, 1, count[-1]))
+    partner = jnp.searchsorted(count, jnp.clip(count[parent] + away, first, last))
     crossed = jax.random.bernoulli(cross_key, params["crossover"], (bred,))
     partner = jnp.where(crossed, partner, parent)
     rates = (
@@ -172,13 +190,24 @@ def breed(
     asked = (archive.costs[parent] * noise).astype(jnp.int32)
     # Where the budget is not less than the parent's cost, rounding must not make it so.
     asked = jnp.where(noise >= 1, jnp.maximum(asked, archive.costs[parent]), asked)
-    asked = jnp.clip(asked, problem.low[None], problem.high[None])
-    tokens, costs = vary.children(problem, archive.tokens[parent], archive.tokens[partner], asked, rates, child_key)
+    asked = within_range(contexts.in_rows(problem, None if of is None else of[parent]), asked)
+    parents, partners, given = archive.tokens[parent], archive.tokens[partner], int(problem.spec.contexts > 0)
+    tokens, costs = vary.children(problem, parents, partners, asked, rates, child_key, given)
     if spare > 1:
         fresh = jnp.argsort(memory.known(met, tokens), stable=True)[:num]
         tokens, costs = tokens[fresh], costs[fresh]
     quality, _ = evaluate(problem, tokens)
     return Brood(tokens, costs, quality)
+
+
+def _own(problem: Problem, count: jax.Array, parent: jax.Array) -> tuple[Any, jax.Array]:
+    """The first and last occupied cell of a parent's context, counted from 1, by counts int32 ``[N]`` up to each."""
+    if not problem.spec.contexts:
+        return 1, count[-1]
+    each = len(count) // problem.spec.contexts
+    of = parent // each
+    before = jnp.where(of > 0, count[jnp.maximum(of * each - 1, 0)], 0)
+    return before + 1, count[of * each + each - 1]
 
 
 def _any_of(pool: jax.Array, num: int, key: jax.Array) -> jax.Array:
@@ -193,7 +222,8 @@ def rescore(population: Population, problem: Problem) -> Population:
     archive = population.archive.rescore(problem)
     populations = population.tournaments
     if populations.quality.size:
-        populations = tm.rescore(populations, problem, budget_at(problem, population.places))
+        own = contexts.in_rows(problem, homes(problem, population.places))
+        populations = tm.rescore(populations, problem, budget_at(own, population.places))
     counted = population.evaluations + jnp.uint32(archive.quality.size + populations.quality.size)
     return dataclasses.replace(
         population, archive=archive, tournaments=populations, met=memory.nothing(), evaluations=counted

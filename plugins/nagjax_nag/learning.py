@@ -13,6 +13,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.generator.training import adam_step, standardised
 from nagjax.populations.cells import Cells
+from nagjax.problems import contexts
 from nagjax.problems.problem import Problem
 
 ABOVE_TOP = 0.06
@@ -48,8 +49,11 @@ def surrogate(
 
 
 def imitation(policy: Policy, problem: Problem, archive: Cells, budgets: jax.Array, margin: Any) -> jax.Array:
-    """Mean of -log pi of the archive's best within budgets int32 ``[B, K]`` less a share ``margin``."""
-    row, best = archive.best_within(shrink(budgets, margin, problem))
+    """Mean of -log pi of the archive's best within budgets int32 ``[B, K]`` less a share ``margin``.
+
+    Where contexts are given, rows have them in turn, and the problem is that of these rows.
+    """
+    row, best = archive.best_within(shrink(budgets, margin, problem), contexts.turns(problem, len(budgets)))
     copied = decode.score(policy, problem, archive.tokens[row], budgets).log_prob
     return -jnp.mean(jnp.where(best > -jnp.inf, copied, 0.0))
 
@@ -66,13 +70,25 @@ def shrink(budgets: jax.Array, margin: jax.Array, problem: Problem) -> jax.Array
     The policy blurs budgets that lie closer together than its anchors. What it imitates must therefore fit a slightly
     smaller budget as well: an architecture that just misses the budget leaves the mask no choice but a bad last block.
     """
-    return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), problem.low[None])
+    return jnp.maximum((budgets * (1 - margin)).astype(jnp.int32), jnp.atleast_2d(problem.low))
 
 
 def draw_budgets(archive: Cells, problem: Problem, num: int, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[num, K]``, stratified; few above the cost of the best, where there is nothing left to gain."""
-    top = budget_position(problem, archive.costs[jnp.argmax(archive.quality)][None])
+    """Budgets int32 ``[num, K]``, stratified; few above the cost of the best, where there is nothing left to gain.
+
+    Where contexts are given, rows have them in turn, and the problem is that of these rows.
+    """
+    turn = contexts.turns(problem, num)
+    top = budget_position(problem, archive.costs[best_rows(archive, problem, turn)])
     top = jnp.minimum(top * 1.02 + 0.01, 1.0)
     order_key, key = jax.random.split(key)
     even = stratified_positions(order_key, key, num, problem.spec.num_costs)
     return budget_at(problem, bent_positions(even, top, ABOVE_TOP))
+
+
+def best_rows(archive: Cells, problem: Problem, turn: jax.Array | None) -> jax.Array:
+    """The row of the best in the archive, int32 ``[1]``; or ``[num]``, the best of each context of rows."""
+    if turn is None:
+        return jnp.argmax(archive.quality)[None]
+    of = jnp.arange(problem.spec.contexts)[:, None] == archive.tokens[None, :, 0]
+    return jnp.argmax(jnp.where(of, archive.quality[None], -jnp.inf), -1)[turn]

@@ -28,6 +28,7 @@ from nagjax.factory import Methods, factory
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy, init_policy
 from nagjax.generator.training import adam_start, annealed, policy_gradient
+from nagjax.problems import contexts
 from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax_nag import evolution, learning
 
@@ -135,7 +136,7 @@ def init(
     """A fresh policy, and random architectures."""
     del params
     policy_key, key = jax.random.split(key)
-    policy = init_policy(policy_key, spec, learns.hidden, learns.anchors)
+    policy = init_policy(policy_key, spec, learns.hidden, learns.anchors, contexts.num_traits(problem))
     population = evolution.start(problem, evolves.cells, evolves.tournaments, evolves.members, evolves.children, key)
     return State(policy, adam_start(policy.params), population)
 
@@ -174,9 +175,12 @@ def learn(
 ) -> tuple[State, Metrics]:
     """The policy samples, which enter the archive too, and takes a step on samples and archive, others on it alone."""
     draw_key, sample_key, imitate_key = jax.random.split(key, 3)
-    drawn = learning.draw_budgets(state.population.archive, problem, sizes.budgets, draw_key)
+    turn = contexts.turns(problem, sizes.budgets)
+    drawn = learning.draw_budgets(state.population.archive, contexts.in_rows(problem, turn), sizes.budgets, draw_key)
     asked = jnp.repeat(drawn, sizes.group, 0)
-    tokens, costs = decode.sample(state.policy, problem, asked, sample_key)
+    each = None if turn is None else jnp.repeat(turn, sizes.group)
+    sampled = contexts.in_rows(problem, each)
+    tokens, costs = decode.sample_in(state.policy, sampled, asked, each, sample_key)
     quality, _ = evaluate(problem, tokens)
     population = evolution.add(state.population, problem, evolution.Brood(tokens, costs, quality))
     archive = population.archive
@@ -184,12 +188,13 @@ def learn(
     rate = annealed(params["learning_rate"], params["final_learning_rate"], share)
 
     def imitate(policy: Policy, key: jax.Array) -> jax.Array:
-        targets = learning.draw_budgets(archive, problem, sizes.imitated, key)
-        return learning.imitation(policy, problem, archive, targets, params["margin"])
+        own = contexts.in_rows(problem, contexts.turns(problem, sizes.imitated))
+        targets = learning.draw_budgets(archive, own, sizes.imitated, key)
+        return learning.imitation(policy, own, archive, targets, params["margin"])
 
     def loss(policy: Policy) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         grouped = quality.reshape(sizes.budgets, sizes.group)
-        gain, entropy = learning.surrogate(policy, problem, tokens, asked, grouped)
+        gain, entropy = learning.surrogate(policy, sampled, tokens, asked, grouped)
         copied = imitate(policy, imitate_key)
         total = params["imitation"] * copied - params["gradient"] * gain
         return total - params["entropy"] * (1 - share) * entropy, (entropy, copied)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nagjax.names import suggestion
 from nagjax.predictors.forms.additive import Additive
+from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
 from nagjax.predictors.forms.form import Form
@@ -25,7 +26,7 @@ FORMS: Mapping[str, type[Any]] = {
     one.form: one
     for one in (
         TabularQuality, Predictor, Graph, Linear, Additive, Kernel, GaussianProcess, Trees, Pair, Neighbours, Mix,
-        Evaluated, Exported,
+        Evaluated, Behind, Exported,
     )
 }  # fmt: skip
 
