@@ -178,11 +178,9 @@ def problem(
     where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
     allowed = on.where({name: value for name, value in where.items() if not (several and name == DEVICE)})
     tables = _read_tables(table, on, device_format)
-    if isinstance(measured, str | Path):
-        measured = read_measured(measured, on, measured_by, text_column)
-    if measured is not None and tables:
-        tables, measured = {name: _corrected(one, on, measured, allowed) for name, one in tables.items()}, None
-    learned_names = () if measured is None else tuple(measured_by)
+    networks = _networks(measured, on, measured_by, text_column)
+    tables = {name: _corrected(one, on, networks, allowed) for name, one in tables.items()}
+    learned_names = () if tables else tuple(networks.costs)
     one_each: Mapping[str, DeviceTable | None] = tables or {"": None}
     columns = {
         name: _prices(costs, one, on, found, cost_quantile, allowed, learned_names) for name, one in one_each.items()
@@ -201,16 +199,13 @@ def problem(
     if several:
         on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns))
         prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
-    learned = {}
-    if measured is not None:
-        level = LEVEL if cost_quantile is None else 1 - cost_quantile
-        learned = {
-            name: learn_cost(
-                on, measured, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed,
-                seed=fit_seed,
-            )
-            for name in learned_names
-        }  # fmt: skip
+    level = LEVEL if cost_quantile is None else 1 - cost_quantile
+    learned = {
+        name: learn_cost(
+            on, networks, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed, seed=fit_seed
+        )
+        for name in learned_names
+    }
     prices = [*(one.prices for one in learned.values()), *prices]
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
@@ -291,6 +286,15 @@ def _prices(
     return own + priced
 
 
+def _networks(
+    measured: str | Path | Measured | None, on: Space, columns: Mapping[str, str], text_column: str
+) -> Measured:
+    """Measured networks, read where a path says where they are; none where there are none."""
+    if measured is None:
+        return Measured(np.zeros((0, len(on.decisions)), np.int32), {})
+    return measured if isinstance(measured, Measured) else read_measured(measured, on, columns, text_column)
+
+
 def _measured_columns(
     measured: object, columns: Mapping[str, str] | None, kind: str | None, settings: Mapping[str, Any] | None,
     found: Tabular | None, several: bool,
@@ -330,11 +334,13 @@ def _cost_kind(name: str | None, settings: Mapping[str, Any] | None) -> Kind:
 
 
 def _corrected(table: DeviceTable, on: Space, measured: Measured, allowed: np.ndarray) -> DeviceTable:
-    """The table with its sums corrected by half of the measured networks, and judged on the others.
+    """The table with its sums corrected by half of the measured networks, if any, and judged on the others.
 
     Raises:
       ValueError: if the networks have no latency, or latencies do not rise with the sums at all.
     """
+    if not measured.costs:
+        return table
     if list(measured.costs) != [LATENCY]:
         raise ValueError(
             f"measured_columns: beside a table measured networks say what {LATENCY} they take, not "
