@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import best_known, common, joint_search, published_latencies, quality_note10, studies
+from benchmarks import best_known, common, hw_gpt, joint_search, published_latencies, quality_note10, studies
 from experiments.comparison.html_table import limit_text, overruns, side_text
 from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
@@ -490,6 +490,25 @@ def faults(path: Path) -> Iterator[str]:
     """What kills cost a search."""
     study = read(path)
     yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
+
+
+def decoders(path: Path) -> Iterator[str]:
+    """Regret on decoders by contender, scale and device, and what measured networks say."""
+    held = read(path)
+    found, runs = hw_gpt.regrets(held), held["runs"]
+    names = dict.fromkeys(name for by_contender in found.values() for name in by_contender)
+    rows = [
+        [f"`{name}`", *(plus_minus(spread(of[name]) if name in of else None, 4) for of in found.values())]
+        for name in names
+    ]
+    yield markdown(["contender", *found], rows)
+    most, over = max(run["evaluations"] for run in runs.values()), sum(run["violations"] for run in runs.values())
+    yield f"At most {most:,} evaluations per run; {over} of {6 * len(runs)} answers above the price. {_commits(runs)}"
+    for name, said in held["measured"].items():
+        yield (
+            f"Measured networks, prices `{name}`: {100 * said['violation_share']:.0f} % of answers over the budget, by "
+            f"{100 * said['worst_excess']:.2f} % at most; measured perplexity {said['regret']:.4f} above the best."
+        )
 
 
 def kinds(path: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ Each function puts parts of the library together that can be had one by one; the
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
+from nagjax.devices.table_doubts import disagreement
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
 from nagjax.learned.fit import SETTINGS as COST_SETTINGS
@@ -199,6 +201,9 @@ def problem(
     if several:
         on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns))
         prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
+        pairs = itertools.combinations(tables.values(), 2)
+        apart = tuple(sentence for pair in pairs if (sentence := disagreement(*pair)))
+        prices = [dataclasses.replace(column, doubts=column.doubts + apart) for column in prices]
     level = LEVEL if cost_quantile is None else 1 - cost_quantile
     learned = {
         name: learn_cost(
