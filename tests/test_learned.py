@@ -56,7 +56,7 @@ def test_terms_add_up_over_a_path_and_know_the_number_that_it_carries():
     by_hand = (terms.of(tokens) * weights[:, tokens[:, 0]].T).sum(1)
     np.testing.assert_allclose(path_sums(SMALL, terms.edges(weights), tokens), by_hand)
     assert (terms.of(tokens)[:, 0] == 1).all()
-    assert make_terms(SPACE).numbers.tolist() == [0.0]  # the tiny space's first decision is no number that nodes keep
+    assert make_terms(SPACE).numbers.tolist() == [0.0]  # no node of the tiny space keeps a number
 
 
 def test_negative_edge_values_become_prices_of_the_same_paths():
@@ -140,7 +140,7 @@ def test_a_bound_by_hand():
     assert found.exceeding == pytest.approx(1 / 19)
     # The one that exceeds it is what is chosen: 1 of 40 choices, and one more, are fewer than a tenth; 4 are not.
     for weight, bound in ((1.0, 1.17), (4.0, 1.18)):
-        chosen = np.append(np.full(18, (40 - weight) / 18), weight)
+        chosen = np.append(np.full(18, (40 - weight) / 18), weight)[None]
         assert fit_bound(predicted, measured, 0.1, chosen).of(predicted)[0] == pytest.approx(bound)
     with pytest.raises(ValueError, match="needs 99 measured networks, there are 19: measure more"):
         fit_bound(predicted, measured, 0.01)
@@ -164,7 +164,7 @@ def test_a_bound_holds_for_what_is_chosen():
         return predicted, predicted * (1 + 0.03 * rng.normal(size=num) + 0.1 * good), good + 0.1 * predicted
 
     predicted, measured, quality = draw(4000)
-    often = choices(predicted, quality, 1000)
+    often = choices(predicted, quality, 1000)[None]
     plain, mended = fit_bound(predicted, measured, 0.1), fit_bound(predicted, measured, 0.1, often)
     over = {"plain": 0.0, "mended": 0.0}
     for _ in range(20):

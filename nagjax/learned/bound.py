@@ -23,7 +23,7 @@ BANDS = 5
 CONSTANTS = (0.0, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 """Values of c that are tried, in medians of the predicted cost."""
 
-DRAWS = 200
+DRAWS = 100
 """Pools that selection is repeated on."""
 
 BUDGETS = 100
@@ -40,7 +40,8 @@ class Bound:
       networks: how many it was calibrated on, none of which the model that predicted it had seen.
       exceeding: share of them that exceed it.
       bands: the same for each band of predicted cost, cheapest first.
-      chosen: the same among networks that were chosen for their predicted quality; NaN where none were.
+      chosen: the same among networks that were chosen for their predicted quality, the largest of K times; NaN where
+        none were.
       pools: how many networks of the pools were chosen, each counted once; 0 where none were.
     """
 
@@ -73,7 +74,8 @@ def fit_bound(predicted: np.ndarray, measured: np.ndarray, level: float, chosen:
       predicted: float64 ``[N]``, above 0, by a model that had not seen the network.
       measured: float64 ``[N]``, above 0.
       level: share that may exceed the bound.
-      chosen: float64 ``[N]``, how often each network was chosen (``choices``); None where nothing says what is.
+      chosen: float64 ``[K, N]``, how often each network was chosen (``choices``), K times; None where nothing says what
+        is.
 
     Raises:
       ValueError: if the level is not between 0 and 1, or there are too few networks for it.
@@ -83,9 +85,9 @@ def fit_bound(predicted: np.ndarray, measured: np.ndarray, level: float, chosen:
     middle = float(np.median(predicted))
     found = [_at(middle * constant, predicted, measured, level, band) for constant in CONSTANTS]
     _, constant, scale = min(found)
-    often = np.zeros(len(predicted)) if chosen is None else chosen
-    if often.any():
-        scale = max(scale, _controlled(measured / (predicted + constant), often, level))
+    often = np.zeros((0, len(predicted))) if chosen is None else chosen[chosen.any(1)]
+    for one in often:
+        scale = max(scale, _controlled(measured / (predicted + constant), one, level))
     over = measured > scale * (predicted + constant)
     return Bound(
         scale=scale,
@@ -94,8 +96,8 @@ def fit_bound(predicted: np.ndarray, measured: np.ndarray, level: float, chosen:
         networks=len(predicted),
         exceeding=float(over.mean()),
         bands=tuple(float(over[band == b].mean()) for b in range(band.max() + 1)),
-        chosen=float(over @ often / often.sum()) if often.any() else float("nan"),
-        pools=int(np.count_nonzero(often)),
+        chosen=max((float(over @ one / one.sum()) for one in often), default=float("nan")),
+        pools=int(often.any(0).sum()),
     )
 
 

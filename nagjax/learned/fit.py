@@ -44,8 +44,9 @@ LEVEL = 0.05
 HEADROOM = 1.25
 """Of the largest measured cost, what a value of 1 of the form stands for."""
 
-PARTS = 16
-"""Of the networks that can be answers, how many times a pool goes into them: pools of a quarter choose the same few."""
+PARTS = (4, 16)
+"""How many times a pool goes into the networks that can be answers. Large pools choose as sharply as a generator does,
+and always the same few; small ones choose many. A bound holds for both."""
 
 FLOOR_GAP = 0.05
 """Spearman below what noise leaves possible from which the model, and not the noise, is to blame."""
@@ -210,14 +211,14 @@ def how_often_chosen(
       seed: of the pools.
 
     Returns:
-      float64 ``[N]``, all 0 where nothing is chosen.
+      float64 ``[K, N]``, for pools of each of ``PARTS``; all 0 where nothing is chosen.
     """
     edges = known_edges(space, quality) & (True if allowed is None else allowed)
     rows = np.flatnonzero(walk(space.trellis.target, edges, tokens)[1])
-    out = np.zeros(len(tokens))
+    out = np.zeros((len(PARTS), len(tokens)))
     told = asked(quality, space, tokens[rows]) if len(rows) else np.zeros(1)
-    if np.ptp(told) > 0:
-        out[rows] = choices(predicted[rows], told, max(1, len(rows) // PARTS), seed=seed)
+    for k, parts in enumerate(PARTS if np.ptp(told) > 0 else ()):
+        out[k, rows] = choices(predicted[rows], told, max(1, len(rows) // parts), seed=seed)
     return out
 
 
