@@ -141,8 +141,10 @@ def test_every_kind_of_operator_is_in_onnx_what_it_is_in_jax(op):
 
 
 def test_no_kind_of_operator_that_is_computed_is_without_nodes():
+    """What nodes of kinds on token numbers and rows compute is checked with their kinds (tests/test_operators.py)."""
     computed = {name for name in BUILT_IN if kind_of(name).apply is not None}
-    assert computed == {op.kind for op in ALL}
+    assert all(kind_of(name).nodes is not None for name in computed)
+    assert {op.kind for op in ALL} <= computed
 
 
 @pytest.mark.parametrize("op", [ALL[5], ALL[-2]], ids=lambda op: op.key)

@@ -28,6 +28,10 @@ BUILT_IN: Mapping[str, str] = {
     "identity": "nagjax.operators.identity",
     "decoder_block": "nagjax.operators.decoder_block",
     "decoder_frame": "nagjax.operators.decoder_frame",
+    "embedding": "nagjax.operators.embedding",
+    "attention": "nagjax.operators.attention",
+    "feed_forward": "nagjax.operators.feed_forward",
+    "token_head": "nagjax.operators.token_head",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 

@@ -1,0 +1,63 @@
+"""The kind ``feed_forward``: two linear layers with a ReLU between them after a layer norm, with a residual connection.
+
+Rows ``[N, L, C]``; as in Vaswani et al. (arXiv 1706.03762, section 3.3), with the norm before it.
+"""
+
+from __future__ import annotations
+
+import jax
+
+from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.operator import Operator
+from nagjax.operators.sequences import add_norm, drawn, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
+
+NAMES = ("up", "up_bias", "down", "down_bias")
+
+
+def feed_forward(length: int, width: int, hidden: int) -> Operator:
+    """The operator.
+
+    >>> feed_forward(64, 32, 64).key
+    'feed_forward-64x64x32-64x64x32-k1-s1-m64-relu-skip'
+    """
+    return Operator(
+        "feed_forward", length, length, width, width, mid_channels=hidden, activation="relu", skip=True, norm=False
+    )
+
+
+def make() -> OperatorKind:
+    """The kind."""
+    return OperatorKind(
+        "feed_forward",
+        lambda op: 2 * op.in_size * op.in_channels * op.mid_channels,
+        _shapes,
+        (feed_forward(6, 8, 12), feed_forward(3, 4, 16)),
+        init=lambda key, op: drawn(key, _shapes(op)),
+        apply=_apply,
+        nodes=_nodes,
+        traffic=lambda op: row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
+        peak=lambda op: held_bytes(op, op.mid_channels),
+        input_shape=rows,
+    )
+
+
+def _shapes(op: Operator) -> Shapes:
+    width, hidden = op.in_channels, op.mid_channels
+    layers = {"up": (width, hidden), "up_bias": (hidden,), "down": (hidden, width), "down_bias": (width,)}
+    return {**norm_shapes(width), **layers}
+
+
+def _apply(
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
+) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+    del op, statistics
+    up, up_bias, down, down_bias = typed(parameters, NAMES, x)
+    hidden = jax.nn.relu(layer_norm(parameters, x) @ up + up_bias[None, None])
+    return x + hidden @ down + down_bias[None, None], {}
+
+
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
+    del op, statistics
+    up, up_bias, down, down_bias = (graph.constant(parameters[name]) for name in NAMES)
+    hidden = graph.add("Relu", graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), up), up_bias))
+    return graph.add("Add", x, graph.add("Add", graph.add("MatMul", hidden, down), down_bias))

@@ -1,0 +1,69 @@
+"""What the operators of a decoder are made of: layer norms, bytes, and token numbers; maps are ``[N, L, C]``.
+
+Layer norms are computed of the input alone, so these operators have no statistics. Their parameters are ``scale`` and
+``offset``, ``[C]``.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from nagjax.operators.kind import Graph, Parameters, Shapes
+from nagjax.operators.layers import EPSILON, fresh
+from nagjax.operators.operator import Operator
+
+BYTES = 4
+"""Of a number in single precision."""
+
+
+def norm_shapes(channels: int) -> Shapes:
+    """Shapes of a layer norm."""
+    return {"scale": (channels,), "offset": (channels,)}
+
+
+def layer_norm(parameters: Parameters, x: jax.Array) -> jax.Array:
+    """Each row of ``[N, L, C]`` with mean 0 and variance 1, scaled and offset (Ba et al., arXiv 1607.06450)."""
+    wide = x.astype(jnp.float32)
+    mean = wide.mean(-1, keepdims=True)
+    variance = ((wide - mean) ** 2).mean(-1, keepdims=True)
+    y = (wide - mean) * lax.rsqrt(variance + EPSILON)
+    return (y * parameters["scale"][None, None] + parameters["offset"][None, None]).astype(x.dtype)
+
+
+def add_norm(graph: Graph, parameters: Parameters, x: str) -> str:
+    """Add the node of a layer norm."""
+    given = graph.constant(parameters["scale"]), graph.constant(parameters["offset"])
+    return graph.add("LayerNormalization", x, *given, axis=-1, epsilon=EPSILON)
+
+
+def drawn(key: jax.Array, shapes: Shapes) -> dict[str, jax.Array]:
+    """Fresh parameters: matrices of variance 1 / inputs, scales 1, other vectors 0."""
+    return fresh(key, shapes, lambda own, shape: jax.random.normal(own, shape) * shape[0] ** -0.5)
+
+
+def typed(parameters: Parameters, names: tuple[str, ...], x: jax.Array) -> list[jax.Array]:
+    """Some parameters in the type of the input."""
+    return [parameters[name].astype(x.dtype) for name in names]
+
+
+def rows(op: Operator, batch: int) -> tuple[int, ...]:
+    """Shape ``[N, L, C]`` of what an operator on a sequence takes."""
+    return batch, op.in_size, op.in_channels
+
+
+def row_bytes(op: Operator, params: int) -> int:
+    """Bytes of ``params`` weights, of what an operator takes and of what it gives."""
+    return BYTES * params + held_bytes(op)
+
+
+def held_bytes(op: Operator, inner: int = 0) -> int:
+    """Bytes of what an operator takes, of what it gives, and of ``inner`` numbers a token."""
+    return BYTES * op.in_size * (op.in_channels + op.out_channels + inner)
+
+
+def token_numbers(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Made-up token numbers int32, 0 or 1, which every vocabulary has."""
+    return rng.integers(0, 2, shape, np.int32)

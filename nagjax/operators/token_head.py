@@ -1,0 +1,54 @@
+"""The kind ``token_head``: a layer norm and a linear layer, rows ``[N, L, C]`` to logits of tokens ``[N, L, V]``."""
+
+from __future__ import annotations
+
+import jax
+
+from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.layers import fresh
+from nagjax.operators.operator import Operator
+from nagjax.operators.sequences import add_norm, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
+
+
+def token_head(length: int, width: int, vocabulary: int) -> Operator:
+    """The operator.
+
+    >>> token_head(64, 16, 32).key
+    'token_head-64x64x16-64x64x32-k1-s1'
+    """
+    return Operator("token_head", length, length, width, vocabulary, norm=False)
+
+
+def make() -> OperatorKind:
+    """The kind."""
+    return OperatorKind(
+        "token_head",
+        lambda op: op.in_size * op.in_channels * op.out_channels,
+        _shapes,
+        (token_head(6, 8, 5), token_head(3, 4, 9)),
+        init=lambda key, op: fresh(key, _shapes(op), lambda own, shape: 0.02 * jax.random.normal(own, shape)),
+        apply=_apply,
+        nodes=_nodes,
+        traffic=lambda op: row_bytes(op, 2 * op.in_channels + (op.in_channels + 1) * op.out_channels),
+        peak=held_bytes,
+        input_shape=rows,
+    )
+
+
+def _shapes(op: Operator) -> Shapes:
+    width, vocabulary = op.in_channels, op.out_channels
+    return {**norm_shapes(width), "weights": (width, vocabulary), "bias": (vocabulary,)}
+
+
+def _apply(
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
+) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+    del op, statistics
+    weights, bias = typed(parameters, ("weights", "bias"), x)
+    return layer_norm(parameters, x) @ weights + bias[None, None], {}
+
+
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
+    del op, statistics
+    weights, bias = (graph.constant(parameters[name]) for name in ("weights", "bias"))
+    return graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), weights), bias)

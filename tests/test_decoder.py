@@ -1,0 +1,105 @@
+"""Decoders of one's own: attention by hand, the elastic network, prices; and the tasks they are trained on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nagjax
+from nagjax import blocks, testing
+from nagjax.authoring import tabular_quality
+from nagjax.operators import attention, madds, params
+from nagjax.operators.attention import CHUNK, cache_bytes
+from nagjax.operators.feed_forward import feed_forward
+from nagjax.spaces import elastic_decoder
+from nagjax.spaces.trellis import enumerate_paths
+
+TINY = {"length": 7, "vocabulary": 5, "widths": "4-8", "depths": "1-2", "heads": "1-2", "ratios": "2", "head_size": 2}
+
+
+def by_hand(mixer, query, key, value):
+    """Attention token by token, ``[L, D]`` of one head; the linear one from sums, as text is made."""
+    out, sums, weights = [], 0.0, 0.0
+    for at in range(len(query)):
+        if mixer == "softmax":
+            scores = np.exp(key[: at + 1] @ query[at] / np.sqrt(query.shape[1]))
+            out.append(scores @ value[: at + 1] / scores.sum())
+            continue
+        positive, asked = (np.where(y[at] > 0, y[at] + 1, np.exp(y[at])) for y in (key, query))
+        sums, weights = sums + np.outer(positive, value[at]), weights + positive
+        out.append(asked @ sums / (asked @ weights))
+    return np.array(out)
+
+
+@pytest.mark.parametrize("mixer", attention.MIXERS)
+def test_attention_is_what_it_is_token_by_token(mixer):
+    length, size = 2 * CHUNK + 3, 3
+    given = np.random.default_rng(0).normal(size=(3, 2, 2, length, size)).astype(np.float32)
+    found = np.asarray(attention._MIX[mixer](*jnp.asarray(given)))
+    for batch in range(2):
+        for head in range(2):
+            np.testing.assert_allclose(found[batch, head], by_hand(mixer, *given[:, batch, head]), atol=2e-5)
+
+
+@pytest.mark.parametrize("mixer", attention.MIXERS)
+def test_no_token_sees_what_comes_after_it(mixer):
+    op = attention.attention(6, 4, 2, 2, mixer)
+    parameters = blocks.init(jax.random.key(0), op)
+    x = jax.random.normal(jax.random.key(1), (1, 6, 4))
+    moved = x.at[0, 4, 0].add(1.0)
+    change = jnp.abs(blocks.apply(op, parameters, moved)[0] - blocks.apply(op, parameters, x)[0]).max(-1)[0]
+    assert (change[:4] == 0).all()
+    assert (change[4:] > 0).all()
+
+
+def test_counts_are_those_worked_by_hand():
+    # Four projections of 8 x 6, then scores and mean over 5 tokens: 5 * (4 * 48 + 2 * 5 * 6).
+    soft, linear = (attention.attention(5, 8, 2, 3, mixer) for mixer in attention.MIXERS)
+    assert madds(soft) == madds(linear) == 5 * (192 + 60)
+    assert params(soft) == 4 * 48 + 16
+    # Behind a chunk: 32 tokens of its own, and 3 x 3 sums a head that are added to and asked.
+    assert madds(attention.attention(100, 8, 2, 3, "linear")) == 100 * (192 + 2 * 32 * 6 + 2 * 3 * 6)
+    assert madds(attention.attention(100, 8, 2, 3, "softmax")) == 100 * (192 + 2 * 100 * 6)
+    # Keys and values of 5 tokens in 2 heads of 3, or of each head 3 x 3 sums of values and 3 of keys.
+    assert cache_bytes(soft) == 4 * 2 * 5 * 6
+    assert cache_bytes(linear) == 4 * 2 * (9 + 3)
+    assert madds(feed_forward(5, 8, 16)) == 5 * 2 * 128
+
+
+def test_a_decoder_has_a_text_a_number_and_a_cache():
+    space = elastic_decoder.make(**TINY)
+    assert space.count() == 2 * (4 + 16)
+    tokens = space.parse("width=8:softmax-h2-r2:linear-h1-r2")
+    assert tokens.tolist() == [1, 1, 1, 0, 2, 0]
+    every = enumerate_paths(space.trellis.target, space.trellis.valid)
+    quality = tabular_quality(space, every, np.linspace(0.3, 0.4, len(every)))
+    problem = nagjax.problem(space, quality=quality, costs=["kv_cache"])
+    (cache,) = problem.description.costs_of(tokens[None])[0]
+    assert cache == pytest.approx((4 * 2 * 7 * 4 + 4 * (4 + 2)) / 1000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"widths": "64-32"}, "widths='64-32': write each number once, ascending"),
+        ({"heads": "2,4"}, "heads='2,4': write whole numbers above 0 with - between them"),
+        ({"mixers": "cosine"}, "mixers='cosine': write one or more of softmax, linear"),
+        ({"length": 1}, "length=1: must be an integer, at least 2"),
+    ],
+)
+def test_settings_that_make_no_decoder_are_refused(settings, text):
+    with pytest.raises(ValueError, match=text):
+        elastic_decoder.make(**settings)
+
+
+@pytest.mark.parametrize(
+    "text", ["width=8", "width=9:softmax-h2-r2", "width=8:softmax-h2", "width=8" + 3 * ":linear-h1-r2"]
+)
+def test_texts_that_name_no_decoder_are_refused(text):
+    with pytest.raises(ValueError, match="architecture"):
+        elastic_decoder.make(**TINY).parse(text)
+
+
+@pytest.mark.parametrize("check", testing.ELASTIC_CHECKS, ids=lambda check: check.__name__)
+def test_one_set_of_weights_holds_every_decoder(check):
+    check(elastic_decoder.make, **TINY)
