@@ -21,6 +21,7 @@ SPINE = (
     ("blocks", "elastic"),
     ("spaces",),
     ("devices", "predictors"),
+    ("learned",),
     ("evaluators",),
     ("problems", "ranking"),
     ("budgets",),
