@@ -83,9 +83,9 @@ class Monitor:
         """
         row = moment.row
         rate = moment.step / max(moment.seconds, 1e-9)
-        if self._folder is not None and self._board is not None:
-            board, path = self._board, self._folder / METRICS
-            self._persist(lambda: _append(path, row), "the metrics")
+        if self._board is not None:
+            board = self._board
+            self._persist(lambda: self._append(row), "the metrics")
             self._persist(lambda: board.add(moment.step, {name: row[name] for name in moment.metrics}), "the metrics")
         description = f"{moment.step} of {moment.limits.steps} steps, {rate:.1f}/s"
         self._progress.update(self._task, completed=moment.progress, description=description)
@@ -116,6 +116,10 @@ class Monitor:
         finally:
             self._waiting = False
 
+    def _append(self, row: Mapping[str, float]) -> None:
+        assert self._folder is not None
+        durable.append(self._folder / METRICS, csv_cells.line(map(str, row.values())), header=csv_cells.line(row))
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         if self._interrupted or self._waiting:
@@ -133,10 +137,6 @@ class Monitor:
         what = "stopping after this chunk (Ctrl-C again: at once, unsaved)"
         self._progress.update(self._task, description=what)
         life.doing(what)
-
-
-def _append(path: Path, row: Mapping[str, float]) -> None:
-    durable.append(path, csv_cells.line(map(str, row.values())), header=csv_cells.line(row))
 
 
 def forget_metrics(folder: Path, after: int) -> None:
