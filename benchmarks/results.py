@@ -338,6 +338,29 @@ that divide its evaluations, `each` five searches that have as many each. `macro
         body=result_tables.joint,
     ),
     Entry(
+        title="Latency learned from measured networks",
+        source="learned_latency.json",
+        commands=[
+            "python -m benchmarks.learned_latency --data_dir=DATA --results=benchmarks/results/learned_latency.json"
+        ],
+        said="""\
+4,000 of 5,000 once-for-all networks timed on GPUs (HELP) are fitted to, 1,000 judge. Floor: what a perfect predictor
+would reach with the noise that near neighbours tell. Beside it what speaks for noise by itself: the share of the
+squared errors that near neighbours have in common, the rank correlation of the errors of networks next to each other
+in the file, and the largest with the errors of the same networks at another setting.""",
+        body=result_tables.learned_latency,
+    ),
+    Entry(
+        title="Bounds of learned latency",
+        source="conformal.json",
+        commands=["python -m benchmarks.conformal --data_dir=DATA --results=benchmarks/results/conformal.json"],
+        said="""\
+Percent of networks that exceed a bound that 1, 5 and 10 % may exceed, means over 20 splits: of all held-out networks
+under the bound calibrated on networks as they were drawn; and of those chosen for 100 budgets, under the same bound
+and under the one that was calibrated on choices too. Width: the median of that bound over the prediction.""",
+        body=result_tables.conformal,
+    ),
+    Entry(
         title="Kinds of predictors with few labels",
         source="predictor_kinds.json",
         commands=["python -m benchmarks.predictor_kinds --data_dir=DATA"],
