@@ -575,3 +575,27 @@ def conformal(path: Path) -> Iterator[str]:
 def read(path: Path) -> Any:
     """A JSON file of results."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def few_shot(source: Path) -> Iterator[str]:
+    """Rank correlation by number of measurements and way, and what lies within 10 %."""
+    found = json.loads(source.read_text(encoding="utf-8"))
+    families = {"gpus": found, **{f"decoders, {scale}": held for scale, held in found["unseen_gpu"].items()}}
+    counts = sorted(int(key.removeprefix("random_")) for key in found if key.startswith("random_"))
+    ways = ("spearman", "random", "nearest", "scratch")
+    rows = [
+        [name, str(count), *(number(held[f"{way}_{count}"]) for way in ways), number(held["all"])]
+        for name, held in families.items()
+        for count in counts
+    ]
+    yield markdown(["devices", "measured", "adapted", "random", "nearest", "scratch", "all"], rows, 1)
+    close = [
+        [name, str(count), number(POINTS * held[f"within_10_percent_{count}"], 1)]
+        + [number(POINTS * held[f"{way}_{count}_within_10_percent"], 1) for way in ("nearest", "scratch")]
+        + [number(POINTS * held["all_within_10_percent"], 1)]
+        for name, held in families.items()
+        for count in counts
+    ]
+    yield markdown(["devices", "measured", "adapted", "nearest", "scratch", "all"], close, 1)
+    setting = ", ".join(f"{number(found[f'spearman_{count}_setting'])} from {count}" for count in counts)
+    yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."

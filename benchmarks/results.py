@@ -318,6 +318,20 @@ of the best predicted within each of 400 budgets. `mse` and `ranking` are the sa
         body=result_tables.losses,
     ),
     Entry(
+        title="A new device from few measurements",
+        source="few_shot.json",
+        commands=["python -m benchmarks.few_shot --results=runs/few_shot.json --data_dir=DATA"],
+        said="""\
+Spearman between predicted and measured latency of networks that were not measured on a new device, and in the second
+table the percentage that is predicted within 10 %; means over held-out devices. `gpus` are 12 settings of 4 GPUs
+(once-for-all networks), and all settings of the new device's GPU are unknown; `decoders` are 10 GPUs and CPUs of
+HW-GPT-Bench at a scale. `adapted` measures what the plan names, `random` adapts to networks at random; `nearest` is the
+known device that ranks the measured networks best, rescaled; `scratch` the best of four models of the measurements
+alone, each on planned or random networks. `all` is the same linear model fitted to all that can be measured, 4,000 or
+8,000 networks: what is left to 1 is noise, and what no sum over operators can say.""",
+        body=result_tables.few_shot,
+    ),
+    Entry(
         title="Rewards of MONAS",
         source="compare_monas",
         commands=[compare("compare_monas")],
