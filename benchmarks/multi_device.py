@@ -104,6 +104,7 @@ def trained(case: Case, devices: Sequence[str], updates: int, seed: int) -> tupl
     controller = plugins.load("controllers", "nag")(problem.spec)
     state = controllers.init(controller, problem, seed)
     last = controllers.train(controller, problem, state, seed, controllers.Limits(updates * len(devices)))
+    print(f"{', '.join(devices)}: {last.step} updates in {last.seconds:.1f} s", flush=True)
     return Generator(controllers.artefact(controller, last.state, problem), problem, description, {}), last.seconds
 
 
@@ -217,9 +218,11 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         for part in values.parts:
             if any(one[:2] == (part, seed) for one in rows):
                 continue
+            found = []
             for one in PARTS[part](case, values.updates, int(seed)):
                 print(one, flush=True)
-                rows.append(one)
+                found.append(one)
+            rows += found
             common.write_rows(values.results, COLUMNS, rows)
     return summary([dict(zip(COLUMNS, one, strict=True)) for one in rows])
 
