@@ -190,7 +190,11 @@ def summary(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         return float(np.mean(values)) if values else None
 
     seconds = {(one["way"], one["seed"]): float(one["seconds"]) for one in rows}
-    ratios = [value / seconds["dedicated", seed] for (way, seed), value in seconds.items() if way == "together"]
+    ratios = [
+        value / seconds["dedicated", seed]
+        for (way, seed), value in seconds.items()
+        if way == "together" and ("dedicated", seed) in seconds
+    ]
     return {
         "dedicated_gap_points": mean(gaps(rows, "together", "best")),
         "dedicated_gap_points_greedy": mean(gaps(rows, "together", "greedy")),

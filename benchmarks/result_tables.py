@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import best_known, common, joint_search, published_latencies, quality_note10, studies
+from benchmarks import best_known, common, hw_gpt, joint_search, published_latencies, quality_note10, studies
 from experiments.comparison.html_table import limit_text, overruns, side_text
 from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
@@ -513,6 +513,25 @@ def faults(path: Path) -> Iterator[str]:
     yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
 
 
+def decoders(path: Path) -> Iterator[str]:
+    """Regret on decoders by contender, scale and device, and what measured networks say."""
+    held = read(path)
+    found, runs = hw_gpt.regrets(held), held["runs"]
+    names = dict.fromkeys(name for by_contender in found.values() for name in by_contender)
+    rows = [
+        [f"`{name}`", *(plus_minus(spread(of[name]) if name in of else None, 4) for of in found.values())]
+        for name in names
+    ]
+    yield markdown(["contender", *found], rows)
+    most, over = max(run["evaluations"] for run in runs.values()), sum(run["violations"] for run in runs.values())
+    yield f"At most {most:,} evaluations per run; {over} of {6 * len(runs)} answers above the price. {_commits(runs)}"
+    for name, said in held["measured"].items():
+        yield (
+            f"Measured networks, prices `{name}`: {100 * said['violation_share']:.0f} % of answers over the budget, by "
+            f"{100 * said['worst_excess']:.2f} % at most; measured perplexity {said['regret']:.4f} above the best."
+        )
+
+
 def kinds(path: Path) -> Iterator[str]:
     """Kinds of predictors by number of labels, and how far ``auto`` is from the best of the others."""
     study, names = read(path), ("mse", "ranking", "gp", "ridge", "auto")
@@ -531,3 +550,27 @@ def kinds(path: Path) -> Iterator[str]:
 def read(path: Path) -> Any:
     """A JSON file of results."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def few_shot(source: Path) -> Iterator[str]:
+    """Rank correlation by number of measurements and way, and what lies within 10 %."""
+    found = json.loads(source.read_text(encoding="utf-8"))
+    families = {"gpus": found, **{f"decoders, {scale}": held for scale, held in found["unseen_gpu"].items()}}
+    counts = sorted(int(key.removeprefix("random_")) for key in found if key.startswith("random_"))
+    ways = ("spearman", "random", "nearest", "scratch")
+    rows = [
+        [name, str(count), *(number(held[f"{way}_{count}"]) for way in ways), number(held["all"])]
+        for name, held in families.items()
+        for count in counts
+    ]
+    yield markdown(["devices", "measured", "adapted", "random", "nearest", "scratch", "all"], rows, 1)
+    close = [
+        [name, str(count), number(POINTS * held[f"within_10_percent_{count}"], 1)]
+        + [number(POINTS * held[f"{way}_{count}_within_10_percent"], 1) for way in ("nearest", "scratch")]
+        + [number(POINTS * held["all_within_10_percent"], 1)]
+        for name, held in families.items()
+        for count in counts
+    ]
+    yield markdown(["devices", "measured", "adapted", "nearest", "scratch", "all"], close, 1)
+    setting = ", ".join(f"{number(found[f'spearman_{count}_setting'])} from {count}" for count in counts)
+    yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."

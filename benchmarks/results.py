@@ -109,6 +109,20 @@ Sizes are those of NAS-Bench-Macro at 2,000 evaluations; none was tuned here."""
         body=result_tables.by_hypervolume,
     ),
     Entry(
+        title="Decoders on GPUs, equal evaluations",
+        source="hw_gpt.json",
+        commands=["python -m benchmarks.hw_gpt --data_dir=DATA"],
+        said="""\
+Perplexity above the best known, mean over six latency budgets; below 0 is better than it. The best known are the
+networks that come with HW-GPT-Bench's data here: additive fit, dynamic programme and an unlimited local search. The
+perplexity network of the scale judges, latency is a sum of layer prices. Evaluations are equal to within an update.
+`nag`, `nsga2` and `regularised_evolution` search for every budget, `uniform` and `dp` for the six alone. `dp` is an
+additive fit for each width, a dynamic programme and local search; `dp_alone` leaves the search out. `nag_greedy` is one
+pass of the policy. `nag` breeds 256 children an update, chosen at scale l on seed 100; `nag_1024` as many as
+by default, for millions of evaluations. The last lines restrict answers to the measured networks of scale s.""",
+        body=result_tables.decoders,
+    ),
+    Entry(
         title="The best fronts known on both devices",
         source="best_known",
         commands=[
@@ -315,6 +329,20 @@ is left; `closed` is the percentage of budgets whose best architecture is lost b
 Fitted to some accuracies of NAS-Bench-Macro, other ones for every seed: Kendall's tau over all 3,969, and the regret
 of the best predicted within each of 400 budgets. `mse` and `ranking` are the same network with another loss.""",
         body=result_tables.losses,
+    ),
+    Entry(
+        title="A new device from few measurements",
+        source="few_shot.json",
+        commands=["python -m benchmarks.few_shot --results=runs/few_shot.json --data_dir=DATA"],
+        said="""\
+Spearman between predicted and measured latency of networks that were not measured on a new device, and in the second
+table the percentage that is predicted within 10 %; means over held-out devices. `gpus` are 12 settings of 4 GPUs
+(once-for-all networks), and all settings of the new device's GPU are unknown; `decoders` are 10 GPUs and CPUs of
+HW-GPT-Bench at a scale. `adapted` measures what the plan names, `random` adapts to networks at random; `nearest` is the
+known device that ranks the measured networks best, rescaled; `scratch` the best of four models of the measurements
+alone, each on planned or random networks. `all` is the same linear model fitted to all that can be measured, 4,000 or
+8,000 networks: what is left to 1 is noise, and what no sum over operators can say.""",
+        body=result_tables.few_shot,
     ),
     Entry(
         title="Rewards of MONAS",

@@ -42,6 +42,9 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
     )
+    flags.DEFINE_bool(
+        "grid", False, "Answer every combination of the budgets of several columns, not row by row.", flag_values=values
+    )
     flags.DEFINE_integer("num_samples", 1, "Distinct architectures per budget.", lower_bound=1, flag_values=values)
     flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
     flags.DEFINE_multi_string(
@@ -90,7 +93,7 @@ def job(values: flags.FlagValues) -> int:
             seed=values.seed,
             on_infeasible=values.on_infeasible,
         )
-    kept = [answer for answer in answers if answer.guaranteed or values.allow_unguaranteed]
+    kept = [answer for answer in answers if answer.within or values.allow_unguaranteed]
     _write(values, generator, kept)  # first: what is asked for as a file does not depend on a terminal
     _show(kept, generator.description)
     _judge(generator, kept, where)
@@ -103,7 +106,7 @@ def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
     """Say which budgets only something over a limit was found for; the exit status."""
     from nagjax.problems.costs import exactly, rounded_up
 
-    over = [answer for answer in answers if not answer.guaranteed]
+    over = [answer for answer in answers if not answer.within]
     for answer in over[:SHOWN]:
         asked = ", ".join(f"{name}={exactly(value)}" for name, value in answer.budget.items())
         costs = ", ".join(f"{name}={rounded_up(value)}" for name, value in answer.costs.items())
@@ -116,6 +119,8 @@ def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
 
 
 def _budgets(values: flags.FlagValues) -> dict[str, Any]:
+    from nagjax.inference.surface import grid
+
     if bool(values.budgets_ms) == bool(values.budgets):
         raise ValueError("give budgets either as --budgets_ms=15,20,30 or as --budgets=NAME=300,400")
     if values.budgets_ms:
@@ -124,7 +129,7 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
         columns[name] = settings.parse_budgets([str(entry) for entry in entries], "budgets")
-    return {"budgets": columns}
+    return {"budgets": grid(columns) if values.grid else columns}
 
 
 def _check_target(flag: str, name: str | None) -> None:
@@ -152,7 +157,7 @@ def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, 
     from nagjax.reports import judge
 
     # What is over a limit has no best architecture within it to be held against.
-    kept = [answer for answer in answers if answer.guaranteed]
+    kept = [answer for answer in answers if answer.within]
     budgets = {name: [answer.budget[name] for answer in kept] for name in kept[0].budget} if kept else {}
     regret = judge.regrets(generator, budgets, judge.measured_of(generator.description, kept), where)
     if regret is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nagjax.deployment.deploying import deploy
     from nagjax.deployment.supernets import load_supernet
     from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
+    from nagjax.inference.surface import Surface, grid
     from nagjax.posing import Setup, problem, space
     from nagjax.ranked import with_ranker
     from nagjax.reports.report import report
@@ -30,7 +31,9 @@ _HOMES = {
     "Found": "searching",
     "Generator": "inference.generator",
     "Setup": "posing",
+    "Surface": "inference.surface",
     "deploy": "deployment.deploying",
+    "grid": "inference.surface",
     "load": "inference.generator",
     "load_supernet": "deployment.supernets",
     "problem": "posing",
@@ -49,7 +52,9 @@ __all__ = [
     "Found",
     "Generator",
     "Setup",
+    "Surface",
     "deploy",
+    "grid",
     "load",
     "load_supernet",
     "problem",

@@ -32,6 +32,20 @@ class MissingFileError(FileNotFoundError, ValueError):
     """There is no such file."""
 
 
+def split_part(path: Path) -> tuple[Path, str]:
+    """The file that a path names, and what of it stands behind a ``#``; empty where there is none, or a file has it.
+
+    >>> split_part(Path("data/prices.csv#a100"))[1]
+    'a100'
+    """
+    name, _, part = path.name.rpartition("#")
+    try:
+        whole = not name or path.exists()
+    except (OSError, ValueError):
+        whole = True
+    return (path, "") if whole else (path.with_name(name), part)
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path is a folder; one that cannot be looked at is none."""
     try:

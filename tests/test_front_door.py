@@ -20,6 +20,8 @@ from nagjax.tabular import from_records
 
 SMALL = {"children": 8, "cells": 16, "tournaments": 4, "members": 4, "hidden": 8, "anchors": 4}
 STEPS = 6
+FIT = {"steps": 100, "members": 2, "hidden": 8}
+"""Settings of the default kind of predictor that are fitted in a moment."""
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +53,18 @@ def problem_by_shapes():
     space = nagjax.space("nas_bench_macro")
     tokens = space.sample(np.random.default_rng(0), 40)
     records = Records(tokens, np.linspace(0.2, 0.9, 40), {}, "made.csv", 0)
-    return nagjax.problem(space, records=records, costs=["madds", "params"])
+    return nagjax.problem(space, records=records, costs=["madds", "params"], predictor_kind="ridge")
 
 
 def test_the_job_and_the_front_door_give_the_same_generator(macro, tmp_path):
     sizes = small_sizes()
     static = [f"--controller_static={name}={value}" for name, value in sizes.items()]
     flags = ["--space=nas_bench_macro", f"--records={macro}", "--costs=madds", f"--steps={STEPS}", "--seed=3", *static]
+    flags += ["--predictor_settings=" + ",".join(f"{name}={value}" for name, value in FIT.items())]
     assert run.main([*flags, f"--out={tmp_path / 'job'}"]) == 0
     ours = nagjax.load(tmp_path / "job")
-    problem = nagjax.problem(nagjax.space("nas_bench_macro"), records=macro, costs=["madds"])
+    space = nagjax.space("nas_bench_macro")
+    problem = nagjax.problem(space, records=macro, costs=["madds"], predictor_settings=FIT)
     theirs = nagjax.train(problem, "nag", steps=STEPS, seed=3, sizes=sizes, progress=False)
     budgets = {"madds_m": np.linspace(*ours.budget_range[0], 9)}
     for decode in ("greedy", "best"):
@@ -299,7 +303,7 @@ def test_a_benchmark_is_a_problem_with_or_without_labels():
     assert looked_up.judge is None
     (answer,) = nagjax.train(looked_up, "lookup", steps=2, progress=False).generate([5.0])
     assert answer.quality == pytest.approx(np.linspace(0.2, 0.9, len(tokens))[cost <= 5.0].max())
-    predicted = nagjax.problem(found, num_labels=40)
+    predicted = nagjax.problem(found, num_labels=40, predictor_kind="ridge")
     assert predicted.judge is not None
     assert predicted.quality.report["train"] + predicted.quality.report["validation"] == 40
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import nagjax
+from benchmarks import walkthroughs
 from nagjax.devices.formats import read_table
 from nagjax.devices.hw_gpt import read
 from nagjax.devices.pricing import ANALYTIC, analytic, price
+from nagjax.files import split_part
 from nagjax.operators import madds, params, parse_key
 from nagjax.predictors.formats.readers import read_predictor
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
@@ -83,13 +85,13 @@ def test_texts_that_are_no_network(text, says):
         SPACE.parse(text)
 
 
-def prices_file(folder, change=lambda rows: rows):
+def prices_file(folder, change=lambda rows: rows, of=TINY, fast="fast"):
     """Prices of two devices; on ``fast`` a block is 1 + ratio / 10 + heads / 100 ms, a frame 5 ms with bias, else 4."""
     columns = [f"layer_ms_mlp{r}_head{h}" for r in hw_gpt.RATIOS for h in ("low", "mid", "high")]
     errors = ["held_out_mean_rel", "held_out_p99_rel", "held_out_max_rel"]
     rows = [["scale", "device", "embed_dim", "bias", "base_ms", *columns, *errors]]
-    for device, factor in (("fast", 1.0), ("slow", 10.0)):
-        for width in TINY.widths:
+    for device, factor in ((fast, 1.0), ("slow", 10.0)):
+        for width in of.widths:
             for bias in (0, 1):
                 blocks = [1 + r / 10 + h / 100 for r in hw_gpt.RATIOS for h in (1, 2, 3)]
                 numbers = [factor * value for value in (4 + bias, *blocks)]
@@ -134,6 +136,14 @@ def test_prices_that_are_refused(tmp_path, device, change, says):
     path = prices_file(tmp_path, change or (lambda rows: rows))
     with pytest.raises(ValueError, match=says):
         price(read_table(f"{path}#{device}", SPACE.operators, "hw_gpt"), SPACE)
+
+
+def test_a_file_that_has_the_sign_in_its_name_is_that_file(tmp_path):
+    path = prices_file(tmp_path).rename(tmp_path / "prices#2.csv")
+    assert split_part(path) == (path, "")
+    assert split_part(tmp_path / "prices#2.csv#slow") == (path, "slow")
+    with pytest.raises(ValueError, match="holds several devices"):
+        read_table(path, SPACE.operators)
 
 
 def test_prices_are_of_decoders_alone(tmp_path):
@@ -231,6 +241,38 @@ def test_two_budgets_are_kept_together_and_answers_are_the_best(tmp_path):
         assert answer.guaranteed
         assert all(answer.costs[name] <= budgets[name][i] for name in budgets)
         assert answer.quality == pytest.approx(quality[within].max(), rel=1e-6)
+
+
+def test_the_page_runs_as_it_stands_on_made_up_files(tmp_path):
+    """Prices, a network and measurements of the right shapes in place of the benchmark's."""
+    folder, scale = tmp_path / "hw_gpt_bench", hw_gpt.SCALES["s"]
+    folder.mkdir()
+    prices_file(folder, of=scale, fast="a100").rename(folder / "additive_latency.csv")
+    network_file(folder, inputs=80)[0].rename(folder / "surrogate_perplexity_s.npz")
+    rng, num = np.random.default_rng(0), 50
+    made = {
+        "embed_dim": rng.choice(scale.widths, num),
+        "n_layer": rng.choice(scale.depths, num),
+        "bias": rng.random(num) < 0.5,
+        "mlp_ratio": rng.choice(hw_gpt.RATIOS, (num, 12)),
+        "n_head": rng.choice(scale.heads, (num, 12)),
+        "params": np.arange(num),
+        "perplexity": rng.uniform(20, 40, num),
+        "bfloat16_memory_MB": np.ones(num),
+        "latency_devices": np.array(["a100"]),
+        "latency_ms_median": rng.uniform(15, 30, (1, num)),
+        "energy_gpu_devices": np.array(["a100"]),
+        "energy_gpu_Wh_median": np.ones((1, num)),
+    }
+    measured_file(folder, **made).rename(folder / "measured_s.npz")
+    page = (walkthroughs.DOCS / "language_models.md").read_text(encoding="utf-8")
+    # Numbers that the made-up files allow, and what compiles faster than nag.
+    cheaper = (
+        page.replace('"nag"', '"random"').replace("[14, 18, 24]", "[20, 22, 24]").replace("[400, 300,", "[900, 900,")
+    )
+    ran = walkthroughs.run(cheaper, tmp_path, steps=2)
+    assert ran.count("within both: True") == 3
+    assert ran.count("```text") == page.count("```text")
 
 
 @pytest.mark.data

@@ -22,6 +22,8 @@ evolution, frugal, learning, memory = (
     importlib.import_module(f"{PACKAGE}.{name}") for name in ("evolution", "frugal", "learning", "memory")
 )
 SMALL = {"hidden": 8, "anchors": 8, "budgets": 4, "group": 4, "imitated": 8, "cells": 32, "tournaments": 0}
+breed = jax.jit(evolution.breed, static_argnums=(3, 4))
+new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
 BREEDING = {"crossover": 0.5, "reach": 0.3, "mutations": 1.5, "budget_noise": 1.0, "elite": 0.0}
 
 
@@ -57,13 +59,13 @@ def test_spare_children_are_new_while_there_are_new_ones():
     known = testing.tiny_problem(variant="wide")
     archive = Cells.empty(known.problem.spec, 32)
     start = jnp.asarray(known.oracle.tokens[::600], jnp.int32)
-    quality, costs = evaluate(known.problem, start)
-    archive = archive.insert(known.problem, start, costs, quality)
+    quality, costs = jax.jit(evaluate)(known.problem, start)
+    archive = jax.jit(Cells.insert)(archive, known.problem, start, costs, quality)
     met = memory.remember(memory.nothing(), start)
     params = {name: jnp.float32(value) for name, value in BREEDING.items()}
 
     def repeats(spare):
-        brood = evolution.breed(archive, met, known.problem, 64, spare, params, jax.random.key(1))
+        brood = breed(archive, met, known.problem, 64, spare, params, jax.random.key(1))
         assert brood.tokens.shape == (64, known.problem.spec.num_layers)
         return int(memory.known(met, brood.tokens).sum())
 
@@ -75,7 +77,7 @@ def test_elite_parents_are_of_the_front():
     """Without variation a child is its parent."""
     problem, _ = tiny.make()
     tokens = jnp.asarray(tiny.architectures(), jnp.int32)
-    quality, costs = evaluate(problem, tokens)
+    quality, costs = jax.jit(evaluate)(problem, tokens)
     order = np.lexsort((-np.asarray(quality), np.asarray(costs)[:, 0]))
     archive = Cells(tokens[order], costs[order], quality[order])
     front = np.asarray(front_gain(archive.costs, archive.quality)) > 0
@@ -84,7 +86,7 @@ def test_elite_parents_are_of_the_front():
     params = {name: jnp.float32(value) for name, value in params.items()}
 
     def bred(elite):
-        brood = evolution.breed(
+        brood = breed(
             archive, memory.nothing(), problem, 200, 1, {**params, "elite": jnp.float32(elite)}, jax.random.key(0)
         )
         return {tuple(row) for row in brood.tokens.tolist()}
@@ -96,28 +98,28 @@ def test_elite_parents_are_of_the_front():
 
 def test_reinforce_compares_the_samples_of_a_budget():
     problem = testing.tiny_problem(variant="wide").problem
-    policy = init_policy(jax.random.key(0), problem.spec, 8, 8)
+    policy = new_policy(jax.random.key(0), problem.spec, 8, 8)
     low, high = np.asarray(problem.low), np.asarray(problem.high)
     asked = jnp.repeat(jnp.asarray(low + (high - low) * np.array([[0.1], [0.9], [0.3]]), jnp.int32), 4, 0)
-    tokens, _ = decode.sample(policy, problem, asked, jax.random.key(1))
-    quality = np.asarray(evaluate(problem, tokens)[0], np.float64).reshape(3, 4)
-    found, _ = learning.surrogate(policy, problem, tokens, asked, jnp.asarray(quality, jnp.float32))
+    tokens, _ = jax.jit(decode.sample)(policy, problem, asked, jax.random.key(1))
+    quality = np.asarray(jax.jit(evaluate)(problem, tokens)[0], np.float64).reshape(3, 4)
+    found, _ = jax.jit(learning.surrogate)(policy, problem, tokens, asked, jnp.asarray(quality, jnp.float32))
     advantage = (quality - quality.mean(1, keepdims=True)) / (quality.std(1, keepdims=True) + 1e-6)
-    log_prob = np.asarray(decode.score(policy, problem, tokens, asked).log_prob)
+    log_prob = np.asarray(jax.jit(decode.score)(policy, problem, tokens, asked).log_prob)
     assert float(found) == pytest.approx(np.mean(advantage.ravel() * log_prob), rel=1e-3)
 
 
 def test_what_has_no_quality_teaches_nothing():
     problem = testing.tiny_problem(variant="wide").problem
-    policy = init_policy(jax.random.key(0), problem.spec, 8, 8)
+    policy = new_policy(jax.random.key(0), problem.spec, 8, 8)
     asked = jnp.repeat(problem.high[None], 4, 0)
-    tokens, _ = decode.sample(policy, problem, asked, jax.random.key(1))
+    tokens, _ = jax.jit(decode.sample)(policy, problem, asked, jax.random.key(1))
     quality = jnp.array([[0.5, -jnp.inf, 0.7, jnp.nan]])
 
     def climbed(weights):
         return learning.surrogate(policy.replace(params=weights), problem, tokens, asked, quality)[0]
 
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.grad(climbed)(policy.params)))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.jit(jax.grad(climbed))(policy.params)))
 
 
 def test_more_imitations_learn_the_archive_at_no_evaluations():

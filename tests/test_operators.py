@@ -18,6 +18,7 @@ from nagjax.operators import (
     make_divisible,
     params,
     parse_key,
+    peak_memory,
     traffic,
 )
 
@@ -38,6 +39,20 @@ operators = st.builds(
     norm=st.booleans(),
     attributes=st.sampled_from([(), (("heads", 4),), (("heads", 4), ("mixer", "linear"))]),
 )
+
+
+def test_peak_memory_is_that_of_the_widest_step():
+    plain = Operator("conv", 4, 2, 3, 8, kernel=3, stride=2)
+    assert peak_memory(plain) == 4 * (4 * 4 * 3 + 2 * 2 * 8)
+    # 4x4x2 in, expanded to 4x4x6, narrowed to 2x2x6, 2x2x4 out: the expansion holds most, then the depthwise step.
+    bottleneck = Operator("mbconv", 4, 2, 2, 4, kernel=3, stride=2, mid_channels=6)
+    assert peak_memory(bottleneck) == 4 * max(32 + 96, 96 + 24, 24 + 16)
+    # With a residual the input is held through the depthwise step, 4x4x6 to 4x4x6.
+    residual = Operator("mbconv", 4, 4, 2, 2, kernel=3, mid_channels=6, skip=True)
+    assert peak_memory(residual) == 4 * (32 + 96 + 96)
+    # Nothing is expanded where the middle is as wide as the input.
+    narrow = Operator("mbconv", 4, 2, 2, 16, kernel=3, stride=2, mid_channels=2)
+    assert peak_memory(narrow) == 4 * max(32 + 8, 8 + 64)
 
 
 @given(operators)

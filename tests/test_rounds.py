@@ -19,6 +19,7 @@ from nagjax.budgets import spread_budgets_in_unit
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.evaluators import command, evaluator, pool
+from nagjax.evaluators import journal as evaluations_journal
 from nagjax.evaluators.evaluator import Evaluator, Outcome, evaluate_one
 from nagjax.evaluators.journal import Evaluations, Journal, Proposal
 from nagjax.populations.front import front_gain
@@ -383,6 +384,30 @@ def test_processes_make_the_evaluator_anew_by_name(tmp_path):
     with pool.open_pool("processes", 1, truth) as workers:
         found = dict(pool.evaluate(truth, space, rows, workers))
     assert [round(found[i].values["quality"], 3) for i in range(len(rows))] == [0.1, 0.2, 0.3][: len(rows)]
+
+
+def test_a_journal_has_the_order_of_proposals_and_reads_each_row_once(tmp_path, monkeypatch):
+    path, asked = tmp_path / "e.csv", [(1, 0), (0, 2), (0, 0), (1, 1), (0, 1)]
+    placed = dict(zip(asked, TINY.oracle.tokens, strict=False))
+    read, ordered = [], evaluations_journal._ordered
+    monkeypatch.setattr(evaluations_journal, "_ordered", lambda rows, *args: read.extend(rows) or ordered(rows, *args))
+    with Journal(path, TINY.space, ("ms",)) as journal:
+        for (number, place), tokens in placed.items():
+            outcome = Outcome({}, "lost") if place == 2 else Outcome({"quality": 0.5, "ms": 10.0 * number + place + 1})
+            before = journal.evaluations()
+            journal.add(tokens, outcome, Proposal(number, place, predicted=0.1 * place))
+            assert len(journal.evaluations().tokens) == len(before.tokens) + 1
+        found = journal.evaluations()
+    assert len(read) == len(asked), "what was read stands as it is"
+    np.testing.assert_array_equal(found.tokens, [placed[one] for one in sorted(asked)])
+    assert found.number.tolist() == [0, 0, 0, 1, 1]
+    assert found.failure == ("", "", "lost", "", "")
+    np.testing.assert_array_equal(found.costs["ms"], [1, 2, np.nan, 11, 12])
+    np.testing.assert_allclose(found.predicted, [0, 0.1, 0.2, 0, 0.1])
+    with Journal(path, TINY.space, ("ms",)) as journal:
+        again = journal.evaluations()
+    for one, two in zip(found.__dict__.values(), again.__dict__.values(), strict=True):
+        np.testing.assert_equal(one, two)
 
 
 def test_a_damaged_or_foreign_file_is_refused_with_the_row(tmp_path):

@@ -29,6 +29,11 @@ def make():
 """
 """A space of a third party: 40 architectures, one unit."""
 
+NUM = 16
+"""Labels, of the 20 architectures at the resolution that is trained."""
+
+SMALL = ["hidden=8", "budgets=2", "group=2", "imitated=4", "children=16", "cells=32", "tournaments=4"]
+
 DIES_IN_TRAINING = """
 import os, signal, sys
 from experiments import train_supernet
@@ -79,8 +84,10 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def training_flags(site, cache):
+    """One resolution of the two, since each is a program; that of test_train_supernet.py trains at both."""
     return [
-        "--space=tiny_mobilenet", "--data=digits", "--steps=16", "--batch=32", "--chunk=4", "--save_seconds=0", cache,
+        "--space=tiny_mobilenet", "--data=digits", "--where=resolution=8", "--steps=16", "--batch=32", "--chunk=4",
+        "--save_seconds=0", cache,
     ]  # fmt: skip
 
 
@@ -94,7 +101,7 @@ def trained(training_flags, tmp_path_factory):
 @pytest.fixture(scope="module")
 def labels(trained, cache, tmp_path_factory):
     out = tmp_path_factory.mktemp("labelled") / "records.csv"
-    assert label.main([f"--supernet={trained}", "--num=30", f"--out={out}", cache]) == 0
+    assert label.main([f"--supernet={trained}", f"--num={NUM}", f"--out={out}", cache]) == 0
     return out
 
 
@@ -120,7 +127,7 @@ def test_training_that_was_killed_goes_on_to_the_same_weights(trained, training_
 
 def test_labelling_that_was_killed_loses_nothing_and_repeats_nothing(labels, trained, cache, site, tmp_path):
     out = tmp_path / "records.csv"
-    flags = [f"--supernet={trained}", "--num=30", f"--out={out}", cache]
+    flags = [f"--supernet={trained}", f"--num={NUM}", f"--out={out}", cache]
     killed(DIES_IN_LABELLING, flags, site)
     before = out.read_text()
     assert before.endswith("1:3,0")
@@ -132,7 +139,7 @@ def test_labelling_that_was_killed_loses_nothing_and_repeats_nothing(labels, tra
 def test_labels_are_accuracies_of_different_architectures(labels):
     with labels.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len({row["architecture"] for row in rows}) == len(rows) == 30
+    assert len({row["architecture"] for row in rows}) == len(rows) == NUM
     shares = np.array([float(row["quality"]) for row in rows]) * 300
     np.testing.assert_allclose(shares, shares.round(), atol=1e-9)  # of 300 validation images
     record = json.loads((labels.parent / "records.csv.json").read_text())
@@ -143,9 +150,9 @@ def test_labels_are_accuracies_of_different_architectures(labels):
 def test_labels_of_another_supernet_are_not_mixed_in(labels, trained, training_flags, cache, tmp_path, capsys):
     other = tmp_path / "other"
     assert train_supernet.main([*training_flags, "--seed=1", "--steps=4", f"--out={other}"]) == 0
-    assert label.main([f"--supernet={other}", "--num=30", f"--out={labels}", "--resume", cache]) == 2
+    assert label.main([f"--supernet={other}", f"--num={NUM}", f"--out={labels}", "--resume", cache]) == 2
     assert "was labelled with supernet" in capsys.readouterr().err
-    assert label.main([f"--supernet={trained}", "--num=30", f"--out={labels}", cache]) == 2
+    assert label.main([f"--supernet={trained}", f"--num={NUM}", f"--out={labels}", cache]) == 2
     assert "--resume" in capsys.readouterr().err
 
 
@@ -153,9 +160,11 @@ def test_from_device_and_images_to_answers(labels, cache, tmp_path, capsys):
     table, predictor, folder = tmp_path / "table.json", tmp_path / "predictor.npz", tmp_path / "run"
     profiling = ["--batch=2", "--rounds=3", "--least_ms=0.1"]
     assert profile_device.main(["--space=tiny_mobilenet", f"--out={table}", *profiling, cache]) == 0
-    assert fit.main(["--space=tiny_mobilenet", f"--records={labels}", f"--out={predictor}", cache]) == 0
+    fitting = ["--space=tiny_mobilenet", f"--records={labels}", "--predictor_settings=steps=100,members=2,hidden=8"]
+    assert fit.main([*fitting, f"--out={predictor}", cache]) == 0
     problem = ["--space=tiny_mobilenet", f"--table={table}", f"--predictor={predictor}"]
-    assert run.main([*problem, "--steps=20", f"--out={folder}", cache]) == 0
+    small = [f"--controller_static={pair}" for pair in SMALL]
+    assert run.main([*problem, *small, "--steps=20", f"--out={folder}", cache]) == 0
     assert (folder / "report.html").is_file()
     capsys.readouterr()
     costliest = 1.01 * sum(row["mean"] for row in json.loads(table.read_text())["rows"])

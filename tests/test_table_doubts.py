@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nagjax
 from nagjax import operators as ops
+from nagjax import posing
 from nagjax.devices.cost_doubts import cost_doubts
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.devices.table_doubts import odd_rows, table_doubts, unused_rows
+from nagjax.devices.table_doubts import disagreement, odd_rows, table_doubts, unused_rows
 from nagjax.devices.units import unit_doubt
 from nagjax.spaces import mobilenet_v3_small28
 from nagjax.tabular import read_tabular
@@ -185,6 +187,23 @@ def test_a_table_of_several_spaces_is_no_mistake():
     many = {f"conv-{i}x{i}x3-{i}x{i}x8-k1-s1": 0.1 for i in range(1, 30)}
     assert found(make_table(many)) == ()
     assert len(unused_rows(make_table(many), SPACE)) == 29
+
+
+def test_two_tables_of_one_device_that_disagree_are_named():
+    first, slower = make_table(), make_table({KEYS[3]: 5.0}, scale=1.5, source="again.json")
+    sentence = disagreement(first, slower)
+    says(sentence, "two tables of toy disagree", f"of {len(KEYS)} rows", "again.json", "1.5 times as long")
+    assert f"{KEYS[3]} is {TIMES[3]:g} ms in one and 5 ms" in sentence
+    assert disagreement(first, make_table(scale=1.15)) == "", "a little noise is no disagreement"
+    assert disagreement(first, make_table({KEYS[3]: 5.0})) == "", "one row is for the other checks"
+    assert disagreement(first, make_table(scale=1.5, batch=8)) == "", "another batch takes another time"
+    assert disagreement(first, make_table(scale=1.5, device="other")) == ""
+
+
+def test_a_problem_of_several_devices_carries_the_disagreement():
+    tables = {"monday": make_table(), "friday": make_table(scale=2.0)}
+    made = nagjax.problem(SPACE, table=tables, quality=posing.flat(SPACE))
+    assert any("two tables of toy disagree" in doubt for doubt in made.description.costs[0].doubts)
 
 
 def test_doubts_reach_the_prices():

@@ -71,6 +71,19 @@ def trained(finished):
     return finished
 
 
+def test_each_resolution_is_trained_at_its_own_size(tmp_path, monkeypatch):
+    sizes, real = set(), logits
+
+    def seen(parameters, images):
+        sizes.add(images.shape[1])
+        return real(parameters, images)
+
+    monkeypatch.setitem(globals(), "logits", seen)
+    given = [flag for flag in FLAGS if "where" not in flag]
+    assert train_supernet.main([*given, "--where=resolution=20,24", f"--out={tmp_path / 'supernet'}"]) == 0
+    assert sizes == {20, 24}
+
+
 def refused(capsys, *argv):
     """The message with which the job refuses its flags."""
     assert train_supernet.main([*map(str, argv)]) == cli.EXIT_ERROR

@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 
 from nagjax import arguments, names, numerals
-from nagjax.files import MissingFileError, check_file, is_folder
+from nagjax.files import MissingFileError, check_file, is_folder, split_part
 
 
 def parse_value(text: str) -> Any:
@@ -173,15 +173,16 @@ def user_path(name: str, flag: str) -> Path:
 def input_path(values: flags.FlagValues, flag: str, name: str | None = None) -> Path:
     """Path of the input file, or folder, that a flag names: a relative one starts from --data_dir.
 
-    Of a flag that names several, ``name`` is one of them.
+    It may name a part of a file behind a ``#``. Of a flag that names several, ``name`` is one of them.
 
     Raises:
       ValueError: if there is no such path, or it is a pipe, a device or an empty file.
     """
     path = user_path(values.data_dir, "data_dir") / user_path(name or str(values[flag].value), flag)
+    file, _ = split_part(path)
     try:
-        if not is_folder(path):
-            check_file(path, f"--{flag}")
+        if not is_folder(file):
+            check_file(file, f"--{flag}")
     except MissingFileError:
         hint = "" if values.data_dir else " (relative paths start from --data_dir)"
         raise ValueError(f"--{flag}: {path}: no such file or folder; check the path{hint}") from None

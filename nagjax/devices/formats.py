@@ -14,7 +14,7 @@ from nagjax.devices.ofa_yaml import NOTE10_FILE, read_i7, read_note10
 from nagjax.devices.profiles import fields, hosted_job, lookup, onnxruntime, openvino, plain_csv, tensorrt, tflite
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.timings import Timings, device_table
-from nagjax.files import check_file, is_folder, read_text
+from nagjax.files import check_file, is_folder, read_text, split_part
 from nagjax.names import nearest
 from nagjax.operators import Operator
 from nagjax.spaces.space import Space
@@ -104,9 +104,7 @@ def detect(path: Path) -> str:
     Raises:
       ValueError: if there is no such path or it looks like none of them.
     """
-    of_several, device = hw_gpt.split(path)
-    if device and of_several.is_file():
-        path = of_several
+    path, _ = split_part(path)
     folder = is_folder(path)
     if not folder:
         check_file(path, "the device table")

@@ -19,6 +19,7 @@ import numpy as np
 from nagjax import tables
 from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows, time_fault
 from nagjax.devices.table import DeviceTable, Row
+from nagjax.files import split_part
 from nagjax.names import suggestion
 from nagjax.operators import Operator
 from nagjax.operators.on_tokens import BLOCK, TokenOperator
@@ -27,16 +28,6 @@ from nagjax.spaces.hw_gpt import SEQUENCE
 HEADER = ("device", "embed_dim", "bias", "base_ms")
 HEADS = ("low", "mid", "high")
 MEAN, BOUNDS = "held_out_mean_rel", {"p99": "held_out_p99_rel", "max": "held_out_max_rel"}
-
-
-def split(path: Path) -> tuple[Path, str]:
-    """The file that a path names, and what stands behind the ``#``; empty where there is none.
-
-    >>> split(Path("data/prices.csv#a100"))[1]
-    'a100'
-    """
-    name, _, device = path.name.partition("#")
-    return path.with_name(name), device
 
 
 def read(path: Path, operators: Sequence[Operator]) -> DeviceTable:
@@ -49,7 +40,7 @@ def read(path: Path, operators: Sequence[Operator]) -> DeviceTable:
     Raises:
       ValueError: if the file cannot be read, has no such device, lacks a width of the space, or a price is not above 0.
     """
-    file, asked = split(path)
+    file, asked = split_part(path)
     device, _, bound = asked.partition("+")
     parts = [op for op in operators if isinstance(op, TokenOperator)]
     if not parts:

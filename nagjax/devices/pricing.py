@@ -23,7 +23,12 @@ from nagjax.spaces.space import Count, Space
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
-ANALYTIC: Mapping[str, Count] = {"madds": Count(ops.madds), "params": Count(ops.params)}
+ANALYTIC: Mapping[str, Count] = {
+    "madds": Count(ops.madds),
+    "params": Count(ops.params),
+    "traffic": Count(ops.traffic, "MB"),
+    "peak_memory": Count(ops.peak_memory, "MB", reduce="max"),
+}
 """Costs that follow from the shapes of operators, whatever the space; ``Space.counts`` are its own."""
 
 
@@ -43,6 +48,8 @@ class Column:
       quantile: the share of networks that offset and scale leave headroom for; None where they leave none.
       validation: what measured networks say of the corrected sum, one line; empty where there are none.
       doubts: why the costs should not be trusted, sentences.
+      learned: whether costs are predicted by a model of measured whole networks; the predicted cost then stands where a
+        table's sum does, and no cost is certain to be within a budget.
     """
 
     name: str
@@ -59,14 +66,20 @@ class Column:
     quantile: float | None = None
     validation: str = ""
     doubts: tuple[str, ...] = ()
+    learned: bool = False
 
     @property
     def corrected(self) -> bool:
-        """Whether costs are something other than the sum of the table's rows."""
+        """Whether costs are something other than the sum of the table's rows, or than what a model predicts."""
         return self.offset != 0 or self.scale != 1
 
+    @property
+    def level(self) -> float | None:
+        """Share of networks that may cost more than their learned cost; None where it is no learned bound."""
+        return None if self.quantile is None or not self.learned else round(1 - self.quantile, 12)
+
     def to_raw(self, cost: float) -> float:
-        """The sum of the table's rows behind a reported cost in ``unit``, to within float64 rounding."""
+        """The sum of the table's rows, or the predicted cost, behind a reported cost in ``unit``, but for rounding."""
         return (cost - self.offset) / self.scale
 
 
@@ -162,7 +175,10 @@ def _headroom(table: DeviceTable, quantile: float | None) -> float:
 
 
 def analytic(space: Space, name: str) -> Prices:
-    """A cost from the operators' shapes: MAdds or parameters (``"madds"``, ``"params"``) in millions, or a space's own.
+    """A cost from the operators' shapes: one of ``ANALYTIC``, or a space's own.
+
+    MAdds and parameters are in millions. ``traffic`` is what is read and written (weights, input and output of every
+    operator), ``peak_memory`` the feature maps that the largest operator holds, both in MB of float32 at batch 1.
 
     Raises:
       ValueError: if the name is another one, or the space declares no operators.
@@ -179,6 +195,7 @@ def analytic(space: Space, name: str) -> Prices:
         count.unit,
         values,
         space.trellis.valid,
+        reduce=count.reduce,
         device="analytic",
         source=f"{space.identity}:{name}",
     )

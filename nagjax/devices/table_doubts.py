@@ -1,7 +1,8 @@
 """Which rows of a device table are hard to believe, by themselves: no network has to be measured for that.
 
 A filler for "not supported", a row in another unit than its neighbours, a unit declared for another, a key that names
-no operator of the space. All are doubts and not errors: a strange device is stranger than any rule.
+no operator of the space; and two tables of one device that disagree. All are doubts and not errors: a strange device is
+stranger than any rule.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ NEIGHBOURS = 8
 
 FEW = 0.1
 """Share of unused rows up to which they are named; a table of more is one of several spaces."""
+
+APART = 0.2
+"""Two tables of one device whose times differ by more than this share on the middle row disagree."""
 
 SHOWN = 3
 """Rows named in one sentence."""
@@ -54,6 +58,28 @@ def table_doubts(table: DeviceTable, space: Space, open_edges: np.ndarray) -> tu
     if sentence := unused_sentence(table, space):
         out.append(sentence)
     return tuple(out)
+
+
+def disagreement(first: DeviceTable, second: DeviceTable) -> str:
+    """What two tables of one device say differently of the rows that both have, one sentence; empty where they agree.
+
+    Tables of different devices, runtimes, batches or types have nothing to agree on.
+    """
+    told = [(t.device, t.runtime, t.batch, t.dtype) for t in (first, second)]
+    both = [key for key in first.rows if key in second.rows]
+    if told[0] != told[1] or not both:
+        return ""
+    ratios = np.array([second.rows[key].mean / first.rows[key].mean for key in both])
+    if np.median(np.abs(np.log(ratios))) <= np.log1p(APART):
+        return ""
+    far = both[int(np.argmax(np.abs(np.log(ratios))))]
+    names = [table.source or table.device for table in (first, second)]
+    return (
+        f"two tables of {first.device} disagree: of {len(both)} rows that {names[0]} and {names[1]} share the second "
+        f"takes {np.median(ratios):.3g} times as long in the median, {ratios.min():.3g} to {ratios.max():.3g} times; "
+        f"{far[0]} is {first.rows[far].mean:g} ms in one and {second.rows[far].mean:g} ms in the other. Were clocks, "
+        "heat or other work different? Measure again, or leave one out"
+    )
 
 
 def used_rows(table: DeviceTable, space: Space) -> dict[_Key, tuple[ops.Operator, Row]]:

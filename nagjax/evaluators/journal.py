@@ -7,6 +7,7 @@ order they were proposed.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,6 +58,19 @@ class Evaluations:
         """The first ``num``, in the order in which they were proposed."""
         return self._of(np.arange(min(num, len(self.tokens))))
 
+    def inserted(self, at: int, others: Evaluations) -> Evaluations:
+        """These and others, which then stand from row ``at`` on."""
+
+        def both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+            return np.concatenate([one[:at], other, one[at:]])
+
+        return Evaluations(
+            both(self.tokens, others.tokens), both(self.quality, others.quality),
+            {name: both(cost, others.costs[name]) for name, cost in self.costs.items()},
+            both(self.number, others.number), both(self.predicted, others.predicted),
+            both(self.deviation, others.deviation), (*self.failure[:at], *others.failure, *self.failure[at:]),
+        )  # fmt: skip
+
     def _of(self, rows: np.ndarray) -> Evaluations:
         return Evaluations(
             self.tokens[rows], self.quality[rows], {name: cost[rows] for name, cost in self.costs.items()},
@@ -103,14 +117,15 @@ class Journal:
                 f"{path}: begins with {','.join(rows[0])[:80]!r}, not with {','.join(self._columns)!r}: it is another "
                 "file, or of other costs; give another folder"
             )
-        self._rows: list[tuple[np.ndarray, dict[str, str]]] = []
+        read: list[tuple[np.ndarray, dict[str, str]]] = []
         seen: set[bytes] = set()
         for number, row in enumerate(rows[1:], 2):
-            self._rows.append(self._read(number, row))
-            tokens = self._rows[-1][0].tobytes()
+            read.append(self._read(number, row))
+            tokens = read[-1][0].tobytes()
             if tokens in seen:
                 raise ValueError(f"{path}: row {number}: {row[0]} stands there twice; remove one row")
             seen.add(tokens)
+        self._places, self._evaluations = _ordered(read, space, self._costs)
         self._file = durable.Appender(path)
         if not rows:
             self._file.add(csv_cells.line(self._columns))
@@ -137,23 +152,15 @@ class Journal:
             " ".join(outcome.failure.split()),
         ]  # fmt: skip
         self._file.add(csv_cells.line(row))
-        self._rows.append((np.asarray(tokens, np.int32), dict(zip(self._columns, row, strict=True))))
+        read = (np.asarray(tokens, np.int32), dict(zip(self._columns, row, strict=True)))
+        (place,), one = _ordered([read], self._space, self._costs)
+        at = bisect.bisect(self._places, place)
+        self._places.insert(at, place)
+        self._evaluations = self._evaluations.inserted(at, one)
 
     def evaluations(self) -> Evaluations:
         """All that stands in the file."""
-        ordered = sorted(self._rows, key=lambda pair: (int(pair[1]["round"]), int(pair[1]["place"])))
-        tokens, rows = [tokens for tokens, _ in ordered], [row for _, row in ordered]
-        length = len(self._space.decisions)
-
-        def column(name: str) -> np.ndarray:
-            return np.array([float(row[name] or "nan") for row in rows], np.float64)
-
-        return Evaluations(
-            np.array(tokens, np.int32).reshape(-1, length), column(QUALITY),
-            {name: column(name) for name in self._costs},
-            np.array([int(row["round"]) for row in rows], np.int64), column("predicted"), column("deviation"),
-            tuple(row["failure"] for row in rows),
-        )  # fmt: skip
+        return self._evaluations
 
     def _read(self, number: int, row: Sequence[str]) -> tuple[np.ndarray, dict[str, str]]:
         damaged = f"{self._path}: row {number}: is damaged; remove it to have the architecture evaluated again"
@@ -172,3 +179,25 @@ class Journal:
         except ValueError as error:
             raise ValueError(f"{damaged} ({error})") from None
         return tokens, named
+
+
+def _ordered(
+    read: Sequence[tuple[np.ndarray, Mapping[str, str]]], space: Space, costs: Sequence[str]
+) -> tuple[list[tuple[int, int]], Evaluations]:
+    """Rows in the order in which they were proposed, with round and place of each."""
+    ordered = sorted(read, key=lambda pair: _place(pair[1]))
+    tokens, rows = [tokens for tokens, _ in ordered], [row for _, row in ordered]
+
+    def column(name: str) -> np.ndarray:
+        return np.array([float(row[name] or "nan") for row in rows], np.float64)
+
+    return [_place(row) for row in rows], Evaluations(
+        np.array(tokens, np.int32).reshape(-1, len(space.decisions)), column(QUALITY),
+        {name: column(name) for name in costs},
+        np.array([int(row["round"]) for row in rows], np.int64), column("predicted"), column("deviation"),
+        tuple(row["failure"] for row in rows),
+    )  # fmt: skip
+
+
+def _place(row: Mapping[str, str]) -> tuple[int, int]:
+    return int(row["round"]), int(row["place"])

@@ -36,14 +36,19 @@ def read_budgets(
     unknown = [name for name in given if name not in names]
     if unknown or not given:
         raise ValueError(f"budgets: {unknown or 'none'} given; this checkpoint's costs are {', '.join(names)}")
-    columns = {name: _numbers(values, name) for name, values in given.items()}
+    columns = {name: read_numbers(values, name) for name, values in given.items()}
     lengths = {name: values.shape for name, values in columns.items()}
     if len(set(lengths.values())) > 1 or any(values.ndim != 1 for values in columns.values()):
         raise ValueError(f"budgets: every column must be a flat list of the same length, not of the shapes {lengths}")
     return columns
 
 
-def _numbers(values: Any, name: str) -> np.ndarray:
+def read_numbers(values: Any, name: str) -> np.ndarray:
+    """Budgets of the column ``name`` as float64, at least ``[1]``.
+
+    Raises:
+      ValueError: if they are not numbers.
+    """
     what = f"budgets of {name}: a {type(values).__name__} is not a list of numbers"
     if isinstance(values, str | bytes | bytearray | memoryview | bool | Mapping | set | frozenset) or (
         isinstance(values, Iterable) and not hasattr(values, "__len__") and not hasattr(values, "__array__")

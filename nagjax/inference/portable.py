@@ -75,7 +75,8 @@ class Generator:
             named = zip(self.header["decisions"], one, is_open[i], strict=True)
             found = {"budget": dict(zip(names, asked[i].tolist(), strict=True)), "tokens": one}
             found["choices"] = {about["name"]: about["choices"][token] for about, token, shown in named if shown}
-            found |= {"costs": dict(zip(names, costs[i].tolist(), strict=True)), "guaranteed": bool(fits[i])}
+            found |= {"costs": dict(zip(names, costs[i].tolist(), strict=True)), "within": bool(fits[i])}
+            found["guaranteed"] = found["within"] and not any(column.about.get("learned") for column in self.columns)
             if rows is not None:
                 found |= {name: self.arrays[f"front_{name}"][rows[i]].item() for name in ("architecture", "quality")}
             out.append(found)

@@ -2,7 +2,7 @@
 
 from nagjax.operators.kind import OperatorKind
 from nagjax.operators.operator import ACTIVATIONS, Operator, make_divisible
-from nagjax.operators.registry import BUILT_IN, kind_of, known, madds, params, parse_key, traffic
+from nagjax.operators.registry import BUILT_IN, kind_of, known, madds, params, parse_key, peak_memory, traffic
 
 __all__ = [
     "ACTIVATIONS",
@@ -15,5 +15,6 @@ __all__ = [
     "make_divisible",
     "params",
     "parse_key",
+    "peak_memory",
     "traffic",
 ]

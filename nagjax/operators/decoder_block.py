@@ -15,6 +15,7 @@ def make() -> OperatorKind:
         _shapes,
         examples,
         traffic=lambda op: op.traffic,
+        peak=lambda op: op.activation_bytes,
         parse=parse_token_key,
     )
 

@@ -71,6 +71,7 @@ class OperatorKind:
         else is laid out as in ``apply``. None for a kind that cannot be exported.
       params: trained parameters, where they are not all those of ``shapes``.
       traffic: bytes that one inference reads and writes in float32, where they are not weights, input and output.
+      peak: bytes of feature maps in float32 that are held at once while it runs, where they are not input and output.
       parse: key to operator, None for any other text; for a subclass of ``Operator`` with keys of its own.
       input_shape: operator and batch to the shape of what it takes.
       inputs: shape and random numbers to made-up inputs, such as token numbers.
@@ -85,6 +86,7 @@ class OperatorKind:
     nodes: Nodes | None = None
     params: Callable[[Any], int] | None = None
     traffic: Callable[[Any], int] | None = None
+    peak: Callable[[Any], int] | None = None
     parse: Callable[[str], Operator | None] = parse_common
     input_shape: Callable[[Any, int], tuple[int, ...]] = feature_maps
     inputs: Callable[[tuple[int, ...], np.random.Generator], np.ndarray] = normal_inputs
@@ -99,5 +101,13 @@ class OperatorKind:
         """Bytes that one inference reads and writes, of numbers of 4 bytes."""
         if self.traffic is not None:
             return self.traffic(op)
-        maps = op.in_size**2 * op.in_channels + op.out_size**2 * op.out_channels
-        return 4 * (self.num_params(op) + maps)
+        return 4 * self.num_params(op) + _maps(op)
+
+    def peak_bytes(self, op: Operator) -> int:
+        """Bytes of feature maps that are held at once while it runs, of numbers of 4 bytes."""
+        return _maps(op) if self.peak is None else self.peak(op)
+
+
+def _maps(op: Operator) -> int:
+    """Bytes of what an operator on feature maps takes and gives."""
+    return 4 * (op.in_size**2 * op.in_channels + op.out_size**2 * op.out_channels)

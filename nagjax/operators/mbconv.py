@@ -19,7 +19,7 @@ def make() -> OperatorKind:
         Operator("mbconv", 7, 4, 8, 16, kernel=5, stride=2, mid_channels=24, squeeze_excite=True, activation="h_swish"),
         Operator("mbconv", 5, 5, 8, 8, kernel=3, mid_channels=64, squeeze_excite=True, skip=True),
     )
-    return OperatorKind("mbconv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes)
+    return OperatorKind("mbconv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes, peak=_peak)
 
 
 def expands(op: Operator) -> bool:
@@ -32,6 +32,15 @@ def _madds(op: Operator) -> int:
     depthwise = op.kernel**2 * op.mid_channels * op.out_size**2
     squeeze = 2 * op.mid_channels * op.squeeze_channels if op.squeeze_excite else 0
     return expand + depthwise + squeeze + op.mid_channels * op.out_channels * op.out_size**2
+
+
+def _peak(op: Operator) -> int:
+    """Bytes of what its widest step takes and gives, and of the input where it is added at the end."""
+    taken, given = op.in_size**2 * op.in_channels, op.out_size**2 * op.out_channels
+    wide, narrowed = op.in_size**2 * op.mid_channels, op.out_size**2 * op.mid_channels
+    kept = taken if op.skip else 0
+    first = [taken + wide, kept + wide + narrowed] if expands(op) else [taken + narrowed]
+    return 4 * max(*first, kept + narrowed + given)
 
 
 def _shapes(op: Operator) -> Shapes:

@@ -93,6 +93,11 @@ class TokenOperator(Operator):
         return FULL_BYTES * (self.params + 2 * self.in_size * self.in_channels)
 
     @property
+    def activation_bytes(self) -> int:
+        """Bytes of what it takes and gives, in single precision; what is inside it is not counted."""
+        return 2 * FULL_BYTES * self.in_size * self.in_channels
+
+    @property
     def cache_bytes(self) -> int:
         """Bytes of the keys and values of all its tokens in half precision."""
         return 2 * HALF_BYTES * HEAD_SIZE * self.heads * self.in_size

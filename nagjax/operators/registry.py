@@ -106,6 +106,16 @@ def traffic(op: Operator) -> int:
     return kind_of(op.kind).num_bytes(op)
 
 
+def peak_memory(op: Operator) -> int:
+    """Bytes of feature maps that are held at once while it runs, of numbers of 4 bytes.
+
+    >>> from nagjax.operators import Operator
+    >>> peak_memory(Operator("linear", 1, 1, 3, 2, norm=False))
+    20
+    """
+    return kind_of(op.kind).peak_bytes(op)
+
+
 @functools.lru_cache(maxsize=8)
 def _others(path: tuple[str, ...]) -> frozenset[str]:
     """Names that plugins register."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from nagjax import arguments
 from nagjax.budgets import budget_position, spread_budgets_in_unit
-from nagjax.devices.pricing import ANALYTIC, analytic
+from nagjax.devices.pricing import analytic
 from nagjax.predictors.forms.form import Form
 from nagjax.proposers.candidates import CHUNK, LISTED, among, padded, told_of
 from nagjax.proposers.proposer import Proposer, Question
@@ -31,6 +31,9 @@ from nagjax.spaces.space import Space
 
 POOL = 5000
 """Architectures that are ranked where a space has more than can be listed."""
+COUNTS = ("madds", "params")
+"""Scores that add up over operators, beside the choices."""
+
 LEAST, MOST = 5, 100
 """Known values before a process is fitted to them, and those that it is fitted to at most."""
 
@@ -114,7 +117,7 @@ def drawn_weights(scored: Mapping[str, np.ndarray], num: int, seed: int) -> Rank
 
 def scores(space: Space, tokens: np.ndarray) -> dict[str, np.ndarray]:
     """Scores by name, float64 ``[N]`` of tokens int32 ``[N, T]``, each 0 to 1 over them; constant ones left out."""
-    columns = {name: space.operator_sum(tokens, analytic(space, name).values) for name in ANALYTIC if space.operators}
+    columns = {name: space.operator_sum(tokens, analytic(space, name).values) for name in COUNTS if space.operators}
     nodes, _ = tl.walk(space.trellis.target, space.trellis.valid, tokens)
     is_open = space.trellis.open[np.arange(tokens.shape[1]), nodes]
     kinds = np.array([decision.kind for decision in space.decisions])

@@ -15,6 +15,7 @@ from nagjax.reports.front import POINTS, Point, Reference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 BEST, GREEDY, REFERENCE, INK = "#0b6e99", "#d9822b", "#8a8f98", "#24292f"
@@ -37,7 +38,7 @@ def front_figure(
     _steps(axes, greedy, GREEDY, "greedy (one pass of the policy)", 1.2)
     _steps(axes, best, BEST, "best (default)", 1.8)
     axes.set_xscale("log")
-    _plain_ticks(axes)
+    plain_ticks(axes.xaxis)
     axes.set_xlabel(plot_text(budget_label))
     axes.set_ylabel(plot_text(quality_label))
     axes.legend(frameon=False, loc="lower right")
@@ -108,10 +109,10 @@ def _steps(axes: Axes, points: Sequence[Point], color: str, label: str, width: f
         axes.plot(budgets, quality, color=color, linewidth=width, label=label, drawstyle="steps-post", alpha=0.95)
 
 
-def _plain_ticks(axes: Axes) -> None:
+def plain_ticks(axis: Axis) -> None:
     """Ticks of a logarithmic axis as 10, 15, 20 rather than powers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -13,7 +13,7 @@ import numpy as np
 from nagjax import durable
 from nagjax.problems.costs import rounded_up
 from nagjax.problems.problem import Description
-from nagjax.reports import explorer, judge, plot, report_html
+from nagjax.reports import explorer, judge, plot, report_html, surface
 from nagjax.reports.answers import to_points
 from nagjax.reports.front import (
     POINTS,
@@ -74,6 +74,8 @@ def report(
 ) -> Report:
     """Write report.html, front.csv, budgets.csv and front.png of a generator into a folder.
 
+    With several cost columns also surface.csv and surface.png, the quality over budgets of the first two.
+
     Args:
       generator: as trained or loaded; curves of training are shown while the one that was trained is at hand.
       folder: is made where there is none; files of these names in it are replaced.
@@ -102,7 +104,7 @@ def report(
 
 
 def write_report(generator: Generator, options: Options, folder: Path) -> Report:
-    """Ask a generator over its whole range; write front.csv, budgets.csv, front.png and report.html into a folder."""
+    """Ask a generator over its whole range; write the files of ``report`` into a folder."""
     report = collect(generator, options)
     folder.mkdir(parents=True, exist_ok=True)
     write_front_csv(folder / "front.csv", distinct_front(report.best))
@@ -111,9 +113,20 @@ def write_report(generator: Generator, options: Options, folder: Path) -> Report
     figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
     plot.save_png(figure, folder / "front.png")
     curves = plot.svg(plot.curves_figure(report.curves, "step")) if report.curves else None
-    page = report_html.page(report, plot.svg(figure), curves)
+    over_both = _write_surface(report, generator.description, quality, folder)
+    page = report_html.page(report, plot.svg(figure), curves, over_both)
     durable.replace(folder / "report.html", page)
     return report
+
+
+def _write_surface(report: Report, description: Description, quality: str, folder: Path) -> str | None:
+    """Write surface.csv and surface.png; the plot as SVG, or None where there is one cost column."""
+    if report.surface is None:
+        return None
+    surface.write_csv(folder / "surface.csv", report.surface, description)
+    figure = surface.figure(report.surface, description, quality)
+    plot.save_png(figure, folder / "surface.png")
+    return plot.svg(figure)
 
 
 def collect(generator: Generator, options: Options) -> Report:
@@ -160,6 +173,7 @@ def collect(generator: Generator, options: Options) -> Report:
         flags=options.flags,
         quality_is=which,
         explorer=explorer.data(description, explorer.members(generator, curve), labels),
+        surface=surface.take(generator),
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nagjax.problems.costs import CostInfo
 from nagjax.problems.problem import Description
 from nagjax.reports.front import POINTS, Comparison, Point, Reference
 from nagjax.reports.wording import fitted_text, judge_text, measured_text
+
+if TYPE_CHECKING:
+    from nagjax.inference.surface import Surface
 
 RANKED = "The predictor tells ranks: only the order of architectures counts, and no figure is a quality."
 
@@ -34,6 +37,7 @@ class Report:
       flags: the flags of the run, one a line.
       quality_is: ``"predicted"``, ``"measured"`` or ``"ranked"``.
       explorer: what the part that can be asked holds (``nagjax.reports.explorer``); empty for none.
+      surface: answers to pairs of budgets; None where there is one cost column.
     """
 
     title: str
@@ -58,6 +62,7 @@ class Report:
     flags: str = ""
     quality_is: str = "predicted"
     explorer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    surface: Surface | None = None
 
     @property
     def cost_label(self) -> str:
@@ -94,7 +99,17 @@ class Report:
         if all(point.guaranteed for point in self.table):
             source = "as measured" if self.quality_is == "measured" or self.shows_rows else "by the device table"
             return f"Every cost is within its budget {source}; figures are rounded up." + self.raw_note
+        if self.level is not None:
+            return (
+                "Costs are upper bounds of what a model of measured networks predicts, which stands beside them: up to "
+                f"{100 * self.level:g} % of the networks that are chosen may take longer."
+            )
         return "A cost that is not guaranteed is itself predicted."
+
+    @property
+    def level(self) -> float | None:
+        """Share of networks that may exceed their cost, where it is learned; None where it is not."""
+        return next((point.level for point in self.table if point.level is not None), None)
 
     @property
     def shows_rows(self) -> bool:
@@ -169,7 +184,8 @@ def correction_facts(info: CostInfo) -> list[tuple[str, str]]:
     facts = []
     if info.corrected:
         headroom = f", with headroom for {100 * info.quantile:g} % of networks" if info.quantile is not None else ""
-        text = f"{info.scale:.4g} x sum of rows + {info.offset:.4g} {info.unit}{headroom}"
+        of = "predicted cost" if info.learned else "sum of rows"
+        text = f"{info.scale:.4g} x {of} + {info.offset:.4g} {info.unit}{headroom}"
         facts.append((f"{info.name}: corrected cost", text))
     if info.validation:
         facts.append((f"{info.name}: against measured networks", info.validation))

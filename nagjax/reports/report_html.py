@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nagjax.problems.costs import rounded_up
-from nagjax.reports import explorer
+from nagjax.reports import explorer, surface
 from nagjax.reports.escapes import html
 from nagjax.reports.front import POINTS, Comparison, Point
 from nagjax.reports.report_data import Report
-from nagjax.reports.wording import quality_title
+from nagjax.reports.wording import certainty, quality_title, raw_title
 
 CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #d7dde3; --soft: #98a3ae; --line: #333b44; --accent: #5cb8df; --paper: #171b20; --wash: #1f252c }
   figure svg { filter: invert(1) hue-rotate(180deg) } /* drawn for light paper */
+  figure svg image { filter: invert(1) hue-rotate(180deg) } /* colours that mean a figure, as they were */
 }
 :root { color-scheme: light dark }
 * { box-sizing: border-box }
@@ -43,19 +44,21 @@ details summary { cursor: pointer } pre { white-space: pre-wrap; font-size: 12px
 """
 
 
-def page(report: Report, front_svg: str, curves_svg: str | None) -> str:
+def page(report: Report, front_svg: str, curves_svg: str | None, surface_svg: str | None = None) -> str:
     """The page as text.
 
     Args:
       report: what it says.
       front_svg: the plot of quality against cost.
       curves_svg: training curves, if there are any.
+      surface_svg: the plot of quality against two costs, where there are two.
     """
     parts = [
         f"<h1>{html(report.title)}</h1><p class='soft'>{html(report.subtitle)}</p>",
         tiles(report.tiles),
         f"<figure>{front_svg}<figcaption>{html(report.plot_note)}</figcaption></figure>",
         explorer.section(report.explorer) if report.explorer else "",
+        surface.section(surface_svg, report.surface) if surface_svg and report.surface else "",
         "<h2>Architectures by budget</h2>" + _budgets(report),
         "<h2>What was asked</h2>" + facts_table(report.asked),
         _comparison(report),
@@ -91,7 +94,7 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> str:
 
 def _budgets(report: Report) -> str:
     unit, others = report.unit, report.other_costs
-    sums = [f"raw sum, {unit}"] if report.shows_raw else []
+    sums = [raw_title(report.level is not None, unit)] if report.shows_raw else []
     head = [
         f"budget, {unit}",
         f"{report.cost_label}, {unit}",
@@ -124,8 +127,8 @@ def _budget_row(point: Point, report: Report) -> str:
     architecture = (
         f"<details><summary><code>{html(point.text)}</code></summary><pre>{html(point.description)}</pre></details>"
     )
-    mark = "" if point.guaranteed else ", budget not guaranteed"
-    return f"<tr>{cells}<td>{architecture}</td><td>{html(point.source + mark)}</td></tr>"
+    found_by = point.source + certainty(point.guaranteed, point.level)
+    return f"<tr>{cells}<td>{architecture}</td><td>{html(found_by)}</td></tr>"
 
 
 def _comparison(report: Report) -> str:

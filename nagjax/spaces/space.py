@@ -49,11 +49,13 @@ class Count:
       of: the number of an operator.
       unit: what the column is told in, such as ``"MB"``.
       size: so many make one of the unit.
+      reduce: ``"sum"`` of operators, or ``"max"`` over them.
     """
 
     of: Callable[[Operator], int]
     unit: str = "M"
     size: int = 10**6
+    reduce: str = "sum"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -50,6 +50,7 @@ def check_operator_counts(make: MakeKind) -> None:
     name, kind = "operator counts", make()
     for op in kind.examples:
         counted = {"madds": kind.madds(op), "params": kind.num_params(op), "bytes": kind.num_bytes(op)}
+        counted["peak"] = kind.peak_bytes(op)
         for what, value in counted.items():
             claim(name, type(value) is int and value >= 0, f"{op.key}: {what} is {value!r}, no whole number")
         if kind.apply is not None:
