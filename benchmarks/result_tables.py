@@ -390,6 +390,27 @@ def by_way(path: Path) -> Iterator[str]:
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
 
 
+def multi_device(path: Path) -> Iterator[str]:
+    """Ways of serving devices: what they lose to dedicated generators, answers over budget, seconds of training."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    dedicated = {(row["seed"], row["device"]): row for row in rows if row["way"] == "dedicated"}
+
+    def cells(way: str) -> list[str]:
+        own = [row for row in rows if row["way"] == way]
+        seconds = {row["seed"]: float(row["seconds"]) for row in own}
+        out = []
+        for how in ("best", "greedy"):
+            lost = [float(dedicated[row["seed"], row["device"]][how]) - float(row[how]) for row in own]
+            known = [one for one in lost if one == one]  # an archive alone has no policy to ask
+            out += [number(sum(known) / len(known)), number(max(known))] if known else [MISSING] * 2
+        over = sum(int(row["violations"]) for row in own)
+        return [*out, str(over), str(len(seconds)), number(sum(seconds.values()) / len(seconds), 0)]
+
+    heads = ["", "best", "worst", "greedy", "worst", "over", "seeds", "training, s"]
+    yield markdown(heads, [[f"`{way}`", *cells(way)] for way in dict.fromkeys(row["way"] for row in rows)])
+
+
 def losses(path: Path) -> Iterator[str]:
     """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
     rows = read(path)["rows"]
