@@ -259,6 +259,19 @@ range of multiply-adds: regret of the best of them. `single` takes the first 20 
         body=result_tables.by_way,
     ),
     Entry(
+        title="One generator for many devices",
+        source="multi_device.csv",
+        commands=["python -m benchmarks.multi_device --data_dir=DATA --updates=100 --results=runs/multi_device.csv"],
+        said="""\
+OFA MobileNetV3 on a Samsung Note10 and an Intel i7-8700K at 160, 192 and 224 pixels: six devices. `dedicated` are six
+generators of 100 updates, `together` is one of 600. `held_out` has not seen the i7 at 192 pixels, `unseen` has not seen
+any i7, and both answer for those without training; `archive` is what the latter's archive answers alone, `neighbour`
+a dedicated generator of the Note10 asked about the i7 at its resolution. Points of predicted accuracy lost to
+`dedicated` at 100 budgets a device, mean over budgets, devices and seeds, and the worst device; less is better. `over`
+counts answers that cost more than their budget. A run is far shorter than one that is meant to be used.""",
+        body=result_tables.multi_device,
+    ),
+    Entry(
         title="One stream for three tasks",
         source="multi_task.csv",
         commands=["python -m benchmarks.multi_task --data_dir=DATA --results=runs/multi_task.csv"],
@@ -354,6 +367,29 @@ Policy gradients with equal updates and baselines, five budgets. `joint` is one 
 that divide its evaluations, `each` five searches that have as many each. `macro` shows regret (less is better),
 `note10` predicted top-1, % (more is better). The last columns are the budgets, in percent of the range of cost.""",
         body=result_tables.joint,
+    ),
+    Entry(
+        title="Latency learned from measured networks",
+        source="learned_latency.json",
+        commands=[
+            "python -m benchmarks.learned_latency --data_dir=DATA --results=benchmarks/results/learned_latency.json"
+        ],
+        said="""\
+4,000 of 5,000 once-for-all networks timed on GPUs (HELP) are fitted to, 1,000 judge. Floor: what a perfect predictor
+would reach with the noise that near neighbours tell. Beside it what speaks for noise by itself: the share of the
+squared errors that near neighbours have in common, the rank correlation of the errors of networks next to each other
+in the file, and the largest with the errors of the same networks at another setting.""",
+        body=result_tables.learned_latency,
+    ),
+    Entry(
+        title="Bounds of learned latency",
+        source="conformal.json",
+        commands=["python -m benchmarks.conformal --data_dir=DATA --results=benchmarks/results/conformal.json"],
+        said="""\
+Percent of networks that exceed a bound that 1, 5 and 10 % may exceed, means over 20 splits: of all held-out networks
+under the bound calibrated on networks as they were drawn; and of those chosen for 100 budgets, under the same bound
+and under the one that was calibrated on choices too. Width: the median of that bound over the prediction.""",
+        body=result_tables.conformal,
     ),
     Entry(
         title="Kinds of predictors with few labels",
