@@ -111,7 +111,10 @@ Sizes are those of NAS-Bench-Macro at 2,000 evaluations; none was tuned here."""
     Entry(
         title="Decoders on GPUs, equal evaluations",
         source="hw_gpt.json",
-        commands=["python -m benchmarks.hw_gpt --data_dir=DATA"],
+        commands=[
+            "python -m benchmarks.hw_gpt --data_dir=DATA",
+            "python -m benchmarks.hw_gpt --data_dir=DATA --cases=m/a100,l/a100 --contenders=nag,dp,nsga2 --seeds=0",
+        ],
         said="""\
 Perplexity above the best known, mean over six latency budgets; below 0 is better than it. The best known are the
 networks that come with HW-GPT-Bench's data here: additive fit, dynamic programme and an unlimited local search. The
@@ -119,7 +122,8 @@ perplexity network of the scale judges, latency is a sum of layer prices. Evalua
 `nag`, `nsga2` and `regularised_evolution` search for every budget, `uniform` and `dp` for the six alone. `dp` is an
 additive fit for each width, a dynamic programme and local search; `dp_alone` leaves the search out. `nag_greedy` is one
 pass of the policy. `nag` breeds 256 children an update, chosen at scale l on seed 100; `nag_1024` as many as
-by default, for millions of evaluations. The last lines restrict answers to the measured networks of scale s.""",
+by default, for millions of evaluations. For the A100 at m and l the data have no best known: it is the least of one
+seed's runs there. The last lines restrict answers to the measured networks of scale s.""",
         body=result_tables.decoders,
     ),
     Entry(
@@ -255,6 +259,19 @@ range of multiply-adds: regret of the best of them. `single` takes the first 20 
         body=result_tables.by_way,
     ),
     Entry(
+        title="One generator for many devices",
+        source="multi_device.csv",
+        commands=["python -m benchmarks.multi_device --data_dir=DATA --updates=100 --results=runs/multi_device.csv"],
+        said="""\
+OFA MobileNetV3 on a Samsung Note10 and an Intel i7-8700K at 160, 192 and 224 pixels: six devices. `dedicated` are six
+generators of 100 updates, `together` is one of 600. `held_out` has not seen the i7 at 192 pixels, `unseen` has not seen
+any i7, and both answer for those without training; `archive` is what the latter's archive answers alone, `neighbour`
+a dedicated generator of the Note10 asked about the i7 at its resolution. Points of predicted accuracy lost to
+`dedicated` at 100 budgets a device, mean over budgets, devices and seeds, and the worst device; less is better. `over`
+counts answers that cost more than their budget. A run is far shorter than one that is meant to be used.""",
+        body=result_tables.multi_device,
+    ),
+    Entry(
         title="One stream for three tasks",
         source="multi_task.csv",
         commands=["python -m benchmarks.multi_task --data_dir=DATA --results=runs/multi_task.csv"],
@@ -318,6 +335,20 @@ of the best predicted within each of 400 budgets. `mse` and `ranking` are the sa
         body=result_tables.losses,
     ),
     Entry(
+        title="A new device from few measurements",
+        source="few_shot.json",
+        commands=["python -m benchmarks.few_shot --results=runs/few_shot.json --data_dir=DATA"],
+        said="""\
+Spearman between predicted and measured latency of networks that were not measured on a new device, and in the second
+table the percentage that is predicted within 10 %; means over held-out devices. `gpus` are 12 settings of 4 GPUs
+(once-for-all networks), and all settings of the new device's GPU are unknown; `decoders` are 10 GPUs and CPUs of
+HW-GPT-Bench at a scale. `adapted` measures what the plan names, `random` adapts to networks at random; `nearest` is the
+known device that ranks the measured networks best, rescaled; `scratch` the best of four models of the measurements
+alone, each on planned or random networks. `all` is the same linear model fitted to all that can be measured, 4,000 or
+8,000 networks: what is left to 1 is noise, and what no sum over operators can say.""",
+        body=result_tables.few_shot,
+    ),
+    Entry(
         title="Rewards of MONAS",
         source="compare_monas",
         commands=[compare("compare_monas")],
@@ -336,6 +367,29 @@ Policy gradients with equal updates and baselines, five budgets. `joint` is one 
 that divide its evaluations, `each` five searches that have as many each. `macro` shows regret (less is better),
 `note10` predicted top-1, % (more is better). The last columns are the budgets, in percent of the range of cost.""",
         body=result_tables.joint,
+    ),
+    Entry(
+        title="Latency learned from measured networks",
+        source="learned_latency.json",
+        commands=[
+            "python -m benchmarks.learned_latency --data_dir=DATA --results=benchmarks/results/learned_latency.json"
+        ],
+        said="""\
+4,000 of 5,000 once-for-all networks timed on GPUs (HELP) are fitted to, 1,000 judge. Floor: what a perfect predictor
+would reach with the noise that near neighbours tell. Beside it what speaks for noise by itself: the share of the
+squared errors that near neighbours have in common, the rank correlation of the errors of networks next to each other
+in the file, and the largest with the errors of the same networks at another setting.""",
+        body=result_tables.learned_latency,
+    ),
+    Entry(
+        title="Bounds of learned latency",
+        source="conformal.json",
+        commands=["python -m benchmarks.conformal --data_dir=DATA --results=benchmarks/results/conformal.json"],
+        said="""\
+Percent of networks that exceed a bound that 1, 5 and 10 % may exceed, means over 20 splits: of all held-out networks
+under the bound calibrated on networks as they were drawn; and of those chosen for 100 budgets, under the same bound
+and under the one that was calibrated on choices too. Width: the median of that bound over the prediction.""",
+        body=result_tables.conformal,
     ),
     Entry(
         title="Kinds of predictors with few labels",

@@ -25,6 +25,8 @@ JOBS = {
     "prune": "close the choices that harm, by SHAP values of boosted trees",
     "profile_device": "measure a device table on the device that JAX finds",
     "convert_table": "make a device table of another tool's timings; add measured networks",
+    "measure_plan": "which networks to measure on a new device, by what known devices have in common",
+    "adapt": "make a device table of a few measured networks and known devices",
     "train_supernet": "train one set of weights for every architecture of a space",
     "label": "label architectures with a trained supernet",
     "rank_supernet": "how good a supernet's labels are",

@@ -93,7 +93,7 @@ def job(values: flags.FlagValues) -> int:
             seed=values.seed,
             on_infeasible=values.on_infeasible,
         )
-    kept = [answer for answer in answers if answer.guaranteed or values.allow_unguaranteed]
+    kept = [answer for answer in answers if answer.within or values.allow_unguaranteed]
     _write(values, generator, kept)  # first: what is asked for as a file does not depend on a terminal
     _show(kept, generator.description)
     _judge(generator, kept, where)
@@ -106,7 +106,7 @@ def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:
     """Say which budgets only something over a limit was found for; the exit status."""
     from nagjax.problems.costs import exactly, rounded_up
 
-    over = [answer for answer in answers if not answer.guaranteed]
+    over = [answer for answer in answers if not answer.within]
     for answer in over[:SHOWN]:
         asked = ", ".join(f"{name}={exactly(value)}" for name, value in answer.budget.items())
         costs = ", ".join(f"{name}={rounded_up(value)}" for name, value in answer.costs.items())
@@ -157,7 +157,7 @@ def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, 
     from nagjax.reports import judge
 
     # What is over a limit has no best architecture within it to be held against.
-    kept = [answer for answer in answers if answer.guaranteed]
+    kept = [answer for answer in answers if answer.within]
     budgets = {name: [answer.budget[name] for answer in kept] for name in kept[0].budget} if kept else {}
     regret = judge.regrets(generator, budgets, judge.measured_of(generator.description, kept), where)
     if regret is not None:

@@ -8,8 +8,11 @@ The registry, which finds plugins by name, is ``nagjax.plugins``; the suites tha
 """
 
 from nagjax import budgets
+from nagjax.blocks import Network, init
+from nagjax.blocks import apply as run
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
+from nagjax.elastic import Alone, Elastic, Outputs, switch
 from nagjax.evaluators.evaluator import Evaluator, Outcome
 from nagjax.evaluators.journal import Evaluations
 from nagjax.factory import Methods, factory
@@ -35,27 +38,39 @@ from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
 from nagjax.spaces.compose import prefix
+from nagjax.supernet.strategy import FIRST, HELD, LABELS, Lesson, Strategy, random_path
+from nagjax.supernet.task import Examples, Part, Task, arrays, epochs
 
 __all__ = [
+    "FIRST",
+    "HELD",
+    "LABELS",
     "MLP",
+    "Alone",
     "Artefact",
     "Cells",
     "Controller",
     "Decision",
     "DeviceTable",
     "Edge",
+    "Elastic",
     "Evaluations",
     "Evaluator",
+    "Examples",
     "FittedPredictor",
     "Form",
     "Front",
     "GaussianProcess",
     "Kind",
+    "Lesson",
     "Linear",
     "Methods",
+    "Network",
     "Operator",
     "OperatorKind",
     "Outcome",
+    "Outputs",
+    "Part",
     "Policy",
     "Predictor",
     "Problem",
@@ -65,21 +80,29 @@ __all__ = [
     "Row",
     "Space",
     "Spec",
+    "Strategy",
+    "Task",
+    "arrays",
     "budgets",
     "build",
     "chain",
     "decode",
+    "epochs",
     "evaluate",
     "export",
     "factory",
     "findings",
+    "init",
     "init_policy",
     "madds",
     "mixed",
     "params",
     "parse_key",
     "prefix",
+    "random_path",
+    "run",
     "smoothed",
+    "switch",
     "tabular_quality",
     "tournaments",
     "training",

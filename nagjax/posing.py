@@ -19,9 +19,14 @@ import numpy as np
 
 from nagjax import plugins
 from nagjax.devices.formats import read_device_table
+from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import disagreement
+from nagjax.learned.fit import KIND as COST_KIND
+from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
+from nagjax.learned.fit import SETTINGS as COST_SETTINGS
+from nagjax.learned.measured import Measured, read_measured
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
@@ -39,7 +44,8 @@ from nagjax.problems.several import side_by_side
 from nagjax.spaces import pruning
 from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
-from nagjax.tabular import Tabular, predicted_report, slip
+from nagjax.spaces.trellis import walk
+from nagjax.tabular import Tabular, predicted_report, slip, unit_of
 
 LATENCY = "latency_ms"
 
@@ -58,6 +64,7 @@ class Setup:
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
+      learned: costs that were learned from measured networks, by column.
       devices: the tables by device, where there are several; ``quality`` is then of the space behind the device.
     """
 
@@ -68,6 +75,7 @@ class Setup:
     quality: FittedPredictor | None
     judge: Problem | None = None
     devices: Mapping[str, DeviceTable] = dataclasses.field(default_factory=dict)
+    learned: Mapping[str, LearnedCost] = dataclasses.field(default_factory=dict)
 
 
 def space(name: str, **settings: Any) -> Space:
@@ -92,6 +100,10 @@ def problem(
     records: str | Path | Records | None = None,
     quality: Form | None = None,
     costs: Sequence[str] | None = None,
+    measured: str | Path | Measured | None = None,
+    measured_columns: Mapping[str, str] | None = None,
+    cost_kind: str | None = None,
+    cost_settings: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
     prune: str | Path | None = None,
     cost_quantile: float | None = None,
@@ -120,10 +132,18 @@ def problem(
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
       costs: names of the cost columns: ``latency_ms`` from the table, ``madds``, ``params`` and what the space counts
-        itself from shapes; by default latency where there is a table. A benchmark's own come first.
+        itself from shapes; by default latency where there is a table. A benchmark's own come first, then those that are
+        learned.
+      measured: whole networks that were measured, or the path of a .csv or .parquet file of them. Without a table costs
+        are learned from them; the table's sums are corrected by half of them and judged on the others.
+      measured_columns: column of that file for each cost, whose name ends in its unit; latency_ms of its own name where
+        it is left out.
+      cost_kind: how costs are learned, a kind of predictor whose values add up over edges; additive by default.
+      cost_settings: settings of that kind.
       where: conditions as ``Space.where`` takes them.
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
-      cost_quantile: prices have headroom for this share of the networks that the table was validated on.
+      cost_quantile: prices have headroom for this share of the networks that the table was validated on. Of learned
+        costs always: 0.95 where it is left out.
       pessimism: the objective is mean - pessimism * std of the predictor.
       device_format: registered name of the table's format, or ``"auto"`` to tell it by a look.
       predictor_format: the same of the predictor's.
@@ -155,11 +175,18 @@ def problem(
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
     kind = chosen_kind(predictor_kind, predictor_settings)
+    measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found, several)
+    cost = _cost_kind(cost_kind, cost_settings)
     where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
     allowed = on.where({name: value for name, value in where.items() if not (several and name == DEVICE)})
     tables = _read_tables(table, on, device_format)
+    networks = _networks(measured, on, measured_by, text_column)
+    tables = {name: _corrected(one, on, networks, allowed) for name, one in tables.items()}
+    learned_names = () if tables else tuple(networks.costs)
     one_each: Mapping[str, DeviceTable | None] = tables or {"": None}
-    columns = {name: _prices(costs, one, on, found, cost_quantile, allowed) for name, one in one_each.items()}
+    columns = {
+        name: _prices(costs, one, on, found, cost_quantile, allowed, learned_names) for name, one in one_each.items()
+    }
     if isinstance(records, str | Path):
         labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
         read = read_labelled if whole.name == "tabular" else read_texts
@@ -177,12 +204,21 @@ def problem(
         pairs = itertools.combinations(tables.values(), 2)
         apart = tuple(sentence for pair in pairs if (sentence := disagreement(*pair)))
         prices = [dataclasses.replace(column, doubts=column.doubts + apart) for column in prices]
+    level = LEVEL if cost_quantile is None else 1 - cost_quantile
+    learned = {
+        name: learn_cost(
+            on, networks, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed, seed=fit_seed
+        )
+        for name in learned_names
+    }
+    prices = [*(one.prices for one in learned.values()), *prices]
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
-    return Setup(on, made, description, None if several else tables.get(""), fitted, judge, tables if several else {})
+    alone, devices = (None, tables) if several else (tables.get(""), {})
+    return Setup(on, made, description, alone, fitted, judge, devices, learned)
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -229,20 +265,22 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
 
 def _prices(
     costs: Sequence[str] | None, table: DeviceTable | None, on: Space, found: Tabular | None, quantile: float | None,
-    allowed: np.ndarray,
+    allowed: np.ndarray, learned: Sequence[str],
 ) -> list[Prices]:  # fmt: skip
     """The measured costs of a benchmark, then those that arguments name; the first is the one that reports plot."""
     own = [] if found is None else list(found.prices)
     if costs is None:
-        costs = () if own and table is None else (LATENCY,)
-    names, known = cost_names(costs, on), (LATENCY, *ANALYTIC, *on.counts)
+        costs = () if (own or learned) and table is None else (LATENCY,)
+    names = [name for name in cost_names(costs, on) if name not in learned]
+    known = (LATENCY, *ANALYTIC, *on.counts)
     if LATENCY in names and table is None:
         raise ValueError(
-            f"costs: {LATENCY} needs a device table: give table=FILE, costs=madds, or the cost_columns= of a benchmark"
+            f"costs: {LATENCY} needs a device table: give table=FILE, measured=FILE (whole networks), costs=madds, or "
+            "the cost_columns= of a benchmark"
         )
-    if len(set(names)) < len(names) or not (names or own):
+    if len(set(names)) < len(names) or not (names or own or learned):
         raise ValueError(f"costs={','.join(costs)}: name each cost column once, and at least one: {', '.join(known)}")
-    if quantile is not None and LATENCY not in names:
+    if quantile is not None and LATENCY not in names and not learned:
         raise ValueError(f"cost_quantile={quantile:g} is of latencies priced by a table=FILE: add {LATENCY} to costs=")
     priced = [
         price(table, on, LATENCY, quantile, allowed) if name == LATENCY and table is not None else analytic(on, name)
@@ -251,6 +289,75 @@ def _prices(
     for name in {column.name for column in own} & {column.name for column in priced}:
         raise ValueError(f"costs: {name} is measured (cost_columns=) and priced (table=, costs=): leave one out")
     return own + priced
+
+
+def _networks(
+    measured: str | Path | Measured | None, on: Space, columns: Mapping[str, str], text_column: str
+) -> Measured:
+    """Measured networks, read where a path says where they are; none where there are none."""
+    if measured is None:
+        return Measured(np.zeros((0, len(on.decisions)), np.int32), {})
+    return measured if isinstance(measured, Measured) else read_measured(measured, on, columns, text_column)
+
+
+def _measured_columns(
+    measured: object, columns: Mapping[str, str] | None, kind: str | None, settings: Mapping[str, Any] | None,
+    found: Tabular | None, several: bool,
+) -> dict[str, str]:  # fmt: skip
+    """Column of the measured file for each cost.
+
+    Raises:
+      ValueError: if nothing is measured and an argument says how, or a cost's name does not end in its unit.
+    """
+    given = {"measured_columns": columns, "cost_kind": kind, "cost_settings": settings}
+    for name, value in given.items():
+        if value and measured is None:
+            raise ValueError(f"{name}: nothing is learned from measured networks: give measured=FILE, or leave it out")
+    if measured is not None and found is not None:
+        raise ValueError("measured: a benchmark brings its own costs (cost_columns=): leave measured= out")
+    if measured is not None and several:
+        raise ValueError("measured: says nothing of which device; correct each table by itself (nagjax convert_table)")
+    if isinstance(measured, Measured):
+        return {name: name for name in measured.costs}
+    columns = dict(columns or {LATENCY: LATENCY})
+    for name in columns:
+        unit_of(name)
+    return columns
+
+
+def _cost_kind(name: str | None, settings: Mapping[str, Any] | None) -> Kind:
+    """The kind that costs are learned by.
+
+    Raises:
+      ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
+    """
+    given = {**(COST_SETTINGS if name in (None, COST_KIND) else {}), **(settings or {})}
+    try:
+        return make(name or COST_KIND, given)
+    except ValueError as error:
+        raise ValueError(f"cost_kind: {error}") from None
+
+
+def _corrected(table: DeviceTable, on: Space, measured: Measured, allowed: np.ndarray) -> DeviceTable:
+    """The table with its sums corrected by half of the measured networks, if any, and judged on the others.
+
+    Raises:
+      ValueError: if the networks have no latency, or latencies do not rise with the sums at all.
+    """
+    if not measured.costs:
+        return table
+    if list(measured.costs) != [LATENCY]:
+        raise ValueError(
+            f"measured_columns: beside a table measured networks say what {LATENCY} they take, not "
+            f"{', '.join(measured.costs)}; leave table= out to learn such costs"
+        )
+    try:
+        plain = price(dataclasses.replace(table, correction=None, validation=()), on, allowed=allowed)
+        _, priced = walk(on.trellis.target, plain.open_edges, measured.tokens)
+        fine = np.flatnonzero(priced & ~np.isnan(measured.costs[LATENCY]))
+        return with_networks(table, on, measured.tokens[fine], measured.costs[LATENCY][fine], allowed=allowed)
+    except ValueError as error:
+        raise ValueError(f"{measured.source} beside {table.source or table.device}: {error}") from None
 
 
 def _read_tables(

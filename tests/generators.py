@@ -20,6 +20,8 @@ from nagjax.spaces import trellis as tl
 
 DEVICE = "toy phone"
 
+_new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
+
 
 class Known(NamedTuple):
     """A generator, every architecture, and raw costs in float64 by operator (not by trellis)."""
@@ -48,10 +50,10 @@ def make_generator(num_costs: int = 1, policy: bool = True, archive: bool = True
     problem, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
     found = Cells.empty(problem.spec, 64)
     some = jnp.asarray(tokens[rng.permutation(len(tokens))[:400]], jnp.int32)
-    objective, costs = evaluate(problem, some)
-    found = found.insert(problem, some, costs, objective)
+    objective, costs = jax.jit(evaluate)(problem, some)
+    found = jax.jit(Cells.insert)(found, problem, some, costs, objective)
     artefact = Artefact(
-        init_policy(jax.random.key(1), problem.spec, 8, 8) if policy else None, found if archive else None
+        _new_policy(jax.random.key(1), problem.spec, 8, 8) if policy else None, found if archive else None
     )
     return Known(Generator(artefact, problem, description, {}), tokens, raw, quality)
 

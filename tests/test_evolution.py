@@ -55,7 +55,7 @@ def test_survivors_are_the_first_front_and_the_loneliest_of_the_next():
     costs = jnp.array([[10], [20], [10], [5], [12], [14], [30]])
     quality = jnp.array([0.5, 0.9, 0.5, -jnp.inf, 0.40, 0.42, 0.8])
     tokens = jnp.array([[0], [1], [0], [2], [3], [4], [5]])
-    kept = nsga2.survive(tokens, costs, quality, 4)
+    kept = jax.jit(nsga2.survive, static_argnums=3)(tokens, costs, quality, 4)
     assert kept.rank.tolist() == [0, 0, 1, 1]
     # Second front: (12, .40), (14, .42), (30, .8): the two ends stay, the one between goes.
     assert sorted(kept.tokens[:, 0].tolist()) == [0, 1, 3, 5]
@@ -71,7 +71,7 @@ def test_children_of_nsga2_are_new_where_there_are_new_ones():
     controller = plugins.load("controllers", "nsga2")(problem.spec, population=16)
     state = controllers.init(controller, problem, 0)
     params = controllers.resolve_params(controller)
-    bred = nsga2.breed(state.population, problem, 16, params, jax.random.key(1))
+    bred = jax.jit(nsga2.breed, static_argnums=2)(state.population, problem, 16, params, jax.random.key(1))
     every = tiny.rows(bred) | tiny.rows(state.population.tokens)
     assert len(every) == 16 + len(tiny.rows(state.population.tokens))
 

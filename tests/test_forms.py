@@ -14,6 +14,7 @@ from nagjax.inference.nondominated import can_be_listed
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry
+from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
@@ -40,6 +41,11 @@ LEVELS = np.linspace(0.0, 1.0, 65)
 
 def linear():
     return Linear(jnp.asarray(RNG.normal(0, 0.05, NUM), jnp.float32), jnp.float32(0.5), jnp.ones(NUM, bool))
+
+
+def additive():
+    values = jnp.where(jnp.asarray(SPACE.trellis.valid), jnp.asarray(RNG.random(SPACE.trellis.shape), jnp.float32), 0.0)
+    return Additive(jnp.asarray(SPACE.trellis.target), values, jnp.ones(NUM, bool))
 
 
 def process():
@@ -204,8 +210,9 @@ def exported():
 
 
 MAKERS = {
-    "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "gaussian_process": process,
-    "trees": trees, "kernel": kernel, "graph": graph, "pair": pair, "compared": lambda: pair("quality"),
+    "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "additive": additive,
+    "gaussian_process": process, "trees": trees, "kernel": kernel, "graph": graph, "pair": pair,
+    "compared": lambda: pair("quality"),
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,

@@ -120,7 +120,7 @@ def test_scores_of_decisions_add_up_to_the_score():
     tokens = tiny.architectures(tiny.MANY_SIZES)
     budgets = jnp.broadcast_to(problem.high, (len(tokens), 1))
     whole = score(generator, problem, tokens, budgets)
-    parts = decode.score_decisions(generator, problem, jnp.asarray(tokens), budgets)
+    parts = jax.jit(decode.score_decisions)(generator, problem, jnp.asarray(tokens), budgets)
     np.testing.assert_allclose(parts.log_prob.sum(-1), whole.log_prob, atol=1e-5)
     np.testing.assert_allclose(parts.entropy.sum(-1), whole.entropy, atol=1e-5)
     assert (np.asarray(parts.log_prob)[tokens[:, 1] == 0, 3] == 0).all()  # the second block is closed at depth 1

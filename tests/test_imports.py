@@ -21,6 +21,7 @@ SPINE = (
     ("blocks", "elastic"),
     ("spaces",),
     ("devices", "predictors"),
+    ("learned",),
     ("evaluators",),
     ("problems", "ranking"),
     ("budgets",),
@@ -33,7 +34,6 @@ SPINE = (
     ("inference",),
     ("posing", "reports"),
     ("training", "searching", "ranked"),
-    ("authoring",),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""
 
@@ -88,7 +88,7 @@ def allowed() -> dict[str, set[str]]:
         below = set(out)
         out |= {part: below | {part} for part in row}
     out |= {part: known | {part} for part, known in BRANCHES.items()}
-    return out | {"testing": {*out, "testing"}}
+    return out | {part: {*out, part} for part in ("authoring", "testing")}
 
 
 def sources(*folders: str) -> list[Path]:

@@ -429,8 +429,7 @@ def test_the_function_underneath_works_in_a_users_jit_and_vmap():
     for i, key in enumerate(keys):
         direct = jit_candidates(artefact, problem, ticks, key, "sample", 4)
         np.testing.assert_array_equal(np.asarray(direct.tokens), np.asarray(tokens[i]))
-    one_by_one = jax.vmap(lambda budget: candidates(artefact, problem, budget[None], keys[0], "greedy").tokens[0])(
-        ticks
-    )
+    greedily = jax.vmap(lambda budget: candidates(artefact, problem, budget[None], keys[0], "greedy").tokens[0])
+    one_by_one = jax.jit(greedily)(ticks)
     together = jit_candidates(artefact, problem, ticks, keys[0], "greedy", 1).tokens
     np.testing.assert_array_equal(np.asarray(one_by_one), np.asarray(together))

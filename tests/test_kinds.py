@@ -25,7 +25,7 @@ from tests.test_plugins import install  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
-    "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {}, "light": {},
+    "additive": {}, "mlp": {"members": 2, "steps": 100, "hidden": [16]}, "gp": {}, "ridge": {}, "light": {},
     "trees": {"trees": 40, "leaves": 8},
     "graph": {"members": 2, "steps": 100, "hidden": [8]}, "nars": {"inner": "ridge"},
     "pair": {"members": 2, "steps": 100, "hidden": [16], "width": 8, "references": 8},

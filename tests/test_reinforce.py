@@ -41,6 +41,9 @@ from nagjax_reinforce.rewards import REWARDS, choose, rewards
 TINY = testing.tiny_problem()
 SOFT, HARD, TUNAS, DOMINANCE, POINTS, MIXED, CONSTRAINED = range(7)
 WEIGHT = jnp.float32(0.07)
+score, sample, redraw = jax.jit(decode.score), jax.jit(decode.sample), jax.jit(decode.redraw)
+remember, log_likelihood = jax.jit(replay.remember), jax.jit(replay.log_likelihood)
+new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
 
 
 def defaults(**changed):
@@ -76,21 +79,21 @@ def test_the_past_is_a_ring_of_the_last_samples():
     past = replay.nothing(TINY.problem.spec, 3)
     rows = jnp.arange(5, dtype=jnp.int32)[:, None]
     tokens, budgets = jnp.broadcast_to(rows, (5, TINY.problem.spec.num_layers)), rows
-    past = replay.remember(past, tokens[:2], budgets[:2])
+    past = remember(past, tokens[:2], budgets[:2])
     assert past.budgets[:, 0].tolist() == [0, 1, 0]
-    past = replay.remember(past, tokens[2:], budgets[2:])  # 2 to the third place, 3 and 4 over the oldest
+    past = remember(past, tokens[2:], budgets[2:])  # 2 to the third place, 3 and 4 over the oldest
     assert past.budgets[:, 0].tolist() == [3, 4, 2]
     assert past.tokens[:, 0].tolist() == [3, 4, 2]
-    assert replay.remember(past, tokens, budgets).budgets[:, 0].sum() == 2 + 3 + 4
+    assert remember(past, tokens, budgets).budgets[:, 0].sum() == 2 + 3 + 4
 
 
 def test_only_rows_that_hold_a_sample_are_replayed():
     problem = two_arms()
-    policy = init_policy(jax.random.key(0), problem.spec, 4, 4)
-    past = replay.remember(replay.nothing(problem.spec, 8), jnp.array([[1]], jnp.int32), problem.high[None])
-    alone = decode.score(policy, problem, jnp.array([[1]], jnp.int32), problem.high[None]).log_prob[0]
-    assert replay.log_likelihood(policy, problem, past) == pytest.approx(float(alone), rel=1e-5)
-    assert replay.log_likelihood(policy, problem, replay.nothing(problem.spec, 8)) == 0
+    policy = new_policy(jax.random.key(0), problem.spec, 4, 4)
+    past = remember(replay.nothing(problem.spec, 8), jnp.array([[1]], jnp.int32), problem.high[None])
+    alone = score(policy, problem, jnp.array([[1]], jnp.int32), problem.high[None]).log_prob[0]
+    assert log_likelihood(policy, problem, past) == pytest.approx(float(alone), rel=1e-5)
+    assert log_likelihood(policy, problem, replay.nothing(problem.spec, 8)) == 0
 
 
 def test_what_is_replayed_becomes_likelier():
@@ -100,10 +103,10 @@ def test_what_is_replayed_becomes_likelier():
     params = controllers.resolve_params(controller, {"replay": 10.0, "entropy": 0.0, "reward_scale": 0.0})
     state = controllers.init(controller, problem, 0, params)
     budgets = jnp.broadcast_to(problem.high, (4, 1))
-    state = dataclasses.replace(state, past=replay.remember(state.past, jnp.ones((4, 1), jnp.int32), budgets))
-    before = decode.score(state.policy, problem, jnp.ones((4, 1), jnp.int32), budgets).log_prob
+    state = dataclasses.replace(state, past=remember(state.past, jnp.ones((4, 1), jnp.int32), budgets))
+    before = score(state.policy, problem, jnp.ones((4, 1), jnp.int32), budgets).log_prob
     after, _ = controllers.jit_chunk(controller, state, jax.random.key(0), 0, problem, params, jnp.zeros(1))
-    assert (decode.score(after.policy, problem, jnp.ones((4, 1), jnp.int32), budgets).log_prob > before).all()
+    assert (score(after.policy, problem, jnp.ones((4, 1), jnp.int32), budgets).log_prob > before).all()
 
 
 # The conservative explorer
@@ -124,12 +127,14 @@ def test_only_what_was_drawn_teaches_the_conservative_policy():
     params = controllers.resolve_params(controller, {"entropy": 0.0})
     state = controllers.init(controller, problem, 0, params)
     tokens, budgets = jnp.array([[1], [1]], jnp.int32), jnp.broadcast_to(problem.high, (2, 1))
-    before = decode.score(state.policy, problem, tokens, budgets).log_prob
+    before = score(state.policy, problem, tokens, budgets).log_prob
+
+    learn = jax.jit(conservative.learn)
 
     def after(drawn):
         taught = (jnp.array([-1.0, -1.0]), params, jnp.float32(0))
-        policy, _ = conservative.learn(state, problem, tokens, jnp.full((2, 1), drawn), budgets, *taught)
-        return decode.score(policy, problem, tokens, budgets).log_prob
+        policy, _ = learn(state, problem, tokens, jnp.full((2, 1), drawn), budgets, *taught)
+        return score(policy, problem, tokens, budgets).log_prob
 
     assert (after(True) < before).all()
     np.testing.assert_array_equal(after(False), before)
@@ -137,11 +142,11 @@ def test_only_what_was_drawn_teaches_the_conservative_policy():
 
 def test_a_conservative_child_differs_from_a_parent_in_what_may_change():
     problem = TINY.problem
-    policy = init_policy(jax.random.key(0), problem.spec, 4, 4)
+    policy = new_policy(jax.random.key(0), problem.spec, 4, 4)
     parents = jnp.asarray(TINY.oracle.tokens)
     budgets = jnp.broadcast_to(problem.high, (len(parents), 1))
     change = jnp.zeros(parents.shape, bool).at[:, -1].set(True)
-    tokens, costs = decode.redraw(policy, problem, parents, change, budgets, jax.random.key(1))
+    tokens, costs = redraw(policy, problem, parents, change, budgets, jax.random.key(1))
     np.testing.assert_array_equal(tokens[:, :-1], parents[:, :-1])
     assert (tokens[:, -1] != parents[:, -1]).any()
     assert TINY.oracle.rows(np.asarray(tokens)).min() >= 0
@@ -349,15 +354,13 @@ def test_schedules_begin_and_end_where_they_should():
 
 ARMS = jnp.array([[0], [1]])
 descend = jax.jit(objective.descend, static_argnames="epochs")
-score = jax.jit(decode.score)
-sample = jax.jit(decode.sample)
 
 
 @functools.cache
 def tilted():
     """A policy on two arms that prefers arm 1, budgets for both arms, a fresh state of Adam, and p0 and p1."""
     problem = two_arms()
-    policy = jax.jit(init_policy, static_argnums=(1, 2, 3))(jax.random.key(0), problem.spec, 4, 1)
+    policy = new_policy(jax.random.key(0), problem.spec, 4, 1)
     policy = dataclasses.replace(policy, params={**policy.params, "layer_bias_0": jnp.array([[0.0, 0.7]])})
     budgets = jnp.repeat(problem.high[None], 2, 0)
     low, high = np.exp(np.asarray(score(policy, problem, ARMS, budgets).log_prob, np.float64))
@@ -519,7 +522,7 @@ def test_without_the_mask_every_choice_stays_open_beyond_the_budget():
     """At the cheapest budget nearly every prefix overspends; choices and entropy are those of no budget at all."""
     problem = TINY.problem
     free = masked(problem, jnp.float32(0))
-    policy = jax.jit(init_policy, static_argnums=(1, 2, 3))(jax.random.key(0), problem.spec, 4, 1)
+    policy = new_policy(jax.random.key(0), problem.spec, 4, 1)
     policy = dataclasses.replace(policy, params=jax.tree.map(jnp.zeros_like, policy.params))
     tokens, costs = sample(policy, free, jnp.repeat(problem.low[None], 256, 0), jax.random.key(0))
     assert (np.asarray(costs) > np.asarray(problem.low)).mean() > 0.9

@@ -18,6 +18,8 @@ from nagjax import plugins, posing
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.pricing import ANALYTIC
 from nagjax.devices.table import DeviceTable
+from nagjax.learned.fit import KIND as COST_KIND
+from nagjax.learned.fit import LEVEL
 from nagjax.posing import LATENCY, Setup
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT
@@ -31,10 +33,10 @@ ARGUMENTS = tuple(inspect.signature(posing.problem).parameters)[1:]
 SPELLED = (*ARGUMENTS, "benchmark", "cost_columns")
 """Arguments that errors of the library name, and that are flags here."""
 
-FILES = ("table", "predictor", "records", "prune")
+FILES = ("table", "predictor", "records", "prune", "measured")
 """Those that are files; as flags their paths start from --data_dir."""
 
-PAIRS = ("where", "predictor_settings")
+PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings")
 """Those that flags give as ``key=value``."""
 
 
@@ -65,10 +67,26 @@ def define_cost_flags(values: flags.FlagValues) -> None:
         "prune", None, "File of closed choices, as experiments.prune writes it: more conditions.", flag_values=values
     )
     flags.DEFINE_list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.", flag_values=values)
+    flags.DEFINE_string(
+        "measured", None,
+        "CSV or Parquet file of whole networks that were measured: costs are learned from them, or those of --table "
+        "corrected.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list(
+        "measured_columns", None, "Columns of --measured by cost: latency_ms=COLUMN; latency_ms where it is left out.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "cost_kind", None, f"How a cost is learned, a kind of predictor that adds up over edges; {COST_KIND} where it "
+        "is left out.", flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list("cost_settings", None, "Settings of that kind.", flag_values=values)
     flags.DEFINE_float(
         "cost_quantile",
         None,
-        "Price with headroom, so that this share of measured networks takes no longer than its price, such as 0.9.",
+        "Price with headroom, so that this share of measured networks takes no longer than its price, such as 0.9; of "
+        f"learned costs {1 - LEVEL:g} where it is left out.",
         lower_bound=0.0,
         upper_bound=1.0,
         flag_values=values,
@@ -151,7 +169,11 @@ def build_problem(values: flags.FlagValues) -> Setup:
 
 def without_quality(values: flags.FlagValues, space: Space) -> Setup:
     """A problem in which all architectures are equally good, to be described and not trained on."""
-    asked = arguments(values, ("table", "costs", "where", "prune", "cost_quantile", "device_format"))
+    names = (
+        "table", "costs", "measured", "measured_columns", "cost_kind", "cost_settings", "where", "prune",
+        "cost_quantile", "device_format",
+    )  # fmt: skip
+    asked = arguments(values, names)
     with settings.told_of_flags(SPELLED):
         return posing.problem(space, quality=posing.flat(space), **asked)
 
@@ -249,6 +271,6 @@ def input_files(values: flags.FlagValues) -> list[Path]:
     several = list(_device_paths(values).values()) if "devices" in values and values.devices else []
     return several + [
         settings.input_path(values, name)
-        for name in ("table", "predictor", "records", "benchmark", "prune")
+        for name in ("table", "predictor", "records", "benchmark", "prune", "measured")
         if name in values and values[name].value
     ]

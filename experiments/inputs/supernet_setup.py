@@ -110,9 +110,7 @@ def load_task(values: flags.FlagValues, space: Space) -> Task:
         given = [f"--{name}" for name in (*DATA, "image_background", "shift", "flip", "smoothing")
                  if values[name].present]  # fmt: skip
         if given:
-            raise ValueError(
-                f"--task={values.task}: {', '.join(given)} belongs to --data; give --task_settings instead"
-            )
+            raise ValueError(f"--task={values.task}: leave out {', '.join(given)}; give --task_settings instead")
     elif values.task_settings:
         raise ValueError("--task_settings is given without --task")
     return task_of(_config(values), values.data_dir, space, values.image_cache)

@@ -48,6 +48,8 @@ class Column:
       quantile: the share of networks that offset and scale leave headroom for; None where they leave none.
       validation: what measured networks say of the corrected sum, one line; empty where there are none.
       doubts: why the costs should not be trusted, sentences.
+      learned: whether costs are predicted by a model of measured whole networks; the predicted cost then stands where a
+        table's sum does, and no cost is certain to be within a budget.
     """
 
     name: str
@@ -64,14 +66,20 @@ class Column:
     quantile: float | None = None
     validation: str = ""
     doubts: tuple[str, ...] = ()
+    learned: bool = False
 
     @property
     def corrected(self) -> bool:
-        """Whether costs are something other than the sum of the table's rows."""
+        """Whether costs are something other than the sum of the table's rows, or than what a model predicts."""
         return self.offset != 0 or self.scale != 1
 
+    @property
+    def level(self) -> float | None:
+        """Share of networks that may cost more than their learned cost; None where it is no learned bound."""
+        return None if self.quantile is None or not self.learned else round(1 - self.quantile, 12)
+
     def to_raw(self, cost: float) -> float:
-        """The sum of the table's rows behind a reported cost in ``unit``, to within float64 rounding."""
+        """The sum of the table's rows, or the predicted cost, behind a reported cost in ``unit``, but for rounding."""
         return (cost - self.offset) / self.scale
 
 

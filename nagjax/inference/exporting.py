@@ -157,7 +157,8 @@ def _column(column: ExactCosts, number: int) -> tuple[dict[str, np.ndarray], dic
     arrays = {f"edges_{number}_{t}": edge for t, edge in edges.items()}
     if column.steps is not None:
         arrays |= {f"steps_{number}_costs": column.steps[0], f"steps_{number}_ticks": column.steps[1]}
-    names = ("name", "unit", "reduce", "device", "source", "exponent", "decimals", "slack", "filler")
+    names = ("name", "unit", "reduce", "device", "source", "exponent", "decimals", "slack", "filler",
+             "learned", "level")  # fmt: skip
     about = {name: getattr(info, name) for name in names}
     known = {
         "tolerance": column.tolerance,

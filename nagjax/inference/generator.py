@@ -52,9 +52,13 @@ class Answer:
       text: the architecture as text; ``space.parse`` reads it.
       quality, quality_std: predicted, fractions.
       costs: by cost column, in its unit: what the file has, or the float64 sum of the table's rows, corrected as the
-        table says. Asked as a budget it is answered with at least this quality (``best``).
-      raw_costs: the same before correction.
-      guaranteed: whether every cost is known to be within its budget.
+        table says; of a learned cost its upper bound. Asked as a budget it is answered with at least this quality
+        (``best``).
+      raw_costs: the same before correction; of a learned cost what is predicted.
+      within: whether every cost is within its budget.
+      guaranteed: whether that is certain: it is not where a cost is learned.
+      levels: by learned cost column the share of networks, of those that are chosen too, that may cost more than
+        ``costs`` says; empty where none is learned.
       source: what found it: greedy, sample, beam, archive, random, or listed (all architectures were looked at).
     """
 
@@ -67,6 +71,8 @@ class Answer:
     raw_costs: Mapping[str, float]
     guaranteed: bool
     source: str
+    within: bool = True
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def network(self, supernet: Networks[T_co]) -> T_co:
         """The architecture with weights of its own, taken out of a supernet (``nagjax.load_supernet``).
@@ -86,8 +92,9 @@ class AnswerArrays:
       tokens: int32 ``[B, T]``.
       costs: float64 ``[B, K]``, in the units of the cost columns.
       quality, quality_std: float32 ``[B]``, predicted, fractions.
-      guaranteed: bool ``[B]``, whether every cost is known to be within its budget.
+      guaranteed: bool ``[B]``, whether every cost is certain to be within its budget; never where one is learned.
       source: int32 ``[B]``, index into ``nagjax.inference.answering.SOURCES``.
+      within: bool ``[B]``, whether every cost, as it stands there, is within its budget.
     """
 
     index: np.ndarray
@@ -97,6 +104,7 @@ class AnswerArrays:
     quality_std: np.ndarray
     guaranteed: np.ndarray
     source: np.ndarray
+    within: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -486,7 +494,9 @@ def _arrays(
     different, back = _unique_rows(tokens)
     costs = scope.description.costs_of(different)[back]
     quality, std = predict_all(scope.problem, different)
-    return AnswerArrays(index, tokens, costs, quality[back], std[back], scope.within(costs, budgets), source)
+    within = scope.within(costs, budgets)
+    certain = within & (not any(info.learned for info in scope.description.costs))
+    return AnswerArrays(index, tokens, costs, quality[back], std[back], certain, source, within)
 
 
 def _unique_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -500,6 +510,7 @@ def _unique_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _answers(description: Description, asked: Mapping[str, np.ndarray], found: AnswerArrays) -> list[Answer]:
     texts: dict[bytes, str] = {}
+    levels = {info.name: info.level for info in description.costs if info.level is not None}
     out = []
     for i, row in enumerate(found.index.tolist()):
         tokens = found.tokens[i]
@@ -517,6 +528,8 @@ def _answers(description: Description, asked: Mapping[str, np.ndarray], found: A
                 raw_costs={info.name: info.to_raw(costs[info.name]) for info in description.costs},
                 guaranteed=bool(found.guaranteed[i]),
                 source=SOURCES[found.source[i]],
+                within=bool(found.within[i]),
+                levels=levels,
             )
         )
     return out

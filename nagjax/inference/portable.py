@@ -1,7 +1,6 @@
 """An exported generator: architectures for latency budgets, with NumPy alone.
 
-``Generator.export`` writes ``generator.npz`` and a copy of this file: ``python answer.py 15 20 30``. It walks as
-``nagjax.generator.walk`` and ``nagjax.generator.policy`` do, in float32.
+``Generator.export`` writes it beside ``generator.npz``: ``python answer.py 15 20 30``. It walks as nagjax, in float32.
 """
 
 from __future__ import annotations
@@ -75,7 +74,8 @@ class Generator:
             named = zip(self.header["decisions"], one, is_open[i], strict=True)
             found = {"budget": dict(zip(names, asked[i].tolist(), strict=True)), "tokens": one}
             found["choices"] = {about["name"]: about["choices"][token] for about, token, shown in named if shown}
-            found |= {"costs": dict(zip(names, costs[i].tolist(), strict=True)), "guaranteed": bool(fits[i])}
+            found |= {"costs": dict(zip(names, costs[i].tolist(), strict=True)), "within": bool(fits[i])}
+            found["guaranteed"] = found["within"] and not any(column.about.get("learned") for column in self.columns)
             if rows is not None:
                 found |= {name: self.arrays[f"front_{name}"][rows[i]].item() for name in ("architecture", "quality")}
             out.append(found)

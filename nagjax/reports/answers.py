@@ -10,7 +10,7 @@ from nagjax.problems.costs import exactly, rounded_up
 from nagjax.problems.problem import Description
 from nagjax.reports import judge
 from nagjax.reports.front import POINTS, Point
-from nagjax.reports.wording import quality_is, quality_title
+from nagjax.reports.wording import certainty, quality_is, quality_title, raw_title
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,6 +39,7 @@ def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -
             raw_costs={name: float(answer.raw_costs[name]) for name in corrected},
             row=row,
             measured=measured,
+            level=_level(answer),
         )
         for answer, (row, measured) in zip(answers, known, strict=True)
     ]
@@ -52,12 +53,13 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
     budgets = list(answers[0].budget) if answers else []
     units = {info.name: info.unit for info in description.costs}
     corrected = [info.name for info in description.costs if info.corrected]
+    learned = {info.name for info in description.costs if info.learned}
     for name in budgets:
         table.add_column(f"budget, {units[name]}", justify="right")
     for name, unit in units.items():
         table.add_column(f"{name}, {unit}", justify="right")
     for name in corrected:
-        table.add_column(f"raw sum, {units[name]}", justify="right")
+        table.add_column(raw_title(name in learned, units[name]), justify="right")
     table.add_column(quality_title(quality_is(description.quality_report)), justify="right")
     rows, measured = judge.rows_of(description, answers), judge.measured_of(description, answers)
     shows_row = any(row is not None for row in rows)
@@ -75,7 +77,7 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
             *(rounded_up(answer.raw_costs[name]) for name in corrected),
             f"{POINTS * answer.quality:.2f}" + _error(description.quality_report),
             *(["" if true is None else f"{POINTS * true:.2f}"] if judged else []),
-            answer.source + ("" if answer.guaranteed else " (budget not guaranteed)"),
+            answer.source + certainty(answer.guaranteed, _level(answer)),
             *([str(row)] if shows_row else []),
             answer.text,
         )
@@ -86,7 +88,7 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
     """A JSON document: the answers, and what is known of the figures in them."""
     description, answers = generator.description, list(answers)
     known = zip(judge.rows_of(description, answers), judge.measured_of(description, answers), strict=True)
-    fields = ("costs", "raw_costs", "quality", "quality_std", "text", "guaranteed", "source")
+    fields = ("costs", "raw_costs", "quality", "quality_std", "text", "within", "guaranteed", "levels", "source")
     return {
         "space": description.space.identity,
         "costs": [
@@ -98,6 +100,7 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
                 "scale": info.scale,
                 "offset": info.offset,
                 "quantile": info.quantile,
+                "learned": info.learned,
                 "validation": info.validation,
                 "doubts": list(info.doubts),
             }
@@ -112,6 +115,11 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
             for answer, (row, measured) in zip(answers, known, strict=True)
         ],
     }
+
+
+def _level(answer: Answer) -> float | None:
+    """Share of networks that may exceed one of an answer's budgets, where its costs are learned and within them."""
+    return min(1.0, sum(answer.levels.values())) if answer.within and answer.levels else None
 
 
 def _limit(budget: float) -> float | None:

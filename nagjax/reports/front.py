@@ -28,9 +28,10 @@ class Point:
       text: the architecture in the space's text form.
       description: the same for a person.
       guaranteed: whether cost <= budget is certain for the given table.
+      level: share of networks that may exceed the budget, where the cost is learned and within it; else None.
       source: what gave it: archive, greedy, sample, beam.
       costs: every cost column by name.
-      raw_costs: the sum of the table's rows, for columns whose costs are corrected.
+      raw_costs: the sum of the table's rows, for columns whose costs are corrected; of learned costs what is predicted.
       row: of the benchmark's file, counted as errors about the file count; None where there is none.
       measured: measured quality, a fraction; None where it is not known.
     """
@@ -47,6 +48,7 @@ class Point:
     raw_costs: dict[str, float] = dataclasses.field(default_factory=dict)
     row: int | None = None
     measured: float | None = None
+    level: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -99,7 +99,17 @@ class Report:
         if all(point.guaranteed for point in self.table):
             source = "as measured" if self.quality_is == "measured" or self.shows_rows else "by the device table"
             return f"Every cost is within its budget {source}; figures are rounded up." + self.raw_note
+        if self.level is not None:
+            return (
+                "Costs are upper bounds of what a model of measured networks predicts, which stands beside them: up to "
+                f"{100 * self.level:g} % of the networks that are chosen may take longer."
+            )
         return "A cost that is not guaranteed is itself predicted."
+
+    @property
+    def level(self) -> float | None:
+        """Share of networks that may exceed their cost, where it is learned; None where it is not."""
+        return next((point.level for point in self.table if point.level is not None), None)
 
     @property
     def shows_rows(self) -> bool:
@@ -174,7 +184,8 @@ def correction_facts(info: CostInfo) -> list[tuple[str, str]]:
     facts = []
     if info.corrected:
         headroom = f", with headroom for {100 * info.quantile:g} % of networks" if info.quantile is not None else ""
-        text = f"{info.scale:.4g} x sum of rows + {info.offset:.4g} {info.unit}{headroom}"
+        of = "predicted cost" if info.learned else "sum of rows"
+        text = f"{info.scale:.4g} x {of} + {info.offset:.4g} {info.unit}{headroom}"
         facts.append((f"{info.name}: corrected cost", text))
     if info.validation:
         facts.append((f"{info.name}: against measured networks", info.validation))

@@ -9,7 +9,7 @@ from nagjax.reports import explorer, surface
 from nagjax.reports.escapes import html
 from nagjax.reports.front import POINTS, Comparison, Point
 from nagjax.reports.report_data import Report
-from nagjax.reports.wording import quality_title
+from nagjax.reports.wording import certainty, quality_title, raw_title
 
 CSS = """
 :root { --ink: #24292f; --soft: #5c6570; --line: #e1e5ea; --accent: #0b6e99; --paper: #ffffff; --wash: #f6f8fa }
@@ -94,7 +94,7 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> str:
 
 def _budgets(report: Report) -> str:
     unit, others = report.unit, report.other_costs
-    sums = [f"raw sum, {unit}"] if report.shows_raw else []
+    sums = [raw_title(report.level is not None, unit)] if report.shows_raw else []
     head = [
         f"budget, {unit}",
         f"{report.cost_label}, {unit}",
@@ -127,8 +127,8 @@ def _budget_row(point: Point, report: Report) -> str:
     architecture = (
         f"<details><summary><code>{html(point.text)}</code></summary><pre>{html(point.description)}</pre></details>"
     )
-    mark = "" if point.guaranteed else ", budget not guaranteed"
-    return f"<tr>{cells}<td>{architecture}</td><td>{html(point.source + mark)}</td></tr>"
+    found_by = point.source + certainty(point.guaranteed, point.level)
+    return f"<tr>{cells}<td>{architecture}</td><td>{html(found_by)}</td></tr>"
 
 
 def _comparison(report: Report) -> str:

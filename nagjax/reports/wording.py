@@ -8,6 +8,26 @@ from typing import Any
 from nagjax.problems.problem import Description
 
 
+def certainty(guaranteed: bool, level: float | None) -> str:
+    """How certain it is that an answer is within its budget, after the word that says what found it; empty where it is.
+
+    >>> certainty(True, None), certainty(False, 0.05)
+    ('', ' (budget exceeded by up to 5 % of such)')
+    """
+    if guaranteed:
+        return ""
+    return " (budget not guaranteed)" if level is None else f" (budget exceeded by up to {100 * level:g} % of such)"
+
+
+def raw_title(learned: bool, unit: str) -> str:
+    """What stands beside a corrected or bounded cost, above it.
+
+    >>> raw_title(False, "ms"), raw_title(True, "ms")
+    ('raw sum, ms', 'predicted, ms')
+    """
+    return f"{'predicted' if learned else 'raw sum'}, {unit}"
+
+
 def benchmark_lines(description: Description) -> list[str]:
     """What should be said aloud of a tabular benchmark: its size, what is missing, what was averaged."""
     report = description.quality_report

@@ -20,7 +20,12 @@ from nagjax.spaces.space import Space
 Memory: TypeAlias = Any
 """A tree of arrays whose shapes never change; ``()`` where there is none."""
 
-LABELS, FIRST, HELD = "labels", "first", "held"
+LABELS = "labels"
+"""A lesson's teacher: the targets."""
+FIRST = "first"
+"""A lesson's teacher: the answers of the step's first lesson."""
+HELD = "held"
+"""A lesson's teacher: the answers of the weights that the strategy holds."""
 TEACHERS = (LABELS, FIRST, HELD)
 
 

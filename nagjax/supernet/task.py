@@ -76,9 +76,9 @@ class Task:
         are judged on alone.
       batch: ``batch(step, size, seed)``, the examples of a step of training: a function of its arguments alone.
       prepare: ``prepare(inputs, group)``, what a network of that group takes; jitted.
-      aims: targets to what outputs are to be in training, such as smoothed shares of classes; jitted.
+      aims: targets to what outputs are to be in training, of their shape, such as smoothed shares of classes; jitted.
       loss: ``loss(outputs, aims)``, float32 ``[N]``; jitted.
-      answers: outputs of a teacher to aims of who learns from it; jitted.
+      answers: outputs of a teacher to the aims of who learns from it; jitted.
       sums: ``sums(outputs, targets, weight)``, what quality is of, added up over examples, each times its weight
         float32 ``[N]``; by name, ``loss`` among them; jitted.
       quality: sums over all examples and their number to a fraction, 0 to 1.

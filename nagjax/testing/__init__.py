@@ -20,7 +20,10 @@ A factory of spaces is checked in the same way: ``testing.check_space(my_package
 of ``testing.SPACE_CHECKS``. One of kinds of predictors: ``testing.check_predictor(my_package.make)``, or
 ``testing.PREDICTOR_CHECKS``. Of a search with true evaluations: ``testing.check_evaluator(my_package.make, space)``, or
 ``testing.EVALUATOR_CHECKS``; ``testing.check_proposer(my_package.make)``, or ``testing.PROPOSER_CHECKS``. A kind of
-operator by ``testing.check_operator(my_package.make)``, or ``testing.OPERATOR_CHECKS``.
+operator by ``testing.check_operator(my_package.make)``, or ``testing.OPERATOR_CHECKS``. Of networks of your own: the
+elastic network of a space by ``testing.check_elastic(my_package.make)``, or ``testing.ELASTIC_CHECKS``;
+``testing.check_task(my_package.make)``, or ``testing.TASK_CHECKS``; ``testing.check_strategy(my_package.make)``, or
+``testing.STRATEGY_CHECKS``.
 """
 
 from nagjax.testing.checks import (
@@ -38,6 +41,17 @@ from nagjax.testing.checks import (
     check_seeds,
 )
 from nagjax.testing.counting import check_counting
+from nagjax.testing.networks import (
+    ELASTIC_CHECKS,
+    check_elastic,
+    check_elastic_alone,
+    check_elastic_form,
+    check_elastic_groups,
+    check_elastic_operators,
+    check_elastic_sizes,
+    check_elastic_taps,
+    check_elastic_used,
+)
 from nagjax.testing.operators import (
     OPERATOR_CHECKS,
     check_operator,
@@ -88,14 +102,31 @@ from nagjax.testing.spaces import (
     check_space_soundness,
     check_space_text,
 )
+from nagjax.testing.tasks import (
+    STRATEGY_CHECKS,
+    TASK_CHECKS,
+    check_strategy,
+    check_strategy_lessons,
+    check_strategy_settings,
+    check_strategy_training,
+    check_task,
+    check_task_batches,
+    check_task_loss,
+    check_task_parts,
+    check_task_quality,
+    check_task_settings,
+)
 
 __all__ = [
     "CHECKS",
+    "ELASTIC_CHECKS",
     "EVALUATOR_CHECKS",
     "OPERATOR_CHECKS",
     "PREDICTOR_CHECKS",
     "PROPOSER_CHECKS",
     "SPACE_CHECKS",
+    "STRATEGY_CHECKS",
+    "TASK_CHECKS",
     "VARIANTS",
     "Oracle",
     "Tiny",
@@ -104,6 +135,14 @@ __all__ = [
     "check_controller",
     "check_counting",
     "check_determinism",
+    "check_elastic",
+    "check_elastic_alone",
+    "check_elastic_form",
+    "check_elastic_groups",
+    "check_elastic_operators",
+    "check_elastic_sizes",
+    "check_elastic_taps",
+    "check_elastic_used",
     "check_evaluator",
     "check_evaluator_refusals",
     "check_evaluator_repeats",
@@ -147,6 +186,16 @@ __all__ = [
     "check_space_settings",
     "check_space_soundness",
     "check_space_text",
+    "check_strategy",
+    "check_strategy_lessons",
+    "check_strategy_settings",
+    "check_strategy_training",
+    "check_task",
+    "check_task_batches",
+    "check_task_loss",
+    "check_task_parts",
+    "check_task_quality",
+    "check_task_settings",
     "tiny_problem",
     "tiny_space",
 ]

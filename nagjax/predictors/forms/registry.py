@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nagjax.names import suggestion
+from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.evaluated import Evaluated
 from nagjax.predictors.forms.exported import Exported
@@ -24,8 +25,8 @@ from nagjax.predictors.forms.trees import Trees
 FORMS: Mapping[str, type[Any]] = {
     one.form: one
     for one in (
-        TabularQuality, Predictor, Graph, Linear, Kernel, GaussianProcess, Trees, Pair, Neighbours, Mix, Evaluated,
-        Behind, Exported,
+        TabularQuality, Predictor, Graph, Linear, Additive, Kernel, GaussianProcess, Trees, Pair, Neighbours, Mix,
+        Evaluated, Behind, Exported,
     )
 }  # fmt: skip
 

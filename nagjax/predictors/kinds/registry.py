@@ -16,6 +16,7 @@ from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
 BUILT_IN: Mapping[str, str] = {
+    "additive": "nagjax.predictors.kinds.additive",
     "auto": "nagjax.predictors.kinds.auto",
     "gp": "nagjax.predictors.kinds.gp",
     "graph": "nagjax.predictors.kinds.graph",

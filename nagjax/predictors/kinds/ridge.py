@@ -24,6 +24,9 @@ from nagjax.spaces.space import Space
 PENALTIES = tuple(np.logspace(-6, 3, 37).tolist())
 """Penalties tried, in units of the mean eigenvalue of the centred features' squares."""
 
+TALL, FLAT = 3, 1e-13
+"""Records a feature from which squares are decomposed; share of the largest below which one is rounding."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RidgeConfig:
@@ -90,7 +93,10 @@ def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None,
 
 
 def solve(
-    features: np.ndarray, quality: np.ndarray, penalties: tuple[float, ...] = PENALTIES
+    features: np.ndarray,
+    quality: np.ndarray,
+    penalties: tuple[float, ...] = PENALTIES,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float, float]:
     """Ridge regression with an intercept that is not penalised.
 
@@ -98,6 +104,7 @@ def solve(
       features: float64 ``[N, F]``.
       quality: float64 ``[N]``.
       penalties: tried; see ``RidgeConfig``.
+      weights: float64 ``[N]``, above 0, what a squared error counts; None where all count alike.
 
     Returns:
       weights float64 ``[F]``, the intercept, and the penalty of the smallest mean squared leave-one-out error.
@@ -106,17 +113,29 @@ def solve(
     >>> round(float(weights[0]), 4), round(offset, 4)
     (2.0, 1.0)
     """
-    centre, mean = features.mean(0), float(quality.mean())
-    left, size, right = np.linalg.svd(features - centre, full_matrices=False)
-    target = quality - mean
+    share = np.full(len(quality), 1 / len(quality)) if weights is None else weights / weights.sum()
+    root = np.sqrt(share * len(quality))
+    centre, mean = share @ features, float(share @ quality)
+    left, size, right = _decomposed(root[:, None] * (features - centre))
+    target = root * (quality - mean)
     projected, eigenvalues = left.T @ target, size**2
     scaled = np.asarray(penalties) * max(float(eigenvalues.sum()) / len(centre), np.finfo(float).tiny)
     shrunk = eigenvalues[None] / (eigenvalues[None] + scaled[:, None])
     residual = target[None] - (shrunk * projected[None]) @ left.T
-    leverage = 1 / len(target) + shrunk @ (left**2).T
+    leverage = share[None] + shrunk @ (left**2).T
     # Alone with its feature a record has leverage 1 and no residual, and nothing is known of it without itself.
     alone = leverage > 1 - 1e-9
     error = np.where(alone, target[None], residual / np.where(alone, 1.0, 1 - leverage))
     best = int(np.argmin(np.square(error).mean(-1)))
     weights = right.T @ (size / (eigenvalues + scaled[best]) * projected)
     return weights, mean - float(centre @ weights), float(penalties[best])
+
+
+def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The singular value decomposition of ``[N, F]``; of a tall matrix by its squares, which is much faster."""
+    if len(matrix) < TALL * matrix.shape[1]:
+        return np.linalg.svd(matrix, full_matrices=False)
+    squares, axes = np.linalg.eigh(matrix.T @ matrix)
+    fine = squares > squares[-1] * FLAT
+    size, right = np.sqrt(squares[fine]), axes[:, fine].T
+    return (matrix @ right.T) / size, size, right

@@ -1,0 +1,53 @@
+"""The flag ``--known``: files of networks that were measured on known devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from experiments.frame import settings
+from nagjax.devices.adapting import KnownDevices, known_devices
+from nagjax.posing import LATENCY
+from nagjax.predictors.records.labels import Labels, read_labels
+from nagjax.predictors.records.records import read_tokens
+from nagjax.spaces.space import Space
+from nagjax.tables import read_table
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Add the flag."""
+    flags.DEFINE_list(
+        "known", [], f"CSV files of known devices, one each: architecture, {LATENCY}.", flag_values=values
+    )
+
+
+def load(values: flags.FlagValues, space: Space) -> KnownDevices:
+    """The known devices, called by the names of their files.
+
+    Raises:
+      ValueError: if there are fewer than two, two have one name, or anything is wrong in a file.
+    """
+    if not values.known:
+        raise ValueError("--known is not given: name two or more files of measured networks, one a device")
+    paths = [settings.input_path(values, "known", name) for name in values.known]
+    names = [path.stem for path in paths]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"--known: {twice[0]!r} stands twice; a device has one file, and files different names")
+    return known_devices(space, {name: read(path, space, "known") for name, path in zip(names, paths, strict=True)})
+
+
+def read(path: Path, space: Space, flag: str) -> tuple[np.ndarray, np.ndarray]:
+    """Networks int32 ``[N, T]`` of a file and their latencies float64 ``[N]``, ms; rows without one are left out.
+
+    Raises:
+      ValueError: if anything is wrong in the file, or no row has a latency.
+    """
+    table = read_table(path, ["architecture", LATENCY])
+    _, costs = read_labels(table, Labels(cost_columns=(LATENCY,), required="costs"))
+    given = ~np.isnan(costs[LATENCY])
+    if not given.any():
+        raise ValueError(f"--{flag}: {path}: no row has a {LATENCY}; put there what each network took")
+    return read_tokens(table, "architecture", space)[given], costs[LATENCY][given]

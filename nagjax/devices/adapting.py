@@ -1,0 +1,137 @@
+"""From measured networks of known devices, and a few of a new one, to the device table of the new one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from nagjax.devices.operator_terms import OperatorTerms, operator_terms
+from nagjax.devices.table import DeviceTable, Row
+from nagjax.devices.transfer import Adapted, Prior, adapt, device_weights, learn_prior, plan, shared_evenly
+from nagjax.spaces import trellis as tl
+from nagjax.spaces.draws import spread
+from nagjax.spaces.soundness import complete_edges
+from nagjax.spaces.space import Space
+
+REFERENCE = 1000
+"""Networks, at most, whose mean latency is a device's scale."""
+
+CANDIDATES = 1000
+"""Networks, at most, among which a plan chooses."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KnownDevices:
+    """Devices on which many networks were measured.
+
+    Attributes:
+      names: of the D devices.
+      terms: of the space.
+      prior: what they have in common.
+      priced: bool ``[num_operators]``, operators that the networks of every device tell of.
+    """
+
+    names: tuple[str, ...]
+    terms: OperatorTerms
+    prior: Prior
+    priced: np.ndarray
+
+    def open_edges(self) -> np.ndarray:
+        """Edges bool ``[T, S, C]`` whose operators are priced."""
+        graph = self.terms.space.trellis
+        fine: np.ndarray = graph.valid & np.append(self.priced, True)[graph.operators].all(-1)
+        return fine
+
+
+def known_devices(space: Space, measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> KnownDevices:
+    """What devices have in common that were measured before.
+
+    Args:
+      space: what the networks are of.
+      measured: by name of the device, tokens int32 ``[N, T]`` and latencies float64 ``[N]``, ms; the networks may
+        differ from one to the next.
+
+    Raises:
+      ValueError: if there are fewer than 2 devices, the space declares no operators, or the devices were measured on
+        nothing in common.
+    """
+    if len(measured) < 2:
+        raise ValueError(f"{len(measured)} known devices do not say how devices differ; give 2 or more")
+    terms = operator_terms(space)
+    weights = [device_weights(terms.of(tokens), times) for tokens, times in measured.values()]
+    priced = np.logical_and.reduce([terms.told(tokens) for tokens, _ in measured.values()])
+    every = np.unique(np.concatenate([tokens for tokens, _ in measured.values()]), axis=0)
+    common = every[space.operator_sum(every, (~priced).astype(np.int64)) == 0]
+    if not len(common):
+        raise ValueError(f"{', '.join(measured)}: no network is made of what all were measured on; measure some on all")
+    picked = np.linspace(0, len(common) - 1, min(REFERENCE, len(common))).astype(int)
+    return KnownDevices(tuple(measured), terms, learn_prior(weights, terms.of(common[picked])), priced)
+
+
+def planned(known: KnownDevices, allowed: np.ndarray, num: int, seed: int = 0) -> np.ndarray:
+    """Networks int32 ``[num, T]`` to measure on a new device, in the order in which they teach most.
+
+    The first two are a cheap and a costly one.
+
+    Args:
+      known: the known devices.
+      allowed: bool ``[T, S, C]``, edges that the networks may take (``Space.where``).
+      num: how many, 2 or more.
+      seed: of the draw of candidates.
+
+    Raises:
+      ValueError: if there are not so many networks of what known devices were measured on.
+    """
+    space = known.terms.space
+    edges = complete_edges(space.trellis.target, known.open_edges() & allowed)
+    if not edges[0].any():
+        raise ValueError("no network that may be measured is made of what the known devices were measured on")
+
+    def costs_of(tokens: np.ndarray) -> np.ndarray:
+        return known.terms.of(tokens) @ known.prior.mean
+
+    most = tl.count(space.trellis.target, edges)[0][0]
+    candidates = spread(space, edges, costs_of, min(CANDIDATES, most), seed)
+    return candidates[plan(known.prior, known.terms.of(candidates), num)]
+
+
+def adapted(
+    known: KnownDevices, tokens: np.ndarray, measured: np.ndarray, device: str = "unknown"
+) -> tuple[DeviceTable, Adapted]:
+    """The device table of a new device, and what it was made of.
+
+    Args:
+      known: the known devices.
+      tokens: networks int32 ``[n, T]`` that were measured on the new one.
+      measured: their latencies float64 ``[n]``, ms.
+      device: what the table calls it.
+
+    Raises:
+      ValueError: if there is no measurement, or a network has an operator that known devices were not measured on.
+    """
+    space, terms = known.terms.space, known.terms
+    strange = space.operator_sum(tokens, (~known.priced).astype(np.int64))
+    if strange.any():
+        text = space.format(tokens[int(np.argmax(strange))])
+        raise ValueError(
+            f"{text} has {int(strange.max())} operators that not every known device was measured on; leave it out, or "
+            "measure networks that nagjax measure_plan names"
+        )
+    found = adapt(known.prior, terms.of(tokens), measured)
+    prices = terms.prices(shared_evenly(known.prior, found.weights))
+    table = DeviceTable(
+        device=device,
+        runtime="unknown",
+        batch=1,
+        dtype="unknown",
+        unit="ms",
+        measured=f"adapted from {', '.join(known.names)} by {len(tokens)} measured networks",
+        rows={
+            (op.key, None): Row(float(prices[index]))
+            for index, op in enumerate(space.operators)
+            if known.priced[index] and terms.family[index] >= 0
+        },
+    )
+    return table, found
