@@ -100,7 +100,7 @@ class Scheduler:
     address: str
     answered: bool = False
 
-    def __call__(self) -> Cluster:
+    def __call__(self) -> futures.Executor:
         """The cluster.
 
         Raises:
