@@ -213,6 +213,27 @@ fails for some architectures. Identical: all rows are those of a search that nob
         body=result_tables.faults,
     ),
     Entry(
+        title="One and several processes",
+        source="processes.json",
+        commands=["python -m benchmarks.processes --results=benchmarks/results/processes.json"],
+        said="""\
+A supernet of 9 architectures on handwritten digits, 100 steps: 2 processes of 2 virtual devices each against one
+process of one device. The difference is the greatest between two weights, as a share of the greatest of their array.
+`restored_1_to_2`: a run that SIGTERM stopped in one process ends, continued by 2, as one that was not stopped, to one
+part in a thousand; `restored_2_to_1` the other way. `killed_and_equal`: a run of 2 of which one was killed ends,
+started again, with the same arrays, bit for bit.""",
+        body=result_tables.faults,
+    ),
+    Entry(
+        title="Preemption",
+        source="preempt.json",
+        commands=["python -m benchmarks.preempt --results=benchmarks/results/preempt.json"],
+        said="""\
+SIGTERM in the middle of training, to one process, and to one of 2 processes. Seconds are from the signal to the end of
+all processes, the state saved. The runs, continued, are compared with runs that were not stopped, bit for bit.""",
+        body=result_tables.faults,
+    ),
+    Entry(
         title="Rewards, and the number of training budgets",
         source="compare_rewards",
         commands=[compare("compare_rewards")],
