@@ -285,7 +285,9 @@ def _pass_on(future: futures.Future[Any], remote: Any) -> None:
         elif remote.status == "error":
             future.set_exception(remote.exception())
         else:
-            future.set_result(remote.result())
+            found = remote.result()
+            remote.release()  # before anybody goes on with it: a worker may die in between
+            future.set_result(found)
     except futures.InvalidStateError:  # it was cancelled here
         pass
     except Exception as error:  # lost on its way, with its worker or the scheduler
