@@ -29,7 +29,7 @@ SPINE = (
     ("populations",),
     ("verification",),
     ("controllers",),
-    ("factory", "proposers"),
+    ("factory", "proposers", "many_runs"),
     ("rounds", "checkpoint"),
     ("inference",),
     ("posing", "reports"),
