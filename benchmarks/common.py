@@ -94,6 +94,12 @@ def write_rows(path: str, columns: Sequence[str], rows: Iterable[Sequence[str]])
     durable.replace(Path(path), csv_cells.text([columns, *rows]))
 
 
+def write_result(path: str, result: Mapping[str, Any]) -> None:
+    """Write a benchmark's result to a file as one JSON object, whole or not at all; nowhere if the path is empty."""
+    if path:
+        durable.replace(Path(path), json.dumps(dict(result), indent=2) + "\n")
+
+
 def report(result: Mapping[str, Any]) -> None:
     """Print a benchmark's result: the last line it writes."""
     print(json.dumps(dict(result)), flush=True)

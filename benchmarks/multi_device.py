@@ -104,6 +104,7 @@ def trained(case: Case, devices: Sequence[str], updates: int, seed: int) -> tupl
     controller = plugins.load("controllers", "nag")(problem.spec)
     state = controllers.init(controller, problem, seed)
     last = controllers.train(controller, problem, state, seed, controllers.Limits(updates * len(devices)))
+    print(f"{', '.join(devices)}: {last.step} updates in {last.seconds:.1f} s", flush=True)
     return Generator(controllers.artefact(controller, last.state, problem), problem, description, {}), last.seconds
 
 
@@ -189,7 +190,11 @@ def summary(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         return float(np.mean(values)) if values else None
 
     seconds = {(one["way"], one["seed"]): float(one["seconds"]) for one in rows}
-    ratios = [value / seconds["dedicated", seed] for (way, seed), value in seconds.items() if way == "together"]
+    ratios = [
+        value / seconds["dedicated", seed]
+        for (way, seed), value in seconds.items()
+        if way == "together" and ("dedicated", seed) in seconds
+    ]
     return {
         "dedicated_gap_points": mean(gaps(rows, "together", "best")),
         "dedicated_gap_points_greedy": mean(gaps(rows, "together", "greedy")),
@@ -217,9 +222,11 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         for part in values.parts:
             if any(one[:2] == (part, seed) for one in rows):
                 continue
+            found = []
             for one in PARTS[part](case, values.updates, int(seed)):
                 print(one, flush=True)
-                rows.append(one)
+                found.append(one)
+            rows += found
             common.write_rows(values.results, COLUMNS, rows)
     return summary([dict(zip(COLUMNS, one, strict=True)) for one in rows])
 

@@ -390,6 +390,27 @@ def by_way(path: Path) -> Iterator[str]:
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
 
 
+def multi_device(path: Path) -> Iterator[str]:
+    """Ways of serving devices: what they lose to dedicated generators, answers over budget, seconds of training."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    dedicated = {(row["seed"], row["device"]): row for row in rows if row["way"] == "dedicated"}
+
+    def cells(way: str) -> list[str]:
+        own = [row for row in rows if row["way"] == way]
+        seconds = {row["seed"]: float(row["seconds"]) for row in own}
+        out = []
+        for how in ("best", "greedy"):
+            lost = [float(dedicated[row["seed"], row["device"]][how]) - float(row[how]) for row in own]
+            known = [one for one in lost if one == one]  # an archive alone has no policy to ask
+            out += [number(sum(known) / len(known)), number(max(known))] if known else [MISSING] * 2
+        over = sum(int(row["violations"]) for row in own)
+        return [*out, str(over), str(len(seconds)), number(sum(seconds.values()) / len(seconds), 0)]
+
+    heads = ["", "best", "worst", "greedy", "worst", "over", "seeds", "training, s"]
+    yield markdown(heads, [[f"`{way}`", *cells(way)] for way in dict.fromkeys(row["way"] for row in rows)])
+
+
 def losses(path: Path) -> Iterator[str]:
     """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
     rows = read(path)["rows"]
@@ -524,6 +545,52 @@ def kinds(path: Path) -> Iterator[str]:
     )
     behind = [study[f"regret_auto_{num}"] - min(study[f"regret_{name}_{num}"] for name in names[:-1]) for num in labels]
     yield f"{study['seeds']} draws of labels. `auto` minus the best single kind: {', '.join(map(number, behind))}."
+
+
+def learned_latency(path: Path) -> Iterator[str]:
+    """Agreement of learned with measured latency at each setting, beside the floor."""
+    study = read(path)
+    figures = {
+        "spearman": "Spearman", "floor_spearman": "floor", "kendall_tau": "Kendall tau",
+        "neighbours_share": "neighbours share", "file_order": "next in the file", "other_settings": "other settings",
+    }  # fmt: skip
+    shares = {"within_5_percent": "within 5 %", "within_10_percent": "within 10 %", "floor_within_10": "floor, 10 %"}
+    yield markdown(
+        ["setting", *figures.values(), *shares.values()],
+        [
+            [name, *(number(row[one]) for one in figures), *(f"{row[one]:.1f}" for one in shares)]
+            for name, row in study["rows"].items()
+        ],
+    )
+    yield (
+        f"Spearman at worst {number(study['worst_spearman'])}, mean {number(study['mean_spearman'])}; at most "
+        f"{number(study['most_below_floor'])} below its floor. Drawn by seed {study['seed']}."
+    )
+
+
+def conformal(path: Path) -> Iterator[str]:
+    """How many networks exceed their bounds, by setting and level."""
+    study = read(path)
+    figures = {"all": "all", "chosen": "chosen, before", "chosen_mended": "chosen"}
+    levels = [f"{level:g}" for level in study["levels"]]
+    settings = dict.fromkeys(key.split()[0] for key in study["rows"])
+    head = [f"{shown}, {100 * float(level):g} %" for shown in figures.values() for level in levels]
+    yield markdown(
+        ["setting", *head, *(f"width, {100 * float(level):g} %" for level in levels)],
+        [
+            [
+                name,
+                *(f"{100 * study['rows'][f'{name} {level}'][one]:.1f}" for one in figures for level in levels),
+                *(f"{study['rows'][f'{name} {level}']['width']:.2f}" for level in levels),
+            ]
+            for name in settings
+        ],
+    )
+    yield (
+        f"Off the level by at most {study['worst_gap_points']:.2f} points for all, above it by at most "
+        f"{study['selected_gap_points']:.2f} for the chosen, {study['selected_gap_before']:.2f} before. "
+        f"{study['splits']} splits."
+    )
 
 
 def read(path: Path) -> Any:

@@ -213,6 +213,27 @@ fails for some architectures. Identical: all rows are those of a search that nob
         body=result_tables.faults,
     ),
     Entry(
+        title="One and several processes",
+        source="processes.json",
+        commands=["python -m benchmarks.processes --results=benchmarks/results/processes.json"],
+        said="""\
+A supernet of 9 architectures on handwritten digits, 100 steps: 2 processes of 2 virtual devices each against one
+process of one device. The difference is the greatest between two weights, as a share of the greatest of their array.
+`restored_1_to_2`: a run that SIGTERM stopped in one process ends, continued by 2, as one that was not stopped, to one
+part in a thousand; `restored_2_to_1` the other way. `killed_and_equal`: a run of 2 of which one was killed ends,
+started again, with the same arrays, bit for bit.""",
+        body=result_tables.faults,
+    ),
+    Entry(
+        title="Preemption",
+        source="preempt.json",
+        commands=["python -m benchmarks.preempt --results=benchmarks/results/preempt.json"],
+        said="""\
+SIGTERM in the middle of training, to one process, and to one of 2 processes. Seconds are from the signal to the end of
+all processes, the state saved. The runs, continued, are compared with runs that were not stopped, bit for bit.""",
+        body=result_tables.faults,
+    ),
+    Entry(
         title="Rewards, and the number of training budgets",
         source="compare_rewards",
         commands=[compare("compare_rewards")],
@@ -257,6 +278,19 @@ RoBoT's queries on NAS-Bench-Macro, 20 true evaluations for each of four budgets
 range of multiply-adds: regret of the best of them. `single` takes the first 20 by one score, `equal_sum` by their sum,
 `gp` 10 random labels and 10 by the expected improvement of a Gaussian process on path features.""",
         body=result_tables.by_way,
+    ),
+    Entry(
+        title="One generator for many devices",
+        source="multi_device.csv",
+        commands=["python -m benchmarks.multi_device --data_dir=DATA --updates=100 --results=runs/multi_device.csv"],
+        said="""\
+OFA MobileNetV3 on a Samsung Note10 and an Intel i7-8700K at 160, 192 and 224 pixels: six devices. `dedicated` are six
+generators of 100 updates, `together` is one of 600. `held_out` has not seen the i7 at 192 pixels, `unseen` has not seen
+any i7, and both answer for those without training; `archive` is what the latter's archive answers alone, `neighbour`
+a dedicated generator of the Note10 asked about the i7 at its resolution. Points of predicted accuracy lost to
+`dedicated` at 100 budgets a device, mean over budgets, devices and seeds, and the worst device; less is better. `over`
+counts answers that cost more than their budget. A run is far shorter than one that is meant to be used.""",
+        body=result_tables.multi_device,
     ),
     Entry(
         title="One stream for three tasks",
@@ -354,6 +388,29 @@ Policy gradients with equal updates and baselines, five budgets. `joint` is one 
 that divide its evaluations, `each` five searches that have as many each. `macro` shows regret (less is better),
 `note10` predicted top-1, % (more is better). The last columns are the budgets, in percent of the range of cost.""",
         body=result_tables.joint,
+    ),
+    Entry(
+        title="Latency learned from measured networks",
+        source="learned_latency.json",
+        commands=[
+            "python -m benchmarks.learned_latency --data_dir=DATA --results=benchmarks/results/learned_latency.json"
+        ],
+        said="""\
+4,000 of 5,000 once-for-all networks timed on GPUs (HELP) are fitted to, 1,000 judge. Floor: what a perfect predictor
+would reach with the noise that near neighbours tell. Beside it what speaks for noise by itself: the share of the
+squared errors that near neighbours have in common, the rank correlation of the errors of networks next to each other
+in the file, and the largest with the errors of the same networks at another setting.""",
+        body=result_tables.learned_latency,
+    ),
+    Entry(
+        title="Bounds of learned latency",
+        source="conformal.json",
+        commands=["python -m benchmarks.conformal --data_dir=DATA --results=benchmarks/results/conformal.json"],
+        said="""\
+Percent of networks that exceed a bound that 1, 5 and 10 % may exceed, means over 20 splits: of all held-out networks
+under the bound calibrated on networks as they were drawn; and of those chosen for 100 budgets, under the same bound
+and under the one that was calibrated on choices too. Width: the median of that bound over the prediction.""",
+        body=result_tables.conformal,
     ),
     Entry(
         title="Kinds of predictors with few labels",

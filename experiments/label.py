@@ -3,10 +3,12 @@
 ``python -m experiments.label --supernet=runs/supernet --num=1500 --out=records.csv``
 
 Batch norms are calibrated anew for every architecture. Ctrl-C or a crash loses one label at most; ``--resume`` goes on.
+All devices share the examples of a label, and with ``--coordinator`` those of several processes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import sys
@@ -19,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments.frame import cli, console, full_disk, life, output, record_file, runtime, settings
+from experiments.frame import cli, console, full_disk, life, output, processes, record_file, runtime, settings
 from experiments.inputs import supernet_setup
+from nagjax import mesh, plugins
 from nagjax import operators as ops
-from nagjax import plugins
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage
 from nagjax.supernet.evaluation import supernet_assessor
@@ -34,6 +36,7 @@ BINS = 50
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     runtime.define_flags(values)
+    processes.define_flags(values)
     flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
     supernet_setup.define_cache_flag(values)
@@ -52,11 +55,11 @@ def job(values: flags.FlagValues) -> int:
     """Check everything, then label what is not labelled yet."""
     if not values.supernet or not values.out:
         raise ValueError("give --supernet, the folder of a trained supernet, and --out, the file to write")
-    with output.file(values.out, "records.csv") as out:
-        return _label(values, out)
+    with processes.joined(values) as place, processes.taken(values.out, "records.csv", output.file) as out:
+        return _label(values, out, place)
 
 
-def _label(values: flags.FlagValues, out: Path) -> int:
+def _label(values: flags.FlagValues, out: Path, place: mesh.Placement) -> int:
     life.doing("reading weights and data, drawing architectures")
     runtime.use_compilation_cache(values.compilation_cache)
     weights = storage.read_weights(settings.user_path(values.supernet, "supernet"))
@@ -64,22 +67,33 @@ def _label(values: flags.FlagValues, out: Path) -> int:
     task = supernet_setup.task_of(weights.config, values.data_dir, space, values.image_cache)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
-    claim(out, values, weights)
+    mesh.first_does(lambda: claim(out, values, weights), None)
     part = labelling.label_part(task, values.images)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), place)
+    parameters = place.parameters(weights.parameters)
     try:
-        with labelling.LabelFile(out) as file:
-            left = [row for row in tokens if space.format(row) not in file.labelled]
-            for row in progress(left, len(tokens)):
-                scores = assessor.scores(weights.parameters, row, part)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(labelling.LabelFile(out)) if mesh.is_first() else None
+            left = tokens[mesh.first_does(lambda: _missing(space, tokens, file), np.zeros(len(tokens), np.bool_))]
+            for number, row in enumerate(progress(left, len(tokens))):
+                if mesh.preempted(number):
+                    raise cli.Terminated
+                scores = assessor.scores(parameters, row, part)
                 label = {"quality": scores.quality, "loss": scores.loss}
-                full_disk.persist(partial(file.add, space.format(row), label), "a label")
-            done = len(file.labelled)
-    except KeyboardInterrupt:
+                if file is not None:
+                    full_disk.persist(partial(file.add, space.format(row), label), "a label")
+            done = 0 if file is None else len(file.labelled)
+    except KeyboardInterrupt as stopped:
         console.say(f"interrupted; the labels so far are in {out}; to go on: {cli.again('experiments.label', values)}")
-        return cli.EXIT_INTERRUPTED
+        return cli.exit_status(stopped)
     console.say(f"{out}: {done} labelled architectures of {space.identity}, {len(left)} of them new")
     return 0
+
+
+def _missing(space: Space, tokens: np.ndarray, file: labelling.LabelFile | None) -> np.ndarray:
+    """Which of tokens ``[num, T]`` have no label yet, bool ``[num]``; asked of the process that has the file."""
+    assert file is not None
+    return np.array([space.format(row) not in file.labelled for row in tokens], np.bool_)
 
 
 def load_space(config: dict[str, Any]) -> Space:
@@ -136,10 +150,10 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
             raise ValueError(f"--out={out}: was labelled with {name} {recorded.get(name)}, now it is {value}")
 
 
-def progress(rows: Sequence[np.ndarray], total: int) -> Iterator[np.ndarray]:
+def progress(rows: np.ndarray, total: int) -> Iterator[np.ndarray]:
     """The rows one by one under a progress bar."""
-    with console.bars() as shown:
-        for number, row in enumerate(shown.track(rows, description=f"labelling {len(rows)} of {total}")):
+    with console.bars(quiet=not mesh.is_first()) as shown:
+        for number, row in enumerate(shown.track(list(rows), description=f"labelling {len(rows)} of {total}")):
             life.doing(f"labelling, {number} of {len(rows)} done")
             yield row
 

@@ -3,9 +3,9 @@
 ``python -m experiments.rank_supernet --out=runs/ranking`` trains the networks, and
 ``python -m experiments.rank_supernet --out=runs/ranking --supernet=runs/supernet`` then compares.
 
-A network is one line of ``alone.jsonl``, durable as it is done; run again to go on. Several processes may share a
-folder when each has its own --seeds. Networks are compared on the test examples, the supernet labels on the
-validation examples, as it does for a search.
+A network is one line of ``alone.jsonl``, durable as it is done; run again to go on. All devices share each network, and
+several processes may share a folder when each has its own --seeds. Networks are compared on the test examples, the
+supernet labels on the validation examples, as it does for a search.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from experiments.inputs import setup, supernet_setup
 from experiments.label import load_space
 from experiments.reports import rank_report
 from experiments.train_supernet import RECORD, claim, recorded_config
-from nagjax import durable
+from nagjax import durable, mesh
 from nagjax import operators as ops
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage, training
@@ -100,16 +100,17 @@ def train_missing(
     """Train every network under every seed that has no line yet; one network's seeds share a compilation."""
     done = {(run["architecture"], run["seed"]) for run in read_runs(folder)}
     wanted = [(row, seed) for row in networks for seed in seeds if (space.format(row), seed) not in done]
-    dtype = jnp.dtype(values.dtype)
+    dtype, place = jnp.dtype(values.dtype), mesh.all_devices()
+    place.check_batch(values.batch, "--batch")
     for number, (tokens, seed) in enumerate(wanted, 1):
         life.doing(f"training network {number} of {len(wanted)}, seed {seed}")
         began = time.monotonic()
         recipe = dataclasses.replace(supernet_setup.recipe(values), seed=seed)
         learner = training.alone_learner(space, tokens, dtype)
-        state = training.start(learner, recipe)
-        for reached, _ in training.train(learner, task, recipe, state):
+        state = training.start(learner, recipe, place)
+        for reached, _ in training.train(learner, task, recipe, state, place):
             state = reached
-        scores = alone_assessor(space, tokens, task, dtype).scores(state.parameters, tokens, task.test)
+        scores = alone_assessor(space, tokens, task, dtype, place).scores(state.parameters, tokens, task.test)
         seconds = time.monotonic() - began
         text = space.format(tokens)
         run = {"architecture": text, "seed": seed, "accuracy": scores.quality, "loss": scores.loss, "seconds": seconds}

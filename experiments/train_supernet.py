@@ -2,11 +2,13 @@
 
 ``python -m experiments.train_supernet --data=fashion_mnist --out=runs/supernet``
 
-Ctrl-C saves, and ``--resume`` goes on as if nothing had happened.
+Ctrl-C and SIGTERM save, and ``--resume`` goes on as if nothing had happened. All devices are used, and with
+``--coordinator`` those of several processes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -18,9 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments.frame import cli, console, life, output, record_file, runtime, settings
+from experiments.frame import cli, console, life, output, processes, record_file, runtime, settings
 from experiments.inputs import setup, supernet_setup
 from experiments.training.monitor import Monitor, forget_metrics
+from nagjax import mesh
 from nagjax.controllers import Limits, Moment
 from nagjax.supernet import storage, training
 from nagjax.supernet.evaluation import supernet_assessor
@@ -37,6 +40,7 @@ def define_flags(values: flags.FlagValues) -> None:
     supernet_setup.define_strategy_flag(values)
     supernet_setup.define_recipe_flags(values, steps=6000)
     runtime.define_flags(values)
+    processes.define_flags(values)
     flags.DEFINE_integer("chunk", 20, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("save_seconds", 120.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
     flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
@@ -45,29 +49,31 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def job(values: flags.FlagValues) -> int:
     """Check everything, then train, then say how good the largest and the smallest are."""
-    with output.folder(values.out, "runs/supernet") as folder:
-        return _train(values, folder)
+    with processes.joined(values) as place, processes.taken(values.out, "runs/supernet", output.folder) as folder:
+        return _train(values, folder, place)
 
 
-def _train(values: flags.FlagValues, folder: Path) -> int:
+def _train(values: flags.FlagValues, folder: Path, place: mesh.Placement) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
-    output.try_checkpoints(folder)
+    if mesh.is_first():
+        output.try_checkpoints(folder)
     life.doing("reading the data")
     space = setup.load_space(values)
     valid = space.where(settings.parse_pairs(values.where, "where", many=True))
     strategy = supernet_setup.strategy(values)
     task = supernet_setup.load_task(values, space)
     recipe = supernet_setup.recipe(values)
+    place.check_batch(recipe.batch, "--batch")
     learner = training.supernet_learner(space, valid, strategy, jnp.dtype(values.dtype))
     config = supernet_setup.identity(values, space, task)
-    claim(folder, config, values.resume)
+    mesh.first_does(lambda: claim(folder, config, values.resume), None)
     try:
-        state = run(folder, learner, task, recipe, config, values)
-    except KeyboardInterrupt:
+        state = run(folder, learner, task, recipe, config, values, place)
+    except KeyboardInterrupt as stopped:
         console.say(f"interrupted; the weights so far are in {folder}; to go on: {cli.again(JOB, values)}")
-        return cli.EXIT_INTERRUPTED
+        return cli.exit_status(stopped)
     life.doing("evaluating the largest and the smallest")
-    assessor = supernet_assessor(space, task, jnp.dtype(values.dtype))
+    assessor = supernet_assessor(space, task, jnp.dtype(values.dtype), place)
     for name, tokens in (("largest", space.largest(valid)), ("smallest", space.smallest(valid))):
         scores = assessor.scores(state.parameters, tokens, task.validation)
         console.say(f"{name}: {100 * scores.quality:.2f} % on the validation examples ({space.format(tokens)})")
@@ -118,32 +124,43 @@ def recorded_config(path: Path) -> dict[str, Any]:
 
 def run(
     folder: Path, learner: training.Learner, task: Task, recipe: training.Recipe, config: dict[str, Any],
-    values: flags.FlagValues,
+    values: flags.FlagValues, place: mesh.Placement,
 ) -> training.TrainState:  # fmt: skip
     """Train from the last checkpoint of the folder, or from the beginning, to the end.
 
     Raises:
-      KeyboardInterrupt: on Ctrl-C, after saving.
+      KeyboardInterrupt: on Ctrl-C, after saving; ``cli.Terminated`` where one of several processes was sent SIGTERM.
     """
-    state, seconds = training.start(learner, recipe), 0.0
-    if storage.has_weights(folder):
-        state, seconds = storage.read_state(folder, state)
-    forget_metrics(folder, state.step)
-    limits = Limits(recipe.steps, chunk=values.chunk)
-    with storage.Writer(folder, config) as writer:
+    state, seconds = training.start(learner, recipe, place), 0.0
+    if mesh.agreed(storage.has_weights(folder)):
+        fresh = state
+        state, seconds = mesh.first_does(lambda: storage.read_state(folder, fresh), (fresh, seconds))
+        state, seconds = training.placed(state, place), float(seconds)
+    limits, first = Limits(recipe.steps, chunk=values.chunk), mesh.is_first()
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(storage.Writer(folder, config)) if first else None
+        if first:
+            forget_metrics(folder, state.step)
 
         def save(moment: Moment) -> None:
-            writer.save(moment.state, moment.seconds)
+            host = mesh.on_host(moment.state)._replace(step=moment.step)
+            if writer is not None:
+                writer.save(host, moment.seconds)
 
-        with Monitor(folder, save, values.save_seconds, finish=writer.finish) as monitor:
-            began, losses = time.monotonic() - seconds, []
-            for reached, loss in training.train(learner, task, recipe, state):
-                state = reached
-                losses.append(loss)
-                if state.step % values.chunk == 0 or state.step == recipe.steps:
-                    metrics = {"loss": np.asarray(losses)}
-                    monitor.on_chunk(Moment(state, state.step, time.monotonic() - began, metrics, limits))
-                    losses = []
+        monitor = stack.enter_context(Monitor(
+            folder if first else None, save, values.save_seconds, quiet=not first,
+            finish=writer.finish if writer else lambda: None, agreed=mesh.agreed,
+        ))  # fmt: skip
+        began, losses = time.monotonic() - seconds, []
+        for reached, loss in training.train(learner, task, recipe, state, place):
+            state = reached
+            losses.append(loss)
+            if mesh.preempted(state.step):
+                monitor.interrupt(cli.Terminated)
+            if monitor.interrupted or state.step % values.chunk == 0 or state.step == recipe.steps:
+                metrics = {"loss": np.asarray(losses)}
+                monitor.on_chunk(Moment(state, state.step, time.monotonic() - began, metrics, limits))
+                losses = []
     return state
 
 

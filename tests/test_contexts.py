@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 import nagjax
+from benchmarks import multi_device
 from nagjax import controllers
 from nagjax.budgets import budget_at, budget_position
+from nagjax.controllers import Artefact
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
+from nagjax.inference.answering import candidates
 from nagjax.inference.generator import Generator
+from nagjax.populations.archive import Archive
 from nagjax.populations.cells import Cells, cell_of
 from nagjax.populations.front import Front, front_gain
 from nagjax.posing import problem
 from nagjax.problems import contexts
-from nagjax.problems.problem import evaluate
+from nagjax.problems.problem import evaluate, restrict
 from nagjax.spaces import trellis as tl
 from nagjax_nag import evolution
 from nagjax_nag import make as make_nag
@@ -259,6 +263,31 @@ def test_a_checkpoint_keeps_its_devices(generator, tmp_path):
             assert texts(again.generate(asked, device=device, decode=how)) == texts(
                 generator.generate(asked, device=device, decode=how)
             )
+
+
+def test_what_a_condition_closes_is_no_candidate_of_an_archive():
+    made, description = tiny.make()
+    tokens = jnp.asarray(BEHIND)
+    quality, costs = evaluate(made, tokens)
+    artefact = Artefact(None, Archive(tokens, costs, quality))
+    left = restrict(made, jnp.asarray(description.space.where({"depth": 1})))
+    found = candidates(artefact, left, jnp.full((1, 1), 2**30 - 1), jax.random.key(0))
+    assert (np.asarray(found.tokens)[np.isfinite(np.asarray(found.objective))][:, 1] == 0).all()
+    best = np.asarray(quality)[BEHIND[:, 1] == 0].max()
+    assert float(found.objective.max()) == pytest.approx(float(best))
+
+
+def test_gaps_are_to_the_dedicated_generator_of_the_same_seed_and_device():
+    def row(way, seed, device, best, over="0", seconds="10"):
+        return dict(zip(multi_device.COLUMNS, (way, seed, device, best, best, over, seconds), strict=True))
+
+    rows = [row("dedicated", "0", "a", "80"), row("dedicated", "0", "b", "70")]
+    rows += [row("together", "0", "b", "69", "2", "5"), row("together", "0", "a", "80.5", "1", "5")]
+    rows += [row("together", "1", "a", "0")]
+    assert multi_device.gaps(rows, "together", "best") == [1.0, -0.5]
+    told = multi_device.summary(rows[:4])
+    assert (told["dedicated_gap_points"], told["violations"], told["train_s_ratio"]) == (0.25, 3, 0.5)
+    assert told["unseen_gap_points"] is None
 
 
 def test_what_differs_in_quality_is_known_by_name():

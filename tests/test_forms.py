@@ -15,6 +15,7 @@ from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.formats.storage import load_predictor, save_predictor
 from nagjax.predictors.forms import registry
 from nagjax.predictors.forms.additive import Additive
+from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.predictors.forms.exported import export
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
@@ -41,6 +42,12 @@ LEVELS = np.linspace(0.0, 1.0, 65)
 
 def linear():
     return Linear(jnp.asarray(RNG.normal(0, 0.05, NUM), jnp.float32), jnp.float32(0.5), jnp.ones(NUM, bool))
+
+
+def behind():
+    """The first path feature tells the one context that there is."""
+    weights = jnp.asarray(RNG.normal(0, 0.05, NUM - 1), jnp.float32)
+    return Behind(Linear(weights, jnp.float32(0.5), jnp.ones(NUM - 1, bool)), 1)
 
 
 def additive():
@@ -216,6 +223,7 @@ MAKERS = {
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,
+    "behind": behind,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes", "depthwise"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes", "depthwise", "mesh"),
     ("delimited",),
     ("tables",),
     ("plugins",),
@@ -29,7 +29,7 @@ SPINE = (
     ("populations",),
     ("verification",),
     ("controllers",),
-    ("factory", "proposers"),
+    ("factory", "proposers", "many_runs"),
     ("rounds", "checkpoint"),
     ("inference",),
     ("posing", "reports"),
@@ -40,6 +40,7 @@ SPINE = (
 BRANCHES = {
     "supernet": {
         "files",
+        "mesh",
         "arguments",
         "csv_cells",
         "operators",

@@ -19,7 +19,7 @@ from nagjax.supernet.datasets.images import Images, make_splits
 from nagjax.supernet.evaluation import Assessor
 from nagjax.supernet.strategy import Lesson, random_path
 
-FLAGS = ["--steps=8", "--chunk=2", "--batch=5", "--where=resolution=20", "--compilation_cache="]
+FLAGS = ["--steps=8", "--chunk=2", "--batch=6", "--where=resolution=20", "--compilation_cache="]
 
 
 def make_images(num, channels=1, classes=10):
@@ -49,8 +49,8 @@ def made_up(monkeypatch):
             group=checked.group,
         )
 
-    def assessor(space, task, dtype):
-        return Assessor(lambda p, images, tokens, _: (logits(p, images), {}), lambda tokens: 20, task)
+    def assessor(space, task, dtype, place):
+        return Assessor(lambda p, images, tokens, _: (logits(p, images), {}), lambda tokens: 20, task, place=place)
 
     real = training.supernet_learner
     monkeypatch.setattr(training, "supernet_learner", learner)
@@ -103,7 +103,7 @@ def test_a_run_writes_weights_metrics_and_what_it_was(trained):
     }  # fmt: skip
     assert config["where"] == {"resolution": 20}
     assert config["data"]["images"] == [40, 20, 20]
-    assert (config["recipe"]["steps"], config["recipe"]["batch"], config["recipe"]["strategy"]) == (8, 5, "sandwich")
+    assert (config["recipe"]["steps"], config["recipe"]["batch"], config["recipe"]["strategy"]) == (8, 6, "sandwich")
     assert storage.read_weights(trained).config["recipe"] == config["recipe"]
     assert {"versions", "device", "commit"} <= set(record)
 
@@ -157,7 +157,7 @@ def test_a_run_is_not_begun_twice(trained, capsys):
 @pytest.mark.parametrize(
     ("flag", "name", "values"),
     [
-        ("--batch=6", "recipe", ("'batch': 5", "'batch': 6")),
+        ("--batch=8", "recipe", ("'batch': 6", "'batch': 8")),
         ("--strategy=single_path", "recipe", ("'sandwich'", "'single_path'")),
         ("--where=kernel=3", "where", ("{'resolution': 20}", "'kernel': 3")),
         ("--data_seed=1", "data", ("'data_seed': 0", "'data_seed': 1")),

@@ -22,6 +22,7 @@ from nagjax.devices.transfer import (
     device_weights,
     learn_prior,
     plan,
+    shared_evenly,
 )
 from nagjax.devices.validation import spearman
 from nagjax.operators import madds
@@ -76,6 +77,14 @@ def test_no_weight_falls_below_zero():
     found = adapt(prior, GRID, GRID @ [10.0, -1.0])
     assert (found.weights > 0).all()
     assert found.weights[1] < 0.01 * found.weights[0]
+
+
+def test_what_nothing_tells_apart_is_shared_evenly():
+    """Two terms that stand once on every network took 3 ms together, all of it with the first."""
+    terms = np.concatenate([np.ones((64, 2)), GRID], 1)
+    prior = learn_prior([np.array([2.0, 0.0, 1.0, 1.0]), np.array([4.0, 0.0, 1.0, 2.0])], terms)
+    even = shared_evenly(prior, np.array([3.0, 0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(even, [1.5, 1.5, 1.0, 2.0], rtol=0.001)
 
 
 def test_a_plan_is_the_cheapest_the_costliest_and_then_the_least_certain():

@@ -36,6 +36,16 @@ RENAMED = {
 }
 """Flags of earlier versions, which flagfiles of old runs still hold, and what they are called now."""
 
+
+class Terminated(KeyboardInterrupt):
+    """One of several processes was sent SIGTERM, which all were told of."""
+
+
+def exit_status(stopped: KeyboardInterrupt) -> int:
+    """The status with which a job exits that was stopped."""
+    return EXIT_TERMINATED if isinstance(stopped, Terminated) else EXIT_INTERRUPTED
+
+
 Define = Callable[[flags.FlagValues], None]
 Job = Callable[[flags.FlagValues], int]
 

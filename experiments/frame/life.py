@@ -22,6 +22,7 @@ class Status:
 
     def __init__(self) -> None:
         self.doing = "starting"
+        self.hushed = False
 
 
 _status: contextvars.ContextVar[Status | None] = contextvars.ContextVar("status", default=None)
@@ -32,6 +33,13 @@ def doing(what: str) -> None:
     status = _status.get()
     if status is not None:
         status.doing = what
+
+
+def hush() -> None:
+    """Show nothing of the running job from now on: another process shows it."""
+    status = _status.get()
+    if status is not None:
+        status.hushed = True
 
 
 @contextlib.contextmanager
@@ -62,4 +70,5 @@ def _show(status: Status, interval: float, wait: Wait, say: Callable[[str], None
     began = time.monotonic()
     while not wait(interval):
         minutes, seconds = divmod(round(time.monotonic() - began), 60)
-        say(f"[{minutes}:{seconds:02d}] {status.doing}")
+        if not status.hushed:
+            say(f"[{minutes}:{seconds:02d}] {status.doing}")

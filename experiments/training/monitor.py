@@ -30,30 +30,33 @@ class Monitor:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         save: Callable[[Moment], None],
         save_every: float,
         quiet: bool = False,
         finish: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
+        agreed: Callable[[bool], bool] = bool,
     ) -> None:
         """Prepare to watch.
 
         Args:
-          folder: of the run.
+          folder: of the run; None where another process writes its metrics.
           save: begins to save a moment; may be called again if it raises.
           save_every: seconds between two saves.
           quiet: show no progress bar.
           finish: waits until the last save is on the disk; raises as ``save`` does.
           sleep: waits for so many seconds.
+          agreed: whether it is time to save, as all processes of a run see it.
         """
         self._progress = console.bars(quiet=quiet)
         self._task = self._progress.add_task("compiling", total=1.0)
         self._save, self._finish, self._sleep = save, finish, sleep
         self._save_every, self._saved = save_every, time.monotonic()
-        self._metrics = folder / METRICS
-        self._board = Board(folder / "tensorboard")
+        self._folder, self._agreed = folder, agreed
+        self._board = None if folder is None else Board(folder / "tensorboard")
         self._interrupted = self._waiting = False
+        self._stop: type[KeyboardInterrupt] = KeyboardInterrupt
         self._previous: Any = None
 
     def __enter__(self) -> Monitor:
@@ -80,17 +83,19 @@ class Monitor:
         """
         row = moment.row
         rate = moment.step / max(moment.seconds, 1e-9)
-        self._persist(lambda: self._append(row), "the metrics")
-        self._persist(lambda: self._board.add(moment.step, {name: row[name] for name in moment.metrics}), "the metrics")
+        if self._board is not None:
+            board = self._board
+            self._persist(lambda: self._append(row), "the metrics")
+            self._persist(lambda: board.add(moment.step, {name: row[name] for name in moment.metrics}), "the metrics")
         description = f"{moment.step} of {moment.limits.steps} steps, {rate:.1f}/s"
         self._progress.update(self._task, completed=moment.progress, description=description)
         life.doing(description)
-        due = time.monotonic() - self._saved >= self._save_every
+        due = self._agreed(time.monotonic() - self._saved >= self._save_every)
         if due or moment.done or self._interrupted:
             self._persist(lambda: self._save_now(moment), f"the state after {moment.step} steps")
             self._saved = time.monotonic()
         if self._interrupted and not moment.done:
-            raise KeyboardInterrupt
+            raise self._stop
 
     def _save_now(self, moment: Moment) -> None:
         self._save(moment)
@@ -112,13 +117,23 @@ class Monitor:
             self._waiting = False
 
     def _append(self, row: Mapping[str, float]) -> None:
-        durable.append(self._metrics, csv_cells.line(map(str, row.values())), header=csv_cells.line(row))
+        assert self._folder is not None
+        durable.append(self._folder / METRICS, csv_cells.line(map(str, row.values())), header=csv_cells.line(row))
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         if self._interrupted or self._waiting:
             raise KeyboardInterrupt
-        self._interrupted = True
+        self.interrupt()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the next chunk is the last."""
+        return self._interrupted
+
+    def interrupt(self, stop: type[KeyboardInterrupt] = KeyboardInterrupt) -> None:
+        """Do what the first Ctrl-C does; ``stop`` is raised then."""
+        self._interrupted, self._stop = True, stop
         what = "stopping after this chunk (Ctrl-C again: at once, unsaved)"
         self._progress.update(self._task, description=what)
         life.doing(what)

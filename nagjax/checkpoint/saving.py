@@ -12,8 +12,21 @@ import numpy as np
 KEEP = 2
 
 
+def _options() -> Any:
+    """Orbax's, of a process that writes and reads alone, whatever others there are."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
+    several = jax.process_count() > 1
+    return ocp.CheckpointManagerOptions(
+        max_to_keep=KEEP, create=not several, **({"multiprocessing_options": alone} if several else {})
+    )
+
+
 class Steps:
-    """The steps in a folder, one orbax folder each; a context manager.
+    """The steps in a folder, one orbax folder each; a context manager. One process writes, also where several compute.
 
     Saving goes on in the background; an error of it is raised by the next ``save`` or by ``finish``. After an error
     nothing is half done: what was whole before is there, and ``save`` may be called again.
@@ -66,8 +79,8 @@ class Steps:
         if self._manager is None:
             import orbax.checkpoint as ocp
 
-            options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._manager = ocp.CheckpointManager(self._folder, options=_options())
         return self._manager
 
     def _give_up(self) -> None:
@@ -100,7 +113,7 @@ def try_folder(folder: Path) -> None:
     try:
         with Steps(place) as steps:
             steps.save(0, ocp.args.Composite(state=ocp.args.StandardSave({"a": array})))
-        with ocp.CheckpointManager(place) as manager:
+        with ocp.CheckpointManager(place, options=_options()) as manager:
             target = ocp.args.StandardRestore({"a": np.zeros(3)})
             found = manager.restore(0, args=ocp.args.Composite(state=target)).state["a"]
     except Exception as error:  # orbax and tensorstore raise many kinds

@@ -9,7 +9,7 @@ import numpy as np
 
 from nagjax.devices.operator_terms import OperatorTerms, operator_terms
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.devices.transfer import Adapted, Prior, adapt, device_weights, learn_prior, plan
+from nagjax.devices.transfer import Adapted, Prior, adapt, device_weights, learn_prior, plan, shared_evenly
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.draws import spread
 from nagjax.spaces.soundness import complete_edges
@@ -120,7 +120,7 @@ def adapted(
             "measure networks that nagjax measure_plan names"
         )
     found = adapt(known.prior, terms.of(tokens), measured)
-    prices = terms.prices(found.weights)
+    prices = terms.prices(shared_evenly(known.prior, found.weights))
     table = DeviceTable(
         device=device,
         runtime="unknown",

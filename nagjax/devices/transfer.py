@@ -34,6 +34,9 @@ SCALE = 0.1
 PLANNED_SPREAD, PLANNED_NOISE = 0.01, 0.1
 """What a plan expects: with less noise it would chase what only an exact measurement could tell."""
 
+EVEN = 1e-6
+"""Penalty of weights, in units of the mean sum of a term's squares, that shares evenly what nothing tells apart."""
+
 FLOOR = 1e-6
 """Least weight of a term, as a share of the mean weight: an operator takes some time."""
 
@@ -188,6 +191,22 @@ def _above_zero(prior: Prior, weights: np.ndarray) -> np.ndarray:
     predicted = prior.reference @ weights
     plausible = predicted > 0
     return np.maximum(device_weights(prior.reference[plausible], predicted[plausible]), floor)
+
+
+def shared_evenly(prior: Prior, weights: np.ndarray) -> np.ndarray:
+    """Weights float64 ``[F]`` above 0 that say the same of the reference networks, and no operator takes it all.
+
+    Operators that every network has, such as stem and head, are told apart by no network.
+    """
+    from scipy.optimize import nnls
+
+    design = prior.reference / (prior.reference @ weights)[:, None]
+    penalty = np.sqrt(EVEN * np.square(design).sum() / len(weights))
+    stacked = np.concatenate([design, penalty * np.eye(len(weights))])
+    target = np.concatenate([np.ones(len(design)), np.zeros(len(weights))])
+    _, reduced = np.linalg.qr(np.concatenate([stacked, target[:, None]], 1))
+    found = nnls(reduced[:, :-1], reduced[:, -1], maxiter=100 * len(weights))[0]
+    return np.maximum(found, FLOOR * float(found.mean()))
 
 
 def plan(prior: Prior, candidates: np.ndarray, num: int) -> np.ndarray:

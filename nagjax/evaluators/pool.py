@@ -11,9 +11,11 @@ import collections
 import concurrent.futures as futures
 import dataclasses
 import functools
+import logging
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Generator
 from types import TracebackType
 from typing import Any
@@ -24,6 +26,8 @@ from nagjax import arguments
 from nagjax.evaluators.evaluator import Evaluator, Outcome, check_remade, evaluate_by_name, evaluate_one
 from nagjax.spaces.space import Space
 
+_LOG = logging.getLogger(__name__)
+
 NAMES = ("inline", "threads", "processes", "dask:ADDRESS")
 DEATHS = 5
 """How often one architecture may lose its worker before that counts as its own failure."""
@@ -33,6 +37,8 @@ DIED = ("CancelledError", "KilledWorker", "UncompletedJobError")
 """Errors of Dask and submitit that say the same as a broken executor."""
 ANSWER = "10s"
 """How long a Dask cluster may take to answer."""
+AWAY = 1800.0
+"""Seconds in which a scheduler that answered once must be back."""
 POLL = 0.1
 """Seconds between two looks at evaluations that are being ended."""
 
@@ -58,18 +64,60 @@ class Cluster(futures.Executor):
     """
 
     def __init__(self, client: Any) -> None:
-        """Calls are never answered from memory: a failure that is tried again is tried."""
-        self.client, self._calls = client, client.get_executor(pure=False)
+        """Calls on the workers of a client's scheduler."""
+        self.client = client
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
-        """A call on the cluster."""
-        future: futures.Future[Any] = self._calls.submit(fn, *args, **kwargs)
+        """A call on the cluster; never answered from memory: a failure that is tried again is tried.
+
+        Raises:
+          BrokenExecutor: if the scheduler is lost. A client that looks for it may give up in between, and then never
+            says what became of a call.
+        """
+        if self.client.status != "running":
+            raise futures.BrokenExecutor("the scheduler is lost")
+        future: futures.Future[Any] = futures.Future()
+        remote = self.client.submit(fn, *args, pure=False, **kwargs)
+        remote.add_done_callback(functools.partial(_pass_on, future))
+        future.add_done_callback(lambda done: remote.cancel() if done.cancelled() and not remote.done() else None)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster; calls that run are given up unless they are waited for."""
-        self._calls.shutdown(wait=wait and not cancel_futures)
+        """Leave the cluster, which gives up the calls that run, however that is asked for."""
+        del wait, cancel_futures
         self.client.close()
+
+
+@dataclasses.dataclass(eq=False)
+class Scheduler:
+    """Where a Dask cluster is asked for; called again, it waits for one that is being restarted.
+
+    Attributes:
+      address: of its scheduler.
+      answered: whether it was there before.
+    """
+
+    address: str
+    answered: bool = False
+
+    def __call__(self) -> futures.Executor:
+        """The cluster.
+
+        Raises:
+          ValueError: if none answers there, at once the first time, later after ``AWAY`` seconds.
+        """
+        until = time.monotonic() + (AWAY if self.answered else 0.0)
+        if self.answered:
+            _LOG.warning("the scheduler %s is lost; waiting up to %.0f s for it", self.address, AWAY)
+        while True:
+            try:
+                cluster = _dask(self.address)
+            except ValueError:
+                if time.monotonic() >= until:
+                    raise
+                continue
+            self.answered = True
+            return cluster
 
 
 @dataclasses.dataclass(eq=False)
@@ -143,7 +191,7 @@ def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Eval
         context = multiprocessing.get_context("spawn")
         return Pool(lambda: futures.ProcessPoolExecutor(num, context, _end_with_parent), num, elsewhere=True)
     if name.startswith("dask:"):
-        return Pool(functools.partial(_dask, name.removeprefix("dask:")), num, elsewhere=True)
+        return Pool(Scheduler(name.removeprefix("dask:")), num, elsewhere=True)
     raise ValueError(f"executor={name!r} is not one of {', '.join(NAMES)}")
 
 
@@ -151,6 +199,8 @@ def evaluate(
     evaluator: Evaluator, space: Space, tokens: np.ndarray, pool: Pool, retries: int = 1
 ) -> Generator[tuple[int, Outcome], None, None]:
     """Evaluate architectures; yields the row of each and its outcome as they complete.
+
+    No more calls exist than workers, however many architectures wait: a cluster holds none of those.
 
     Args:
       evaluator: what evaluates.
@@ -173,6 +223,9 @@ def evaluate(
             done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
             for future in done:
                 row, tried, deaths = running.pop(future)
+                if future.cancelled():  # nobody here did: a scheduler took it along, which says nothing of the row
+                    waiting.appendleft((row, tried, deaths))
+                    continue
                 outcome, died = _outcome(future)
                 if died and deaths < DEATHS:
                     waiting.appendleft((row, tried, deaths + 1))
@@ -218,6 +271,29 @@ def _outcome(future: futures.Future[Outcome]) -> tuple[Outcome, bool]:
         return future.result(), False
     died = isinstance(error, futures.BrokenExecutor) or type(error).__name__ in DIED
     return Outcome({}, f"the worker died: {error}" if died else f"{type(error).__name__}: {error}"), died
+
+
+def _pass_on(future: futures.Future[Any], remote: Any) -> None:
+    """Tell a future what came of a Dask future, which is then released.
+
+    Dask would evaluate again what was told already, where the worker that holds the result dies.
+    """
+    try:
+        if remote.cancelled():
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        elif remote.status == "error":
+            future.set_exception(remote.exception())
+        else:
+            found = remote.result()
+            remote.release()  # before anybody goes on with it: a worker may die in between
+            future.set_result(found)
+    except futures.InvalidStateError:  # it was cancelled here
+        pass
+    except Exception as error:  # lost on its way, with its worker or the scheduler
+        future.set_exception(futures.BrokenExecutor(f"its result is lost: {error}"))
+    finally:
+        remote.release()
 
 
 def _end_with_parent() -> None:

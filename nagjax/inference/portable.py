@@ -1,7 +1,6 @@
 """An exported generator: architectures for latency budgets, with NumPy alone.
 
-``Generator.export`` writes ``generator.npz`` and a copy of this file: ``python answer.py 15 20 30``. It walks as
-``nagjax.generator.walk`` and ``nagjax.generator.policy`` do, in float32.
+``Generator.export`` writes it beside ``generator.npz``: ``python answer.py 15 20 30``. It walks as nagjax, in float32.
 """
 
 from __future__ import annotations

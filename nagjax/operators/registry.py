@@ -74,9 +74,11 @@ def parse_key(key: str) -> Operator:
       ValueError: if ``key`` is not the text of an operator.
     """
     name = key.partition("-")[0]
-    operator = kind_of(name).parse(key) if name in BUILT_IN or name in _others(tuple(sys.path)) else None
+    there_is = name in BUILT_IN or name in _others(tuple(sys.path))
+    operator = kind_of(name).parse(key) if there_is else None
     if operator is None:
-        raise ValueError(f"{key!r} does not name an operator; an example of the form is {EXAMPLE!r}")
+        kinds = "" if there_is else f" of a kind that is known ({', '.join(known())})"
+        raise ValueError(f"{key!r} does not name an operator{kinds}; an example of the form is {EXAMPLE!r}")
     return operator
 
 

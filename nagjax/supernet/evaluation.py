@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import mesh
 from nagjax.spaces.space import Space
 from nagjax.supernet.task import Examples, Part, Task
 from nagjax.supernet.training import elastic_of
@@ -46,22 +47,23 @@ class Assessor:
       group: tokens to what a compiled program is for.
       task: calibration examples are drawn from ``task.train``.
       calibration: how many examples give the batch-norm statistics; all where there are not twice as many.
-      batch: examples a call of the compiled program when scores are taken.
+      batch: examples a call of the compiled program when scores are taken; as many more as devices share evenly.
+      place: where parameters lie, and among which devices examples are shared.
     """
 
     def __init__(
         self, apply: Apply, group: Callable[[np.ndarray], Hashable], task: Task, calibration: int = 1024,
-        batch: int = 250,
+        batch: int = 250, place: mesh.Placement = mesh.ONE,
     ) -> None:  # fmt: skip
-        self._group, self._task, self._batch = group, task, batch
-        self._calibration = calibration_inputs(task, calibration)
+        self._group, self._task, self._batch, self._place = group, task, place.rounded(batch), place
+        self._calibration = place.examples(calibration_inputs(task, calibration))
 
         def calibrate(group: Hashable, parameters: Any, inputs: Any, tokens: Any) -> Any:
-            return apply(parameters, task.prepare(inputs, group), tokens, None)[1]
+            return place.held_everywhere(apply(parameters, task.prepare(inputs, group), tokens, None)[1])
 
         def score(group: Hashable, parameters: Any, examples: Examples, weight: Any, tokens: Any, used: Any) -> Any:
             outputs, _ = apply(parameters, task.prepare(examples.inputs, group), tokens, used)
-            return task.sums(outputs, examples.targets, weight)
+            return place.held_everywhere(task.sums(outputs, examples.targets, weight))
 
         self._calibrate = jax.jit(calibrate, static_argnums=0)
         self._score = jax.jit(score, static_argnums=0)
@@ -74,8 +76,8 @@ class Assessor:
         """Scores of one architecture, tokens int32 ``[T]``, on ``part``; calibrates first."""
         group, used = self._group(tokens), self.statistics(parameters, tokens)
         totals = [
-            self._score(group, parameters, examples, weight, tokens, used)
-            for examples, weight in _batches(part, self._batch)
+            self._score(group, parameters, *self._place.examples(batch), tokens, used)
+            for batch in _batches(part, self._batch)
         ]
         sums = added(totals)
         return Scores(self._task.quality(sums, len(part)), float(sums["loss"]) / len(part))
@@ -97,19 +99,25 @@ def calibration_inputs(task: Task, count: int = 1024) -> Any:
     return part.at(np.arange(len(part))).inputs
 
 
-def supernet_assessor(space: Space, task: Task, dtype: Any = jnp.float32) -> Assessor:
-    """Evaluates architectures with the weights of a supernet."""
+def supernet_assessor(
+    space: Space, task: Task, dtype: Any = jnp.float32, place: mesh.Placement = mesh.ONE
+) -> Assessor:  # fmt: skip
+    """Evaluates architectures with the weights of a supernet, which lie on devices as ``place`` says."""
     elastic = elastic_of(space, dtype)
-    return Assessor(lambda *given: elastic.apply(*given)[:2], elastic.group, task)
+    return Assessor(lambda *given: elastic.apply(*given)[:2], elastic.group, task, place=place)
 
 
-def alone_assessor(space: Space, tokens: Sequence[int] | np.ndarray, task: Task, dtype: Any = jnp.float32) -> Assessor:
-    """Evaluates one architecture with weights of its own."""
+def alone_assessor(
+    space: Space, tokens: Sequence[int] | np.ndarray, task: Task, dtype: Any = jnp.float32,
+    place: mesh.Placement = mesh.ONE,
+) -> Assessor:  # fmt: skip
+    """Evaluates one architecture with weights of its own, which lie on devices as ``place`` says."""
     elastic = elastic_of(space, dtype)
     alone = elastic.alone(np.asarray(tokens, np.int32))
     return Assessor(
-        lambda parameters, inputs, _, statistics: alone.apply(parameters, inputs, statistics), elastic.group, task
-    )
+        lambda parameters, inputs, _, statistics: alone.apply(parameters, inputs, statistics), elastic.group, task,
+        place=place,
+    )  # fmt: skip
 
 
 def _batches(part: Part, batch: int) -> Iterator[tuple[Examples, np.ndarray]]:

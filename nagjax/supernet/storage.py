@@ -95,7 +95,7 @@ def read_weights(folder: Path) -> Weights:
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
-    """The last complete state, and the seconds behind it, to go on from.
+    """The last complete state, as NumPy arrays, and the seconds behind it, to go on from.
 
     Args:
       folder: of the run.
@@ -113,9 +113,8 @@ def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
     weights, optimiser, memory = _of_latest(folder, all_of)
     if jax.tree.map(np.shape, weights.parameters) != jax.tree.map(np.shape, fresh.parameters):
         raise _other_shapes(folder)
-    parameters = jax.tree.map(jax.numpy.asarray, weights.parameters)
     state = TrainState(
-        parameters, _restored(folder, optimiser, fresh.optimiser), weights.step,
+        weights.parameters, _restored(folder, optimiser, fresh.optimiser), weights.step,
         _restored(folder, memory, fresh.memory),
     )  # fmt: skip
     return state, float(weights.config["seconds"])
@@ -127,7 +126,7 @@ def _restored(folder: Path, leaves: Mapping[str, Any], fresh: Any) -> Any:
     template, structure = jax.tree.flatten(fresh)
     if [np.shape(leaf) for leaf in ordered] != [np.shape(leaf) for leaf in template]:
         raise _other_shapes(folder)
-    typed = [jax.numpy.asarray(leaf, old.dtype) for leaf, old in zip(ordered, template, strict=True)]
+    typed = [np.asarray(leaf, old.dtype) for leaf, old in zip(ordered, template, strict=True)]
     return jax.tree.unflatten(structure, typed)
 
 

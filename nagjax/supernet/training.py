@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nagjax import arguments, plugins
+from nagjax import arguments, mesh, plugins
 from nagjax.elastic import Elastic
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -150,21 +150,48 @@ def elastic_of(space: Space, dtype: Any = jnp.float32) -> Elastic:
     return plugins.expect("spaces", space.name, made, Elastic)
 
 
-def start(learner: Learner, recipe: Recipe) -> TrainState:
-    """The state before the first update."""
+def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) -> TrainState:
+    """The state before the first update, which lies on devices as ``place`` says."""
+
+    def begin(key: jax.Array, fresh: Any) -> tuple[Any, Memory]:
+        parameters, memory = learner.begin(key, fresh)
+        return place.held(parameters), place.held_everywhere(memory)
+
     key = jax.random.key(recipe.seed)
-    parameters, memory = jax.jit(learner.begin)(jax.random.fold_in(key, 1), jax.jit(learner.init)(key))
+    fresh = jax.jit(lambda key: place.held(learner.init(key)))(key)
+    parameters, memory = jax.jit(begin)(jax.random.fold_in(key, 1), fresh)
     return TrainState(parameters, optimiser(recipe).init(parameters), 0, memory)
 
 
-def train(learner: Learner, task: Task, recipe: Recipe, state: TrainState) -> Iterator[tuple[TrainState, jax.Array]]:
+def placed(state: TrainState, place: mesh.Placement) -> TrainState:
+    """A state of NumPy arrays, such as a checkpoint's, on devices. Every device holds a strategy's memory whole."""
+    return TrainState(
+        place.parameters(state.parameters), place.parameters(state.optimiser), int(state.step),
+        place.everywhere(state.memory),
+    )  # fmt: skip
+
+
+def train(
+    learner: Learner, task: Task, recipe: Recipe, state: TrainState, place: mesh.Placement = mesh.ONE
+) -> Iterator[tuple[TrainState, jax.Array]]:
     """Updates from ``state`` on; yields the state and the loss of the first lesson after each.
 
     The loss is a device scalar converted late: reading it waits for the step.
+
+    Args:
+      learner: what is trained.
+      task: what on.
+      recipe: how.
+      state: lies on devices as ``place`` says.
+      place: where; over several devices the batch is shared among them, and norms see all of it.
+
+    Raises:
+      ValueError: if the devices do not divide the batch.
     """
-    run = _programs(learner, task, recipe)
+    place.check_batch(recipe.batch)
+    run = _programs(learner, task, recipe, place)
     while state.step < recipe.steps:
-        inputs, targets = task.batch(state.step, recipe.batch, recipe.seed)
+        inputs, targets = place.examples(task.batch(state.step, recipe.batch, recipe.seed))
         progress = state.step / recipe.steps
         lessons = learner.lessons(np.random.default_rng([recipe.seed, 3, state.step]), progress, state.memory)
         aims = run.aims(targets)
@@ -200,7 +227,7 @@ class _Programs(NamedTuple):
     after: Any
 
 
-def _programs(learner: Learner, task: Task, recipe: Recipe) -> _Programs:
+def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placement) -> _Programs:
     """The parts, each compiled when it is first used."""
     rule = optimiser(recipe, learner.final_rate, decays=learner.penalised is None)
 
@@ -210,7 +237,7 @@ def _programs(learner: Learner, task: Task, recipe: Recipe) -> _Programs:
             return task.loss(outputs, aim).mean(), task.answers(outputs)
 
         (value, answers), grads = jax.value_and_grad(loss, has_aux=True)(parameters)
-        return grads, value, answers
+        return place.held(grads), value, answers
 
     def told(group: Hashable, memory: Memory, inputs: Any, tokens: Any) -> Any:
         if learner.held is None:
@@ -219,7 +246,7 @@ def _programs(learner: Learner, task: Task, recipe: Recipe) -> _Programs:
 
     def update(parameters: Any, state: Any, grads: Any, count: Any) -> Any:
         changes, state = rule.update(jax.tree.map(lambda g: g / count, grads), state, parameters)
-        return optax.apply_updates(parameters, changes), state
+        return place.held((optax.apply_updates(parameters, changes), state))
 
     def decay(tokens: tuple[int, ...], parameters: Any) -> Any:
         def penalty(parameters: Any) -> jax.Array:
@@ -228,11 +255,15 @@ def _programs(learner: Learner, task: Task, recipe: Recipe) -> _Programs:
             kept = jax.tree.leaves(jax.tree.map(lambda leaf, on: leaf if on else jnp.zeros(()), used, _decayed(used)))
             return 0.5 * recipe.weight_decay * sum((jnp.square(leaf).sum() for leaf in kept), jnp.zeros(()))
 
-        return jax.grad(penalty)(parameters)
+        return place.held(jax.grad(penalty)(parameters))
+
+    def after(memory: Memory, parameters: Any, progress: Any) -> Memory:
+        assert learner.after is not None
+        return place.held_everywhere(learner.after(memory, parameters, progress))
 
     return _Programs(
         jax.jit(lesson, static_argnums=0), jax.jit(task.aims), jax.jit(update), jax.jit(told, static_argnums=0),
-        jax.jit(decay, static_argnums=0), jax.jit(learner.after) if learner.after else None,
+        jax.jit(decay, static_argnums=0), jax.jit(after),
     )  # fmt: skip
 
 

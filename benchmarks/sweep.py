@@ -1,0 +1,100 @@
+"""Sixteen seeds as one program against the same seeds one after another.
+
+``python -m benchmarks.sweep [--runs=16] [--steps=200]`` ends with {runs, steps, vmapped_speedup, same_tokens,
+largest_difference, ...}. The controller ``nag`` in the sizes of the comparison under few evaluations, on a space of 24
+architectures. Both sides are compiled before the clock starts; they take turns, and the best of each counts.
+``same_tokens``: all archives hold the same architectures; ``largest_difference`` is that of any parameter of the
+policies. ``quality_spread`` says what the seeds found: quartiles of the mean quality of the answers in the archive.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from benchmarks import common
+from nagjax import controllers, many_runs, plugins, testing
+from nagjax.controllers import Artefact, Limits
+
+SIZES = {"children": 8, "spare": 16, "tournaments": 0, "budgets": 1, "group": 2, "hidden": 32}
+REPEATS = 3
+
+
+def benchmark(data_dir: Path, runs: int, steps: int, results: str) -> dict[str, Any]:
+    """The result; no public data is in it."""
+    del data_dir
+    problem = testing.tiny_problem(variant="depth").problem
+    controller = plugins.load("controllers", "nag")(problem.spec, **SIZES)
+    limits, seeds, params = Limits(steps), list(range(runs)), controllers.resolve_params(controller)
+
+    def one_by_one() -> list[Artefact]:
+        found = []
+        for seed in seeds:
+            state, key = controllers.init(controller, problem, seed), jax.random.key(seed)
+            for first in range(0, steps, limits.length):
+                progress = jnp.asarray((first + np.arange(limits.length)) / steps, jnp.float32)
+                state, counted = controllers.jit_chunk(
+                    controller, state, key, jnp.int32(first), problem, params, progress
+                )
+                jax.tree.map(np.asarray, counted)
+            found.append(controllers.artefact(controller, state, problem))
+        return found
+
+    def together() -> list[Artefact]:
+        return many_runs.train_many(controller, problem, seeds, limits)
+
+    pairs = [(_timed(one_by_one), _timed(together)) for _ in range(1 + REPEATS)]
+    singles, vmapped = pairs[-1][0][1], pairs[-1][1][1]
+    alone, beside = (min(pair[side][0] for pair in pairs[1:]) for side in (0, 1))
+    same = all(
+        np.array_equal(one.archive.tokens, other.archive.tokens)
+        for one, other in zip(singles, vmapped, strict=True)
+        if one.archive is not None and other.archive is not None
+    )
+    policies = [jax.tree.leaves(one.policy) for one in singles], [jax.tree.leaves(one.policy) for one in vmapped]
+    furthest = max(
+        float(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)).max())
+        for one, other in zip(*policies, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
+    found = {
+        "runs": runs,
+        "steps": steps,
+        "seconds_one_by_one": round(alone, 3),
+        "seconds_vmapped": round(beside, 3),
+        "vmapped_speedup": round(alone / beside, 2),
+        "same_tokens": same,
+        "largest_difference": furthest,
+        "quality_spread": [round(float(value), 5) for value in np.quantile(_best(vmapped), [0.25, 0.5, 0.75])],
+        "devices": len(jax.devices()),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    common.write_result(results, found)
+    return found
+
+
+def _timed(call: Callable[[], list[Artefact]]) -> tuple[float, list[Artefact]]:
+    started = time.perf_counter()
+    found = jax.block_until_ready(call())
+    return time.perf_counter() - started, found
+
+
+def _best(found: list[Artefact]) -> list[float]:
+    """Mean quality of what each run's archive holds."""
+    held = [np.asarray(one.archive.quality) for one in found if one.archive is not None]
+    return [float(quality[np.isfinite(quality)].mean()) for quality in held]
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("runs", 16, "Seeds.", lower_bound=2)
+    flags.DEFINE_integer("steps", 200, "Updates of each run.", lower_bound=1)
+    flags.DEFINE_string("results", "", "File that the result is written to as well.")
+    common.main(lambda data_dir: benchmark(data_dir, flags.FLAGS.runs, flags.FLAGS.steps, flags.FLAGS.results))
