@@ -1,12 +1,15 @@
 """Decoders of one's own: attention by hand, the elastic network, prices; and the tasks they are trained on."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import nagjax
-from nagjax import blocks, testing
+from experiments import train_supernet
+from nagjax import blocks, plugins, testing
 from nagjax.authoring import tabular_quality
 from nagjax.operators import attention, madds, params
 from nagjax.operators.attention import CHUNK, cache_bytes
@@ -103,3 +106,48 @@ def test_texts_that_name_no_decoder_are_refused(text):
 @pytest.mark.parametrize("check", testing.ELASTIC_CHECKS, ids=lambda check: check.__name__)
 def test_one_set_of_weights_holds_every_decoder(check):
     check(elastic_decoder.make, **TINY)
+
+
+RECALL = {"pairs": 2, "queries": 2, "vocabulary": 8, "training": 64, "validation": 16, "test": 16}
+
+
+@pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=lambda check: check.__name__)
+def test_recall_conforms(check):
+    check(plugins.load("tasks", "recall"), **RECALL)
+
+
+def test_recall_asks_for_pairs_that_it_told_and_judges_the_answers_alone():
+    task = plugins.load("tasks", "recall")(**RECALL | {"pairs": 3})
+    inputs, targets = task.train.at(np.arange(64))
+    assert inputs.shape == targets.shape == (64, 2 * (3 + 2) - 1)
+    assert task.sizes == {"length": 9, "vocabulary": 8}
+    for read, then in zip(inputs.tolist(), targets.tolist(), strict=True):
+        told = dict(zip(read[0:6:2], read[1:6:2], strict=True))
+        assert len(told) == 3
+        assert max(told) < 4 <= min(told.values())
+        assert [told[read[at]] for at in (6, 8)] == [then[at] for at in (6, 8)]
+        assert read[6] != read[8]
+    # Where the answers are sure quality is 1, whatever is said elsewhere; where all 8 tokens are as likely it is 1/8.
+    sure = jnp.zeros((64, 9, 8)).at[:, 6::2].set(100 * jax.nn.one_hot(targets[:, 6::2], 8))
+    for logits, quality in ((sure, 1.0), (jnp.zeros((64, 9, 8)), 1 / 8)):
+        sums = task.sums(logits, targets, jnp.ones(64))
+        assert task.quality(sums, 64) == pytest.approx(quality)
+
+
+@pytest.mark.parametrize("settings", [{"pairs": 5}, {"queries": 3}, {"vocabulary": 7}, {"training": 0}])
+def test_recall_of_sizes_that_do_not_fit_is_refused(settings):
+    with pytest.raises(ValueError, match=f"recall: .*{next(iter(settings))}="):
+        plugins.load("tasks", "recall")(**RECALL | settings)
+
+
+def test_a_decoder_is_trained_on_recall_by_the_job(tmp_path):
+    sizes, given = (
+        ",".join(f"{key}={value}" for key, value in one.items())
+        for one in (TINY | {"vocabulary": 8, "widths": "4", "heads": "1"}, RECALL)
+    )
+    flags = ["--space=elastic_decoder", f"--space_settings={sizes}", "--task=recall", f"--task_settings={given}"]
+    flags += ["--steps=4", "--batch=16", "--chunk=2", f"--out={tmp_path / 'a'}", "--compilation_cache="]
+    assert train_supernet.main(flags) == 0
+    recorded = json.loads((tmp_path / "a" / "supernet.json").read_text())["config"]
+    assert recorded["data"]["task"] == "recall"
+    assert recorded["data"]["examples"] == [64, 16, 16]

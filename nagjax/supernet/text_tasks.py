@@ -1,0 +1,130 @@
+"""Language models as tasks: ``recall``, made-up pairs that are asked for again, and ``char_lm``, characters of text.
+
+Inputs and targets are token numbers int32 ``[N, L]``, targets those that follow; outputs are logits ``[N, L, V]``.
+Quality is exp(-nats per token), the geometric mean of what the right tokens are given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nagjax import arguments
+from nagjax.supernet.task import Part, Task, arrays, epochs
+
+PARTS = (1, 2, 3)
+"""What the random numbers of training, validation and test part begin with."""
+
+
+def language_task(
+    name: str,
+    settings: Mapping[str, Any],
+    parts: tuple[Part, Part, Part],
+    vocabulary: int,
+    length: int,
+    judged: slice = slice(None),
+) -> Task:
+    """The task of saying the token that follows.
+
+    Args:
+      name: of the task.
+      settings: that make it again.
+      parts: for training, validation and test.
+      vocabulary: number of tokens that there are.
+      length: tokens of a sequence.
+      judged: positions whose next token is learned and judged; the others are only read.
+    """
+
+    def loss(logits: jax.Array, aims: jax.Array) -> jax.Array:
+        return optax.softmax_cross_entropy(logits[:, judged], aims[:, judged]).mean(1)
+
+    def aims(targets: Any) -> jax.Array:
+        return jax.nn.one_hot(targets, vocabulary)
+
+    def sums(logits: jax.Array, targets: Any, weight: jax.Array) -> dict[str, jax.Array]:
+        right = (logits.argmax(-1) == targets)[:, judged].mean(1)
+        return {"loss": (loss(logits, aims(targets)) * weight).sum(), "right": (right * weight).sum()}
+
+    return Task(
+        name=name,
+        settings=settings,
+        sizes={"length": length, "vocabulary": vocabulary},
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2],
+        batch=epochs(parts[0]),
+        prepare=lambda tokens, _: jnp.asarray(tokens),
+        aims=aims,
+        loss=loss,
+        answers=jax.nn.softmax,
+        sums=sums,
+        quality=lambda sums, number: math.exp(-max(float(sums["loss"]) / number, 0.0)),
+    )
+
+
+def make_recall(
+    *,
+    pairs: int = 4,
+    queries: int = 4,
+    vocabulary: int = 32,
+    training: int = 20_000,
+    validation: int = 1000,
+    test: int = 1000,
+    seed: int = 0,
+) -> Task:
+    """Associative recall: pairs of key and value, then keys again, and of each its value is to be said.
+
+    A sequence is ``k1 v1 k2 v2 ... q1 a1 q2 a2 ...`` without its last token; keys are different, drawn from the first
+    half of the tokens, values from the second; the tokens behind ``q1``, ``q2``, ... are judged alone. (Arora et al.,
+    "Zoology", arXiv 2312.04927, where recall tells kinds of attention apart.)
+
+    Args:
+      pairs: in a sequence.
+      queries: keys that are asked for, all different.
+      vocabulary: number of tokens, half keys and half values.
+      training: sequences to train on.
+      validation: sequences that labels are of.
+      test: sequences that final networks are judged on.
+      seed: of the sequences.
+
+    Raises:
+      ValueError: if a size is out of range.
+    """
+    settings = {
+        "pairs": pairs, "queries": queries, "vocabulary": vocabulary, "training": training, "validation": validation,
+        "test": test, "seed": seed,
+    }  # fmt: skip
+    for name, value in settings.items():
+        (arguments.seed if name == "seed" else arguments.count)(value, f"recall: {name}")
+    keys = vocabulary // 2
+    if vocabulary % 2 or not queries <= pairs <= keys:
+        raise ValueError(
+            f"recall: queries={queries}, pairs={pairs}, vocabulary={vocabulary}: vocabulary must be even, and queries "
+            "at most the pairs, pairs at most half the vocabulary, since keys are different"
+        )
+    sizes = (training, validation, test)
+    parts = [
+        _recall(np.random.default_rng([seed, part]), size, pairs, queries, keys)
+        for part, size in zip(PARTS, sizes, strict=True)
+    ]
+    length = 2 * (pairs + queries) - 1
+    return language_task(
+        "recall", settings, (parts[0], parts[1], parts[2]), vocabulary, length, slice(2 * pairs, None, 2)
+    )
+
+
+def _recall(rng: np.random.Generator, size: int, pairs: int, queries: int, keys: int) -> Part:
+    held = rng.permuted(np.broadcast_to(np.arange(keys, dtype=np.int32), (size, keys)), axis=1)[:, :pairs]
+    values = rng.integers(keys, 2 * keys, (size, pairs), np.int32)
+    asked = rng.permuted(np.broadcast_to(np.arange(pairs), (size, pairs)), axis=1)[:, :queries]
+    told = np.stack([held, values], 2).reshape(size, -1)
+    rows = np.arange(size)[:, None]
+    answered = np.stack([held[rows, asked], values[rows, asked]], 2).reshape(size, -1)
+    sequence = np.concatenate([told, answered], 1)
+    return arrays(sequence[:, :-1], sequence[:, 1:])
