@@ -55,7 +55,7 @@ def made_space(layers: int, choices: int) -> Space:
     decisions = [Decision(f"layer{t}", "layer", widths) for t in range(layers)]
     return chain(
         f"made_{layers}_{choices}", decisions,
-        lambda t, choice, before: [Operator("conv", 16, 16, 3 + t, choice["width"], kernel=3)],
+        lambda t, choice, _: [Operator("conv", 16, 16, 3 + t, choice["width"], kernel=3)],
     )  # fmt: skip
 
 
