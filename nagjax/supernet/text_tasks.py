@@ -141,9 +141,9 @@ def make_char_lm(
     """Characters of a text: each is to be said from those before it.
 
     The text is the help on topics that comes with Python (465,000 characters, English), or all ``*.txt`` below a
-    folder, by the order of their names. It is cut into sequences that do not overlap; whole runs of ``RUN`` of them are drawn
-    for validation and for test, so what is held out is not between two characters that were learned. The vocabulary
-    is the characters that the training sequences have most often, and a last number for all others.
+    folder, by the order of their names. It is cut into sequences that do not overlap. Whole runs of ``RUN`` of them are
+    drawn for validation and for test, so what is held out is not between two characters that were learned. The
+    vocabulary is the characters that the training sequences have most often, and a last number for all others.
 
     Args:
       data_dir: folder of UTF-8 text files; what comes with Python where empty.
