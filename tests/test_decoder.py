@@ -140,10 +140,11 @@ def test_recall_of_sizes_that_do_not_fit_is_refused(settings):
         plugins.load("tasks", "recall")(**RECALL | settings)
 
 
-def test_a_decoder_is_trained_on_recall_by_the_job(tmp_path):
+def test_a_decoder_is_trained_on_recall_and_deployed_by_the_jobs(tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the deployed network runs")
     sizes, given = (
         ",".join(f"{key}={value}" for key, value in one.items())
-        for one in (TINY | {"vocabulary": 8, "widths": "4", "heads": "1"}, RECALL)
+        for one in (TINY | {"vocabulary": 8, "widths": "4", "heads": "1", "mixers": "linear"}, RECALL)
     )
     flags = ["--space=elastic_decoder", f"--space_settings={sizes}", "--task=recall", f"--task_settings={given}"]
     flags += ["--steps=4", "--batch=16", "--chunk=2", f"--out={tmp_path / 'a'}", "--compilation_cache="]
@@ -151,6 +152,11 @@ def test_a_decoder_is_trained_on_recall_by_the_job(tmp_path):
     recorded = json.loads((tmp_path / "a" / "supernet.json").read_text())["config"]
     assert recorded["data"]["task"] == "recall"
     assert recorded["data"]["examples"] == [64, 16, 16]
+    (card,) = nagjax.deploy(
+        tmp_path / "a", tmp_path / "b", architectures=["width=4:linear-h1-r2"], formats=["onnx"], rounds=1
+    )
+    assert card.built["difference"]["onnx"] < 1e-5
+    assert card.built["accuracy"]["validation"]["onnx"] == pytest.approx(card.built["accuracy"]["validation"]["jax"])
 
 
 TEXT = "the cat sat on the mat. " * 200
