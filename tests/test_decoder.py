@@ -140,10 +140,11 @@ def test_recall_of_sizes_that_do_not_fit_is_refused(settings):
         plugins.load("tasks", "recall")(**RECALL | settings)
 
 
-def test_a_decoder_is_trained_on_recall_by_the_job(tmp_path):
+def test_a_decoder_is_trained_on_recall_and_deployed_by_the_jobs(tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the deployed network runs")
     sizes, given = (
         ",".join(f"{key}={value}" for key, value in one.items())
-        for one in (TINY | {"vocabulary": 8, "widths": "4", "heads": "1"}, RECALL)
+        for one in (TINY | {"vocabulary": 8, "widths": "4", "heads": "1", "mixers": "linear"}, RECALL)
     )
     flags = ["--space=elastic_decoder", f"--space_settings={sizes}", "--task=recall", f"--task_settings={given}"]
     flags += ["--steps=4", "--batch=16", "--chunk=2", f"--out={tmp_path / 'a'}", "--compilation_cache="]
@@ -151,3 +152,62 @@ def test_a_decoder_is_trained_on_recall_by_the_job(tmp_path):
     recorded = json.loads((tmp_path / "a" / "supernet.json").read_text())["config"]
     assert recorded["data"]["task"] == "recall"
     assert recorded["data"]["examples"] == [64, 16, 16]
+    (card,) = nagjax.deploy(
+        tmp_path / "a", tmp_path / "b", architectures=["width=4:linear-h1-r2"], formats=["onnx"], rounds=1
+    )
+    assert card.built["difference"]["onnx"] < 1e-5
+    assert card.built["accuracy"]["validation"]["onnx"] == pytest.approx(card.built["accuracy"]["validation"]["jax"])
+
+
+TEXT = "the cat sat on the mat. " * 200
+
+
+@pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=lambda check: check.__name__)
+def test_characters_conform(check, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    check(plugins.load("tasks", "char_lm"), data_dir=str(tmp_path), length=8, vocabulary=6)
+
+
+def test_characters_of_a_folder_are_numbered_by_how_often_they_stand(tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.txt").write_text("cde" * 10, encoding="utf-8")
+    (tmp_path / "a.txt").write_text("aab\u00e9" * 300, encoding="utf-8")
+    task = plugins.load("tasks", "char_lm")(data_dir=str(tmp_path), length=4, vocabulary=4)
+    assert task.sizes == {"length": 4, "vocabulary": 4}
+    parts = [task.train, task.validation, task.test]
+    assert sum(len(part) for part in parts) == (1200 + 1 + 30 - 1) // 4
+    inputs, targets = task.train.at(np.arange(2))
+    # a, b and \u00e9 are the three that stand most often; c, d, e and the line's end are the others, number 3.
+    assert {tuple(row) for row in inputs.tolist()} == {(0, 0, 1, 2)}
+    assert {tuple(row) for row in targets.tolist()} == {(0, 1, 2, 0)}
+    every = np.concatenate([part.at(np.arange(len(part))).inputs for part in parts])
+    assert (every == 3).sum() == 31 - 1 - 2
+
+
+def test_the_text_that_comes_with_python_is_cut_into_three_parts():
+    task = plugins.load("tasks", "char_lm")(length=256)
+    sizes = [len(part) for part in (task.train, task.validation, task.test)]
+    assert sum(sizes) * 256 > 400_000
+    assert sizes[1] > 60
+    assert sizes[2] > 60
+    assert sizes[0] > 8 * (sizes[1] + sizes[2])
+    inputs, targets = task.test.at(np.arange(sizes[2]))
+    np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
+    assert (inputs == 95).mean() < 0.01
+    # Each character as likely as another: exp(-log 96).
+    sums = task.sums(jnp.zeros((*inputs.shape, 96)), targets, jnp.ones(len(inputs)))
+    assert task.quality(sums, len(inputs)) == pytest.approx(1 / 96, rel=1e-4)
+
+
+def test_text_that_cannot_be_used_is_refused(tmp_path):
+    make = plugins.load("tasks", "char_lm")
+    with pytest.raises(ValueError, match=r"has no \*.txt in it"):
+        make(data_dir=str(tmp_path))
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"a\.txt is not UTF-8"):
+        make(data_dir=str(tmp_path))
+    (tmp_path / "a.txt").write_text("short")
+    with pytest.raises(ValueError, match="too few to train"):
+        make(data_dir=str(tmp_path))
+    with pytest.raises(ValueError, match=r"held_out=0\.5"):
+        make(held_out=0.5)

@@ -142,6 +142,6 @@ def _alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
         for at, op in enumerate(operators):
             x = blocks.apply(op, parameters[f"op{at}"], x)[0]
             x = x.astype(dtype) if at == 0 else x
-        return x.astype(jnp.float32), ()
+        return x.astype(jnp.float32), tuple({} for _ in operators)
 
     return Alone(init, apply, operators)

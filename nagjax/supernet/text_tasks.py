@@ -6,8 +6,10 @@ Quality is exp(-nats per token), the geometric mean of what the right tokens are
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +19,9 @@ import optax
 
 from nagjax import arguments
 from nagjax.supernet.task import Part, Task, arrays, epochs
+
+RUN = 16
+"""Sequences of a text that are held out together."""
 
 PARTS = (1, 2, 3)
 """What the random numbers of training, validation and test part begin with."""
@@ -128,3 +133,87 @@ def _recall(rng: np.random.Generator, size: int, pairs: int, queries: int, keys:
     answered = np.stack([held[rows, asked], values[rows, asked]], 2).reshape(size, -1)
     sequence = np.concatenate([told, answered], 1)
     return arrays(sequence[:, :-1], sequence[:, 1:])
+
+
+def make_char_lm(
+    *, data_dir: str = "", length: int = 64, vocabulary: int = 96, held_out: float = 0.05, seed: int = 0
+) -> Task:
+    """Characters of a text: each is to be said from those before it.
+
+    The text is the help on topics that comes with Python (465,000 characters, English), or all ``*.txt`` below a
+    folder, by the order of their names. It is cut into sequences that do not overlap. Whole runs of ``RUN`` of them are
+    drawn for validation and for test, so what is held out is not between two characters that were learned. The
+    vocabulary is the characters that the training sequences have most often, and a last number for all others.
+
+    Args:
+      data_dir: folder of UTF-8 text files; what comes with Python where empty.
+      length: characters of a sequence.
+      vocabulary: number of characters told apart, the one for all others included.
+      held_out: share of the text for validation, and as much for test.
+      seed: of what is held out.
+
+    Raises:
+      ValueError: if a setting is out of range, there is no text, a file is not UTF-8, or the text is too short.
+    """
+    arguments.count(length, "char_lm: length", 2)
+    arguments.count(vocabulary, "char_lm: vocabulary", 2)
+    arguments.seed(seed, "char_lm: seed")
+    if not 0 < held_out < 0.5:
+        raise ValueError(f"char_lm: held_out={held_out!r}: must be a fraction above 0 and below 0.5")
+    text = folder_text(Path(data_dir)) if data_dir else python_text()
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    number = (len(codes) - 1) // length
+    runs = -(-number // RUN)
+    held = max(1, round(held_out * runs))
+    if runs < 2 * held + 1:
+        raise ValueError(
+            f"char_lm: {len(codes)} characters are {number} sequences of length={length}, in runs of {RUN}; too few to "
+            "train, to validate and to test: give more text, or a smaller length"
+        )
+    run = np.arange(number) // RUN
+    order = np.random.default_rng([seed, PARTS[0]]).permutation(runs)
+    parts = [np.flatnonzero(np.isin(run, drawn)) for drawn in (order[2 * held :], order[:held], order[held : 2 * held])]
+    whole = codes[: number * length + 1]
+    inputs, targets = whole[:-1].reshape(number, length), whole[1:].reshape(number, length)
+    known = frequent(inputs[parts[0]], vocabulary - 1)
+    made = [
+        arrays(numbered(inputs[rows], known, vocabulary), numbered(targets[rows], known, vocabulary)) for rows in parts
+    ]
+    settings = {"length": length, "vocabulary": vocabulary, "held_out": held_out, "seed": seed}
+    return language_task("char_lm", settings, (made[0], made[1], made[2]), vocabulary, length)
+
+
+def python_text() -> str:
+    """The help on topics that comes with Python, by the order of their names."""
+    topics: Mapping[str, str] = importlib.import_module("pydoc_data.topics").topics
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
+def folder_text(folder: Path) -> str:
+    """All ``*.txt`` below a folder, by the order of their names.
+
+    Raises:
+      ValueError: if there is none, or one is not UTF-8.
+    """
+    files = sorted(folder.rglob("*.txt"))
+    if not files:
+        raise ValueError(f"char_lm: {folder} has no *.txt in it; give the folder of your text files")
+    texts = []
+    for file in files:
+        try:
+            texts.append(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"char_lm: {file} is not UTF-8: {error}; write it anew as UTF-8") from error
+    return "\n".join(texts)
+
+
+def frequent(codes: np.ndarray, most: int) -> np.ndarray:
+    """The characters uint32 that stand most often in codes, at most so many, ascending; of equal the smaller."""
+    found, times = np.unique(codes, return_counts=True)
+    return np.sort(found[np.argsort(-times, kind="stable")[:most]])
+
+
+def numbered(codes: np.ndarray, known: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Numbers int32 of characters: their place in ``known``, the last of the vocabulary for others."""
+    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    return np.where(known[at] == codes, at, vocabulary - 1).astype(np.int32)
