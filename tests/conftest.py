@@ -21,6 +21,9 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+collect_ignore_glob = ["example_network/*"]
+"""Its modules import each other, so they are there once they are installed; ``test_networks`` does that."""
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # A busy machine is not a failure, and a commit that passed passes again.

@@ -35,6 +35,9 @@ SMALL = {
 }
 """Sizes that make a test fast; each factory gets those that it has an argument for."""
 
+LARGER = {"pnag": {"hidden": 16}}
+"""Where 8 units stand at the edge of what ``check_improvement`` asks: 0.701 of random's regret, 0.7 is the most."""
+
 CONTROLLERS = plugins.names("controllers")
 FLAGFILES = sorted((Path(__file__).resolve().parent.parent / "experiments" / "flags").glob("*.flags"))
 
@@ -67,7 +70,7 @@ def small_settings(make):
 @pytest.mark.parametrize("name", CONTROLLERS)
 def test_registered_controllers_conform(name, check):
     make = plugins.load("controllers", name)
-    check(make, **small_settings(make))
+    check(make, **{**small_settings(make), **LARGER.get(name, {})})
 
 
 def test_nag_never_samples_over_budget_while_it_trains():

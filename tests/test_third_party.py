@@ -84,7 +84,9 @@ def test_its_kind_is_fitted_by_a_job(tmp_path):
     given = ["--space=nas_bench_macro", f"--records={tmp_path / 'records.csv'}", f"--out={out}", "--compilation_cache="]
     assert fit.main([*given, "--predictor_kind=marginal", "--predictor_settings=shrink=2"]) == 0
     assert load_predictor(out, space).predictor.form == "linear"
-    with pytest.raises(ValueError, match=r"'marginl' is not known \(did you mean 'marginal'\?\); known: auto, gp"):
+    with pytest.raises(
+        ValueError, match=r"'marginl' is not known \(did you mean 'marginal'\?\); known: additive, auto, gp"
+    ):
         kinds.make("marginl")
 
 

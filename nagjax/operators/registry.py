@@ -77,7 +77,7 @@ def parse_key(key: str) -> Operator:
     there_is = name in BUILT_IN or name in _others(tuple(sys.path))
     operator = kind_of(name).parse(key) if there_is else None
     if operator is None:
-        kinds = "" if there_is else f" of a kind that is known ({', '.join(known())})"
+        kinds = "" if there_is else f": {name!r} is not one of the kinds {', '.join(known())}"
         raise ValueError(f"{key!r} does not name an operator{kinds}; an example of the form is {EXAMPLE!r}")
     return operator
 
