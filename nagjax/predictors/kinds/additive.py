@@ -20,7 +20,7 @@ from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
-from nagjax.predictors.kinds.ridge import PENALTIES, solve
+from nagjax.predictors.kinds.ridge import PENALTIES, check_penalised, solve
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 from nagjax.spaces.terms import Terms, make_terms
@@ -56,12 +56,7 @@ class AdditiveConfig:
 
     def __post_init__(self) -> None:
         arguments.count(self.degree, "degree", least=0)
-        if not self.penalties:
-            raise ValueError("penalties=(): give at least one to try")
-        for penalty in self.penalties:
-            arguments.finite(penalty, "penalties", above=0)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_penalised(self.penalties, self.validation_share)
 
 
 def make(**settings: Any) -> Kind:

@@ -41,12 +41,21 @@ class RidgeConfig:
     validation_share: float = 0.2
 
     def __post_init__(self) -> None:
-        if not self.penalties:
-            raise ValueError("penalties=(): give at least one to try")
-        for penalty in self.penalties:
-            arguments.finite(penalty, "penalties", above=0)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_penalised(self.penalties, self.validation_share)
+
+
+def check_penalised(penalties: tuple[float, ...], validation_share: float) -> None:
+    """Refuse penalties that cannot be tried, and a share that cannot be held out.
+
+    Raises:
+      ValueError: with what is allowed.
+    """
+    if not penalties:
+        raise ValueError("penalties=(): give at least one to try")
+    for penalty in penalties:
+        arguments.finite(penalty, "penalties", above=0)
+    if not 0 <= validation_share < 1:
+        raise ValueError(f"validation_share is {validation_share}; it lies in 0 <= share < 1")
 
 
 def make(**settings: Any) -> Kind:
