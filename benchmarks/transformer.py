@@ -36,11 +36,11 @@ from nagjax.supernet import training
 from nagjax.supernet.evaluation import alone_assessor
 from nagjax.supernet.task import Task, make_task
 
-CHOICES: Mapping[str, Any] = {"widths": "32-48-64", "depths": "1-2-3-4", "heads": "2-4", "ratios": "2-4"}
+CHOICES: Mapping[str, Any] = {"widths": "16-32-48", "depths": "1-2-3", "heads": "2-4", "ratios": "2-4"}
 UNIFORM = (
+    "width=16:softmax-h2-r2",
     "width=32:softmax-h2-r2:softmax-h2-r2",
-    "width=48:softmax-h2-r2:softmax-h2-r2:softmax-h2-r2",
-    "width=64:softmax-h4-r2:softmax-h4-r2:softmax-h4-r2:softmax-h4-r2",
+    "width=48:softmax-h4-r2:softmax-h4-r2:softmax-h4-r2",
 )
 """Width and heads grow with the depth."""
 
@@ -119,7 +119,7 @@ class Study:
         case, space = self.case, ["--space=elastic_decoder", f"--space_settings={_pairs(self.settings)}"]
         task = [f"--task={self.name}", f"--task_settings={_pairs(case.settings)}"]
         self.job(
-            "profile_device", "table", *space, "--batch=1", "--rounds=9", "--validate=8", "--validate_fit=8",
+            "profile_device", "table", *space, "--batch=1", "--rounds=9", "--validate=6", "--validate_fit=6",
             f"--out={self.folder / 'table.json'}",
         )  # fmt: skip
         self.job(
