@@ -649,4 +649,4 @@ def transformer(source: Path) -> Iterator[str]:
             f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
             for gap in one["mixed_over_best_alone"]
         )
-        yield f"`{task}`, mixed over the better of the two alone, points (standard error, {one['seeds']} seeds): {gaps}."
+        yield f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}."
