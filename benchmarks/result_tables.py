@@ -513,6 +513,20 @@ def faults(path: Path) -> Iterator[str]:
     yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
 
 
+def by_name(path: Path) -> Iterator[str]:
+    """Figures of several subjects, a row each; the columns are those of the first."""
+    study = read(path)
+    columns = list(next(iter(study.values())))
+    cells = [
+        [f"{row[one]:.4g}" if isinstance(row[one], float) else str(row[one]) for one in columns]
+        for row in study.values()
+    ]
+    yield markdown(
+        ["", *(one.replace("_", " ") for one in columns)],
+        [[name, *row] for name, row in zip(study, cells, strict=True)],
+    )
+
+
 def decoders(path: Path) -> Iterator[str]:
     """Regret on decoders by contender, scale and device, and what measured networks say."""
     held = read(path)
