@@ -642,11 +642,11 @@ def transformer(source: Path) -> Iterator[str]:
     families = {"searched": "front_hypervolume"} | {
         name: name for name in ("mixed", "all_softmax", "all_linear", "uniform_scaling")
     }
-    rows = [
-        [task, *(MISSING if key not in one else plus_minus(Spread(*one[key], one["seeds"]), 2) for key in
-                 families.values())]
-        for task, one in found.items()
-    ]  # fmt: skip
+
+    def volume(one: Mapping[str, Any], key: str) -> str:
+        return plus_minus(Spread(one[key][0], one[key][1], one["seeds"]), 2) if key in one else MISSING
+
+    rows = [[task, *(volume(one, key) for key in families.values())] for task, one in found.items()]
     yield markdown(["hypervolume", *families], rows, 1)
     cells = {
         (task, row["budget_ms"], row["family"]): POINTS * float(np.mean(row["quality"]))
