@@ -13,6 +13,7 @@ import pytest
 
 import nagjax
 from experiments import fit, generate, label, profile_device, run, train_supernet
+from experiments.frame import runtime
 from nagjax import testing
 from nagjax.evaluators.evaluator import evaluate_one
 from nagjax.supernet import evaluators, storage
@@ -173,7 +174,8 @@ def test_from_device_and_images_to_answers(labels, cache, tmp_path, capsys):
     assert ":3," in shown or ":5," in shown
 
 
-def test_accuracy_with_a_supernet_and_alone_conform(trained):
+def test_accuracy_with_a_supernet_and_alone_conform(trained, cache):
+    runtime.use_compilation_cache(cache.partition("=")[2])  # each evaluator compiles the same programs anew
     space = nagjax.space("tiny_mobilenet")
     testing.check_evaluator(evaluators.make_supernet, space, folder=str(trained), images=64)
     testing.check_evaluator_settings(evaluators.make_alone, space, data="digits", steps=2, batch=16)
