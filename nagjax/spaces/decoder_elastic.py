@@ -19,6 +19,7 @@ from nagjax import blocks
 from nagjax.elastic import Alone, Elastic, Outputs, switch
 from nagjax.operators import Operator
 from nagjax.spaces.elastic_decoder import FIRST, Plan, operators_of
+from nagjax.spaces.elastic_parts import cut
 
 Branch = Callable[[Mapping[str, jax.Array], jax.Array, Any], tuple[jax.Array, tuple[()]]]
 
@@ -57,13 +58,6 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         example=lambda _, num, rng: rng.integers(0, plan.vocabulary, (num, plan.length), np.int32),
         points=tuple(names),
     )
-
-
-def cut(op: Operator, parameters: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    """Parameters of an operator as the first part of those of the largest of its kind."""
-    return {
-        name: parameters[name][tuple(slice(0, length) for length in shape)] for name, shape in blocks.shapes(op).items()
-    }
 
 
 def _init(plan: Plan, names: Sequence[str], key: jax.Array) -> dict[str, Any]:

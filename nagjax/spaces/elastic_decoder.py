@@ -10,7 +10,6 @@ Text: ``width=64:softmax-h4-r2:linear-h2-r4``, mixer, heads and MLP ratio of eac
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
@@ -21,9 +20,11 @@ from nagjax.operators.attention import MIXERS, attention, cache_bytes
 from nagjax.operators.embedding import embedding
 from nagjax.operators.feed_forward import feed_forward
 from nagjax.operators.token_head import token_head
+from nagjax.spaces import choices
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Count, Decision, Space
 
+NAME = "elastic_decoder"
 FIRST = 2
 """Decisions before those of the layers: width and depth."""
 
@@ -97,11 +98,11 @@ def make(
     plan = Plan(
         length=arguments.count(length, "elastic_decoder: length", 2),
         vocabulary=arguments.count(vocabulary, "elastic_decoder: vocabulary", 2),
-        widths=_numbers("widths", widths),
-        depths=_numbers("depths", depths),
-        heads=_numbers("heads", heads),
-        ratios=_numbers("ratios", ratios),
-        mixers=_mixers(mixers),
+        widths=choices.numbers(NAME, "widths", widths),
+        depths=choices.numbers(NAME, "depths", depths),
+        heads=choices.numbers(NAME, "heads", heads),
+        ratios=choices.numbers(NAME, "ratios", ratios),
+        mixers=choices.words(NAME, "mixers", mixers, MIXERS),
         head_size=arguments.count(head_size, "elastic_decoder: head_size", 1),
     )
     lists = {"widths": widths, "depths": depths, "heads": heads, "ratios": ratios, "mixers": mixers}
@@ -120,7 +121,7 @@ def space_of(plan: Plan, settings: dict[str, Any]) -> Space:
         return decoder_elastic.elastic(plan, dtype)
 
     return Space(
-        name="elastic_decoder",
+        name=NAME,
         version=1,
         settings=settings,
         decisions=_decisions(plan),
@@ -149,23 +150,6 @@ def operators_of(plan: Plan, tokens: Sequence[int]) -> tuple[Operator, ...]:
         for mixer, heads, ratio in layers_of(plan, tokens)
     ]
     return (plan.stem(width), *(op for pair in layers for op in pair), plan.head(width))
-
-
-def _numbers(name: str, given: int | str) -> tuple[int, ...]:
-    parts = str(given).split("-")
-    if not all(re.fullmatch(r"[1-9]\d{0,8}", part, re.ASCII) for part in parts):
-        raise ValueError(f"elastic_decoder: {name}={given!r}: write whole numbers above 0 with - between them, 32-64")
-    values = tuple(int(part) for part in parts)
-    if list(values) != sorted(set(values)):
-        raise ValueError(f"elastic_decoder: {name}={given!r}: write each number once, ascending")
-    return values
-
-
-def _mixers(given: str) -> tuple[str, ...]:
-    values = tuple(str(given).split("-"))
-    if not set(values) <= set(MIXERS) or len(set(values)) != len(values):
-        raise ValueError(f"elastic_decoder: mixers={given!r}: write one or more of {', '.join(MIXERS)}, - between them")
-    return values
 
 
 def _feature_names(plan: Plan) -> tuple[str, ...]:
@@ -235,15 +219,15 @@ def _parse(plan: Plan, text: str) -> list[int]:
                          f":{plan.mixers[0]}-h{plan.heads[0]}-r{plan.ratios[0]}, and so on")  # fmt: skip
     if len(layers) not in plan.depths:
         raise ValueError(f"architecture {text!r}: {len(layers)} layers; the depth is one of {plan.depths}")
-    choices = {
+    known_layers = {
         f"{mixer}-h{heads}-r{ratio}": (pair, last)
         for pair, (mixer, heads) in enumerate(plan.pairs)
         for last, ratio in enumerate(plan.ratios)
     }
     for layer in layers:
-        if layer not in choices:
-            raise ValueError(f"architecture {text!r}: layer {layer!r} is not one of {', '.join(choices)}")
-    body = [token for layer in layers for token in choices[layer]]
+        if layer not in known_layers:
+            raise ValueError(f"architecture {text!r}: layer {layer!r} is not one of {', '.join(known_layers)}")
+    body = [token for layer in layers for token in known_layers[layer]]
     return [known[first], plan.depths.index(len(layers)), *body, *[0] * (2 * (plan.layers - len(layers)))]
 
 
