@@ -99,8 +99,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def _words(result: Mapping[str, Any]) -> tuple[str, str]:
-    """What the task calls quality and examples."""
-    return result["quality_name"], result["examples_name"]
+    """What the task calls quality and examples; results that do not say are of images."""
+    return result.get("quality_name", "accuracy"), result.get("examples_name", "images")
 
 
 def _figure(tau: float, digits: int = 3) -> str:
