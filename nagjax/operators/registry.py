@@ -34,6 +34,8 @@ BUILT_IN: Mapping[str, str] = {
     "token_head": "nagjax.operators.token_head",
     "dense": "nagjax.operators.dense",
     "aggregate": "nagjax.operators.aggregate",
+    "patch_embedding": "nagjax.operators.patch_embedding",
+    "pooled_head": "nagjax.operators.pooled_head",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 

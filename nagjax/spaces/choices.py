@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 
-def numbers(space: str, name: str, given: int | str) -> tuple[int, ...]:
+def numbers(name: str, given: int | str) -> tuple[int, ...]:
     """Whole numbers above 0, ascending.
 
-    >>> numbers("mine", "widths", "32-64"), numbers("mine", "widths", 8)
+    >>> numbers("mine: widths", "32-64"), numbers("mine: widths", 8)
     ((32, 64), (8,))
 
     Raises:
@@ -17,17 +17,17 @@ def numbers(space: str, name: str, given: int | str) -> tuple[int, ...]:
     """
     parts = str(given).split("-")
     if not all(re.fullmatch(r"[1-9]\d{0,8}", part, re.ASCII) for part in parts):
-        raise ValueError(f"{space}: {name}={given!r}: write whole numbers above 0 with - between them, 32-64")
+        raise ValueError(f"{name}={given!r}: write whole numbers above 0 with - between them, 32-64")
     values = tuple(int(part) for part in parts)
     if list(values) != sorted(set(values)):
-        raise ValueError(f"{space}: {name}={given!r}: write each number once, ascending")
+        raise ValueError(f"{name}={given!r}: write each number once, ascending")
     return values
 
 
-def words(space: str, name: str, given: str, known: Sequence[str]) -> tuple[str, ...]:
+def words(name: str, given: str, known: Sequence[str]) -> tuple[str, ...]:
     """Words of those that are known, each once.
 
-    >>> words("mine", "mixers", "linear", ("softmax", "linear"))
+    >>> words("mine: mixers", "linear", ("softmax", "linear"))
     ('linear',)
 
     Raises:
@@ -35,5 +35,5 @@ def words(space: str, name: str, given: str, known: Sequence[str]) -> tuple[str,
     """
     values = tuple(str(given).split("-"))
     if not set(values) <= set(known) or len(set(values)) != len(values):
-        raise ValueError(f"{space}: {name}={given!r}: write one or more of {', '.join(known)}, - between them")
+        raise ValueError(f"{name}={given!r}: write one or more of {', '.join(known)}, - between them")
     return values

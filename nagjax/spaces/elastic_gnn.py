@@ -94,9 +94,9 @@ def make(
         arguments.count(features, f"{NAME}: features"),
         arguments.count(neighbours, f"{NAME}: neighbours"),
         arguments.count(outputs, f"{NAME}: outputs"),
-        choices.numbers(NAME, "layers", layers),
-        choices.numbers(NAME, "hidden", hidden),
-        choices.words(NAME, "aggregators", aggregators, tuple(HOWS)),
+        choices.numbers(f"{NAME}: layers", layers),
+        choices.numbers(f"{NAME}: hidden", hidden),
+        choices.words(f"{NAME}: aggregators", aggregators, tuple(HOWS)),
     )
     if plan.layers[-1] > MOST_NODES or plan.nodes(plan.layers[-1]) > MOST_NODES:
         raise ValueError(

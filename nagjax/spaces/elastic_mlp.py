@@ -69,8 +69,8 @@ def make(features: int = 13, outputs: int = 3, depths: int | str = "1-2-3", widt
     plan = Plan(
         arguments.count(features, f"{NAME}: features"),
         arguments.count(outputs, f"{NAME}: outputs"),
-        choices.numbers(NAME, "depths", depths),
-        choices.numbers(NAME, "widths", widths),
+        choices.numbers(f"{NAME}: depths", depths),
+        choices.numbers(f"{NAME}: widths", widths),
     )
     layers = range(1, plan.layers + 1)
     names = (

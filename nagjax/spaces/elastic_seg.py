@@ -93,7 +93,7 @@ def make(
     sizes = {"side": side, "image_channels": image_channels, "classes": classes, "width": width, "blocks": blocks}
     for name, value in sizes.items():
         arguments.count(value, f"{NAME}: {name}")
-    numbers = choices.numbers(NAME, "kernels", kernels), choices.numbers(NAME, "ratios", ratios)
+    numbers = choices.numbers(f"{NAME}: kernels", kernels), choices.numbers(f"{NAME}: ratios", ratios)
     plan = Plan(side, image_channels, classes, width, blocks, *numbers)
     if any(kernel % 2 == 0 for kernel in plan.kernels):
         raise ValueError(f"{NAME}: kernels={kernels!r}: must be odd, so that a map keeps its size")
