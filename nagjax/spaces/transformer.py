@@ -220,15 +220,15 @@ def _parse(own: Layers, text: str) -> list[int]:
                          f":{own.mixers[0]}-h{own.heads[0]}-r{own.ratios[0]}, and so on")  # fmt: skip
     if len(body) not in own.depths:
         raise ValueError(f"architecture {text!r}: {len(body)} layers; the depth is one of {own.depths}")
-    known = {
+    texts = {
         f"{mixer}-h{heads}-r{ratio}": (pair, last)
         for pair, (mixer, heads) in enumerate(own.pairs)
         for last, ratio in enumerate(own.ratios)
     }
     for layer in body:
-        if layer not in known:
-            raise ValueError(f"architecture {text!r}: layer {layer!r} is not one of {', '.join(known)}")
-    tokens = [token for layer in body for token in known[layer]]
+        if layer not in texts:
+            raise ValueError(f"architecture {text!r}: layer {layer!r} is not one of {', '.join(texts)}")
+    tokens = [token for layer in body for token in texts[layer]]
     return [known[first], own.depths.index(len(body)), *tokens, *[0] * (2 * (own.deepest - len(body)))]
 
 
