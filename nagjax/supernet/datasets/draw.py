@@ -42,8 +42,8 @@ def three_parts(
       seed: of which are for validation.
       what: has these examples, for errors.
 
-    >>> [len(part) for part in three_parts(np.zeros(10, np.int32), 0.2, seed=0, what="mine")]
-    [6, 2, 2]
+    >>> tuple(len(part) for part in three_parts(np.zeros(10, np.int32), 0.2, seed=0, what="mine"))
+    (6, 2, 2)
 
     Raises:
       ValueError: if the share or the seed is out of range, or a class would be without training examples.
