@@ -22,6 +22,20 @@ from nagjax.spaces.space import Space
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Memory, Strategy
 from nagjax.supernet.task import Task
 
+RATES = {"momentum": 0.3, "adamw": 3e-3}
+"""The optimisers, and a highest learning rate of each from which to begin."""
+
+
+def usual_rate(optimiser: str) -> float:
+    """The rate of ``RATES``.
+
+    Raises:
+      ValueError: if there is no such optimiser.
+    """
+    if optimiser not in RATES:
+        raise ValueError(f"optimiser={optimiser!r} is not one of {', '.join(RATES)}")
+    return RATES[optimiser]
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -33,10 +47,11 @@ class Recipe:
       learning_rate: the highest; it rises linearly over ``warmup`` and falls as a cosine to 0, or to the share of it
         that the strategy says.
       warmup: share of the steps.
-      momentum: Nesterov's.
-      weight_decay: of weights; norms and biases have none.
+      momentum: Nesterov's; of Adam the decay of its mean of gradients.
+      weight_decay: of weights; norms and biases have none. Of Adam it is decoupled (AdamW).
       clip: greatest global norm of a gradient.
       seed: of everything random.
+      optimiser: one of ``RATES``; transformers want ``adamw``.
     """
 
     steps: int
@@ -47,9 +62,11 @@ class Recipe:
     weight_decay: float = 3e-5
     clip: float = 5.0
     seed: int = 0
+    optimiser: str = "momentum"
 
     def __post_init__(self) -> None:
         arguments.seed(self.seed)
+        usual_rate(self.optimiser)
         if self.steps < 1 or not self.learning_rate > 0:
             raise ValueError(f"steps is {self.steps}, learning_rate {self.learning_rate}; both must be above 0")
         for name in ("steps", "batch"):
@@ -160,7 +177,8 @@ def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) ->
     key = jax.random.key(recipe.seed)
     fresh = jax.jit(lambda key: place.held(learner.init(key)))(key)
     parameters, memory = jax.jit(begin)(jax.random.fold_in(key, 1), fresh)
-    return TrainState(parameters, optimiser(recipe).init(parameters), 0, memory)
+    state = jax.jit(lambda parameters: place.held(optimiser(recipe).init(parameters)))(parameters)
+    return TrainState(parameters, state, 0, memory)
 
 
 def placed(state: TrainState, place: mesh.Placement) -> TrainState:
@@ -206,14 +224,20 @@ def train(
                 aim = run.told(learner.group(of), state.memory, inputs, of)
             grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens)
             if learner.penalised is not None and lesson.regularised:
-                grads = jax.tree.map(jnp.add, grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
-            total = grads if total is None else jax.tree.map(jnp.add, total, grads)
+                grads = _added(grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
+            total = grads if total is None else _added(total, grads)
             if at == 0:
                 first_answers, first_loss = answers, loss
         parameters, optimiser = run.update(state.parameters, state.optimiser, total, len(lessons))
         memory = state.memory if learner.after is None else run.after(state.memory, parameters, progress)
         state = TrainState(parameters, optimiser, state.step + 1, memory)
         yield state, first_loss
+
+
+@jax.jit
+def _added(one: Any, other: Any) -> Any:
+    """The sum of two trees, in one program."""
+    return jax.tree.map(jnp.add, one, other)
 
 
 class _Programs(NamedTuple):
@@ -268,21 +292,27 @@ def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placemen
 
 
 def optimiser(recipe: Recipe, final_rate: float = 0.0, decays: bool = True) -> optax.GradientTransformation:
-    """How updates follow from gradients: SGD with Nesterov momentum under the recipe's schedule.
+    """How updates follow from gradients: SGD with Nesterov momentum, or AdamW, under the recipe's schedule.
+
+    AdamW is that of Loshchilov and Hutter (arXiv 1711.05101), with optax's ``b2`` and ``eps``.
 
     Args:
       recipe: rates and decay.
       final_rate: the learning rate at the end, a share of the highest.
-      decays: weights decay here, and not by lessons.
+      decays: weights decay here, and not by lessons, whose decay is part of the gradient.
     """
     warmup = max(1, round(recipe.warmup * recipe.steps))
     highest = recipe.learning_rate
     rate = optax.warmup_cosine_decay_schedule(
         0.0, highest, warmup, max(recipe.steps, warmup + 1), end_value=final_rate * highest
     )
+    decay = recipe.weight_decay if decays else 0.0
+    if recipe.optimiser == "adamw":
+        adam = optax.adamw(rate, recipe.momentum, weight_decay=decay, mask=_decayed)
+        return optax.chain(optax.clip_by_global_norm(recipe.clip), adam)
     return optax.chain(
         optax.clip_by_global_norm(recipe.clip),
-        optax.add_decayed_weights(recipe.weight_decay if decays else 0.0, _decayed),
+        optax.add_decayed_weights(decay, _decayed),
         optax.sgd(rate, recipe.momentum, nesterov=True),
     )
 
