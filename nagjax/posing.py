@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from nagjax import plugins
@@ -240,7 +240,7 @@ def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> 
 def flat(on: Space) -> Linear:
     """A quality that knows nothing: all architectures are equal."""
     num = len(on.feature_names)
-    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
+    return Linear(*jax.device_put((np.zeros(num, np.float32), np.float32(0.5), np.ones(num, bool))))
 
 
 def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:

@@ -12,7 +12,6 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
@@ -136,7 +135,7 @@ def _within(
     ticks, turn = np.concatenate([ticks, ticks[padding]]), np.concatenate([turn, turn[padding]])
     draws = {"best": 16, "beam": 4}.get(decode, 1)
     key = jax.random.key(seed)
-    one = jit_candidates(scope.artefact, scope.problem, jnp.asarray(ticks), key, decode, draws, jnp.asarray(turn))
+    one = jit_candidates(scope.artefact, scope.problem, ticks, key, decode, draws, turn)
     tokens, objective = np.asarray(one.tokens)[:num], np.asarray(one.objective)[:num]
     costs = scope.description.costs_of(tokens.reshape(-1, tokens.shape[-1])).reshape(*tokens.shape[:2], -1)
     fits = scope.within(costs, budgets[:, None])
