@@ -12,7 +12,8 @@ from nagjax.problems.problem import Description
 from nagjax.spaces import trellis as tl
 
 if TYPE_CHECKING:
-    from nagjax.inference.generator import Answer, Generator
+    from nagjax.inference.answers import Answer
+    from nagjax.inference.generator import Generator
 
 STEP = 0.05
 """Share of the budget by which more and less is asked."""
