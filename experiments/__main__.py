@@ -28,6 +28,7 @@ JOBS = {
     "measure_plan": "which networks to measure on a new device, by what known devices have in common",
     "adapt": "make a device table of a few measured networks and known devices",
     "train_supernet": "train one set of weights for every architecture of a space",
+    "import_weights": "make a supernet of a model that is trained already",
     "label": "label architectures with a trained supernet",
     "rank_supernet": "how good a supernet's labels are",
     "systems": "published systems by name; run one in small",

@@ -53,7 +53,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         apply=apply,
         group=lambda _: plan.length,
         used=used,
-        alone=lambda tokens: _alone(operators_of(plan, tokens.tolist()), dtype),
+        alone=lambda tokens: alone_of(operators_of(plan, tokens.tolist()), dtype),
         example=lambda _, num, rng: rng.integers(0, plan.vocabulary, (num, plan.length), np.int32),
         points=tuple(names),
     )
@@ -114,7 +114,7 @@ def _switches(plan: Plan) -> tuple[Any, Any, Any]:
     attend = [_branch(plan.attention(width, *pair), most) for width in plan.widths for pair in plan.pairs]
     feed = [_branch(plan.feed_forward(width, ratio), most) for width in plan.widths for ratio in plan.ratios]
     head = [_branch(plan.head(width), plan.vocabulary) for width in plan.widths]
-    return switch([_skipped, *attend]), switch([_skipped, *feed]), switch(head)
+    return switch([skipped, *attend]), switch([skipped, *feed]), switch(head)
 
 
 def _branch(op: Operator, channels: int) -> Branch:
@@ -127,12 +127,15 @@ def _branch(op: Operator, channels: int) -> Branch:
     return run
 
 
-def _skipped(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
+def skipped(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
+    """The branch of what is left out."""
     del part
     return x, ()
 
 
-def _alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+def alone_of(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+    """Operators in a row, the first of which takes token numbers, as a network of its own."""
+
     def init(key: jax.Array) -> Any:
         return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
 
