@@ -1,14 +1,14 @@
 """Parts of a model that is trained already: searched, against uniform cuts, at equal parameters and at equal bytes.
 
 ``python -m benchmarks.pretrained --folder=runs/pretrained [--seeds=1] --results=FILE``. A model of GPT-2's layout (6
-layers of width 64, 4 heads, 295,000 weights in the layers) is trained on the task ``char_lm`` and written under GPT-2's
+layers of width 48, 4 heads, 170,000 weights) is trained on the task ``char_lm`` and written under GPT-2's
 names; ``experiments.import_weights`` reads it. Nothing is trained afterwards. ``drop1`` to ``drop3``: nats a character
 on test text with no more parameters than the model has without 1, 2, 3 of its layers. ``size1`` to ``size3``: with no
 more bytes than all of it in 8 bits, and 0.8 and 0.6 of that.
 
 All choices are made on validation text. ``uniform_drop`` leaves out evenly spaced layers, ``best_drop`` the best of
 all sets of as many. ``width_ORDER`` keeps equally many heads and hidden units of every layer, the best pair that fits,
-in an order of worth. ``front`` is the best that a search of 120 evaluations met. Of bytes: ``int8_uniform`` is the
+in an order of worth. ``front`` is the best that a search of 75 evaluations met. Of bytes: ``int8_uniform`` is the
 model in 8 bits, and a search of its parts, ``bits_only`` a search of bits, ``mixed_bits`` of all. What is done stays in
 the folder, and a second call goes on.
 """
@@ -36,25 +36,46 @@ from experiments.frame import runtime
 from nagjax import durable
 from nagjax.operators import params
 from nagjax.operators.stored import stored_bytes
-from nagjax.pretrained import loading, maps
+from nagjax.pretrained import importance, loading, maps, reading
 from nagjax.spaces.pretrained_decoder import plan_of
 from nagjax.spaces.space import Space
 from nagjax.supernet import storage
-from nagjax.supernet.evaluation import Assessor, supernet_assessor
+from nagjax.supernet.evaluation import Assessor, calibration_inputs, supernet_assessor
 from nagjax.supernet.task import Part, Task, make_task
 
 TASK = {"length": 64, "vocabulary": 96}
-SIZES = {**TASK, "width": 64, "layers": 6, "heads": 4}
-HEADS, HIDDEN, BITS = (1, 2, 3, 4), (64, 128, 192, 256), (4, 8, 16, 32)
-STEPS, BATCH, RATE, DECAY = 800, 32, 3e-3, 0.1
+SIZES = {**TASK, "width": 48, "layers": 6, "heads": 4}
+HEADS, HIDDEN, BITS = (1, 2, 3, 4), (48, 96, 144, 192), (4, 8, 16, 32)
+STEPS, BATCH, RATE, DECAY = 400, 32, 4e-3, 0.1
 CHUNK = 50
 """Steps after which training is kept, to go on from."""
-VALIDATED = 192
+CALIBRATION = 64
+VALIDATED = 128
 """Validation sequences that choices are made on."""
-SEARCH: Mapping[str, Any] = {"evaluations": 120, "start": 40, "per_round": 20}
+SEARCH: Mapping[str, Any] = {"evaluations": 75, "start": 45, "per_round": 15}
 DROPS, SHARES = (1, 2, 3), (1.0, 0.8, 0.6)
 ORDERS = ("contributions", "activations", "magnitude", "given")
 COLUMNS = ("way", "seed", *(f"drop{k}" for k in DROPS), *(f"size{k}" for k in range(1, len(SHARES) + 1)))
+
+
+class Memo:
+    """Figures that are kept in a file as soon as they are known, a line each."""
+
+    def __init__(self, path: Path) -> None:
+        self._held = dict(self._line(text) for text in durable.whole_text(path).splitlines())
+        self._file = durable.Appender(path)
+
+    def of(self, key: tuple[str, ...], compute: Callable[[], float]) -> float:
+        """The figure of a key, computed if it is not known."""
+        if key not in self._held:
+            self._held[key] = compute()
+            self._file.add(",".join((*key, repr(self._held[key]))) + "\n")
+        return self._held[key]
+
+    @staticmethod
+    def _line(text: str) -> tuple[tuple[str, ...], float]:
+        *key, value = text.split(",")
+        return tuple(key), float(value)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +87,8 @@ class Study:
       folder: of the supernet that was imported.
       parameters: its weights.
       assessor: evaluates.
+      memo: what was evaluated, by order, part and architecture.
+      order: of heads and hidden units.
     """
 
     space: Space
@@ -73,10 +96,13 @@ class Study:
     folder: Path
     parameters: Any
     assessor: Assessor
+    memo: Memo
+    order: str
 
     def nats(self, tokens: np.ndarray, part: Part) -> float:
         """Nats a character of one architecture."""
-        return self.assessor.scores(self.parameters, tokens, part).loss
+        key = (self.order, "test" if part is self.task.test else "validation", self.space.format(tokens))
+        return self.memo.of(key, lambda: self.assessor.scores(self.parameters, tokens, part).loss)
 
     @functools.cached_property
     def validation(self) -> Part:
@@ -144,21 +170,38 @@ def _continued(kept: Path, fresh: Any) -> tuple[int, Any]:
         return int(held["step"]), jax.tree.unflatten(jax.tree.structure(fresh), leaves)
 
 
-def study(task: Task, weights: Path, order: str, seed: int) -> Study:
-    """The model in an order, imported by the job where it was not yet."""
+def studies_of(task: Task, weights: Path, seed: int) -> dict[str, Study]:
+    """The model in each order; in the first as the job imports it, if it did not yet."""
+    first = imported(task, weights, ORDERS[0], seed)
+    plan = plan_of(first.space)
+    given = loading.parameters(loading.given(str(weights), reading.read_tensors(weights)), plan)
+    text = calibration_inputs(task, CALIBRATION)
+    others = {
+        order: dataclasses.replace(
+            first, parameters=importance.ordered(plan, given, importance.ORDERS[order](plan, given, text)), order=order
+        )
+        for order in ORDERS[1:]
+    }
+    return {ORDERS[0]: first, **others}
+
+
+def imported(task: Task, weights: Path, order: str, seed: int) -> Study:
+    """The model in an order, imported by the job if it was not yet."""
     folder = weights.parent / order
     if not storage.has_weights(folder):
         choices = f"heads=4,keep_heads={_dashed(HEADS)},keep_hidden={_dashed(HIDDEN)},bits={_dashed(BITS)}"
         text = ",".join(f"{name}={value}" for name, value in {**TASK, "seed": seed}.items())
         done = import_weights.main([
             f"--weights={weights}", f"--space_settings={choices}", f"--task_settings={text}", f"--order={order}",
+            f"--calibration={CALIBRATION}",
             f"--out={folder}", f"--compilation_cache={flags.FLAGS.compilation_cache}",
         ])  # fmt: skip
         if done:
             raise ValueError(f"{weights}: could not be imported; see above")
     read = storage.read_weights(folder)
     space = nagjax.space("pretrained_decoder", **read.config["space"]["settings"])
-    return Study(space, task, folder, read.parameters, supernet_assessor(space, task))
+    memo = Memo(weights.with_name("nats.csv"))
+    return Study(space, task, folder, read.parameters, supernet_assessor(space, task), memo, order)
 
 
 def _dashed(values: Sequence[int]) -> str:
@@ -252,7 +295,7 @@ def measured(folder: Path, seed: int) -> list[list[str]]:
     if not weights.exists():
         weights.parent.mkdir(parents=True, exist_ok=True)
         train_model(task, seed, weights)
-    studies = {order: study(task, weights, order, seed) for order in ORDERS}
+    studies = studies_of(task, weights, seed)
     first = studies[ORDERS[0]]
     model = first.nats(first.space.largest(), task.test)
     print(f"seed {seed}: the model {model:.4f} nats", flush=True)
