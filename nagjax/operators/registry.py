@@ -38,6 +38,10 @@ BUILT_IN: Mapping[str, str] = {
     "llama_mlp": "nagjax.operators.llama_mlp",
     "rms_head": "nagjax.operators.rms_head",
     "token_rows": "nagjax.operators.token_rows",
+    "dense": "nagjax.operators.dense",
+    "aggregate": "nagjax.operators.aggregate",
+    "patch_embedding": "nagjax.operators.patch_embedding",
+    "pooled_head": "nagjax.operators.pooled_head",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 

@@ -29,6 +29,7 @@ from nagjax.operators.sequences import BYTES
 from nagjax.operators.stored import WHOLE, stored_bytes
 from nagjax.operators.token_head import token_head
 from nagjax.operators.token_rows import token_rows
+from nagjax.spaces import choices
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Count, Decision, Space
 
@@ -184,7 +185,7 @@ def make(
     kept: dict[str, Any] = {
         "keep_heads": _kept("keep_heads", keep_heads, sizes["heads"], shared),
         "keep_hidden": _kept("keep_hidden", keep_hidden, sizes["hidden"], 1),
-        "bits": _numbers("bits", bits),
+        "bits": choices.numbers("pretrained_decoder: bits", bits),
     }
     strange = [value for value in kept["bits"] if value not in BITS]
     if strange:
@@ -227,7 +228,7 @@ def plan_of(space: Space) -> Plan:
     """
     if space.name != "pretrained_decoder":
         raise ValueError(f"space {space.name}: weights are put into pretrained_decoder alone; give that")
-    kept = {name: _numbers(name, space.settings[name]) for name in ("keep_heads", "keep_hidden", "bits")}
+    kept = {name: choices.numbers(name, space.settings[name]) for name in ("keep_heads", "keep_hidden", "bits")}
     return Plan(**{**space.settings, **kept})
 
 
@@ -261,21 +262,11 @@ def _kept(name: str, given: int | str, most: int, shared: int) -> tuple[int, ...
     if given == "":
         parts = {max(1, round(most / shared * part / SHARES)) * shared for part in range(1, SHARES)}
         return tuple(sorted(parts | {most}))
-    values = _numbers(name, given)
+    values = choices.numbers(f"pretrained_decoder: {name}", given)
     if values[-1] != most:
         raise ValueError(f"pretrained_decoder: {name}={given!r}: the last must be all, {most}")
     if any(value % shared for value in values):
         raise ValueError(f"pretrained_decoder: {name}={given!r}: {shared} heads share keys; give multiples of {shared}")
-    return values
-
-
-def _numbers(name: str, given: int | str) -> tuple[int, ...]:
-    parts = str(given).split("-")
-    if not all(re.fullmatch(r"[1-9]\d{0,8}", part, re.ASCII) for part in parts):
-        raise ValueError(f"pretrained_decoder: {name}={given!r}: write whole numbers above 0 with - between them, 2-4")
-    values = tuple(int(part) for part in parts)
-    if list(values) != sorted(set(values)):
-        raise ValueError(f"pretrained_decoder: {name}={given!r}: write each number once, ascending")
     return values
 
 
@@ -298,13 +289,13 @@ def _feature_names(plan: Plan) -> tuple[str, ...]:
 
 
 def _decisions(plan: Plan) -> tuple[Decision, ...]:
-    choices = {
+    offered = {
         "bits": tuple({"bits": bits} for bits in (DROPPED, *plan.bits)),
         "heads": tuple({"heads": heads} for heads in plan.keep_heads),
         "hidden": tuple({"hidden": hidden} for hidden in plan.keep_hidden),
     }
     return tuple(
-        Decision(f"layer{i}.{kind}", kind, own) for i in range(1, plan.layers + 1) for kind, own in choices.items()
+        Decision(f"layer{i}.{kind}", kind, own) for i in range(1, plan.layers + 1) for kind, own in offered.items()
     )
 
 

@@ -18,7 +18,7 @@ from nagjax import blocks
 from nagjax.elastic import Elastic, Outputs, switch
 from nagjax.operators import Operator
 from nagjax.operators.stored import levels_of, rounded
-from nagjax.spaces.decoder_elastic import alone_of, cut, skipped
+from nagjax.spaces.elastic_parts import alone_embedded, cut, skipped
 from nagjax.spaces.pretrained_decoder import DECISIONS, DROPPED, Plan, layers_of, operators_of
 
 PARTS = ("attention", "feed_forward")
@@ -46,7 +46,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         apply=apply,
         group=lambda _: plan.length,
         used=lambda parameters, tokens: used(plan, parameters, tokens),
-        alone=lambda tokens: alone_of(operators_of(plan, tokens.tolist()), dtype),
+        alone=lambda tokens: alone_embedded(operators_of(plan, tokens.tolist()), dtype),
         example=lambda _, num, rng: rng.integers(0, plan.vocabulary, (num, plan.length), np.int32),
         points=tuple(names),
     )
