@@ -29,6 +29,7 @@ JOBS = {
     "adapt": "make a device table of a few measured networks and known devices",
     "train_supernet": "train one set of weights for every architecture of a space",
     "label": "label architectures with a trained supernet",
+    "score": "scores that need no training, as columns beside labelled architectures",
     "rank_supernet": "how good a supernet's labels are",
     "systems": "published systems by name; run one in small",
     "embedded": "where a data set is that travels with the package",

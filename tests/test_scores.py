@@ -1,0 +1,134 @@
+"""Scores of networks that are not trained: by hand on small networks, and exactly the weights that are used."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher
+from nagjax.evaluators import evaluator as evaluators
+from nagjax.spaces.chains import chain
+from nagjax.spaces.space import Decision
+from nagjax_scores import activations, jacobian, score, weights
+
+INPUTS = np.eye(2, dtype=np.float32)
+CODES = np.array([[1, 1, 1], [1, -1, -1]], np.float32)
+
+
+def space_of(elastic, choices):
+    made = chain("by_hand", [Decision("size", "size", tuple({"size": size} for size in range(1, choices + 1)))])
+    return dataclasses.replace(made, elastic=lambda dtype: elastic)
+
+
+def elastic_of(parameters, run, watched=None):
+    """A network with these weights, whatever the seed; ``run(parameters, inputs, how many, gates)``."""
+    return Elastic(
+        sizes={"features": 2},
+        init=lambda key: jax.tree.map(jnp.asarray, parameters),
+        apply=lambda parameters, inputs, tokens, statistics=None, taps=(): Outputs(
+            run(parameters, inputs, tokens[0] + 1), (), {}
+        ),
+        group=lambda tokens: 2,
+        used=lambda parameters, tokens: parameters,
+        alone=lambda tokens: Alone(lambda key: parameters, run),
+        example=lambda group, num, rng: np.zeros((num, group), np.float32),
+        watched=watched,
+    )
+
+
+def linear():
+    """``x @ w`` with w = (1, 2), of which the first inputs count."""
+
+    def run(parameters, inputs, count):
+        return inputs @ (parameters["w"] * (jnp.arange(2) < count)[:, None])
+
+    return space_of(elastic_of({"w": np.array([[1.0], [2.0]], np.float32), "bias": np.ones(1, np.float32)}, run), 2)
+
+
+def rectified():
+    """The sum of the first ReLUs of ``x @ CODES``."""
+
+    def watched(parameters, inputs, tokens, gates=None):
+        watch, there = Watcher(gates or {}), (jnp.arange(3) <= tokens[0])[None]
+        y = watch("units", jax.nn.relu, inputs @ parameters["codes"])
+        before = {name: jnp.where(there, value, jnp.nan) for name, value in watch.before.items()}
+        return Watched(jnp.where(there, y, 0).sum(1, keepdims=True), before)
+
+    def run(parameters, inputs, count):
+        return watched(parameters, inputs, count[None] - 1).outputs
+
+    return space_of(elastic_of({"codes": CODES}, run, watched), 3)
+
+
+def half_square(outputs):
+    """The loss of outputs that are to be 0."""
+    return (0.5 * jnp.square(outputs)).mean()
+
+
+def value(made, space, size):
+    """What a score says of the network of a size, with two inputs of one 1 each."""
+    examples = score.Examples(lambda group: jnp.asarray(INPUTS), half_square)
+    found = score.evaluator(made, space, examples, score.weights_of(space, "", 1, 0), {}, {})
+    outcome = evaluators.evaluate_one(found, np.array([size - 1], np.int32))
+    return outcome.failure or outcome.values[made.name]
+
+
+@pytest.mark.parametrize(
+    ("traced", "of_one", "of_both"),
+    [
+        # Outputs 1 and 2: slopes 1/2 and 1 of weights 1 and 2, and the Hessian is half of the identity.
+        (weights.snip, 0.5, 0.5 + 2),
+        (weights.grad_norm, 0.5, math.sqrt(0.25 + 1)),
+        (weights.grasp, -0.25, -(0.25 + 1)),
+    ],
+)
+def test_scores_of_weights_of_a_linear_network_by_hand(traced, of_one, of_both):
+    made = score.Score("by_hand", traced, of_weights=True)
+    assert value(made, linear(), 1) == pytest.approx(of_one)
+    assert value(made, linear(), 2) == pytest.approx(of_both)
+
+
+def test_synflow_of_a_linear_network_is_the_logarithm_of_the_sum_of_its_weights():
+    made = weights.make_synflow(linear())
+    found = made.evaluate(np.array([[0], [1]], np.int32))["synflow"]
+    np.testing.assert_allclose(found, [0.0, math.log(3)], atol=1e-6)
+    with pytest.raises(ValueError, match="the sum is inf"):
+        weights.logarithm(np.float32(np.inf))
+
+
+def test_codes_by_hand():
+    """Codes 111 and 100: three in common with itself, one with the other."""
+    made = score.Score("naswot", activations.code_matrix, activations.log_determinant)
+    assert value(made, rectified(), 3) == pytest.approx(math.log(9 - 1))
+    assert value(made, rectified(), 2) == pytest.approx(math.log(4 - 1))
+    assert "two of 2 examples have one code" in value(made, rectified(), 1)
+
+
+def test_fisher_by_hand():
+    """Activations 1,1,1 and 1,0,0: outputs 3 and 1, so slopes of gates are 3/2 of three and 1/2 of one."""
+    made = score.Score("fisher", activations.fisher)
+    assert value(made, rectified(), 3) == pytest.approx((3 * 1.5**2 + 0.5**2) / 4)
+    assert value(made, rectified(), 2) == pytest.approx((2 * 1.0**2 + 0.5**2) / 4)
+
+
+def test_slopes_that_are_alike_have_one_eigenvalue():
+    """A linear network has the same slopes everywhere: eigenvalues 2 and 0."""
+    made = score.Score("jacov", jacobian.slopes, jacobian.of_eigenvalues)
+    wanted = -sum(math.log(v + 1e-5) + 1 / (v + 1e-5) for v in (2.0, 0.0))
+    assert value(made, linear(), 2) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_what_a_network_cannot_be_asked_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match="does not tell what goes into its activations"):
+        activations.make_naswot(linear())
+    tokens = dataclasses.replace(linear().elastic("float32"), example=lambda *_: np.zeros((1, 2), np.int32))
+    with pytest.raises(ValueError, match="here they are int32"):
+        weights.make_synflow(space_of(tokens, 2))
+    with pytest.raises(ValueError, match="inits=2: a supernet"):
+        score.weights_of(linear(), "somewhere", 2, 0)
+    monkeypatch.setattr(score, "weights_of", lambda *_: score.Weights((), True, {}))
+    with pytest.raises(ValueError, match="leave out data='digits'"):
+        weights.make_snip(linear(), data="digits", folder="somewhere")
