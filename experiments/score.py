@@ -29,6 +29,7 @@ from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import QUALITY, Evaluator
 from nagjax.predictors.records import records as recorded
 from nagjax.predictors.records.records import Records
+from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet.labelling import COLUMNS, LabelFile
 
@@ -47,6 +48,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "evaluator_settings", [], "A setting, key=value, of all evaluators that take it, or NAME:key=value of one.",
         flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_multi_string(
+        "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
+    )
     flags.DEFINE_integer("num", None, "Records to score, drawn by --seed; none: all.", 1, flag_values=values)
     settings.define_seed("seed", "Seed of the draw.", values)
     flags.DEFINE_integer(
@@ -75,7 +79,7 @@ def _score(values: flags.FlagValues, folder: Path) -> int:
         settings.input_path(values, "records"), space, values.text_column, values.quality_column, values.quality_unit,
         (), values.duplicate_tolerance, values.units_are_right,
     )  # fmt: skip
-    records = recorded.draw(records, values.num, values.seed) if values.num else records
+    records = chosen(values, space, records)
     truths = made(values.evaluators, values.evaluator_settings, space)
     columns = named(truths)
     claim(folder, space, values, truths)
@@ -91,6 +95,20 @@ def _score(values: flags.FlagValues, folder: Path) -> int:
     life.doing("comparing")
     report(folder, truths, seconds, values.bands)
     return 0
+
+
+def chosen(values: flags.FlagValues, space: Space, records: Records) -> Records:
+    """The records that --where admits, or --num of them.
+
+    Raises:
+      ValueError: if there are none, or not so many.
+    """
+    valid = space.where(settings.parse_pairs(values.where, "where", many=True))
+    admitted = tl.walk(space.trellis.target, valid, records.tokens)[1]
+    if not admitted.any():
+        raise ValueError(f"--where={','.join(values.where)}: admits none of {records.source}; allow more choices")
+    records = recorded.take(records, admitted)
+    return recorded.draw(records, values.num, values.seed) if values.num else records
 
 
 def made(names: Sequence[str], given: Sequence[str], space: Space) -> list[Evaluator]:

@@ -11,6 +11,7 @@ import pytest
 from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher
 from nagjax.evaluators import evaluator as evaluators
 from nagjax.spaces.chains import chain
+from nagjax.spaces.mobilenet_v3 import Plan, make_space
 from nagjax.spaces.space import Decision
 from nagjax_scores import activations, jacobian, score, weights
 
@@ -119,6 +120,59 @@ def test_slopes_that_are_alike_have_one_eigenvalue():
     made = score.Score("jacov", jacobian.slopes, jacobian.of_eigenvalues)
     wanted = -sum(math.log(v + 1e-5) + 1 / (v + 1e-5) for v in (2.0, 0.0))
     assert value(made, linear(), 2) == pytest.approx(wanted, rel=1e-4)
+
+
+def moved(parameters):
+    """No weight is 0 or 1, no transform at rest."""
+    leaves, tree = jax.tree.flatten(parameters)
+    rng = np.random.default_rng(0)
+    return jax.tree.unflatten(tree, [leaf + 0.1 * rng.normal(size=leaf.shape).astype(np.float32) for leaf in leaves])
+
+
+def plain(depths, squeeze, activation):
+    """A network of the MobileNetV3 family with one unit, at 8 pixels."""
+    return make_space("plain", 1, {}, Plan(
+        (8,), depths, (3, 5), (2,), 8, 1, 3, (8, 8, 8, 8, 8), (2,), (squeeze,), (activation,)))  # fmt: skip
+
+
+def test_of_trained_weights_those_of_the_architecture_count_as_they_are():
+    """A kernel of 3 is the centre of one of 5 times a matrix, and counts as what comes of it."""
+    space = plain((1,), squeeze=False, activation="relu")
+    elastic, tokens = space.elastic("float32"), space.parse("1:3:2:8")
+    parameters = moved(jax.jit(elastic.init)(jax.random.key(0)))
+    inputs = jnp.asarray(elastic.example(8, 4, np.random.default_rng(0)))
+    alone, used = elastic.alone(tokens), elastic.used(parameters, tokens)
+
+    def loss(own):
+        return jnp.square(alone.apply(own, inputs, None)[0]).mean()
+
+    wanted = jax.tree.map(lambda weight, slope: jnp.abs(weight * slope).sum(), used, jax.jit(jax.grad(loss))(used))
+    kept = sum(one for one, leaf in zip(*map(jax.tree.leaves, (wanted, used)), strict=True) if leaf.ndim > 1)
+
+    @jax.jit
+    def snip(own, tokens):
+        return weights.snip(score.Network(elastic, own, inputs, tokens, lambda outputs: jnp.square(outputs).mean()))
+
+    own = score.own_weights(elastic, parameters, tokens)
+    assert snip(own, jnp.asarray(tokens)) == pytest.approx(float(kept), rel=1e-4)
+    assert snip(parameters, jnp.asarray(tokens)) != pytest.approx(float(kept), rel=1e-3)
+
+
+def test_units_of_the_smallest_network_by_hand():
+    """8 pixels: in the stem 4 x 4 maps of 8, in the block 4 x 4 and 2 x 2 of 16 and 8 squeezed, in the head 8 and 8."""
+    space = plain((1, 2), squeeze=True, activation="h_swish")
+    elastic = space.elastic("float32")
+    parameters = jax.jit(elastic.init)(jax.random.key(0))
+    inputs = jnp.asarray(elastic.example(8, 3, np.random.default_rng(0)))
+
+    @jax.jit
+    def matrix(parameters, tokens):
+        return activations.code_matrix(score.Network(elastic, parameters, inputs, tokens, jnp.sum))
+
+    found = np.asarray(matrix(parameters, jnp.asarray(space.smallest())))
+    stem, block, head = 2 * 16 * 8, 16 * 16 + 4 * 16 + 8, 4 * 8 + 8
+    assert np.diag(found).tolist() == [stem + block + head] * 3
+    assert np.isfinite(activations.log_determinant(found))
 
 
 def test_what_a_network_cannot_be_asked_is_refused(monkeypatch):

@@ -160,6 +160,30 @@ def check_elastic_taps(make: MakeSpace, **settings: Any) -> None:
     claim(name, not wrong, f"{wrong[:3]} have not a row an input")
 
 
+def check_elastic_watched(make: MakeSpace, **settings: Any) -> None:
+    """Watching activations changes no output; those of a group are alike, their gates count, size has more of them."""
+    name, space, elastic = "elastic watched", *_made(make, settings)
+    if elastic.watched is None:
+        return
+    parameters, apply, units = _fresh(elastic), _jitted(elastic), []
+    watched, held = jax.jit(elastic.watched), dict[Any, Any]()
+    for tokens in (space.smallest(), space.largest()):
+        x, text, group = _inputs(elastic, tokens), space.format(tokens), elastic.group(tokens)
+        before = jax.eval_shape(elastic.watched, parameters, x, tokens).before
+        shapes = {key: value.shape for key, value in before.items()}
+        alike = held.setdefault(group, shapes) == shapes and all(shape[0] == BATCH for shape in shapes.values())
+        claim(name, alike, f"{text}: what is watched has shapes {shapes}, of group {group!r} {held[group]}")
+        gates = {key: jnp.ones((shape[0], shape[-1])) for key, shape in shapes.items()}
+        told = watched(parameters, x, tokens, gates)
+        _claim_close(name, told.outputs, apply(parameters, x, tokens, None).outputs, f"{text}: watched and not")
+        shut = watched(parameters, x, tokens, jax.tree.map(jnp.zeros_like, gates)).outputs
+        claim(name, bool(jnp.any(shut != told.outputs)), f"{text}: gates of 0 change no output")
+        there = [np.isfinite(np.asarray(value)) for value in told.before.values()]
+        claim(name, all((one == one[:1]).all() for one in there), f"{text}: inputs have different units")
+        units.append(sum(int(one[0].sum()) for one in there))
+    claim(name, 0 < units[0] < units[1], f"the smallest and the largest architecture have {units} units")
+
+
 ELASTIC_CHECKS: tuple[Callable[..., None], ...] = (
     check_elastic_form,
     check_elastic_sizes,
@@ -168,6 +192,7 @@ ELASTIC_CHECKS: tuple[Callable[..., None], ...] = (
     check_elastic_operators,
     check_elastic_groups,
     check_elastic_taps,
+    check_elastic_watched,
 )
 
 
