@@ -1,6 +1,7 @@
 """Scores of networks that are not trained: by hand on small networks, and exactly the weights that are used."""
 
 import dataclasses
+import json
 import math
 
 import jax
@@ -8,11 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import score as score_job
+from experiments.reports import score_report
+from nagjax import testing
 from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher
 from nagjax.evaluators import evaluator as evaluators
 from nagjax.spaces.chains import chain
 from nagjax.spaces.mobilenet_v3 import Plan, make_space
 from nagjax.spaces.space import Decision
+from nagjax.supernet import ranking
 from nagjax_scores import activations, jacobian, score, weights
 
 INPUTS = np.eye(2, dtype=np.float32)
@@ -186,3 +191,89 @@ def test_what_a_network_cannot_be_asked_is_refused(monkeypatch):
     monkeypatch.setattr(score, "weights_of", lambda *_: score.Weights((), True, {}))
     with pytest.raises(ValueError, match="leave out data='digits'"):
         weights.make_snip(linear(), data="digits", folder="somewhere")
+
+
+TEXTS = ("00000000", "11111111", "22222222", "01210210", "21021021")
+
+
+def job(folder, *more, out="out"):
+    given = ["--space=nas_bench_macro", f"--records={folder / 'labels.csv'}", f"--out={folder / out}", *more]
+    return score_job.main([*given, "--compilation_cache="])
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Five networks, and what an evaluator says of four: the order of the labels, turned round."""
+    rows = [f"{text},{0.5 + 0.1 * at}" for at, text in enumerate(TEXTS)]
+    (tmp_path / "labels.csv").write_text("\n".join(["architecture,quality", *rows]) + "\n")
+    rows = [f"{text},{0.5 - 0.1 * at}" for at, text in enumerate(TEXTS[:4])]
+    (tmp_path / "truth.csv").write_text("\n".join(["architecture,quality", *rows]) + "\n")
+    return tmp_path
+
+
+def test_a_job_adds_columns_and_goes_on_where_it_stopped(labels, capsys, monkeypatch):
+    monkeypatch.setattr(ranking, "RESAMPLES", 10)
+    table = ["--evaluators=table", f"--evaluator_settings=file={labels / 'truth.csv'}"]
+    assert job(labels, *table) == 0
+    file = labels / "out" / "scores.csv"
+    whole = file.read_text()
+    header, *rows = whole.splitlines()
+    assert header == "architecture,quality,madds,params,table"
+    assert rows[1].split(",")[4] == "0.4"
+    assert rows[4].split(",")[4] == ""
+    assert "has no row of it" in capsys.readouterr().err
+    found = json.loads((labels / "out" / "figures.json").read_text())["scores"]
+    assert (found["table"]["tau"], found["table"]["scored"], found["madds"]["scored"]) == (-1.0, 4, 5)
+    assert found["table"]["ms_per_architecture"] > 0
+    # A crash cut the last row short.
+    file.write_text(whole[:-9])
+    assert job(labels, *table) == 2
+    assert "go on with --resume" in capsys.readouterr().err
+    assert job(labels, *table, "--resume") == 0
+    assert file.read_text() == whole
+    (labels / "truth.csv").write_text("architecture,quality\n00000000,0.25\n")
+    assert job(labels, *table, "--resume") == 2
+    assert "was scored with evaluators" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--evaluators=table,table"], "table stands there twice"),
+        (["--evaluators=tabel"], "did you mean 'table'"),
+        (["--evaluators=table", "--evaluator_settings=batch=3"], "batch=...: is of none of table"),
+        (["--evaluators=table", "--evaluator_settings=snip:batch=3"], "snip:batch=...: is of none of table"),
+        ([], "--evaluators is not given"),
+    ],
+)
+def test_what_a_job_cannot_score_with_is_told(labels, capsys, given, told):
+    assert job(labels, *given) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_search_is_not_of_scores(tmp_path):
+    with pytest.raises(ValueError, match="evaluator 'synflow' tells scores that need no training, synflow, and no qua"):
+        evaluators.check_quality(weights.make_synflow(linear()))
+
+
+def test_settings_of_all_go_to_those_that_take_them():
+    assert [evaluators.takes(name, "batch") for name in ("snip", "synflow", "table")] == [True, False, False]
+    assert evaluators.takes("naswot", "smoothing")
+
+
+def test_evaluators_of_scores_conform():
+    testing.check_evaluator(weights.make_synflow, linear(), inits=2, seed=3)
+
+
+def test_figures_by_hand(tmp_path, monkeypatch):
+    """Two bands of multiply-adds; within each the score is right, but the cheap are scored above the costly."""
+    monkeypatch.setattr(ranking, "RESAMPLES", 10)
+    rows = ["a,0.1,1,1,5", "b,0.2,2,1,6", "c,0.3,9,1,1", "d,0.4,10,1,2"]
+    (tmp_path / "s.csv").write_text("\n".join(["architecture,quality,madds,params,s", *rows]) + "\n")
+    found = score_report.figures(tmp_path / "s.csv", {"s": 1}, {"s": 7.0}, 2)["scores"]
+    assert found["s"]["tau"] == pytest.approx((2 - 4) / 6)
+    assert (found["s"]["tau_within_bands"], found["s"]["pairs_within"]) == (1.0, 2)
+    assert found["madds"]["tau"] == 1.0
+    assert found["params"]["tau"] is None
+    turned = score_report.figures(tmp_path / "s.csv", {"s": -1}, {}, 2)["scores"]["s"]
+    assert (turned["tau_within_bands"], turned["ms_per_architecture"]) == (-1.0, None)
