@@ -19,7 +19,7 @@ def make_naswot(
     space: Space, data: str = "", data_dir: str = "", folder: str = "", batch: int = 128, inits: int = 1, seed: int = 0,
     **task_settings: Any,
 ) -> Evaluator:  # fmt: skip
-    """The evaluator ``naswot`` (Mellor et al., arXiv 2006.04647, equations 2 and 3).
+    """The evaluator ``naswot`` (Mellor et al., arXiv 2006.04647).
 
     The code of an example has a bit for each activation: whether what goes into it is above 0. ``K[i, j]`` is how many
     bits the codes of examples i and j have in common, and the score is ln det K. Bits are of every ReLU, of squeezing

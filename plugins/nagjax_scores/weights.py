@@ -1,6 +1,6 @@
 """Scores that add up over the weights of an architecture: ``snip``, ``grad_norm``, ``grasp`` and ``synflow``.
 
-They were made to prune weights; their sums rate networks in Abdelfattah et al. (arXiv 2101.08134, section 3). Counted
+They were made to prune weights; their sums rate networks in Abdelfattah et al. (arXiv 2101.08134). Counted
 are the weights of convolutions and linear layers that the architecture uses. What it does not use has no slope.
 """
 
@@ -27,7 +27,7 @@ def make_snip(
     space: Space, data: str = "", data_dir: str = "", folder: str = "", batch: int = 64, inits: int = 1, seed: int = 0,
     **task_settings: Any,
 ) -> Evaluator:  # fmt: skip
-    """The evaluator ``snip``: the sum of |weight x slope of the loss| (Lee et al., arXiv 1810.02340, equation 5).
+    """The evaluator ``snip``: the sum of |weight x slope of the loss| (Lee et al., arXiv 1810.02340).
 
     Args:
       space: with an elastic network.
@@ -62,7 +62,7 @@ def make_grasp(
     space: Space, data: str = "", data_dir: str = "", folder: str = "", batch: int = 64, inits: int = 1, seed: int = 0,
     **task_settings: Any,
 ) -> Evaluator:  # fmt: skip
-    """The evaluator ``grasp``: the sum of -weight x (Hessian x slope) (Wang et al., arXiv 2002.07376, equation 8).
+    """The evaluator ``grasp``: the sum of -weight x (Hessian x slope) (Wang et al., arXiv 2002.07376).
 
     The sign is that of Abdelfattah et al., for whom more is better. Arguments and errors as of ``make_snip``.
     """
