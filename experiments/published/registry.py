@@ -326,6 +326,7 @@ NOT_BUILT = (
     System("neas", "NEAS", "2104.00597", "Searching for ensembles with diversity beats single networks."),
     System("dass", "DASS", "2207.06968", "Operators chosen with sparsity in the loop prune better."),
     System("otov3", "OTOv3", "2312.09411", "Pruning and erasing structures of any network while it is trained."),
+    System("naswot", "NASWOT", "2006.04647", "Activations of an untrained network tell its accuracy."),
     System("ghn2", "GHN-2", "2110.13100", "A hypernetwork predicts the weights of unseen architectures."),
     System("llama_nas", "LLaMA-NAS", "2405.18377", "Elastic language models; its search is `linas`."),
     System("simq_nas", "SimQ-NAS", "2312.13301", "Architecture and bit widths together beat one after the other."),
