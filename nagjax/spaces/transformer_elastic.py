@@ -18,6 +18,7 @@ from jax import lax
 from nagjax import blocks
 from nagjax.elastic import Alone, Elastic, Outputs, switch
 from nagjax.operators import Operator
+from nagjax.spaces.elastic_parts import cut
 from nagjax.spaces.transformer import FIRST, Plan, operators_of
 
 Branch = Callable[[Mapping[str, jax.Array], jax.Array, Any], tuple[jax.Array, tuple[()]]]
@@ -57,13 +58,6 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         example=lambda _, num, rng: plan.example(num, rng),
         points=tuple(names),
     )
-
-
-def cut(op: Operator, parameters: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    """Parameters of an operator as the first part of those of the largest of its kind."""
-    return {
-        name: parameters[name][tuple(slice(0, length) for length in shape)] for name, shape in blocks.shapes(op).items()
-    }
 
 
 def _init(plan: Plan, names: Sequence[str], key: jax.Array) -> dict[str, Any]:
