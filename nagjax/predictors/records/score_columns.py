@@ -18,7 +18,7 @@ def read_columns(path: Path, names: Sequence[str]) -> tuple[list[str], np.ndarra
     """Texts, the first column that is named and all others by name, float64 ``[N]``; NaN where a cell is empty.
 
     Raises:
-      ValueError: if the file cannot be read or lacks a column, or a cell is no number.
+      ValueError: if the file cannot be read or lacks a column, or a cell holds something else than a number.
     """
     table = read_table(path, [TEXT, *names])
     first, *rest = names
@@ -38,7 +38,8 @@ def read_scores(path: Path, space: Space, names: Sequence[str] = ()) -> tuple[np
       Tokens int32 ``[N, T]``, different, and float64 ``[N]`` by column.
 
     Raises:
-      ValueError: if the file cannot be read or lacks a column, a cell is no number, or no architecture has all scores.
+      ValueError: if the file cannot be read or lacks a column, a cell holds something else than a number, or
+        no architecture has all scores.
     """
     table = read_table(path, [TEXT, *names])
     wanted = list(names) or [name for name in table.columns if name not in (TEXT, QUALITY)]
