@@ -38,6 +38,7 @@ from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
 from nagjax.spaces.compose import prefix
+from nagjax.supernet.forms import Regions
 from nagjax.supernet.strategy import FIRST, HELD, LABELS, Lesson, Strategy, random_path
 from nagjax.supernet.task import Examples, Part, Task, arrays, epochs
 
@@ -77,6 +78,7 @@ __all__ = [
     "Proposer",
     "Question",
     "Records",
+    "Regions",
     "Row",
     "Space",
     "Spec",

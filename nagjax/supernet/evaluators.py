@@ -37,7 +37,7 @@ def make_supernet(space: Space, folder: str, data_dir: str = "", images: int = 0
             f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
         )
     task = recorded_task(weights.config, data_dir or None)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), form=weights.form)
     shown = labelling.label_part(task, images or None)
 
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:

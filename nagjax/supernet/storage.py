@@ -14,6 +14,7 @@ import numpy as np
 
 from nagjax.checkpoint import steps
 from nagjax.checkpoint.saving import Steps
+from nagjax.supernet.forms import Form, recorded
 from nagjax.supernet.training import TrainState
 
 FORMAT = 2
@@ -37,6 +38,11 @@ class Weights:
     parameters: Any
     step: int
     config: Mapping[str, Any]
+
+    @property
+    def form(self) -> Form | None:
+        """What the parameters are; None where they are those of the space's network."""
+        return recorded(self.config)
 
 
 class Writer:

@@ -16,6 +16,7 @@ import numpy as np
 from nagjax import plugins
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form
 
 Memory: TypeAlias = Any
 """A tree of arrays whose shapes never change; ``()`` where there is none."""
@@ -72,6 +73,8 @@ class Strategy:
       after: ``after(memory, parameters, progress)``, its memory after an update that gave these parameters; jitted.
         None where it keeps what it has.
       held: memory to the weights that teach lessons of the teacher ``held``; jitted.
+      form: what the parameters are; None where they are those of the space's network.
+      revise: ``revise(memory, parameters, progress)``, the parameters after an update as it changes them; jitted.
       final_rate: the learning rate at the end, a share of the highest.
       lessons_decay: weights decay by the lessons that are ``regularised``, and not all weights at every update.
     """
@@ -82,6 +85,8 @@ class Strategy:
     begin: Callable[[jax.Array, Elastic, Any], tuple[Any, Memory]] = unchanged
     after: Callable[[Memory, Any, Any], Memory] | None = None
     held: Callable[[Memory], Any] | None = None
+    form: Form | None = None
+    revise: Callable[[Memory, Any, Any], Any] | None = None
     final_rate: float = 0.0
     lessons_decay: bool = False
 

@@ -19,6 +19,7 @@ from nagjax import arguments, mesh, plugins
 from nagjax.elastic import Elastic
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Memory, Strategy
 from nagjax.supernet.task import Task
 
@@ -75,7 +76,7 @@ class Learner:
       lessons: random numbers of the step, progress 0..1 and memory to the step's lessons.
       group: tokens to what a compiled program is for.
       begin: key and fresh parameters to those that training begins with, and the memory.
-      after, held, final_rate: as in ``Strategy``.
+      after, held, revise, final_rate: as in ``Strategy``.
       penalised: parameters and tokens to the weights of a lesson that decay, where lessons decide; None where all do.
     """
 
@@ -86,6 +87,7 @@ class Learner:
     begin: Callable[[jax.Array, Any], tuple[Any, Memory]] = lambda _, parameters: (parameters, ())
     after: Callable[[Memory, Any, Any], Memory] | None = None
     held: Callable[[Memory], Any] | None = None
+    revise: Callable[[Memory, Any, Any], Any] | None = None
     final_rate: float = 0.0
     penalised: Callable[[Any, np.ndarray], Any] | None = None
 
@@ -102,7 +104,7 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
     Raises:
       ValueError: if the space has no elastic network, or no architecture is left.
     """
-    elastic = elastic_of(space, dtype)
+    elastic = elastic_of(space, dtype, strategy.form)
     if not tl.count(space.trellis.target, valid)[0][0]:
         raise ValueError(f"no architecture of {space.identity} is left to train: allow more choices")
 
@@ -118,6 +120,7 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
         begin=lambda key, parameters: strategy.begin(key, elastic, parameters),
         after=strategy.after,
         held=strategy.held,
+        revise=strategy.revise,
         final_rate=strategy.final_rate,
         penalised=elastic.used if strategy.lessons_decay else None,
     )
@@ -135,11 +138,11 @@ def alone_learner(space: Space, tokens: np.ndarray, dtype: Any = jnp.float32) ->
     )
 
 
-def elastic_of(space: Space, dtype: Any = jnp.float32) -> Elastic:
-    """The elastic network of a space, which computes in ``dtype``.
+def elastic_of(space: Space, dtype: Any = jnp.float32, form: Form | None = None) -> Elastic:
+    """The elastic network of a space, which computes in ``dtype``, for parameters of a form.
 
     Raises:
-      ValueError: if the space has none.
+      ValueError: if the space has none, or the form does not suit it.
     """
     if space.elastic is None:
         raise ValueError(
@@ -147,7 +150,8 @@ def elastic_of(space: Space, dtype: Any = jnp.float32) -> Elastic:
         )
     with plugins.raised_by("spaces", space.name, "elastic", passing=(ValueError,)):
         made = space.elastic(jnp.dtype(dtype))
-    return plugins.expect("spaces", space.name, made, Elastic)
+    plain = plugins.expect("spaces", space.name, made, Elastic)
+    return plain if form is None else form.elastic(space, plain)
 
 
 def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) -> TrainState:
@@ -211,6 +215,8 @@ def train(
             if at == 0:
                 first_answers, first_loss = answers, loss
         parameters, optimiser = run.update(state.parameters, state.optimiser, total, len(lessons))
+        if learner.revise is not None:
+            parameters = run.revise(state.memory, parameters, progress)
         memory = state.memory if learner.after is None else run.after(state.memory, parameters, progress)
         state = TrainState(parameters, optimiser, state.step + 1, memory)
         yield state, first_loss
@@ -225,6 +231,7 @@ class _Programs(NamedTuple):
     told: Any
     decay: Any
     after: Any
+    revise: Any
 
 
 def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placement) -> _Programs:
@@ -261,9 +268,13 @@ def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placemen
         assert learner.after is not None
         return place.held_everywhere(learner.after(memory, parameters, progress))
 
+    def revise(memory: Memory, parameters: Any, progress: Any) -> Any:
+        assert learner.revise is not None
+        return place.held(learner.revise(memory, parameters, progress))
+
     return _Programs(
         jax.jit(lesson, static_argnums=0), jax.jit(task.aims), jax.jit(update), jax.jit(told, static_argnums=0),
-        jax.jit(decay, static_argnums=0), jax.jit(after),
+        jax.jit(decay, static_argnums=0), jax.jit(after), jax.jit(revise),
     )  # fmt: skip
 
 
