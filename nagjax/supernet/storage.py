@@ -14,6 +14,7 @@ import numpy as np
 
 from nagjax.checkpoint import steps
 from nagjax.checkpoint.saving import Steps
+from nagjax.spaces.space import Space
 from nagjax.supernet.forms import Form, recorded
 from nagjax.supernet.training import TrainState
 
@@ -98,6 +99,19 @@ def read_weights(folder: Path) -> Weights:
       ValueError: if there is none, or it cannot be read.
     """
     return _of_latest(folder, _weights)
+
+
+def check_space(weights: Weights, space: Space, folder: str | Path) -> None:
+    """Refuse weights of another space.
+
+    Raises:
+      ValueError: with both.
+    """
+    written = weights.config["space"]
+    if (written["name"], written["version"], written["settings"]) != (space.name, space.version, dict(space.settings)):
+        raise ValueError(
+            f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
+        )
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:

@@ -17,6 +17,7 @@ from nagjax import plugins
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
 from nagjax.supernet.forms import Form
+from nagjax.supernet.task import Task
 
 Memory: TypeAlias = Any
 """A tree of arrays whose shapes never change; ``()`` where there is none."""
@@ -75,6 +76,7 @@ class Strategy:
       held: memory to the weights that teach lessons of the teacher ``held``; jitted.
       form: what the parameters are; None where they are those of the space's network.
       revise: ``revise(memory, parameters, progress)``, the parameters after an update as it changes them; jitted.
+      task: ``task(given, seed)``, what is learned, made of the task that was given; None where it is that.
       final_rate: the learning rate at the end, a share of the highest.
       lessons_decay: weights decay by the lessons that are ``regularised``, and not all weights at every update.
     """
@@ -87,6 +89,7 @@ class Strategy:
     held: Callable[[Memory], Any] | None = None
     form: Form | None = None
     revise: Callable[[Memory, Any, Any], Any] | None = None
+    task: Callable[[Task, int], Task] | None = None
     final_rate: float = 0.0
     lessons_decay: bool = False
 

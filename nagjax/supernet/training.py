@@ -76,7 +76,7 @@ class Learner:
       lessons: random numbers of the step, progress 0..1 and memory to the step's lessons.
       group: tokens to what a compiled program is for.
       begin: key and fresh parameters to those that training begins with, and the memory.
-      after, held, revise, final_rate: as in ``Strategy``.
+      after, held, revise, task, final_rate: as in ``Strategy``.
       penalised: parameters and tokens to the weights of a lesson that decay, where lessons decide; None where all do.
     """
 
@@ -88,6 +88,7 @@ class Learner:
     after: Callable[[Memory, Any, Any], Memory] | None = None
     held: Callable[[Memory], Any] | None = None
     revise: Callable[[Memory, Any, Any], Any] | None = None
+    task: Callable[[Task, int], Task] | None = None
     final_rate: float = 0.0
     penalised: Callable[[Any, np.ndarray], Any] | None = None
 
@@ -121,6 +122,7 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
         after=strategy.after,
         held=strategy.held,
         revise=strategy.revise,
+        task=strategy.task,
         final_rate=strategy.final_rate,
         penalised=elastic.used if strategy.lessons_decay else None,
     )
@@ -193,6 +195,8 @@ def train(
       ValueError: if the devices do not divide the batch.
     """
     place.check_batch(recipe.batch)
+    if learner.task is not None:
+        task = learner.task(task, recipe.seed)
     run = _programs(learner, task, recipe, place)
     while state.step < recipe.steps:
         inputs, targets = place.examples(task.batch(state.step, recipe.batch, recipe.seed))

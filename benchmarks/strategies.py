@@ -1,0 +1,202 @@
+"""What shared weights say of networks trained alone, by the strategy that trained them, on handwritten digits.
+
+``python -m benchmarks.strategies [--seeds=3] --results=FILE`` goes on with what the file lacks, and ends with how many
+strategies are built and what became of the claims about them. Data travel with scikit-learn.
+
+The space has 42 networks (one unit of mobile blocks, 16 pixels); 20 of them, spread over multiply-adds, are trained
+alone under three seeds. Every strategy sees the same number of images, a lesson of 64 counting as 64. ``few_shot`` splits
+on the depth, ``few_shot_size`` into three bands, each from a common half; ``given`` spends half on the largest alone.
+``angle`` is that of ``random_labels``, ``angle_true`` that of ``single_path``, which has the true ones. Labels are of
+validation images; the accuracies that are compared are of test images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from benchmarks import common
+from experiments.frame import runtime
+from experiments.published.registry import BUILT
+from nagjax import durable, operators, plugins
+from nagjax.spaces.mobilenet_v3 import Plan, make_space
+from nagjax.spaces.space import Space
+from nagjax.supernet import forms, labelling, random_labels, storage, training
+from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet.strategy import make_strategy
+from nagjax.supernet.task import Task, make_task
+
+PLAN = Plan(
+    resolutions=(16,), depths=(1, 2), kernels=(3, 5), ratios=(1, 2, 4), usual_resolution=16, image_channels=1,
+    classes=10, channels=(8, 8, 16, 32, 32), strides=(2,), squeeze=(True,), activations=("h_swish",),
+)  # fmt: skip
+NETWORKS, BINS, BATCH, RATE = 20, 4, 64, 0.1
+ALONE_STEPS = 200
+IMAGES = 1600 * BATCH
+"""Seen by each strategy, counted a lesson."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How shared weights are trained: a strategy, and how many lessons its step has on average."""
+
+    strategy: str
+    lessons: float
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """As many as give ``IMAGES``."""
+        return round(IMAGES / BATCH / self.lessons)
+
+
+WAYS: Mapping[str, Way] = {
+    "sandwich": Way("sandwich", 4),
+    "bignas": Way("bignas", 4),
+    "progressive": Way("progressive", 1.75),
+    "single_path": Way("single_path", 1),
+    "few_shot": Way("few_shot", 1, {"split_on": "unit1.depth"}),
+    "few_shot_size": Way("few_shot", 1, {"split_on": "size"}),
+    "given": Way("given", 4),
+    "random_labels": Way("random_labels", 1),
+}
+"""``given``: half of the images go to the largest alone, and a step of the rest has two lessons."""
+
+
+@functools.cache
+def space() -> Space:
+    """The 42 networks."""
+    return make_space("digits_mobilenet", 1, {}, PLAN)
+
+
+@functools.cache
+def task() -> Task:
+    """Handwritten digits; a mirrored one is none."""
+    return make_task("digits", {"shift": 1, "flip": False})
+
+
+def networks() -> np.ndarray:
+    """Those that are trained alone, int32 ``[20, T]``: the smallest, the largest, and others between."""
+    madds = _operators(operators.madds)
+    ends = np.stack([space().smallest(), space().largest()])
+    drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, NETWORKS + 2, BINS, seed=0)
+    inner = [row for row in drawn if not (row == ends).all(-1).any()]
+    return np.concatenate([ends, np.stack(inner[: NETWORKS - 2])])
+
+
+def _operators(count: Any) -> np.ndarray:
+    return np.array([count(op) for op in space().operators], np.float64)
+
+
+def alone(row: np.ndarray, seed: int) -> dict[str, float]:
+    """A network trained from scratch, judged on test images."""
+    recipe = training.Recipe(steps=ALONE_STEPS, batch=BATCH, learning_rate=RATE, seed=seed)
+    state = _trained(training.alone_learner(space(), row), recipe)
+    scores = alone_assessor(space(), row, task()).scores(state.parameters, row, task().test)
+    return {"accuracy": scores.quality, "loss": scores.loss}
+
+
+def _trained(learner: training.Learner, recipe: training.Recipe) -> training.TrainState:
+    state = training.start(learner, recipe)
+    for reached, _ in training.train(learner, task(), recipe, state):
+        state = reached
+    return state
+
+
+def shared(way: str, seed: int, folder: Path) -> dict[str, Any]:
+    """What shared weights say of the networks: each of the lists has a figure a network."""
+    how, began = WAYS[way], time.monotonic()
+    settings, steps = dict(how.settings), how.steps
+    if way == "given":
+        only = space().where({"depth": 2, "kernel": 5, "ratio": 4})
+        learner = training.supernet_learner(space(), only, make_strategy("single_path"))
+        recipe = training.Recipe(steps=IMAGES // BATCH // 2, batch=BATCH, learning_rate=RATE, seed=seed)
+        with storage.Writer(folder / f"{way}{seed}", {}) as writer:
+            writer.save(_trained(learner, recipe), 0.0)
+        settings["weights"] = str(folder / f"{way}{seed}")
+    strategy = make_strategy(how.strategy, settings)
+    recipe = training.Recipe(steps=steps, batch=BATCH, learning_rate=RATE, seed=seed)
+    learner = training.supernet_learner(space(), space().trellis.valid, strategy)
+    state = _trained(learner, recipe)
+    seconds = time.monotonic() - began
+    assessor, rows = supernet_assessor(space(), task(), form=strategy.form), networks()
+    found: dict[str, Any] = {"way": way, "seed": seed, "steps": steps, "seconds": round(seconds, 1)}
+    if way in ("random_labels", "single_path"):
+        config = {
+            "space": {"name": space().name, "version": 1, "settings": {}}, "where": {}, "data": {"data": "digits"},
+            "recipe": {"strategy": how.strategy, "seed": seed}, **forms.written(strategy.form),
+        }  # fmt: skip
+        with storage.Writer(folder / f"{way}{seed}", config) as writer:
+            writer.save(state, 0.0)
+        judge = random_labels.make_angle(space(), str(folder / f"{way}{seed}"))
+        found["angle"] = judge.evaluate(rows)["quality"].tolist()
+    if way != "random_labels":
+        for name, part in (("label", task().validation), ("test", task().test)):
+            scores = [assessor.scores(state.parameters, row, part) for row in rows]
+            found[name] = [score.quality for score in scores]
+            found[f"{name}_loss"] = [score.loss for score in scores]
+    return found
+
+
+def _benchmark(data_dir: Path) -> Mapping[str, Any]:
+    del data_dir
+    values, path = flags.FLAGS, Path(flags.FLAGS.results)
+    runtime.use_compilation_cache(values.compilation_cache)
+    study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
+    seeds = range(values.first_seed, values.first_seed + values.seeds)
+
+    def keep(what: Mapping[str, Any]) -> None:
+        durable.replace(path, json.dumps(study, indent=1) + "\n")
+        print(what, flush=True)
+
+    for row, network in zip(networks(), study["networks"], strict=True):
+        for seed in seeds:
+            if str(seed) not in network["alone"]:
+                network["alone"][str(seed)] = alone(row, seed)
+                keep({"network": network["architecture"], "seed": seed, **network["alone"][str(seed)]})
+    done = {(one["way"], one["seed"]) for one in study["shared"]}
+    with tempfile.TemporaryDirectory() as folder:
+        for way in values.ways:
+            for seed in seeds:
+                if (way, seed) not in done:
+                    study["shared"].append(shared(way, seed, Path(folder)))
+                    keep({name: value for name, value in study["shared"][-1].items() if not isinstance(value, list)})
+    return verdicts()
+
+
+def _begun() -> dict[str, Any]:
+    rows = networks()
+    madds, params = (space().operator_sum(rows, _operators(of)) for of in (operators.madds, operators.params))
+    told = zip(map(space().format, rows), madds, params, strict=True)
+    return {
+        "images": IMAGES, "batch": BATCH, "learning_rate": RATE, "alone_steps": ALONE_STEPS, "bins": BINS,
+        "networks": [{"architecture": text, "madds": m, "params": p, "alone": {}} for text, m, p in told],
+        "shared": [],
+    }  # fmt: skip
+
+
+def verdicts() -> dict[str, int]:
+    """Strategies that are registered, and the verdicts on the systems that this study is about."""
+    about = [system.verdict for system in BUILT if "strategies.json" in system.rows]
+    return {
+        "built": len(plugins.names("strategies")), "seen": about.count("seen"), "refuted": about.count("refuted"),
+        "undecided": about.count("not decided"),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("seeds", 3, "Of every training.", lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    flags.DEFINE_list("ways", list(WAYS), "Which.")
+    flags.DEFINE_string("results", "benchmarks/results/strategies.json", "The file of figures.")
+    runtime.define_flags(flags.FLAGS)
+    common.main(_benchmark)
