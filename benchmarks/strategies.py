@@ -3,9 +3,9 @@
 ``python -m benchmarks.strategies [--seeds=3] --results=FILE`` goes on with what the file lacks, and ends with how many
 strategies are built and what became of the claims about them. Data travel with scikit-learn.
 
-The space has 42 networks (one unit of mobile blocks, 16 pixels); 20 of them, spread over multiply-adds, are trained
-alone under three seeds. Every strategy sees the same number of images, a lesson of 64 counting as 64. ``few_shot`` splits
-on the depth, ``few_shot_size`` into three bands, each from a common half; ``given`` spends half on the largest alone.
+The space has 42 networks (one unit of mobile blocks, 16 pixels); 16 of them, spread over multiply-adds, are trained
+alone under three seeds. Every strategy sees the same number of images, a lesson of 64 counting as 64. ``few_shot``
+splits on the depth, ``few_shot_size`` into three bands, each from a common half; ``given`` spends half on the largest.
 ``angle`` is that of ``random_labels``, ``angle_true`` that of ``single_path``, which has the true ones. Labels are of
 validation images; the accuracies that are compared are of test images.
 """
@@ -39,7 +39,7 @@ PLAN = Plan(
     resolutions=(16,), depths=(1, 2), kernels=(3, 5), ratios=(1, 2, 4), usual_resolution=16, image_channels=1,
     classes=10, channels=(8, 8, 16, 32, 32), strides=(2,), squeeze=(True,), activations=("h_swish",),
 )  # fmt: skip
-NETWORKS, BINS, BATCH, RATE = 20, 4, 64, 0.1
+NETWORKS, BINS, BATCH, RATE = 16, 4, 64, 0.1
 ALONE_STEPS = 200
 IMAGES = 1600 * BATCH
 """Seen by each strategy, counted a lesson."""
@@ -85,7 +85,7 @@ def task() -> Task:
 
 
 def networks() -> np.ndarray:
-    """Those that are trained alone, int32 ``[20, T]``: the smallest, the largest, and others between."""
+    """Those that are trained alone, int32 ``[16, T]``: the smallest, the largest, and others between."""
     madds = _operators(operators.madds)
     ends = np.stack([space().smallest(), space().largest()])
     drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, NETWORKS + 2, BINS, seed=0)
