@@ -69,6 +69,10 @@ class Elastic:
       alone: tokens to the network of its own, whose outputs with ``used`` equal those of ``apply`` to 1e-5.
       example: ``example(group, num, rng)``, made-up inputs ``[num, ...]`` as ``apply`` takes them.
       points: names of what ``apply`` can tell of beside the outputs, in the order in which an input passes them.
+      mixed: ``mixed(parameters, inputs, probs)``, outputs of the network of mixed weights: of each decision the weights
+        of its choices are added up, each times its share, probs float32 ``[T, C]``; a decision that the group settles
+        is not mixed. Where one choice of each has all, the outputs are those of ``apply``. Norms use the batch. None
+        where weights cannot be mixed.
       quiet: parameters to those in which every residual branch gives 0 (the scale of its last norm), as some recipes
         begin; the same where there is none.
     """
@@ -81,6 +85,7 @@ class Elastic:
     alone: Callable[[np.ndarray], Alone]
     example: Callable[[Hashable, int, np.random.Generator], np.ndarray]
     points: tuple[str, ...] = ()
+    mixed: Callable[[Tree, jax.Array, jax.Array], jax.Array] | None = None
     quiet: Callable[[Tree], Tree] = lambda parameters: parameters
 
 

@@ -8,6 +8,7 @@ that of AutoDistil (Xu et al., arXiv 2201.12507).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,11 +49,11 @@ def make(split_on: str = SIZE, parts: int = 3, together: float = 0.5, lessons: s
         own = form.edges(space, edges) if progress >= together else [edges]
         return base.lessons(rng, space, own[rng.integers(len(own))], progress, memory)
 
-    def begin(key: jax.Array, elastic: Elastic, parameters: dict[str, object]) -> tuple[object, Memory]:
+    def begin(key: jax.Array, elastic: Elastic, parameters: dict[str, Any]) -> tuple[Any, Memory]:
         first, memory = base.begin(key, elastic, parameters)
         return {**first, APART: jnp.float32(together == 0)}, memory
 
-    def revise(memory: Memory, parameters: dict[str, object], progress: jax.Array) -> dict[str, object]:
+    def revise(memory: Memory, parameters: dict[str, Any], progress: jax.Array) -> dict[str, Any]:
         """When the first part ends, every region gets the weights that all had."""
         del memory
         apart = jnp.asarray(progress >= together)

@@ -24,6 +24,12 @@ FORM = "form"
 SIZE = "size"
 """What regions are split on that are bands of the size of architectures."""
 
+NETWORK, LOGITS = "network", "logits"
+"""Parameters of the form ``choices``."""
+
+ABSENT = -1e4
+"""Logit of a choice that does not exist: its share is 0."""
+
 APART = "apart"
 """The parameter that says whether regions have weights of their own (1) or all take those of the first (0)."""
 
@@ -152,6 +158,7 @@ class Regions:
             init=init,
             apply=apply,
             used=lambda parameters, tokens: plain.used(own(parameters, tokens), tokens),
+            mixed=None,
             quiet=quiet,
         )
 
@@ -160,7 +167,41 @@ class Regions:
         return {APART: jnp.ones(()), **{f"region{at}": parameters for at in range(self.number(space))}}
 
 
-FORMS: Mapping[str, Callable[..., Form]] = {Regions.name: Regions}
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """A set of weights, and a logit for each choice of each decision.
+
+    Parameters are ``{"network": ..., "logits": float32 [T, C]}``; choices that do not exist have ``ABSENT``.
+    """
+
+    name: ClassVar[str] = "choices"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Nothing: it has none."""
+        return {}
+
+    def elastic(self, space: Space, plain: Elastic) -> Elastic:
+        """The network of these parameters; an architecture does not depend on the logits."""
+        exists = np.array([np.arange(space.trellis.shape[2]) < len(d.choices) for d in space.decisions])
+        mixed = plain.mixed
+
+        def apply(
+            parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: tuple[str, ...] = ()
+        ) -> Outputs:
+            return plain.apply(parameters[NETWORK], inputs, tokens, statistics, taps)
+
+        return dataclasses.replace(
+            plain,
+            init=lambda key: {NETWORK: plain.init(key), LOGITS: jnp.where(exists, 0.0, ABSENT)},
+            apply=apply,
+            used=lambda parameters, tokens: plain.used(parameters[NETWORK], tokens),
+            mixed=None if mixed is None else lambda parameters, *given: mixed(parameters[NETWORK], *given),
+            quiet=lambda parameters: {**parameters, NETWORK: plain.quiet(parameters[NETWORK])},
+        )
+
+
+FORMS: Mapping[str, Callable[..., Form]] = {Regions.name: Regions, Choices.name: Choices}
 
 
 def written(form: Form | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ where they began then says how easily it is trained: the angle between the two. 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,19 +34,7 @@ def make(lessons: str = "single_path") -> Strategy:
     base = make_strategy(lessons)
     if base.task is not None:
         raise ValueError(f"random_labels: lessons={lessons}: changes the task itself; give single_path or sandwich")
-    return Strategy(
-        "random_labels",
-        {"lessons": lessons},
-        base.lessons,
-        base.begin,
-        base.after,
-        base.held,
-        base.form,
-        base.revise,
-        relabelled,
-        base.final_rate,
-        base.lessons_decay,
-    )
+    return dataclasses.replace(base, name="random_labels", settings={"lessons": lessons}, task=relabelled)
 
 
 def relabelled(task: Task, seed: int) -> Task:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+import optax
 
 from nagjax import plugins
 from nagjax.elastic import Elastic
@@ -41,12 +42,14 @@ class Lesson:
         weights that the strategy holds (``Strategy.held``).
       of: int32 ``[T]``, the architecture whose answers with the held weights those are; its own where None.
       regularised: its weights decay, where the strategy lets lessons decide.
+      given: a tree of arrays for the strategy's own loss (``Strategy.loss``), such as this step's noise.
     """
 
     tokens: np.ndarray
     teacher: str = LABELS
     of: np.ndarray | None = None
     regularised: bool = True
+    given: Any = ()
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
@@ -77,6 +80,10 @@ class Strategy:
       form: what the parameters are; None where they are those of the space's network.
       revise: ``revise(memory, parameters, progress)``, the parameters after an update as it changes them; jitted.
       task: ``task(given, seed)``, what is learned, made of the task that was given; None where it is that.
+      loss: ``loss(elastic, task, parameters, inputs, aims, tokens, given)``, what a lesson loses, and outputs, of which
+        the task makes answers; inputs are prepared, ``given`` is the lesson's; jitted. None: the mean of the task's
+        loss of the architecture.
+      rule: how updates follow from gradients, made of the recipe's rule; None where it is that.
       final_rate: the learning rate at the end, a share of the highest.
       lessons_decay: weights decay by the lessons that are ``regularised``, and not all weights at every update.
     """
@@ -90,6 +97,8 @@ class Strategy:
     form: Form | None = None
     revise: Callable[[Memory, Any, Any], Any] | None = None
     task: Callable[[Task, int], Task] | None = None
+    loss: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    rule: Callable[[optax.GradientTransformation], optax.GradientTransformation] | None = None
     final_rate: float = 0.0
     lessons_decay: bool = False
 

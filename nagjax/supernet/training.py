@@ -7,6 +7,7 @@ was stopped and restored goes on as if it had not been.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -76,7 +77,9 @@ class Learner:
       lessons: random numbers of the step, progress 0..1 and memory to the step's lessons.
       group: tokens to what a compiled program is for.
       begin: key and fresh parameters to those that training begins with, and the memory.
-      after, held, revise, task, final_rate: as in ``Strategy``.
+      after, held, revise, task, rule, final_rate: as in ``Strategy``.
+      loss: task, parameters, prepared inputs, aims, tokens and what the lesson gives to what it loses and its outputs;
+        None: the mean of the task's loss of what ``forward`` gives.
       penalised: parameters and tokens to the weights of a lesson that decay, where lessons decide; None where all do.
     """
 
@@ -89,6 +92,8 @@ class Learner:
     held: Callable[[Memory], Any] | None = None
     revise: Callable[[Memory, Any, Any], Any] | None = None
     task: Callable[[Task, int], Task] | None = None
+    loss: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    rule: Callable[[optax.GradientTransformation], optax.GradientTransformation] | None = None
     final_rate: float = 0.0
     penalised: Callable[[Any, np.ndarray], Any] | None = None
 
@@ -123,6 +128,8 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
         held=strategy.held,
         revise=strategy.revise,
         task=strategy.task,
+        loss=None if strategy.loss is None else functools.partial(strategy.loss, elastic),
+        rule=strategy.rule,
         final_rate=strategy.final_rate,
         penalised=elastic.used if strategy.lessons_decay else None,
     )
@@ -166,7 +173,7 @@ def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) ->
     key = jax.random.key(recipe.seed)
     fresh = jax.jit(lambda key: place.held(learner.init(key)))(key)
     parameters, memory = jax.jit(begin)(jax.random.fold_in(key, 1), fresh)
-    return TrainState(parameters, optimiser(recipe).init(parameters), 0, memory)
+    return TrainState(parameters, _rule(learner, recipe).init(parameters), 0, memory)
 
 
 def placed(state: TrainState, place: mesh.Placement) -> TrainState:
@@ -212,7 +219,7 @@ def train(
             elif lesson.teacher == HELD:
                 of = lesson.tokens if lesson.of is None else lesson.of
                 aim = run.told(learner.group(of), state.memory, inputs, of)
-            grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens)
+            grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens, lesson.given)
             if learner.penalised is not None and lesson.regularised:
                 grads = jax.tree.map(jnp.add, grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
             total = grads if total is None else jax.tree.map(jnp.add, total, grads)
@@ -240,12 +247,12 @@ class _Programs(NamedTuple):
 
 def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placement) -> _Programs:
     """The parts, each compiled when it is first used."""
-    rule = optimiser(recipe, learner.final_rate, decays=learner.penalised is None)
+    rule = _rule(learner, recipe)
 
-    def lesson(group: Hashable, parameters: Any, inputs: Any, aim: Any, tokens: Any) -> Any:
+    def lesson(group: Hashable, parameters: Any, inputs: Any, aim: Any, tokens: Any, given: Any) -> Any:
         def loss(parameters: Any) -> Any:
-            outputs = learner.forward(parameters, task.prepare(inputs, group), tokens)
-            return task.loss(outputs, aim).mean(), task.answers(outputs)
+            value, outputs = _judged(learner, task, parameters, task.prepare(inputs, group), aim, tokens, given)
+            return value, task.answers(outputs)
 
         (value, answers), grads = jax.value_and_grad(loss, has_aux=True)(parameters)
         return place.held(grads), value, answers
@@ -280,6 +287,22 @@ def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placemen
         jax.jit(lesson, static_argnums=0), jax.jit(task.aims), jax.jit(update), jax.jit(told, static_argnums=0),
         jax.jit(decay, static_argnums=0), jax.jit(after), jax.jit(revise),
     )  # fmt: skip
+
+
+def _judged(
+    learner: Learner, task: Task, parameters: Any, prepared: jax.Array, aim: Any, tokens: jax.Array, given: Any
+) -> tuple[jax.Array, jax.Array]:  # fmt: skip
+    """What a lesson loses, and its outputs."""
+    if learner.loss is not None:
+        return learner.loss(task, parameters, prepared, aim, tokens, given)
+    outputs = learner.forward(parameters, prepared, tokens)
+    return task.loss(outputs, aim).mean(), outputs
+
+
+def _rule(learner: Learner, recipe: Recipe) -> optax.GradientTransformation:
+    """How a learner's parameters follow from gradients."""
+    rule = optimiser(recipe, learner.final_rate, decays=learner.penalised is None)
+    return rule if learner.rule is None else learner.rule(rule)
 
 
 def optimiser(recipe: Recipe, final_rate: float = 0.0, decays: bool = True) -> optax.GradientTransformation:
