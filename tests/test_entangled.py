@@ -17,7 +17,7 @@ from nagjax.supernet import entangled, forms, storage, training
 from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.forms import LOGITS, NETWORK, Choices
 from nagjax.supernet.strategy import make_strategy
-from nagjax.testing.small import small_elastic, small_space, small_task
+from nagjax.testing.small import HEAD, STEM, small_elastic, small_space, small_task
 
 SPACE, TASK = small_space(), small_task()
 EVERY = enumerate_paths(SPACE.trellis.target, SPACE.trellis.valid)
@@ -116,6 +116,24 @@ def test_a_high_price_draws_to_the_smallest(update, rate):
     logits = np.asarray(state.parameters[LOGITS])
     assert logits.argmax(-1).tolist() == SPACE.smallest().tolist()
     assert logits[0, 2] == forms.ABSENT, "there is no such choice"
+
+
+def test_a_device_may_say_what_costs(tmp_path):
+    """Of 6 networks by hand: stem and head 1 ms, a wide pair 2 + 2, a narrow one 3 + 3, so the costliest has 14 ms."""
+    wide = {"linear-1x1x8-1x1x16-k1-s1", "linear-1x1x16-1x1x8-k1-s1"}
+    rows = [{"operator": op.key, "mean": 2.0 if op.key in wide else 3.0} for op in SPACE.operators]
+    for row in rows:
+        row["mean"] = 1.0 if row["operator"] in (STEM.key, HEAD.key) else row["mean"]
+    about = dict.fromkeys(("device", "runtime", "dtype", "measured"), "unknown")
+    table = tmp_path / "table.json"
+    table.write_text(json.dumps(
+        {"format": "nagjax-device-table", "version": 1, **about, "batch": 1, "unit": "ms", "rows": rows}))  # fmt: skip
+    costs = SPACE.path_values(EVERY, entangled.edge_costs(SPACE, str(table))).sum(-1)
+    both = [2 + (6, 4)[row[0]] + (0, 6, 4)[row[1]] for row in EVERY]
+    np.testing.assert_allclose(costs, np.array(both) / 14, rtol=1e-6)
+    madds = SPACE.path_values(EVERY, entangled.edge_costs(SPACE)).sum(-1)
+    assert madds.argmax() == 5
+    assert madds.max() == pytest.approx(1)
 
 
 def test_logits_wait_and_the_network_does_not():

@@ -14,11 +14,12 @@ Samplers say how shares follow from logits:
   (ProxylessNAS, Cai et al., arXiv 1812.00332). Here the pass is as large as any other.
 
 Updates of logits are ``adam``, or ``exponentiated``: shares times exp(-rate * slope) (GAEA, Li et al., arXiv
-2004.07802). A ``price`` on the expected size, by flow over the trellis, draws to smaller networks (FBNet).
+2004.07802). A ``price`` on the expected cost, by flow over the trellis, draws to cheaper networks (FBNet).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ import numpy as np
 import optax
 
 from nagjax import arguments
+from nagjax.devices.formats import read_table
+from nagjax.devices.pricing import price as priced_by
 from nagjax.elastic import Elastic
+from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 from nagjax.supernet import storage
 from nagjax.supernet.forms import ABSENT, LOGITS, NETWORK, Choices
@@ -50,6 +54,7 @@ def make(
     warmup: float = 0.1,
     heat: float = 5.0,
     final_heat: float = 0.1,
+    table: str = "",
 ) -> Strategy:
     """The strategy.
 
@@ -57,34 +62,37 @@ def make(
       sampler: how shares follow from logits, one of ``SAMPLERS``.
       update: how logits follow from slopes, one of ``UPDATES``.
       rate: of these updates.
-      price: of the expected size, in units of the task's loss for the size of the largest.
+      price: of the expected cost, in units of the task's loss for the cost of the costliest.
       warmup: share of the training before the first update of logits.
       heat: temperature of ``gumbel`` and ``gdas`` at the start.
       final_heat: and at the end; it falls by the same factor in every step.
+      table: file of a device, whose times are the cost; sizes, as a rule multiply-adds, where empty.
 
     Raises:
-      ValueError: if a setting is out of range; when training begins, if weights of the space cannot be mixed.
+      ValueError: if a setting is out of range; when training begins, if weights of the space cannot be mixed, or the
+        table cannot be read or lacks an operator.
     """
-    for name, value, known in (("sampler", sampler, SAMPLERS), ("update", update, UPDATES)):
-        if value not in known:
-            raise ValueError(f"entangled: {name}={value!r}: must be one of {', '.join(known)}")
+    _check_names(sampler=(sampler, SAMPLERS), update=(update, UPDATES))
     for name, number in (("rate", rate), ("heat", heat), ("final_heat", final_heat)):
         arguments.finite(number, f"entangled: {name}", above=0)
     if not price >= 0 or not 0 <= warmup < 1:
         raise ValueError(f"entangled: price={price!r}, warmup={warmup!r}: at least 0, and a share below 1")
 
+    @functools.lru_cache(maxsize=2)
+    def costs(space: Space) -> np.ndarray:
+        return edge_costs(space, table)
+
     def lessons(
         rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
     ) -> Sequence[Lesson]:
         del memory
-        sizes = space.sizes()
         given = {
             "seed": np.uint32(rng.integers(2**32)),
             "heat": np.float32(heat * (final_heat / heat) ** progress),
             "learns": np.float32(progress >= warmup),
             "edges": edges,
             "target": space.trellis.target,
-            "added": (sizes / max(space.path_values(space.largest()[None], sizes).sum(), 1e-30)).astype(np.float32),
+            "added": costs(space),
         }
         return [Lesson(random_path(rng, space, edges), given=given)]
 
@@ -107,8 +115,8 @@ def make(
         logits = held + given["learns"] * (parameters[LOGITS] - held)
         probs = shares(sampler, logits, given["edges"].any(1), given["heat"], jax.random.key(given["seed"]))
         outputs = elastic.mixed(parameters, inputs, probs)
-        size = expected(given["target"], given["edges"], given["added"], probs)
-        return task.loss(outputs, aims).mean() + price * size, outputs
+        cost = expected(given["target"], given["edges"], given["added"], probs)
+        return task.loss(outputs, aims).mean() + price * cost, outputs
 
     def rule(given: optax.GradientTransformation) -> optax.GradientTransformation:
         own = optax.adam(rate, b1=0.5, b2=0.999) if update == "adam" else exponentiated(rate)
@@ -116,9 +124,35 @@ def make(
 
     settings = {
         "sampler": sampler, "update": update, "rate": rate, "price": price, "warmup": warmup, "heat": heat,
-        "final_heat": final_heat,
+        "final_heat": final_heat, "table": table,
     }  # fmt: skip
     return Strategy("entangled", settings, lessons, begin, form=Choices(), loss=loss, rule=rule)
+
+
+def _check_names(**given: tuple[str, Sequence[str]]) -> None:
+    for name, (value, known) in given.items():
+        if value not in known:
+            raise ValueError(f"entangled: {name}={value!r}: must be one of {', '.join(known)}")
+
+
+def edge_costs(space: Space, table: str = "") -> np.ndarray:
+    """What each edge adds to the cost of an architecture, as a share of the costliest's, float32 ``[T, S, C]``.
+
+    Args:
+      space: the space.
+      table: file of a device; sizes where empty.
+
+    Raises:
+      ValueError: if the file cannot be read or lacks an operator.
+    """
+    if table:
+        priced = priced_by(read_table(table, space.operators), space)
+        costs = np.append(priced.values, 0.0)[space.trellis.operators].sum(-1)
+        costs = costs if priced.edges is None else costs + priced.edges
+    else:
+        costs = space.sizes()
+    whole = tl.costliest(space.trellis.target, space.trellis.valid, costs)
+    return (costs / max(whole, 1e-30)).astype(np.float32)
 
 
 def shares(sampler: str, logits: jax.Array, allowed: jax.Array, heat: jax.Array, key: jax.Array) -> jax.Array:
