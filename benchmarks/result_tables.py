@@ -513,6 +513,20 @@ def faults(path: Path) -> Iterator[str]:
     yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
 
 
+def by_name(path: Path) -> Iterator[str]:
+    """Figures of several subjects, a row each; the columns are those of the first."""
+    study = read(path)
+    columns = list(next(iter(study.values())))
+    cells = [
+        [f"{row[one]:.4g}" if isinstance(row[one], float) else str(row[one]) for one in columns]
+        for row in study.values()
+    ]
+    yield markdown(
+        ["", *(one.replace("_", " ") for one in columns)],
+        [[name, *row] for name, row in zip(study, cells, strict=True)],
+    )
+
+
 def decoders(path: Path) -> Iterator[str]:
     """Regret on decoders by contender, scale and device, and what measured networks say."""
     held = read(path)
@@ -620,3 +634,33 @@ def few_shot(source: Path) -> Iterator[str]:
     yield markdown(["devices", "measured", "adapted", "nearest", "scratch", "all"], close, 1)
     setting = ", ".join(f"{number(found[f'spearman_{count}_setting'])} from {count}" for count in counts)
     yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."
+
+
+def transformer(source: Path) -> Iterator[str]:
+    """Hypervolumes by family, then what each reached within each budget, then the mixture against the better alone."""
+    found = read(source)
+    families = {"searched": "front_hypervolume"} | {
+        name: name for name in ("mixed", "all_softmax", "all_linear", "uniform_scaling")
+    }
+
+    def volume(one: Mapping[str, Any], key: str) -> str:
+        return plus_minus(Spread(one[key][0], one[key][1], one["seeds"]), 2) if key in one else MISSING
+
+    rows = [[task, *(volume(one, key) for key in families.values())] for task, one in found.items()]
+    yield markdown(["hypervolume", *families], rows, 1)
+    cells = {
+        (task, row["budget_ms"], row["family"]): POINTS * float(np.mean(row["quality"]))
+        for task, one in found.items()
+        for row in one["networks"]
+    }
+    within = [
+        [task, number(budget, 2), *(number(cells.get((task, budget, family)), 1) for family in families)]
+        for task, budget in dict.fromkeys(key[:2] for key in sorted(cells))
+    ]
+    yield markdown(["quality, %", "ms", *families], within, 1)
+    for task, one in found.items():
+        gaps = "; ".join(
+            f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
+            for gap in one["mixed_over_best_alone"]
+        )
+        yield f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}."

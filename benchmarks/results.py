@@ -413,6 +413,24 @@ and under the one that was calibrated on choices too. Width: the median of that 
         body=result_tables.conformal,
     ),
     Entry(
+        title="Operators timed in onnxruntime, batch 1",
+        source="profile_ort.json",
+        commands=["python -m benchmarks.profile_ort --rounds=25 --results=benchmarks/results/profile_ort.json"],
+        said="""\
+Whole networks of `mobilenet_v3_small28`, timed as ONNX files on one thread, against the sum of their operators' times,
+corrected by 30 other networks; with nothing else running.""",
+        body=result_tables.by_name,
+    ),
+    Entry(
+        title="A generator without the library",
+        source="artefact.json",
+        commands=["python -m benchmarks.artefact --results=benchmarks/results/artefact.json"],
+        said="""\
+A process that imports NumPy alone loads an exported generator and answers, start of Python included, against
+`decode=greedy` of the library.""",
+        body=result_tables.faults,
+    ),
+    Entry(
         title="Kinds of predictors with few labels",
         source="predictor_kinds.json",
         commands=["python -m benchmarks.predictor_kinds --data_dir=DATA"],

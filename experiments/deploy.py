@@ -41,9 +41,11 @@ def define_flags(values: flags.FlagValues) -> None:
         "finetune", 0, "Updates of each network's weights, taught by the largest.", lower_bound=0, flag_values=values
     )
     flags.DEFINE_float("finetune_rate", 0.01, "Learning rate of these.", lower_bound=0.0, flag_values=values)
-    flags.DEFINE_integer("images", None, "Images that accuracies are of; none: all.", 1, flag_values=values)
+    flags.DEFINE_integer(
+        "images", None, "Validation and test examples that qualities are of; none: all.", 1, flag_values=values
+    )
     flags.DEFINE_integer("threads", 1, "That one operator may use when timed.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", 1, "Images a run when timed.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch", 1, "Inputs a run when timed.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("rounds", 15, "Timings of each file.", lower_bound=3, flag_values=values)
     flags.DEFINE_enum(
         "on_miss", "report", ("report", "tighten"),
@@ -66,7 +68,7 @@ def job(values: flags.FlagValues) -> int:
 
 def _deploy(values: flags.FlagValues, budgets: Sequence[float], folder: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
-    life.doing("reading weights and images")
+    life.doing("reading weights and data")
     from nagjax.deployment import summary
     from nagjax.deployment.deploying import deploy
 
@@ -74,7 +76,7 @@ def _deploy(values: flags.FlagValues, budgets: Sequence[float], folder: Path) ->
             "device": runtime.devices(), "commit": runtime.commit()}  # fmt: skip
     try:
         with console.bars() as shown:
-            task = shown.add_task("reading weights and images", total=None)
+            task = shown.add_task("reading weights and data", total=None)
 
             def on_progress(what: str, done: int, total: int) -> None:
                 shown.update(task, completed=done, total=total, description=what)

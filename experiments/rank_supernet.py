@@ -148,7 +148,7 @@ def compare(
         "params": space.operator_sum(networks, np.array([ops.params(op) for op in space.operators], np.float64)),
     }
     figures = rank_report.figures(texts, alone, columns, np.array(test), values.bins)
-    figures["label_images"] = len(part)
+    figures |= {"label_images": len(part), "quality_name": task.quality_name, "examples_name": task.examples_name}
     return {**figures, "alone": recorded, "supernet": dict(weights.config), "made_with": supernet_setup.surroundings()}
 
 

@@ -38,9 +38,11 @@ from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
 from nagjax.spaces.compose import prefix
+from nagjax.supernet.datasets.draw import three_parts
 from nagjax.supernet.forms import Regions
 from nagjax.supernet.strategy import FIRST, HELD, LABELS, Lesson, Strategy, random_path
 from nagjax.supernet.task import Examples, Part, Task, arrays, epochs
+from nagjax.supernet.usual_tasks import classification, regression, standardising
 
 __all__ = [
     "FIRST",
@@ -88,6 +90,7 @@ __all__ = [
     "budgets",
     "build",
     "chain",
+    "classification",
     "decode",
     "epochs",
     "evaluate",
@@ -102,10 +105,13 @@ __all__ = [
     "parse_key",
     "prefix",
     "random_path",
+    "regression",
     "run",
     "smoothed",
+    "standardising",
     "switch",
     "tabular_quality",
+    "three_parts",
     "tournaments",
     "training",
     "vary",

@@ -32,6 +32,10 @@ BUILT_IN: Mapping[str, str] = {
     "attention": "nagjax.operators.attention",
     "feed_forward": "nagjax.operators.feed_forward",
     "token_head": "nagjax.operators.token_head",
+    "dense": "nagjax.operators.dense",
+    "aggregate": "nagjax.operators.aggregate",
+    "patch_embedding": "nagjax.operators.patch_embedding",
+    "pooled_head": "nagjax.operators.pooled_head",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 

@@ -1,4 +1,4 @@
-"""What the operators of a decoder are made of: layer norms, bytes, and token numbers; maps are ``[N, L, C]``.
+"""What the operators of a transformer are made of: layer norms, bytes, and token numbers; maps are ``[N, L, C]``.
 
 Layer norms are computed of the input alone, so these operators have no statistics. Their parameters are ``scale`` and
 ``offset``, ``[C]``.
@@ -42,6 +42,17 @@ def add_norm(graph: Graph, parameters: Parameters, x: str) -> str:
 def drawn(key: jax.Array, shapes: Shapes) -> dict[str, jax.Array]:
     """Fresh parameters: matrices of variance 1 / inputs, scales 1, other vectors 0."""
     return fresh(key, shapes, lambda own, shape: jax.random.normal(own, shape) * shape[0] ** -0.5)
+
+
+def head_shapes(op: Operator) -> Shapes:
+    """Shapes of a layer norm and a linear layer."""
+    width, classes = op.in_channels, op.out_channels
+    return {**norm_shapes(width), "weights": (width, classes), "bias": (classes,)}
+
+
+def head_init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
+    """Fresh parameters of these; the weights are small, so that a fresh network says little."""
+    return fresh(key, head_shapes(op), lambda own, shape: 0.02 * jax.random.normal(own, shape))
 
 
 def typed(parameters: Parameters, names: tuple[str, ...], x: jax.Array) -> list[jax.Array]:

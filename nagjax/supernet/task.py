@@ -57,7 +57,7 @@ class Part:
           ValueError: if there are not so many; it says ``what`` they are for.
         """
         if self.classes is not None:
-            return self.subset(draw_indices(self.classes, count, seed, what))
+            return self.subset(draw_indices(self.classes, count, seed, what, "examples"))
         if not 1 <= count <= self.size:
             raise ValueError(
                 f"{what}: {count} examples are wanted, there are {self.size}; give at least 1, at most all"
@@ -87,6 +87,9 @@ class Task:
       group: one for which inputs can be prepared, for the suite.
       given: ``given(inputs, group)``, what a deployed network takes; prepared inputs where None.
       mean, std: by which a deployed network standardises the last axis of what it is given; empty where it does not.
+      takes: what a deployed network takes, for its card.
+      quality_name, examples_name: what quality and examples are called on cards, in plots and messages, such as
+        ``accuracy`` of ``images``.
     """
 
     name: str
@@ -107,6 +110,9 @@ class Task:
     given: Callable[[Any, Any], jax.Array] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    takes: str = "as the task prepares it"
+    quality_name: str = "quality"
+    examples_name: str = "examples"
 
     def deployed(self, inputs: Any, group: Any) -> np.ndarray:
         """Inputs as a deployed network of a group takes them."""

@@ -24,6 +24,20 @@ from nagjax.supernet.forms import Form
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Memory, Strategy
 from nagjax.supernet.task import Task
 
+RATES = {"momentum": 0.3, "adamw": 3e-3}
+"""The optimisers, and a highest learning rate of each from which to begin."""
+
+
+def usual_rate(optimiser: str) -> float:
+    """The rate of ``RATES``.
+
+    Raises:
+      ValueError: if there is no such optimiser.
+    """
+    if optimiser not in RATES:
+        raise ValueError(f"optimiser={optimiser!r} is not one of {', '.join(RATES)}")
+    return RATES[optimiser]
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -35,10 +49,11 @@ class Recipe:
       learning_rate: the highest; it rises linearly over ``warmup`` and falls as a cosine to 0, or to the share of it
         that the strategy says.
       warmup: share of the steps.
-      momentum: Nesterov's.
-      weight_decay: of weights; norms and biases have none.
+      momentum: Nesterov's; of Adam the decay of its mean of gradients.
+      weight_decay: of weights; norms and biases have none. Of Adam it is decoupled (AdamW).
       clip: greatest global norm of a gradient.
       seed: of everything random.
+      optimiser: one of ``RATES``; transformers want ``adamw``.
     """
 
     steps: int
@@ -49,9 +64,11 @@ class Recipe:
     weight_decay: float = 3e-5
     clip: float = 5.0
     seed: int = 0
+    optimiser: str = "momentum"
 
     def __post_init__(self) -> None:
         arguments.seed(self.seed)
+        usual_rate(self.optimiser)
         if self.steps < 1 or not self.learning_rate > 0:
             raise ValueError(f"steps is {self.steps}, learning_rate {self.learning_rate}; both must be above 0")
         for name in ("steps", "batch"):
@@ -306,21 +323,27 @@ def _rule(learner: Learner, recipe: Recipe) -> optax.GradientTransformation:
 
 
 def optimiser(recipe: Recipe, final_rate: float = 0.0, decays: bool = True) -> optax.GradientTransformation:
-    """How updates follow from gradients: SGD with Nesterov momentum under the recipe's schedule.
+    """How updates follow from gradients: SGD with Nesterov momentum, or AdamW, under the recipe's schedule.
+
+    AdamW is that of Loshchilov and Hutter (arXiv 1711.05101), with optax's ``b2`` and ``eps``.
 
     Args:
       recipe: rates and decay.
       final_rate: the learning rate at the end, a share of the highest.
-      decays: weights decay here, and not by lessons.
+      decays: weights decay here, and not by lessons, whose decay is part of the gradient.
     """
     warmup = max(1, round(recipe.warmup * recipe.steps))
     highest = recipe.learning_rate
     rate = optax.warmup_cosine_decay_schedule(
         0.0, highest, warmup, max(recipe.steps, warmup + 1), end_value=final_rate * highest
     )
+    decay = recipe.weight_decay if decays else 0.0
+    if recipe.optimiser == "adamw":
+        adam = optax.adamw(rate, recipe.momentum, weight_decay=decay, mask=_decayed)
+        return optax.chain(optax.clip_by_global_norm(recipe.clip), adam)
     return optax.chain(
         optax.clip_by_global_norm(recipe.clip),
-        optax.add_decayed_weights(recipe.weight_decay if decays else 0.0, _decayed),
+        optax.add_decayed_weights(decay, _decayed),
         optax.sgd(rate, recipe.momentum, nesterov=True),
     )
 

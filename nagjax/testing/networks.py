@@ -6,7 +6,7 @@ They compile the network, so give the factory settings that make it small.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -104,7 +104,7 @@ def check_elastic_used(make: MakeSpace, **settings: Any) -> None:
 
 
 def check_elastic_operators(make: MakeSpace, **settings: Any) -> None:
-    """Where alone is a chain of operators, they compute it, and hold as many weights as the space adds up."""
+    """Where alone is a chain of operators, they compute it with its weights, and it tells statistics an operator."""
     name, space, elastic = "elastic operators", *_made(make, settings)
     parameters = _fresh(elastic)
     counted = np.array([params(op) for op in space.operators], np.int64)
@@ -114,8 +114,9 @@ def check_elastic_operators(make: MakeSpace, **settings: Any) -> None:
             continue
         used, x = elastic.used(parameters, tokens), _inputs(elastic, tokens)
         chain = jax.jit(lambda p, x, ops=alone.operators: blocks.Network(ops).apply({"params": p}, x)[0])
-        own = jax.jit(lambda p, x, a=alone: a.apply(p, x, None)[0])
-        _claim_close(name, chain(used, x), own(used, x), f"{text}: its operators and alone")
+        outputs, statistics = jax.jit(lambda p, x, a=alone: a.apply(p, x, None))(used, x)
+        _claim_close(name, chain(used, x), outputs, f"{text}: its operators and alone")
+        _claim_statistics(name, alone, statistics, text)
         held = sum(int(leaf.size) for _, leaf in _leaves(used))
         if space.operators:
             summed = int(space.operator_sum(tokens[None], counted)[0])
@@ -268,6 +269,17 @@ def _nested(tree: Any) -> bool:
     if isinstance(tree, Mapping):
         return all(isinstance(key, str) and _nested(value) for key, value in tree.items())
     return hasattr(tree, "shape")
+
+
+def _claim_statistics(name: str, alone: Alone, statistics: Any, text: str) -> None:
+    """Statistics are those that deployment writes: of each operator a mapping of its batch norms."""
+    listed = isinstance(statistics, Sequence) and len(statistics) == len(alone.operators)
+    mapped = listed and all(isinstance(part, Mapping) for part in statistics)
+    told = f"{text}: alone tells {type(statistics).__name__} of statistics"
+    claim(name, mapped, f"{told}; give a mapping for each of its {len(alone.operators)} operators, empty without norms")
+    for op, part in zip(alone.operators, statistics, strict=True):
+        norms = {norm.removesuffix("_scale") for norm in blocks.shapes(op) if norm.endswith("_scale")}
+        claim(name, set(part) == norms, f"{text}: of {op.key} it tells {sorted(part)}, its norms are {sorted(norms)}")
 
 
 def _claim_close(name: str, one: jax.Array, other: jax.Array, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The elastic network of ``elastic_decoder``: one set of weights that holds every architecture of a plan.
+"""The elastic network of a family of transformers: one set of weights that holds every architecture of a plan.
 
 An architecture takes the first channels, the first heads and the first hidden units of the largest; both mixers take
 the same projections. The layers are scanned, so a layer is compiled once however many there are, and a layer computes
@@ -18,7 +18,8 @@ from jax import lax
 from nagjax import blocks
 from nagjax.elastic import Alone, Elastic, Outputs, switch
 from nagjax.operators import Operator
-from nagjax.spaces.elastic_decoder import FIRST, Plan, operators_of
+from nagjax.spaces.elastic_parts import cut
+from nagjax.spaces.transformer import FIRST, Plan, operators_of
 
 Branch = Callable[[Mapping[str, jax.Array], jax.Array, Any], tuple[jax.Array, tuple[()]]]
 
@@ -29,7 +30,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     Parameters are ``embedding``, ``layer1`` and so on with ``attention`` and ``feed_forward`` each, and ``head``.
     Points are the layers: what each gives, ``[N, L, C]`` of the largest width, 0 beyond that of the architecture.
     """
-    names = [f"layer{i}" for i in range(1, plan.layers + 1)]
+    names = [f"layer{i}" for i in range(1, plan.layers.deepest + 1)]
 
     def init(key: jax.Array) -> Any:
         return _init(plan, names, key)
@@ -48,29 +49,23 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         return {f"op{at}": cut(op, part) for at, (op, part) in enumerate(zip(operators, parts, strict=True))}
 
     return Elastic(
-        sizes={"length": plan.length, "vocabulary": plan.vocabulary},
+        sizes=plan.sizes,
         init=init,
         apply=apply,
-        group=lambda _: plan.length,
+        group=lambda _: plan.group,
         used=used,
         alone=lambda tokens: _alone(operators_of(plan, tokens.tolist()), dtype),
-        example=lambda _, num, rng: rng.integers(0, plan.vocabulary, (num, plan.length), np.int32),
+        example=lambda _, num, rng: plan.example(num, rng),
         points=tuple(names),
     )
 
 
-def cut(op: Operator, parameters: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    """Parameters of an operator as the first part of those of the largest of its kind."""
-    return {
-        name: parameters[name][tuple(slice(0, length) for length in shape)] for name, shape in blocks.shapes(op).items()
-    }
-
-
 def _init(plan: Plan, names: Sequence[str], key: jax.Array) -> dict[str, Any]:
-    width = plan.widths[-1]
+    own = plan.layers
+    width = own.widths[-1]
     pair = {
-        "attention": plan.attention(width, plan.mixers[0], plan.heads[-1]),
-        "feed_forward": plan.feed_forward(width, plan.ratios[-1]),
+        "attention": plan.attention(width, own.mixers[0], own.heads[-1]),
+        "feed_forward": plan.feed_forward(width, own.ratios[-1]),
     }
 
     def fresh(at: int, op: Operator) -> dict[str, jax.Array]:
@@ -86,43 +81,46 @@ def _init(plan: Plan, names: Sequence[str], key: jax.Array) -> dict[str, Any]:
 def _apply(
     plan: Plan, dtype: Any, layers: Sequence[Any], ends: Any, inputs: jax.Array, tokens: jax.Array, taps: Sequence[str]
 ) -> tuple[jax.Array, Any]:
-    """Logits float32 ``[N, L, V]``, and what each layer gives, ``[layers, N, L, C]``, where something is asked for."""
-    width = tokens[0]
-    x = blocks.apply(plan.stem(plan.widths[-1]), ends["embedding"], inputs)[0].astype(dtype)
-    x = x * (jnp.arange(plan.widths[-1]) < jnp.asarray(plan.widths)[width]).astype(dtype)[None, None]
-    there = jnp.arange(plan.layers) < jnp.asarray(plan.depths)[tokens[1]]
-    body = tokens[FIRST:].reshape(plan.layers, 2)
+    """Outputs float32 ``[N, ...]``, and what each layer gives, ``[layers, N, L, C]``, where something is asked for."""
+    own, width = plan.layers, tokens[0]
+    most = own.widths[-1]
+    x = blocks.apply(plan.stem(most), ends["embedding"], inputs)[0].astype(dtype)
+    x = x * (jnp.arange(most) < jnp.asarray(own.widths)[width]).astype(dtype)[None, None]
+    there = jnp.arange(own.deepest) < jnp.asarray(own.depths)[tokens[1]]
+    body = tokens[FIRST:].reshape(own.deepest, 2)
     attend, feed, head = _switches(plan)
-    pair = jnp.where(there, 1 + width * len(plan.pairs) + body[:, 0], 0)
-    ratio = jnp.where(there, 1 + width * len(plan.ratios) + body[:, 1], 0)
+    pair = jnp.where(there, 1 + width * len(own.pairs) + body[:, 0], 0)
+    ratio = jnp.where(there, 1 + width * len(own.ratios) + body[:, 1], 0)
 
-    def layer(x: jax.Array, own: Any) -> tuple[jax.Array, Any]:
-        part, pair, ratio = own
+    def layer(x: jax.Array, of_layer: Any) -> tuple[jax.Array, Any]:
+        part, pair, ratio = of_layer
         x, _ = attend(pair, part["attention"], x, ())
         x, _ = feed(ratio, part["feed_forward"], x, ())
         return x, x if taps else None
 
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *layers)
     x, passed = lax.scan(layer, x, (stacked, pair, ratio))
-    logits, _ = head(width, ends["head"], x, ())
-    return logits.astype(jnp.float32), passed
+    outputs, _ = head(width, ends["head"], x, ())
+    return outputs.astype(jnp.float32), passed
 
 
 def _switches(plan: Plan) -> tuple[Any, Any, Any]:
     """Of attention and MLP, whose branch 0 is a layer beyond the depth, and of the head."""
-    most = plan.widths[-1]
-    attend = [_branch(plan.attention(width, *pair), most) for width in plan.widths for pair in plan.pairs]
-    feed = [_branch(plan.feed_forward(width, ratio), most) for width in plan.widths for ratio in plan.ratios]
-    head = [_branch(plan.head(width), plan.vocabulary) for width in plan.widths]
+    own = plan.layers
+    most = own.widths[-1]
+    attend = [_branch(plan.attention(width, *pair), most) for width in own.widths for pair in own.pairs]
+    feed = [_branch(plan.feed_forward(width, ratio), most) for width in own.widths for ratio in own.ratios]
+    head = [_branch(plan.head(width)) for width in own.widths]
     return switch([_skipped, *attend]), switch([_skipped, *feed]), switch(head)
 
 
-def _branch(op: Operator, channels: int) -> Branch:
-    """An operator on the first channels of ``[N, L, C]``; what it gives has 0 in the others of ``channels``."""
+def _branch(op: Operator, channels: int = 0) -> Branch:
+    """An operator on the first channels of ``[N, L, C]``; what it gives is filled up with 0 to ``channels``."""
 
     def run(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
         y = blocks.apply(op, cut(op, part), x[..., : op.in_channels])[0]
-        return jnp.pad(y, ((0, 0), (0, 0), (0, channels - op.out_channels))), ()
+        missing = max(0, channels - op.out_channels)
+        return jnp.pad(y, [*[(0, 0)] * (y.ndim - 1), (0, missing)]), ()
 
     return run
 
