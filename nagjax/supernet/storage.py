@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from nagjax.checkpoint import steps
+from nagjax.checkpoint import sealing, steps
 from nagjax.checkpoint.saving import Steps
 from nagjax.spaces.space import Space
 from nagjax.supernet.forms import Form, recorded
@@ -85,6 +85,18 @@ class Writer:
         if memory := {f"{at:04d}": np.array(leaf) for at, leaf in enumerate(jax.tree.leaves(state.memory))}:
             trees[MEMORY] = memory
         steps.save(self._steps, state.step, {**self._config, "step": state.step, "seconds": seconds}, trees)
+
+
+def keep(folder: Path, weights: Weights) -> None:
+    """Write weights alone, without what training needs to go on.
+
+    Raises:
+      OSError, ValueError: if they cannot be written.
+    """
+    config = {**weights.config, "format": FORMAT, "nagjax": importlib.metadata.version("nagjax")}
+    config.pop(sealing.SEAL, None)
+    with Steps(folder / FOLDER) as written:
+        steps.save(written, weights.step, config, {"parameters": weights.parameters})
 
 
 def has_weights(folder: Path) -> bool:
