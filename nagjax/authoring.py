@@ -39,6 +39,7 @@ from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
 from nagjax.spaces.compose import prefix
 from nagjax.supernet.datasets.draw import three_parts
+from nagjax.supernet.forms import Regions
 from nagjax.supernet.strategy import FIRST, HELD, LABELS, Lesson, Strategy, random_path
 from nagjax.supernet.task import Examples, Part, Task, arrays, epochs
 from nagjax.supernet.usual_tasks import classification, regression, standardising
@@ -79,6 +80,7 @@ __all__ = [
     "Proposer",
     "Question",
     "Records",
+    "Regions",
     "Row",
     "Space",
     "Spec",

@@ -106,6 +106,10 @@ class Elastic:
       watched: ``watched(parameters, inputs, tokens, gates={}) -> Watched``, as ``apply`` with statistics of the batch.
         Gates, float32 ``[N, C]`` by names of what is watched, multiply what comes out of activations. What is watched
         has the same names and shapes for all architectures of a group. None where nothing can be watched.
+      mixed: ``mixed(parameters, inputs, probs)``, outputs of the network of mixed weights: of each decision the weights
+        of its choices are added up, each times its share, probs float32 ``[T, C]``; a decision that the group settles
+        is not mixed. Where one choice of each has all, the outputs are those of ``apply``. Norms use the batch. None
+        where weights cannot be mixed.
       quiet: parameters to those in which every residual branch gives 0 (the scale of its last norm), as some recipes
         begin; the same where there is none.
     """
@@ -119,6 +123,7 @@ class Elastic:
     example: Callable[[Hashable, int, np.random.Generator], np.ndarray]
     points: tuple[str, ...] = ()
     watched: Callable[..., Watched] | None = None
+    mixed: Callable[[Tree, jax.Array, jax.Array], jax.Array] | None = None
     quiet: Callable[[Tree], Tree] = lambda parameters: parameters
 
 

@@ -25,6 +25,7 @@ QUALITY = "quality"
 
 BUILT_IN: Mapping[str, str] = {
     "alone": "nagjax.supernet.evaluators:make_alone",
+    "angle": "nagjax.supernet.random_labels:make_angle",
     "command": "nagjax.evaluators.command:make",
     "supernet": "nagjax.supernet.evaluators:make_supernet",
     "table": "nagjax.evaluators.table:make",

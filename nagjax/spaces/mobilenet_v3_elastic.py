@@ -85,12 +85,50 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         example=example,
         points=(*(f"stem{at}" for at in range(parts[0])), *names, *(f"head{at}" for at in range(parts[1]))),
         watched=watched,
+        mixed=lambda parameters, inputs, probs: _mixed(plan, dtype, parameters, inputs, probs),
         quiet=lambda parameters: _quiet(plan, parameters),
     )
 
 
 def _float32(logits: jax.Array, statistics: Used) -> tuple[jax.Array, Used]:
     return logits.astype(jnp.float32), statistics
+
+
+def _mixed(plan: Plan, dtype: Any, parameters: Mapping[str, Block], images: jax.Array, probs: jax.Array) -> jax.Array:
+    """Logits float32 ``[N, classes]`` of mixed weights (TangleNAS, Sukthanker et al., arXiv 2312.10440).
+
+    A block is its largest operator, whose weights are the sum of those of all choices, padded with 0 to its shapes. A
+    unit gives the sum of what comes out after each of its depths.
+    """
+    x, resolution = images.astype(dtype), images.shape[1]
+    for at, op in enumerate(plan.stem(resolution)):
+        x = blocks.apply(op, parameters[f"stem{at}"], x)[0]
+    for unit in range(plan.units):
+        first, reached = 1 + unit * (1 + plan.slots), []
+        for slot in range(plan.slots):
+            op, share = _largest_at(plan, resolution, unit, slot), probs[first + 1 + slot]
+            elastic = parameters[f"unit{unit + 1}_block{slot + 1}"]
+            choices = [plan.block(resolution, unit, slot, *choice) for choice in plan.blocks]
+            parts = [_padded(shrink(one, elastic, plan.kernels), blocks.shapes(op)) for one in choices]
+            own = jax.tree.map(lambda *each, s=share: sum(p * leaf for p, leaf in zip(s, each, strict=False)), *parts)
+            x = blocks.apply(op, own, x)[0]
+            reached.append(x)
+        depths = zip(plan.depths, probs[first], strict=False)
+        x = jnp.stack([p.astype(x.dtype) * reached[depth - 1] for depth, p in depths]).sum(0)
+    for at, op in enumerate(plan.head(resolution)):
+        x = blocks.apply(op, parameters[f"head{at}"], x)[0]
+    return x.astype(jnp.float32)
+
+
+def _padded(part: Block, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, jax.Array]:
+    """Parameters with 0 around them up to larger shapes: channels are the first, kernels stand in the middle."""
+
+    def pad(name: str, weights: jax.Array) -> jax.Array:
+        more = [wide - own for wide, own in zip(shapes[name], weights.shape, strict=True)]
+        around = name == "depthwise"
+        return jnp.pad(weights, [(m // 2, m // 2) if around and axis < 2 else (0, m) for axis, m in enumerate(more)])
+
+    return {name: pad(name, weights) for name, weights in part.items()}
 
 
 def _quiet(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,7 +286,11 @@ def subnet(plan: Plan, parameters: Mapping[str, Any], tokens: Sequence[int]) -> 
 
 
 def _largest(plan: Plan, unit: int, slot: int) -> Operator:
-    return plan.block(plan.resolutions[-1], unit, slot, plan.kernels[-1], plan.ratios[-1])
+    return _largest_at(plan, plan.resolutions[-1], unit, slot)
+
+
+def _largest_at(plan: Plan, resolution: int, unit: int, slot: int) -> Operator:
+    return plan.block(resolution, unit, slot, plan.kernels[-1], plan.ratios[-1])
 
 
 def _kernel(weights: jax.Array, kernel: int, elastic: Block, kernels: Sequence[int]) -> jax.Array:

@@ -185,6 +185,25 @@ def check_elastic_watched(make: MakeSpace, **settings: Any) -> None:
     claim(name, 0 < units[0] < units[1], f"the smallest and the largest architecture have {units} units")
 
 
+def check_elastic_mixed(make: MakeSpace, **settings: Any) -> None:
+    """Mixed weights of which one choice of each decision has all are those of the architecture; shares have slopes."""
+    name, space, elastic = "elastic mixed", *_made(make, settings)
+    if elastic.mixed is None:
+        return
+    mixed, parameters, apply = elastic.mixed, _fresh(elastic), _jitted(elastic)
+    mix = jax.jit(mixed)
+    for tokens in _architectures(space):
+        x, text = _inputs(elastic, tokens), space.format(tokens)
+        whole = jax.nn.one_hot(tokens, space.trellis.shape[2])
+        _claim_close(name, mix(parameters, x, whole), apply(parameters, x, tokens, None).outputs, f"{text}: mixed")
+    exists = np.array([np.arange(space.trellis.shape[2]) < len(d.choices) for d in space.decisions])
+    even = jnp.asarray(exists / exists.sum(1, keepdims=True), jnp.float32)
+    weight = jnp.asarray(np.random.default_rng(2).normal(size=mix(parameters, x, even).shape), jnp.float32)
+    slopes = jax.jit(jax.grad(lambda probs: (mixed(parameters, x, probs) * weight).sum()))(even)
+    claim(name, bool(jnp.isfinite(slopes).all()), "a share has no finite slope")
+    claim(name, bool((slopes != 0).any()), "no share of a choice changes anything")
+
+
 ELASTIC_CHECKS: tuple[Callable[..., None], ...] = (
     check_elastic_form,
     check_elastic_sizes,
@@ -194,6 +213,7 @@ ELASTIC_CHECKS: tuple[Callable[..., None], ...] = (
     check_elastic_groups,
     check_elastic_taps,
     check_elastic_watched,
+    check_elastic_mixed,
 )
 
 
