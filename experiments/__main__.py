@@ -30,6 +30,7 @@ JOBS = {
     "train_supernet": "train one set of weights for every architecture of a space",
     "import_weights": "make a supernet of a model that is trained already",
     "label": "label architectures with a trained supernet",
+    "score": "scores that need no training, as columns beside labelled architectures",
     "rank_supernet": "how good a supernet's labels are",
     "systems": "published systems by name; run one in small",
     "embedded": "where a data set is that travels with the package",
