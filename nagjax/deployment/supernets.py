@@ -48,12 +48,12 @@ class TrainedSupernet:
     @functools.cached_property
     def assessor(self) -> Assessor:
         """Evaluates architectures with these weights."""
-        return supernet_assessor(self.space, self.task)
+        return supernet_assessor(self.space, self.task, form=self.weights.form)
 
     @functools.cached_property
     def elastic(self) -> Elastic:
         """The network that the weights are of."""
-        return elastic_of(self.space)
+        return elastic_of(self.space, form=self.weights.form)
 
     @functools.cached_property
     def _apply(self) -> Any:

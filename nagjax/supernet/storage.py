@@ -14,6 +14,8 @@ import numpy as np
 
 from nagjax.checkpoint import sealing, steps
 from nagjax.checkpoint.saving import Steps
+from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form, recorded
 from nagjax.supernet.training import TrainState
 
 FORMAT = 2
@@ -37,6 +39,11 @@ class Weights:
     parameters: Any
     step: int
     config: Mapping[str, Any]
+
+    @property
+    def form(self) -> Form | None:
+        """What the parameters are; None where they are those of the space's network."""
+        return recorded(self.config)
 
 
 class Writer:
@@ -104,6 +111,19 @@ def read_weights(folder: Path) -> Weights:
       ValueError: if there is none, or it cannot be read.
     """
     return _of_latest(folder, _weights)
+
+
+def check_space(weights: Weights, space: Space, folder: str | Path) -> None:
+    """Refuse weights of another space.
+
+    Raises:
+      ValueError: with both.
+    """
+    written = weights.config["space"]
+    if (written["name"], written["version"], written["settings"]) != (space.name, space.version, dict(space.settings)):
+        raise ValueError(
+            f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
+        )
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
