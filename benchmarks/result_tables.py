@@ -523,7 +523,8 @@ def _commits(runs: Mapping[str, Any]) -> str:
 def faults(path: Path) -> Iterator[str]:
     """What kills cost a search."""
     study = read(path)
-    yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
+    cells = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in study.values()]
+    yield markdown([name.replace("_", " ") for name in study], [cells], texts=0)
 
 
 def by_name(path: Path) -> Iterator[str]:
