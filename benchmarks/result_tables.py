@@ -461,7 +461,7 @@ def ranking(path: Path) -> Iterator[str]:
     yield markdown(
         ["ranked by", "tau", "95 % interval", "tau with one seed", "tau among like multiply-adds"],
         [
-            [NAMES[column], number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
+            [NAMES[column].format(quality="accuracy"), number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
              number(tau["against_one_seed"]), f"{tau['within_bins']:.3f} ({tau['pairs_within']} pairs)"]
             for column, tau in study["tau"].items()
         ],

@@ -430,9 +430,9 @@ corrected by 30 other networks; with nothing else running.""",
         ],
         said="""\
 Twenty budgets even on a logarithmic scale, answered by a generator whose table of onnxruntime has headroom for 95 % of
-networks, deployed and timed as ONNX files, one thread, batch 1, with nothing else running. Differences are of logits, to
-the supernet and to the ONNX file; the median error is of what is predicted without headroom; tau is between predicted
-and measured accuracy on validation images; int8 loses that many points on test images.""",
+networks, deployed and timed as ONNX files, one thread, batch 1, with nothing else running. Differences are of logits,
+to the supernet and to the ONNX file; the median error is of what is predicted without headroom; tau is between
+predicted and measured accuracy on validation images; int8 loses that many points on test images.""",
         body=result_tables.faults,
     ),
     Entry(
