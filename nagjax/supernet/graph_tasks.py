@@ -28,7 +28,7 @@ HELD_OUT = 0.2
 def make_knn_graph(*, neighbours: int = 8, labels: int = 5, smoothing: float = 0.0, seed: int = 0) -> Task:
     """Which digit a node is, from its pixels and those of its neighbours; quality is the share that is right.
 
-    The 1,797 digits of scikit-learn are the nodes. Features are their 64 pixels, with mean 0 and deviation 1 over all. A
+    The 1,797 digits of scikit-learn are the nodes. Features are their 64 pixels, mean 0 and deviation 1 over all. A
     node is linked to those whose pixels are nearest. All nodes are seen in training, few of them have a label then.
 
     Args:
