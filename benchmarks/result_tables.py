@@ -390,6 +390,19 @@ def by_way(path: Path) -> Iterator[str]:
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
 
 
+def scores(path: Path) -> Iterator[str]:
+    """Scores without training: how they rank labels, and ways of spending 20 labels."""
+    found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
+    cells = [
+        [f"`{name}`", number(row["tau"]), f"{number(row['low'])} to {number(row['high'])}",
+         number(row["tau_within_bands"]), number(row["ms_per_architecture"], 0)]
+        for name, row in found["scores"].items()
+    ]  # fmt: skip
+    yield f"{found['architectures']} architectures, {found['bands']} bands."
+    yield markdown(["", "tau", "95 %", "tau within bands", "ms an architecture"], cells)
+    yield from by_way(path / "queries.csv")
+
+
 def multi_device(path: Path) -> Iterator[str]:
     """Ways of serving devices: what they lose to dedicated generators, answers over budget, seconds of training."""
     with path.open(newline="", encoding="utf-8") as file:

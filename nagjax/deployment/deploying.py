@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nagjax import arguments
-from nagjax.deployment import cards, summary, timing
+from nagjax.deployment import cards, carried, summary, timing
 from nagjax.deployment.building import FILES, FORMATS, How, build
 from nagjax.deployment.cards import FLOAT32, INT8, Card
 from nagjax.deployment.onnx_models import OPSET
 from nagjax.deployment.runtime import name as runtime_name
 from nagjax.deployment.supernets import TrainedSupernet, load_supernet
 from nagjax.deployment.timing import Conditions, Latency
-from nagjax.inference.generator import Answer, Generator, load
+from nagjax.inference.answers import Answer
+from nagjax.inference.generator import Generator, load
 from nagjax.supernet.training import Recipe
 
 ON_MISS = ("report", "tighten")
@@ -102,6 +103,11 @@ def deploy(
     asked = generator if isinstance(generator, Generator) or generator is None else load(generator)
     _check(opened, asked, budgets_ms, architectures)
     recipe = None
+    if finetune and carried.is_carried(opened.task):
+        raise ValueError(
+            f"finetune={finetune}: this supernet carries {len(opened.task.train)} images, too few to train on; give "
+            "data_dir, the folder of the data set's files"
+        )
     if finetune:
         recipe = Recipe(arguments.count(finetune, "finetune"), learning_rate=finetune_rate)
     job = _Job(
