@@ -69,7 +69,7 @@ def _label(values: flags.FlagValues, out: Path, place: mesh.Placement) -> int:
     tokens = draw(values, space, valid)
     mesh.first_does(lambda: claim(out, values, weights, task.quality_name), None)
     part = labelling.label_part(task, values.images)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), place)
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), place, weights.form)
     parameters = place.parameters(weights.parameters)
     try:
         with contextlib.ExitStack() as stack:

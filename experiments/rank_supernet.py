@@ -137,7 +137,7 @@ def compare(
         raise ValueError(f"--supernet={supernet}: was trained on {weights.config['data']}, the networks on {data}")
     texts = [space.format(row) for row in networks]
     alone = rank_report.alone_table(read_runs(folder), texts)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), form=weights.form)
     part = labelling.label_part(task, values.images)
     scores = [assessor.scores(weights.parameters, row, part) for row in networks]
     test = [assessor.scores(weights.parameters, row, task.test).quality for row in networks]

@@ -531,7 +531,7 @@ def test_an_architecture_alone_learns_from_labels_and_nothing_else():
 def test_what_cannot_be_trained_is_refused():
     with refused("nas_bench_macro has no supernet"):
         training.supernet_learner(nas_bench_macro.make(), None, make_strategy("sandwich"))
-    with refused("strategies: 'burger' is not registered", "progressive, sandwich, single_path"):
+    with refused("strategies: 'burger' is not registered", "progressive, random_labels, sandwich, single_path"):
         make_strategy("burger")
     with refused("steps is 0"):
         training.Recipe(steps=0)

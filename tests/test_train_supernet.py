@@ -49,7 +49,7 @@ def made_up(monkeypatch):
             group=checked.group,
         )
 
-    def assessor(space, task, dtype, place):
+    def assessor(space, task, dtype, place, form):
         return Assessor(lambda p, images, tokens, _: (logits(p, images), {}), lambda tokens: 20, task, place=place)
 
     real = training.supernet_learner

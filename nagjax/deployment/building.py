@@ -14,7 +14,7 @@ import numpy as np
 
 from nagjax import durable
 from nagjax import operators as ops
-from nagjax.deployment import onnx_models, programs, quantisation, runtime
+from nagjax.deployment import carried, onnx_models, programs, quantisation, runtime
 from nagjax.deployment.finetuning import finetuned
 from nagjax.deployment.subnets import Subnet
 from nagjax.deployment.supernets import TrainedSupernet
@@ -113,11 +113,15 @@ def _judged(
     for name in ("onnx", "int8"):
         if name in how.formats:
             answers[name] = _runtime_answers(folder / FILES[name])
-    task, group, qualities = supernet.task, supernet.elastic.group(tokens), {}
+    task, group = supernet.task, supernet.elastic.group(tokens)
+    qualities: dict[str, Any] = {}
     for name_of, part in (("validation", task.validation), ("test", task.test)):
+        if not len(part):
+            qualities[name_of] = {}
+            continue
         shown = part if how.images is None else part.subset(np.arange(min(how.images, len(part))))
         qualities[name_of] = {name: _quality(answer, task, shown, group) for name, answer in answers.items()}
-    compared = task.validation.at(np.arange(min(COMPARED, len(task.validation)))).inputs
+    compared = carried.inputs_to_compare(task, COMPARED)
     given = task.deployed(compared, group)
     own, differences = answers["jax"](given), {}
     if how.finetune is None:

@@ -84,7 +84,8 @@ def fronts_figure(shown: Sequence[Card]) -> Figure:
             axes.plot(x, [POINTS * value for value in y], "o-", color=color, markersize=4, linewidth=1.2, label=label)
     axes.set_xlabel("latency, ms")
     axes.set_ylabel(plot_text(f"{shown[0].quality_name} on validation {shown[0].examples_name}, %"))
-    axes.legend(frameon=False, loc="lower right")
+    if axes.lines:
+        axes.legend(frameon=False, loc="lower right")
     return figure
 
 

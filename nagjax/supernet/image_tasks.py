@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from nagjax.supernet.datasets.images import Images, Splits
@@ -54,6 +56,11 @@ def image_task(
     def aims(labels: Any) -> jax.Array:
         return optax.smooth_labels(jax.nn.one_hot(labels, splits.classes), smoothing)
 
+    def relabelled(seed: int) -> Task:
+        drawn = np.random.default_rng([seed, 5]).integers(0, splits.classes, len(splits.train), np.int32)
+        train = Images(splits.train.pixels, drawn)
+        return image_task(dataclasses.replace(splits, train=train), how, smoothing, settings)
+
     return Task(
         name=splits.name,
         settings=settings or {},
@@ -68,6 +75,7 @@ def image_task(
         answers=jax.nn.softmax,
         sums=class_sums,
         quality=lambda sums, number: float(sums["right"]) / number,
+        relabelled=relabelled,
         group=splits.train.pixels.shape[1],
         given=scaled,
         mean=splits.mean,

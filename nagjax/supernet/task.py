@@ -82,6 +82,8 @@ class Task:
       sums: ``sums(outputs, targets, weight)``, what quality is of, added up over examples, each times its weight
         float32 ``[N]``; by name, ``loss`` among them; jitted.
       quality: sums over all examples and their number to a fraction, 0 to 1.
+      relabelled: ``relabelled(seed)``, the task with other labels for its training examples, each drawn evenly among
+        the classes; None where there are no classes.
       group: one for which inputs can be prepared, for the suite.
       given: ``given(inputs, group)``, what a deployed network takes; prepared inputs where None.
       mean, std: by which a deployed network standardises the last axis of what it is given; empty where it does not.
@@ -103,6 +105,7 @@ class Task:
     answers: Callable[[jax.Array], Any]
     sums: Callable[[jax.Array, Any, jax.Array], Mapping[str, jax.Array]]
     quality: Callable[[Mapping[str, Any], int], float]
+    relabelled: Callable[[int], Task] | None = None
     group: Hashable = None
     given: Callable[[Any, Any], jax.Array] | None = None
     mean: tuple[float, ...] = ()
