@@ -1,4 +1,4 @@
-"""The kind ``conv``: a convolution, its batch norm and its activation."""
+"""The kind ``conv``: a convolution, its batch norm and its activation; with ``skip`` its input is added at the end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def make() -> OperatorKind:
         Operator("conv", 8, 4, 3, 8, kernel=3, stride=2, activation="h_swish"),
         Operator("conv", 5, 5, 3, 8, norm=False, activation="relu6"),
         Operator("conv", 1, 1, 8, 4, norm=False),
+        Operator("conv", 4, 4, 8, 8, kernel=3, activation="relu", skip=True),
     )
     return OperatorKind("conv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes)
 
@@ -39,7 +40,8 @@ def _apply(
     norm = Norm(parameters, statistics)
     y = conv2d(x, parameters["weights"].astype(x.dtype), op.stride)
     y = norm("norm", y) if op.norm else y
-    return activate(op.activation, y), norm.used
+    y = activate(op.activation, y)
+    return (y + x if op.skip else y), norm.used
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
@@ -47,4 +49,5 @@ def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Stati
     bias = None
     if op.norm:
         weights, bias = folded(weights, parameters, statistics, "norm")
-    return add_activation(graph, op.activation, graph.conv(x, weights, bias, op.stride))
+    y = add_activation(graph, op.activation, graph.conv(x, weights, bias, op.stride))
+    return graph.add("Add", y, x) if op.skip else y

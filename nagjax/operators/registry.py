@@ -32,6 +32,11 @@ BUILT_IN: Mapping[str, str] = {
     "attention": "nagjax.operators.attention",
     "feed_forward": "nagjax.operators.feed_forward",
     "token_head": "nagjax.operators.token_head",
+    "relu_conv": "nagjax.operators.relu_conv",
+    "average_pool": "nagjax.operators.average_pool",
+    "reduction": "nagjax.operators.reduction",
+    "norm": "nagjax.operators.norm",
+    "cell": "nagjax.operators.cell",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 
