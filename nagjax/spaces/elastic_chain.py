@@ -94,7 +94,7 @@ def elastic_chain(chain: Chain, dtype: Any = jnp.float32) -> Elastic:
     return Elastic(
         sizes={"image_channels": first.in_channels, "classes": chain.classes},
         init=lambda key: _init(chain, key),
-        apply=lambda *given: _apply(chain, dtype, *given),
+        apply=functools.partial(_apply, chain, dtype),
         group=lambda _: first.in_size,
         used=used,
         alone=alone,

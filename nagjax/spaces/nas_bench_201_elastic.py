@@ -7,6 +7,7 @@ are, and an edge computes only the operation that is taken.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +44,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     return Elastic(
         sizes={"image_channels": plan.image_channels, "classes": plan.classes},
         init=lambda key: _init(plan, key),
-        apply=lambda *given: _apply(plan, dtype, *given),
+        apply=functools.partial(_apply, plan, dtype),
         group=lambda _: plan.image_size,
         used=lambda parameters, tokens: _used(plan, parameters, tokens.tolist()),
         alone=alone,
