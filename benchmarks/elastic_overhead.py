@@ -1,6 +1,6 @@
 """What choosing costs: a training step of the largest architecture inside its supernet, by one of it alone.
 
-``python -m benchmarks.elastic_overhead [--spaces=NAMES] [--out=FILE]`` ends with {ratio: {SPACE: ratio}} and the
+``python -m benchmarks.elastic_overhead [--spaces=NAMES] [--results=FILE]`` ends with {ratio: {SPACE: ratio}} and the
 milliseconds of both. A step is forward and backward pass of the same inputs with the same weights: once through the
 elastic program, whose tokens are traced and whose gradients are of all weights, once through the network alone. Both
 are timed in alternation in one run, and the ratio is that of the medians. Without --spaces all registered spaces that
@@ -25,7 +25,7 @@ from nagjax.supernet.training import elastic_of
 _SPACES = flags.DEFINE_list("spaces", [], "Registered spaces; all with an elastic network unless given.")
 _TURNS = flags.DEFINE_integer("turns", 15, "Steps of each that are timed.", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch", 64, "Examples of a step.", lower_bound=1)
-_OUT = flags.DEFINE_string("out", "", "File of the result.")
+_RESULTS = flags.DEFINE_string("results", "", "File of the result.")
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "elastic_decoder": {"length": 64, "vocabulary": 96},
@@ -50,7 +50,7 @@ def overhead() -> dict[str, Any]:
         "batch": _BATCH.value,
         "turns": _TURNS.value,
     }
-    common.write_result(_OUT.value, result)
+    common.write_result(_RESULTS.value, result)
     return result
 
 

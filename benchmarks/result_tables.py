@@ -620,3 +620,13 @@ def few_shot(source: Path) -> Iterator[str]:
     yield markdown(["devices", "measured", "adapted", "nearest", "scratch", "all"], close, 1)
     setting = ", ".join(f"{number(found[f'spearman_{count}_setting'])} from {count}" for count in counts)
     yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."
+
+
+def elastic_overhead(path: Path) -> Iterator[str]:
+    """A step within the supernet and alone, by space."""
+    found = read(path)
+    rows = [
+        [name, number(found["elastic_ms"][name], 1), number(found["alone_ms"][name], 1), number(ratio)]
+        for name, ratio in sorted(found["ratio"].items())
+    ]
+    yield markdown(["space", "within, ms", "alone, ms", "ratio"], rows)

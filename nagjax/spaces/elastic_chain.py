@@ -79,7 +79,7 @@ def elastic_chain(chain: Chain, dtype: Any = jnp.float32) -> Elastic:
     first = chain.stem[0]
 
     def alone(tokens: np.ndarray) -> Alone:
-        return _alone(tuple(op for _, op in chain.operators(tokens)), dtype)
+        return chain_alone(tuple(op for _, op in chain.operators(tokens)), dtype)
 
     def used(parameters: Any, tokens: np.ndarray) -> dict[str, Any]:
         named = chain.operators(tokens)
@@ -263,7 +263,8 @@ def _masked(cases: Sequence[Operator], parameters: Mapping[str, jax.Array], case
     return {name: kept(name, value) for name, value in parameters.items()}
 
 
-def _alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+def chain_alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+    """The network of a chain of operators."""
     network = blocks.Network(operators, dtype)
 
     def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:

@@ -21,6 +21,7 @@ from nagjax import blocks
 from nagjax.elastic import Alone, Elastic, Outputs, switch
 from nagjax.operators import Operator
 from nagjax.operators.cell import KERNELS, OPERATIONS, edge_name, on_a_path, operator_on
+from nagjax.spaces.elastic_chain import chain_alone
 from nagjax.spaces.nas_bench_201 import EDGES, NODES, STAGES, Plan, operators_of
 
 Part = Mapping[str, Any]
@@ -36,7 +37,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
 
     def alone(tokens: np.ndarray) -> Alone:
         operators = operators_of(plan, tokens.tolist())
-        return _chain(operators, plan, dtype) if operators else _constant(plan)
+        return chain_alone(operators, dtype) if operators else _constant(plan)
 
     def example(_: Any, num: int, rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=(num, plan.image_size, plan.image_size, plan.image_channels)).astype(np.float32)
@@ -170,17 +171,6 @@ def _used(plan: Plan, parameters: Any, tokens: Sequence[int]) -> dict[str, Any]:
         parts += [own(parameters[cell]) for cell in _cells(plan, stage)]
     parts += [parameters.get(name, {}) for name in HEAD]
     return {f"op{at}": part for at, part in enumerate(parts)}
-
-
-def _chain(operators: tuple[Operator, ...], plan: Plan, dtype: Any) -> Alone:
-    network = blocks.Network(operators, dtype)
-    shape = 1, plan.image_size, plan.image_size, plan.image_channels
-
-    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
-        logits, used = network.apply({"params": parameters}, inputs, statistics)
-        return logits.astype(jnp.float32), used
-
-    return Alone(lambda key: network.init(key, jnp.zeros(shape))["params"], apply, operators)
 
 
 def _constant(plan: Plan) -> Alone:
