@@ -83,10 +83,10 @@ def elastic_chain(chain: Chain, dtype: Any = jnp.float32) -> Elastic:
 
     def used(parameters: Any, tokens: np.ndarray) -> dict[str, Any]:
         named = chain.operators(tokens)
-        parts = [
-            parameters[name] if name in chain.fixed else shrink(op, parameters[name][op.kind]) for name, op in named
-        ]
-        return {f"op{at}": part for at, part in enumerate(parts)}
+        return {
+            f"op{at}": parameters.get(name, {}) if name in chain.fixed else shrink(op, parameters[name][op.kind])
+            for at, (name, op) in enumerate(named)
+        }
 
     def example(_: Any, num: int, rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=blocks.input_shape(first, num)).astype(np.float32)
