@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagjax import plugins, testing
+from nagjax import convolution, plugins, testing
 from nagjax.operators import (
     ACTIVATIONS,
     BUILT_IN,
@@ -182,6 +184,20 @@ def test_a_mean_of_a_window_counts_the_pixels_that_lie_in_the_map():
         average_pool.average_pool(3, 1), {}, jnp.arange(9.0).reshape(1, 3, 3, 1), None
     )[0]
     assert found[0, :, :, 0].tolist() == [[2.0, 2.5, 3.0], [3.5, 4.0, 4.5], [5.0, 5.5, 6.0]]
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 1), (5, 2)])
+def test_a_convolution_by_taps_and_its_gradients_equal_those_of_xla(kernel, stride):
+    rng = np.random.default_rng(0)
+    x, weights = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 5, 3), (kernel, kernel, 3, 4)))
+
+    def both(function):
+        return jax.jit(lambda x, w: jax.value_and_grad(lambda *own: (function(*own, stride) ** 2).sum(), (0, 1))(x, w))
+
+    side = -(-5 // stride)
+    assert jax.eval_shape(lambda: convolution.convolution(x, weights, stride)).shape == (2, side, side, 4)
+    found, expected = both(convolution.taps)(x, weights), both(convolution.native)(x, weights)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4), found, expected)
 
 
 @pytest.mark.parametrize("value", [-1, 2.5, "a b", True])

@@ -1,4 +1,4 @@
-"""The kind ``conv``: a convolution, its batch norm and its activation; with ``skip`` its input is added at the end."""
+"""The kind ``conv``: a convolution, its batch norm and its activation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ def make() -> OperatorKind:
         Operator("conv", 8, 4, 3, 8, kernel=3, stride=2, activation="h_swish"),
         Operator("conv", 5, 5, 3, 8, norm=False, activation="relu6"),
         Operator("conv", 1, 1, 8, 4, norm=False),
-        Operator("conv", 4, 4, 8, 8, kernel=3, activation="relu", skip=True),
     )
     return OperatorKind("conv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes)
 
@@ -40,8 +39,7 @@ def _apply(
     norm = Norm(parameters, statistics)
     y = conv2d(x, parameters["weights"].astype(x.dtype), op.stride)
     y = norm("norm", y) if op.norm else y
-    y = activate(op.activation, y)
-    return (y + x if op.skip else y), norm.used
+    return activate(op.activation, y), norm.used
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
@@ -49,5 +47,4 @@ def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Stati
     bias = None
     if op.norm:
         weights, bias = folded(weights, parameters, statistics, "norm")
-    y = add_activation(graph, op.activation, graph.conv(x, weights, bias, op.stride))
-    return graph.add("Add", y, x) if op.skip else y
+    return add_activation(graph, op.activation, graph.conv(x, weights, bias, op.stride))

@@ -12,10 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
 from nagjax.operators.kind import Graph, Parameters, Shapes, Statistics
 
 EPSILON = 1e-5
+KEPT = "kept"
+"""Name of what a switch keeps of the branch that it takes, for the gradient."""
+
 he_out = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015, fan-out."""
 
@@ -36,6 +40,7 @@ class Norm:
             variance = jnp.maximum((x.astype(jnp.float32) ** 2).mean((0, 1, 2)) - mean**2, 0.0)
         else:
             mean, variance = self.given[name]
+        mean, variance = kept(mean), kept(variance)
         self.used[name] = mean, variance
         factor = self.parameters[f"{name}_scale"] * lax.rsqrt(variance + EPSILON)
         offset = self.parameters[f"{name}_offset"] - mean * factor
@@ -61,6 +66,11 @@ def fresh(key: jax.Array, shapes: Shapes, draw: Draw | None = None) -> dict[str,
     return out
 
 
+def kept(x: jax.Array) -> jax.Array:
+    """The same, marked as dear to compute: a switch keeps it and computes the rest of a branch anew."""
+    return checkpoint_name(x, KEPT)
+
+
 def activate(name: str, x: jax.Array) -> jax.Array:
     """One of the operators' activations."""
     return {"none": lambda v: v, "relu": jax.nn.relu, "relu6": jax.nn.relu6, "h_swish": jax.nn.hard_swish}[name](x)
@@ -68,8 +78,8 @@ def activate(name: str, x: jax.Array) -> jax.Array:
 
 def conv2d(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
     """A convolution with weights ``[k, k, I, O]``, padded by ``k // 2`` on every side."""
-    if weights.shape[0] == 1 and stride == 1:
-        return x @ weights[0, 0]
+    if weights.shape[0] == 1:
+        return x[:, ::stride, ::stride] @ weights[0, 0]
     pad = weights.shape[0] // 2
     return lax.conv_general_dilated(
         x, weights, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")

@@ -8,7 +8,7 @@ import numpy as np
 
 from nagjax.depthwise import depthwise
 from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
-from nagjax.operators.layers import Norm, activate, add_activation, folded, fresh, he_out, norm_shapes
+from nagjax.operators.layers import Norm, activate, add_activation, folded, fresh, he_out, kept, norm_shapes
 from nagjax.operators.operator import Operator
 
 
@@ -71,14 +71,15 @@ def _apply(
     weights = {name: value.astype(x.dtype) for name, value in parameters.items()}
     y = x
     if expands(op):
-        y = activate(op.activation, norm("expand_norm", y @ weights["expand"]))
-    y = activate(op.activation, norm("depthwise_norm", depthwise(y, weights["depthwise"], op.stride)))
+        y = activate(op.activation, norm("expand_norm", kept(y @ weights["expand"])))
+    y = kept(depthwise(y, weights["depthwise"], op.stride))
+    y = activate(op.activation, norm("depthwise_norm", y))
     if op.squeeze_excite:
-        pooled = y.mean((1, 2), dtype=jnp.float32).astype(y.dtype)
+        pooled = kept(y.mean((1, 2), dtype=jnp.float32).astype(y.dtype))
         hidden = jax.nn.relu(pooled @ weights["squeeze"] + weights["squeeze_bias"][None])
         gate = jax.nn.hard_sigmoid(hidden @ weights["excite"] + weights["excite_bias"][None])
         y = y * gate[:, None, None, :]
-    y = norm("project_norm", y @ weights["project"])
+    y = norm("project_norm", kept(y @ weights["project"]))
     return (y + x if op.skip else y), norm.used
 
 

@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, str] = {
     "attention": "nagjax.operators.attention",
     "feed_forward": "nagjax.operators.feed_forward",
     "token_head": "nagjax.operators.token_head",
+    "full_conv": "nagjax.operators.full_conv",
     "relu_conv": "nagjax.operators.relu_conv",
     "average_pool": "nagjax.operators.average_pool",
     "reduction": "nagjax.operators.reduction",

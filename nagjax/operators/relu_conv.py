@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators import conv
+from nagjax.operators import full_conv
 from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
 
-CONV = conv.make()
+CONV = full_conv.make()
 
 
 def relu_conv(side: int, channels: int, kernel: int) -> Operator:

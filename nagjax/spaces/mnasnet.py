@@ -98,7 +98,9 @@ class Plan:
         side, size = self.sides[block if first else block + 1], self.sides[block + 1]
         stride = self.strides[block] if first else 1
         if operation == "conv":
-            return Operator("conv", side, size, inputs, outputs, kernel, stride, activation="relu", skip=bool(skip))
+            return Operator(
+                "full_conv", side, size, inputs, outputs, kernel, stride, activation="relu", skip=bool(skip)
+            )
         mid = inputs * RATIOS[operation]
         return Operator("mbconv", side, size, inputs, outputs, kernel, stride, mid, squeeze, "relu", bool(skip))
 
