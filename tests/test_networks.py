@@ -58,8 +58,8 @@ def cells():
 
 @once
 def macro():
-    """NAS-Bench-Macro of a stem of one channel, on images of 8 pixels."""
-    return nas_bench_macro.make(width=1, image_size=8, image_channels=1, classes=3)
+    """NAS-Bench-Macro of a stem of one channel, on images of 16 pixels."""
+    return nas_bench_macro.make(width=1, image_size=16, image_channels=1, classes=3)
 
 
 @once
@@ -72,9 +72,15 @@ def factorised():
 
 
 @pytest.mark.parametrize("check", testing.ELASTIC_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("make", [family, small_space, cells, macro, factorised])
+@pytest.mark.parametrize("make", [family, small_space, cells, factorised])
 def test_elastic_networks_of_the_library_conform(make, check):
     check(make)
+
+
+@pytest.mark.parametrize("check", [testing.check_elastic_alone, testing.check_elastic_operators])
+def test_networks_of_nas_bench_macro_alone_equal_those_within(check):
+    """The rest of the suite is that of chains, which ``factorised`` goes through."""
+    check(macro)
 
 
 def test_residual_branches_of_a_chain_begin_at_0_where_a_recipe_asks_for_it():
