@@ -135,7 +135,7 @@ def _shapes(op: Operator) -> Shapes:
 
 
 def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
-    out = {}
+    out: dict[str, jax.Array] = {}
     for at, (edge, own) in enumerate(_live(op)):
         if own:
             init = _kind(own).init
@@ -154,7 +154,8 @@ def _own(edge: Edge, given: Mapping[str, Any]) -> dict[str, Any]:
 def _apply(
     op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
 ) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
-    nodes, told = {0: x}, {}
+    nodes = {0: x}
+    told: dict[str, tuple[jax.Array, jax.Array]] = {}
     for edge, own in _live(op):
         y = nodes[edge[1]]
         if own:

@@ -10,7 +10,7 @@ import jax
 from nagjax.convolution import convolution
 from nagjax.operators import conv
 from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
-from nagjax.operators.layers import Norm, activate, kept
+from nagjax.operators.layers import Norm, activate
 from nagjax.operators.operator import Operator
 
 CONV = conv.make()
@@ -29,7 +29,7 @@ def _apply(
     op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
 ) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
     norm = Norm(parameters, statistics)
-    y = kept(convolution(x, parameters["weights"].astype(x.dtype), op.stride))
+    y = convolution(x, parameters["weights"].astype(x.dtype), op.stride)
     y = activate(op.activation, norm("norm", y))
     return (y + x if op.skip else y), norm.used
 

@@ -12,14 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.ad_checkpoint import checkpoint_name
 
 from nagjax.operators.kind import Graph, Parameters, Shapes, Statistics
 
 EPSILON = 1e-5
-KEPT = "kept"
-"""Name of what a switch keeps of the branch that it takes, for the gradient."""
-
 he_out = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015, fan-out."""
 
@@ -40,7 +36,6 @@ class Norm:
             variance = jnp.maximum((x.astype(jnp.float32) ** 2).mean((0, 1, 2)) - mean**2, 0.0)
         else:
             mean, variance = self.given[name]
-        mean, variance = kept(mean), kept(variance)
         self.used[name] = mean, variance
         factor = self.parameters[f"{name}_scale"] * lax.rsqrt(variance + EPSILON)
         offset = self.parameters[f"{name}_offset"] - mean * factor
@@ -64,11 +59,6 @@ def fresh(key: jax.Array, shapes: Shapes, draw: Draw | None = None) -> dict[str,
         else:
             out[name] = draw(own, shape) if draw else he_out(own, shape, jnp.float32)
     return out
-
-
-def kept(x: jax.Array) -> jax.Array:
-    """The same, marked as dear to compute: a switch keeps it and computes the rest of a branch anew."""
-    return checkpoint_name(x, KEPT)
 
 
 def activate(name: str, x: jax.Array) -> jax.Array:
