@@ -127,13 +127,13 @@ def test_a_cell_is_written_to_onnx_as_its_graph():
         space.elastic("float32"),
         space.parse("|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
     )
-    alone, x = elastic.alone(tokens), elastic.example(4, 2, np.random.default_rng(0))
+    alone, x = elastic.alone(tokens), elastic.example(4, 16, np.random.default_rng(0))
     used = elastic.used(jax.jit(elastic.init)(jax.random.key(0)), tokens)
     outputs, statistics = jax.jit(alone.apply)(used, x, None)
     arrays = jax.tree.map(np.asarray, [used[f"op{at}"] for at in range(len(alone.operators))])
     nothing = np.zeros(0, np.float32)
     subnet = Subnet("", "", alone.operators, tuple(arrays), jax.tree.map(np.asarray, statistics), nothing, nothing)
-    found = runtime.run(runtime.session(onnx_models.network_model(subnet, 2)), x, 2)
+    found = runtime.run(runtime.session(onnx_models.network_model(subnet, 16)), x, 16)
     np.testing.assert_allclose(found, outputs, rtol=1e-4, atol=1e-4)
 
 
@@ -214,16 +214,27 @@ def with_idle(made):
     return alone
 
 
+def forgetful(made):
+    """Tells no statistics where deployment wants a mapping an operator."""
+
+    def alone(tokens):
+        own = made.alone(tokens)
+        return dataclasses.replace(own, apply=lambda *given: (own.apply(*given)[0], ()))
+
+    return alone
+
+
 @pytest.mark.parametrize(
     ("check", "changes", "text"),
     [
         ("alone", {"apply": louder}, "alone and elastic differ"),
+        ("operators", {"alone": forgetful}, "alone tells tuple of statistics; give a mapping for each of its . op"),
         ("used", {"apply": louder}, "other weights that are not used differ"),
         ("used", {"used": greedy, "alone": with_idle}, r"\['idle'\] is used, and changing it changes nothing"),
         ("taps", {"apply": silent}, r"asked for \('block1', 'block2'\) it tells of \(\)"),
         ("form", {"sizes": lambda made: {}}, "sizes are {}"),
     ],
-    ids=["alone", "used", "idle", "taps", "form"],
+    ids=["alone", "statistics", "used", "idle", "taps", "form"],
 )
 def test_the_suite_of_elastic_networks_finds_what_breaks_it(check, changes, text):
     with pytest.raises(AssertionError, match=f"elastic {check}: .*{text}"):
