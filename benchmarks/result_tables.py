@@ -390,6 +390,19 @@ def by_way(path: Path) -> Iterator[str]:
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
 
 
+def scores(path: Path) -> Iterator[str]:
+    """Scores without training: how they rank labels, and ways of spending 20 labels."""
+    found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
+    cells = [
+        [f"`{name}`", number(row["tau"]), f"{number(row['low'])} to {number(row['high'])}",
+         number(row["tau_within_bands"]), number(row["ms_per_architecture"], 0)]
+        for name, row in found["scores"].items()
+    ]  # fmt: skip
+    yield f"{found['architectures']} architectures, {found['bands']} bands."
+    yield markdown(["", "tau", "95 %", "tau within bands", "ms an architecture"], cells)
+    yield from by_way(path / "queries.csv")
+
+
 def multi_device(path: Path) -> Iterator[str]:
     """Ways of serving devices: what they lose to dedicated generators, answers over budget, seconds of training."""
     with path.open(newline="", encoding="utf-8") as file:
@@ -448,7 +461,7 @@ def ranking(path: Path) -> Iterator[str]:
     yield markdown(
         ["ranked by", "tau", "95 % interval", "tau with one seed", "tau among like multiply-adds"],
         [
-            [NAMES[column], number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
+            [NAMES[column].format(quality="accuracy"), number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
              number(tau["against_one_seed"]), f"{tau['within_bins']:.3f} ({tau['pairs_within']} pairs)"]
             for column, tau in study["tau"].items()
         ],
@@ -510,7 +523,22 @@ def _commits(runs: Mapping[str, Any]) -> str:
 def faults(path: Path) -> Iterator[str]:
     """What kills cost a search."""
     study = read(path)
-    yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
+    cells = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in study.values()]
+    yield markdown([name.replace("_", " ") for name in study], [cells], texts=0)
+
+
+def by_name(path: Path) -> Iterator[str]:
+    """Figures of several subjects, a row each; the columns are those of the first."""
+    study = read(path)
+    columns = list(next(iter(study.values())))
+    cells = [
+        [f"{row[one]:.4g}" if isinstance(row[one], float) else str(row[one]) for one in columns]
+        for row in study.values()
+    ]
+    yield markdown(
+        ["", *(one.replace("_", " ") for one in columns)],
+        [[name, *row] for name, row in zip(study, cells, strict=True)],
+    )
 
 
 def decoders(path: Path) -> Iterator[str]:
@@ -620,3 +648,33 @@ def few_shot(source: Path) -> Iterator[str]:
     yield markdown(["devices", "measured", "adapted", "nearest", "scratch", "all"], close, 1)
     setting = ", ".join(f"{number(found[f'spearman_{count}_setting'])} from {count}" for count in counts)
     yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."
+
+
+def transformer(source: Path) -> Iterator[str]:
+    """Hypervolumes by family, then what each reached within each budget, then the mixture against the better alone."""
+    found = read(source)
+    families = {"searched": "front_hypervolume"} | {
+        name: name for name in ("mixed", "all_softmax", "all_linear", "uniform_scaling")
+    }
+
+    def volume(one: Mapping[str, Any], key: str) -> str:
+        return plus_minus(Spread(one[key][0], one[key][1], one["seeds"]), 2) if key in one else MISSING
+
+    rows = [[task, *(volume(one, key) for key in families.values())] for task, one in found.items()]
+    yield markdown(["hypervolume", *families], rows, 1)
+    cells = {
+        (task, row["budget_ms"], row["family"]): POINTS * float(np.mean(row["quality"]))
+        for task, one in found.items()
+        for row in one["networks"]
+    }
+    within = [
+        [task, number(budget, 2), *(number(cells.get((task, budget, family)), 1) for family in families)]
+        for task, budget in dict.fromkeys(key[:2] for key in sorted(cells))
+    ]
+    yield markdown(["quality, %", "ms", *families], within, 1)
+    for task, one in found.items():
+        gaps = "; ".join(
+            f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
+            for gap in one["mixed_over_best_alone"]
+        )
+        yield f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}."

@@ -117,6 +117,7 @@ def search(
     truth = evaluator
     if not isinstance(truth, Evaluator):
         truth = evaluators.make(truth, setup.space, evaluator_settings)
+    evaluators.check_quality(truth)
     wanted = rounds.Search(
         setup.problem, setup.description, truth, kinds.make(predictor_kind, predictor_settings),
         proposers.make(proposer, proposer_settings), rounds.Plan(evaluations, start, per_round, retries),

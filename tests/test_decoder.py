@@ -38,7 +38,7 @@ def by_hand(mixer, query, key, value):
 def test_attention_is_what_it_is_token_by_token(mixer):
     length, size = 2 * CHUNK + 3, 3
     given = np.random.default_rng(0).normal(size=(3, 2, 2, length, size)).astype(np.float32)
-    found = np.asarray(attention._MIX[mixer](*jnp.asarray(given)))
+    found = np.asarray(attention._MIX[mixer, True](*jnp.asarray(given)))
     for batch in range(2):
         for head in range(2):
             np.testing.assert_allclose(found[batch, head], by_hand(mixer, *given[:, batch, head]), atol=2e-5)
@@ -76,9 +76,11 @@ def test_a_decoder_has_a_text_a_number_and_a_cache():
     assert tokens.tolist() == [1, 1, 1, 0, 2, 0]
     every = enumerate_paths(space.trellis.target, space.trellis.valid)
     quality = tabular_quality(space, every, np.linspace(0.3, 0.4, len(every)))
-    problem = nagjax.problem(space, quality=quality, costs=["kv_cache"])
-    (cache,) = problem.description.costs_of(tokens[None])[0]
+    problem = nagjax.problem(space, quality=quality, costs=["kv_cache", "step_madds"])
+    cache, step = problem.description.costs_of(tokens[None])[0]
     assert cache == pytest.approx((4 * 2 * 7 * 4 + 4 * (4 + 2)) / 1000)
+    # One more token: projections, keys and values of 7 tokens or 2 sums a channel, two MLPs of 16, 5 logits.
+    assert step == pytest.approx((4 * 8 * 4 + 2 * 7 * 4 + 4 * 8 * 2 + 2 * 2 * 2 + 2 * 2 * 8 * 16 + 8 * 5) / 1e6)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ BRANCHES = {
         "spaces",
         "supernet",
     },
+    "pretrained": {"blocks", "files", "names", "operators", "spaces"},
     "profile": {"arguments", "durable", "operators", "spaces", "devices", "blocks"},
 }
 """Parts beside the spine and what they may know; the spine knows none of them."""

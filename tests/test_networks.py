@@ -117,16 +117,27 @@ def with_idle(made):
     return alone
 
 
+def forgetful(made):
+    """Tells no statistics where deployment wants a mapping an operator."""
+
+    def alone(tokens):
+        own = made.alone(tokens)
+        return dataclasses.replace(own, apply=lambda *given: (own.apply(*given)[0], ()))
+
+    return alone
+
+
 @pytest.mark.parametrize(
     ("check", "changes", "text"),
     [
         ("alone", {"apply": louder}, "alone and elastic differ"),
+        ("operators", {"alone": forgetful}, "alone tells tuple of statistics; give a mapping for each of its . op"),
         ("used", {"apply": louder}, "other weights that are not used differ"),
         ("used", {"used": greedy, "alone": with_idle}, r"\['idle'\] is used, and changing it changes nothing"),
         ("taps", {"apply": silent}, r"asked for \('block1', 'block2'\) it tells of \(\)"),
         ("form", {"sizes": lambda made: {}}, "sizes are {}"),
     ],
-    ids=["alone", "used", "idle", "taps", "form"],
+    ids=["alone", "statistics", "used", "idle", "taps", "form"],
 )
 def test_the_suite_of_elastic_networks_finds_what_breaks_it(check, changes, text):
     with pytest.raises(AssertionError, match=f"elastic {check}: .*{text}"):

@@ -504,6 +504,18 @@ def test_only_weights_decay():
         np.testing.assert_allclose(found[part][name], factor * fresh[part][name], rtol=1e-5)
 
 
+def test_two_updates_of_adamw_by_hand():
+    """The first rate is 0; the gradient stays as it is, so Adam's step is the rate, whatever the gradient's size.
+
+    Labels are 3/4 class 0, so the bias moves by 0.1 up and down. The matrix has no gradient: it decays by 0.1 * 0.5.
+    """
+    fresh = {"bias": jnp.zeros(2), "weights": jnp.ones((2, 2))}
+    recipe = training.Recipe(steps=2, batch=4, learning_rate=0.1, weight_decay=0.5, optimiser="adamw")
+    found, _ = last(by_hand(fresh, lambda p, images, tokens: jnp.zeros((4, 2)) + p["bias"][None]), recipe)
+    np.testing.assert_allclose(found["bias"], [0.1, -0.1], rtol=1e-4)
+    np.testing.assert_allclose(found["weights"], np.full((2, 2), 0.95), rtol=1e-5)
+
+
 def test_an_architecture_alone_learns_from_labels_and_nothing_else():
     tokens = SPACE.parse(SHALLOW)
     learner = training.alone_learner(SPACE, tokens)
@@ -519,12 +531,14 @@ def test_an_architecture_alone_learns_from_labels_and_nothing_else():
 def test_what_cannot_be_trained_is_refused():
     with refused("nas_bench_macro has no supernet"):
         training.supernet_learner(nas_bench_macro.make(), None, make_strategy("sandwich"))
-    with refused("strategies: 'burger' is not registered", "progressive, sandwich, single_path"):
+    with refused("strategies: 'burger' is not registered", "progressive, random_labels, sandwich, single_path"):
         make_strategy("burger")
     with refused("steps is 0"):
         training.Recipe(steps=0)
     with refused("learning_rate nan"):
         training.Recipe(steps=1, learning_rate=float("nan"))
+    with refused("optimiser='adam' is not one of momentum, adamw"):
+        training.Recipe(steps=1, optimiser="adam")
 
 
 # Storage

@@ -49,7 +49,7 @@ def made_up(monkeypatch):
             group=checked.group,
         )
 
-    def assessor(space, task, dtype, place):
+    def assessor(space, task, dtype, place, form):
         return Assessor(lambda p, images, tokens, _: (logits(p, images), {}), lambda tokens: 20, task, place=place)
 
     real = training.supernet_learner
@@ -161,6 +161,7 @@ def test_a_run_is_not_begun_twice(trained, capsys):
         ("--strategy=single_path", "recipe", ("'sandwich'", "'single_path'")),
         ("--where=kernel=3", "where", ("{'resolution': 20}", "'kernel': 3")),
         ("--data_seed=1", "data", ("'data_seed': 0", "'data_seed': 1")),
+        ("--optimiser=adamw", "recipe", ("'learning_rate': 0.3", "'optimiser': 'adamw'", "'learning_rate': 0.003")),
     ],
 )
 @pytest.mark.parametrize("resume", ["--resume", "--noresume"])

@@ -36,7 +36,7 @@ SPELLED = (*ARGUMENTS, "benchmark", "cost_columns")
 FILES = ("table", "predictor", "records", "prune", "measured")
 """Those that are files; as flags their paths start from --data_dir."""
 
-PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings")
+PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings", "quality_change")
 """Those that flags give as ``key=value``."""
 
 
@@ -48,6 +48,10 @@ def define_flags(values: flags.FlagValues) -> None:
     define_cost_flags(values)
     flags.DEFINE_list(
         "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list(
+        "quality_change", None, "What quality gains on some of --devices, fractions, such as int8=-0.004.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_float(

@@ -18,7 +18,7 @@ from nagjax.supernet.inputs import Augmentation
 from nagjax.supernet.recorded import recorded_task
 from nagjax.supernet.strategy import Strategy, make_strategy
 from nagjax.supernet.task import Task, check_sizes
-from nagjax.supernet.training import Recipe, elastic_of
+from nagjax.supernet.training import RATES, Recipe, elastic_of, usual_rate
 
 DTYPES = ("float32", "bfloat16")
 DATA = ("data", "validation_images", "data_seed", "image_size")
@@ -67,8 +67,11 @@ def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
     """Add the flags of ``recipe``; ``steps`` is the default number of updates."""
     flags.DEFINE_integer("steps", steps, "Updates.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("batch", Recipe.batch, "Examples per update.", lower_bound=1, flag_values=values)
-    rate = Recipe.learning_rate
-    flags.DEFINE_float("learning_rate", rate, "The highest; warm-up, then a cosine to 0.", flag_values=values)
+    flags.DEFINE_enum("optimiser", Recipe.optimiser, list(RATES), "How weights are updated.", flag_values=values)
+    usual = ", ".join(f"{rate:g} for {name}" for name, rate in RATES.items())
+    flags.DEFINE_float(
+        "learning_rate", None, f"The highest; warm-up, then a cosine to 0. Default {usual}.", flag_values=values
+    )
     flags.DEFINE_float(
         "weight_decay", Recipe.weight_decay, "Of weights; norms and biases have none.", flag_values=values
     )
@@ -143,10 +146,23 @@ def recipe(values: flags.FlagValues) -> Recipe:
     return Recipe(
         steps=values.steps,
         batch=values.batch,
-        learning_rate=values.learning_rate,
+        learning_rate=usual_rate(values.optimiser) if values.learning_rate is None else values.learning_rate,
         weight_decay=values.weight_decay,
         seed=values.seed,
+        optimiser=values.optimiser,
     )
+
+
+def recorded_recipe(used: Recipe) -> dict[str, Any]:
+    """A recipe as JSON values; records were made before there was a choice of optimiser, so the usual one is left out.
+
+    >>> sorted(recorded_recipe(Recipe(5)))
+    ['batch', 'clip', 'learning_rate', 'momentum', 'seed', 'steps', 'warmup', 'weight_decay']
+    """
+    written = dataclasses.asdict(used)
+    if used.optimiser == Recipe.optimiser:
+        del written["optimiser"]
+    return written
 
 
 def identity(values: flags.FlagValues, space: Space, task: Task) -> dict[str, Any]:
@@ -159,7 +175,7 @@ def identity(values: flags.FlagValues, space: Space, task: Task) -> dict[str, An
         "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
         "where": settings.parse_pairs(values.where, "where", many=True),
         "data": {**config["data"], **_sizes(values, task)},
-        "recipe": {**dataclasses.asdict(recipe(values)), **config["recipe"], "dtype": values.dtype, **taught},
+        "recipe": {**recorded_recipe(recipe(values)), **config["recipe"], "dtype": values.dtype, **taught},
     }
 
 

@@ -1,9 +1,11 @@
-"""The kind ``attention``: causal attention of several heads after a layer norm, with its residual connection.
+"""The kind ``attention``: attention of several heads after a layer norm, with its residual connection.
 
 Two mixers share their projections. ``softmax`` is that of Vaswani et al. (arXiv 1706.03762): a token looks at all
 before it, so keys and values of all are kept while text is made. ``linear`` is that of Katharopoulos et al. (arXiv
 2006.16236, equations 7 to 12) with ``elu + 1``: sums of keys and values are all it keeps, whatever the length. They are
 computed in chunks of ``CHUNK`` tokens, as a product of matrices within one and from the sums of those before it.
+
+Where attention is not causal every token looks at all: softmax without a mask, and one sum of all keys and values.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Stati
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     BYTES,
+    add_merged,
     add_norm,
+    add_split,
     drawn,
     held_bytes,
     layer_norm,
+    merged_heads,
     norm_shapes,
     row_bytes,
     rows,
+    split_heads,
     typed,
 )
 
@@ -36,13 +42,16 @@ PROJECTIONS = ("query", "key", "value", "out")
 MIXERS = ("softmax", "linear")
 
 
-def attention(length: int, width: int, heads: int, head_size: int, mixer: str) -> Operator:
+def attention(length: int, width: int, heads: int, head_size: int, mixer: str, causal: bool = True) -> Operator:
     """The operator.
 
     >>> attention(64, 32, 2, 16, "linear").key
     'attention-64x64x32-64x64x32-k1-s1-m32-skip-mixer=linear-heads=2'
+    >>> attention(16, 32, 2, 16, "softmax", causal=False).key
+    'attention-16x16x32-16x16x32-k1-s1-m32-skip-mixer=softmax-heads=2-causal=0'
     """
-    about = (("mixer", mixer), ("heads", heads))
+    about: tuple[tuple[str, int | str], ...] = (("mixer", mixer), ("heads", heads))
+    about += () if causal else (("causal", 0),)
     return Operator(
         "attention",
         length,
@@ -62,12 +71,18 @@ def make() -> OperatorKind:
         "attention",
         _madds,
         _shapes,
-        (attention(6, 8, 2, 4, "softmax"), attention(6, 8, 2, 4, "linear"), attention(CHUNK + 9, 4, 1, 2, "linear")),
+        (
+            attention(6, 8, 2, 4, "softmax"),
+            attention(6, 8, 2, 4, "linear"),
+            attention(CHUNK + 9, 4, 1, 2, "linear"),
+            attention(5, 4, 2, 2, "softmax", causal=False),
+            attention(5, 4, 2, 2, "linear", causal=False),
+        ),
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
         traffic=lambda op: row_bytes(op, sum(int(np.prod(shape)) for shape in _shapes(op).values())),
-        peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * _seen(op)),
+        peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * _seen(op)) + _sum_bytes(op),
         input_shape=rows,
     )
 
@@ -82,6 +97,11 @@ def mixer_of(op: Operator) -> str:
     return str(dict(op.attributes)["mixer"])
 
 
+def is_causal(op: Operator) -> bool:
+    """Whether a token looks only at those before it."""
+    return bool(dict(op.attributes).get("causal", 1))
+
+
 def cache_bytes(op: Operator) -> int:
     """Bytes that are kept of the tokens before, when text is made token by token, in single precision.
 
@@ -93,15 +113,37 @@ def cache_bytes(op: Operator) -> int:
     return BYTES * op.mid_channels * kept
 
 
+def step_madds(op: Operator) -> int:
+    """Multiply-adds of one more token of a text, behind ``length - 1`` others.
+
+    >>> step_madds(attention(64, 32, 2, 16, "softmax")), step_madds(attention(64, 32, 2, 16, "linear"))
+    (8192, 5120)
+    """
+    size = op.mid_channels // heads_of(op)
+    return op.mid_channels * (4 * op.in_channels + 2 * (op.in_size if mixer_of(op) == "softmax" else size))
+
+
 def _seen(op: Operator) -> int:
     """Tokens that a token is compared with."""
-    return op.in_size if mixer_of(op) == "softmax" else min(CHUNK, op.in_size)
+    if mixer_of(op) == "softmax":
+        return op.in_size
+    return min(CHUNK, op.in_size) if is_causal(op) else 0
+
+
+def _is_summed(op: Operator) -> bool:
+    """Whether sums of keys and values are computed."""
+    return mixer_of(op) == "linear" and (op.in_size > CHUNK or not is_causal(op))
+
+
+def _sum_bytes(op: Operator) -> int:
+    """Bytes of the one sum of all keys and values; those of chunks are fewer than the scores within them."""
+    return 0 if is_causal(op) or not _is_summed(op) else cache_bytes(op)
 
 
 def _madds(op: Operator) -> int:
     """Of projections and mixer, as it is computed: masked scores are."""
     size = op.mid_channels // heads_of(op)
-    summed = size if mixer_of(op) == "linear" and op.in_size > CHUNK else 0
+    summed = size if _is_summed(op) else 0
     return op.in_size * op.mid_channels * (4 * op.in_channels + 2 * _seen(op) + 2 * summed)
 
 
@@ -117,20 +159,24 @@ def _apply(
     del statistics
     *inward, out = typed(parameters, PROJECTIONS, x)
     normed, heads = layer_norm(parameters, x), heads_of(op)
-
-    def split(y: jax.Array) -> jax.Array:
-        return y.reshape(*y.shape[:2], heads, -1).transpose(0, 2, 1, 3)
-
-    mixed = _MIX[mixer_of(op)](*(split(normed @ weights) for weights in inward))
-    return x + mixed.transpose(0, 2, 1, 3).reshape(*x.shape[:2], op.mid_channels) @ out, {}
+    mixed = _MIX[mixer_of(op), is_causal(op)](*(split_heads(normed @ weights, heads) for weights in inward))
+    return x + merged_heads(mixed) @ out, {}
 
 
-def _softmax(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+def softmax_mean(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     """Mean of values ``[N, H, L, D]`` weighted by the softmax of scaled products."""
-    length, size = query.shape[2:]
-    scores = (query @ key.swapaxes(2, 3)).astype(jnp.float32) * size**-0.5
-    masked = jnp.where(_causal(length), scores, -jnp.inf)
+    masked = jnp.where(_causal(query.shape[2]), _scores(query, key), -jnp.inf)
     return jax.nn.softmax(masked).astype(value.dtype) @ value
+
+
+def _softmax_of_all(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """As ``softmax_mean``, of all tokens."""
+    return jax.nn.softmax(_scores(query, key)).astype(value.dtype) @ value
+
+
+def _scores(query: jax.Array, key: jax.Array) -> jax.Array:
+    """Scaled products float32 ``[N, H, L, L]``."""
+    return (query @ key.swapaxes(2, 3)).astype(jnp.float32) * query.shape[3] ** -0.5
 
 
 def _linear(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
@@ -138,21 +184,44 @@ def _linear(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     batch, heads, length, size = query.shape
     chunk = min(CHUNK, length)
     number = -(-length // chunk)
-    ones = jnp.ones((*value.shape[:3], 1), value.dtype)  # sums weights beside weighted values
 
     def cut(y: jax.Array) -> jax.Array:
         padded = jnp.pad(y, ((0, 0), (0, 0), (0, number * chunk - length), (0, 0)))
         return padded.reshape(batch, heads, number, chunk, -1)
 
-    q, k, v = cut(jax.nn.elu(query) + 1), cut(jax.nn.elu(key) + 1), cut(jnp.concatenate([value, ones], 3))
+    q, k, v = cut(_positive(query)), cut(_positive(key)), cut(_counted(value))
     near = jnp.where(_causal(chunk)[None], q @ k.swapaxes(3, 4), 0) @ v
     sums = jnp.cumsum(k.swapaxes(3, 4) @ v, 2)
     far = q @ jnp.pad(sums[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0), (0, 0)))
-    total = (near + far).reshape(batch, heads, number * chunk, size + 1)[:, :, :length]
-    return total[..., :size] / (total[..., size:] + LEAST)
+    return _mean((near + far).reshape(batch, heads, number * chunk, size + 1)[:, :, :length])
 
 
-_MIX: Mapping[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {"softmax": _softmax, "linear": _linear}
+def _linear_of_all(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """As ``_linear``, of all tokens: one sum."""
+    return _mean(_positive(query) @ (_positive(key).swapaxes(2, 3) @ _counted(value)))
+
+
+def _positive(y: jax.Array) -> jax.Array:
+    return jax.nn.elu(y) + 1
+
+
+def _counted(value: jax.Array) -> jax.Array:
+    """Values with a column of ones, which sums weights beside weighted values."""
+    return jnp.concatenate([value, jnp.ones((*value.shape[:3], 1), value.dtype)], 3)
+
+
+def _mean(total: jax.Array) -> jax.Array:
+    """Weighted sums, whose last column is that of the weights, as means."""
+    return total[..., :-1] / (total[..., -1:] + LEAST)
+
+
+_MIX: Mapping[tuple[str, bool], Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
+    ("softmax", True): softmax_mean,
+    ("softmax", False): _softmax_of_all,
+    ("linear", True): _linear,
+    ("linear", False): _linear_of_all,
+}
+"""By mixer, and whether it is causal."""
 
 
 def _causal(length: int) -> jax.Array:
@@ -161,38 +230,53 @@ def _causal(length: int) -> jax.Array:
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    """Of the linear mixer one chunk that is as long as the sequence: equal numbers, another price."""
+    """Of the causal linear mixer one chunk that is as long as the sequence: equal numbers, another price."""
     del statistics
     length, inner, heads = op.in_size, op.mid_channels, heads_of(op)
     normed = add_norm(graph, parameters, x)
 
-    def split(name: str, perm: list[int]) -> str:
+    def split(name: str, perm: tuple[int, ...]) -> str:
         y = graph.add("MatMul", normed, graph.constant(parameters[name]))
-        parts = graph.add("Reshape", y, graph.constant(np.array([0, length, heads, inner // heads], np.int64)))
-        return graph.add("Transpose", parts, perm=perm)
+        return add_split(graph, y, length, heads, inner // heads, perm)
 
-    query, key, value = split("query", [0, 2, 1, 3]), split("key", [0, 2, 3, 1]), split("value", [0, 2, 1, 3])
-    mixed = _add_softmax(graph, op, query, key, value) if mixer_of(op) == "softmax" else _add_linear(
-        graph, op, query, key, value
-    )  # fmt: skip
-    merged = graph.add("Transpose", mixed, perm=[0, 2, 1, 3])
-    flat = graph.add("Reshape", merged, graph.constant(np.array([0, length, inner], np.int64)))
+    query, key, value = split("query", (0, 2, 1, 3)), split("key", (0, 2, 3, 1)), split("value", (0, 2, 1, 3))
+    add = add_softmax_mean if mixer_of(op) == "softmax" else _add_linear if is_causal(op) else _add_linear_of_all
+    mixed = add(graph, op, query, key, value)
+    flat = add_merged(graph, mixed, length, inner)
     return graph.add("Add", x, graph.add("MatMul", flat, graph.constant(parameters["out"])))
 
 
-def _add_softmax(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
+def add_softmax_mean(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
+    """Add the nodes of ``softmax_mean``; keys are ``[N, H, D, L]``, and heads stand in the operator's attributes."""
     size = op.mid_channels // heads_of(op)
     scaled = graph.add("Mul", graph.add("MatMul", query, key), graph.constant(np.full((), size**-0.5, np.float32)))
-    hidden = np.triu(np.full((op.in_size, op.in_size), -1e9, np.float32), 1)
-    shares = graph.add("Softmax", graph.add("Add", scaled, graph.constant(hidden)), axis=-1)
-    return graph.add("MatMul", shares, value)
+    if is_causal(op):
+        hidden = np.triu(np.full((op.in_size, op.in_size), -1e9, np.float32), 1)
+        scaled = graph.add("Add", scaled, graph.constant(hidden))
+    return graph.add("MatMul", graph.add("Softmax", scaled, axis=-1), value)
 
 
 def _add_linear(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
-    one = graph.constant(np.ones((), np.float32))
-    query, key = (graph.add("Add", graph.add("Elu", y), one) for y in (query, key))
+    query, key = _add_positive(graph, query), _add_positive(graph, key)
     causal = graph.constant(np.tri(op.in_size, dtype=np.float32))
     weights = graph.add("Mul", graph.add("MatMul", query, key), causal)
-    total = graph.add("ReduceSum", weights, graph.constant(np.array([-1], np.int64)), keepdims=1)
-    safe = graph.add("Add", total, graph.constant(np.full((), LEAST, np.float32)))
-    return graph.add("Div", graph.add("MatMul", weights, value), safe)
+    return _add_mean(graph, graph.add("MatMul", weights, value), _add_sum(graph, weights))
+
+
+def _add_linear_of_all(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
+    del op
+    query, key = _add_positive(graph, query), _add_positive(graph, key)
+    weighted = graph.add("MatMul", query, graph.add("MatMul", key, value))
+    return _add_mean(graph, weighted, graph.add("MatMul", query, _add_sum(graph, key)))
+
+
+def _add_positive(graph: Graph, y: str) -> str:
+    return graph.add("Add", graph.add("Elu", y), graph.constant(np.ones((), np.float32)))
+
+
+def _add_sum(graph: Graph, y: str) -> str:
+    return graph.add("ReduceSum", y, graph.constant(np.array([-1], np.int64)), keepdims=1)
+
+
+def _add_mean(graph: Graph, weighted: str, total: str) -> str:
+    return graph.add("Div", weighted, graph.add("Add", total, graph.constant(np.full((), LEAST, np.float32))))

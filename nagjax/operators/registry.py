@@ -32,6 +32,16 @@ BUILT_IN: Mapping[str, str] = {
     "attention": "nagjax.operators.attention",
     "feed_forward": "nagjax.operators.feed_forward",
     "token_head": "nagjax.operators.token_head",
+    "gpt2_attention": "nagjax.operators.gpt2_attention",
+    "gpt2_mlp": "nagjax.operators.gpt2_mlp",
+    "llama_attention": "nagjax.operators.llama_attention",
+    "llama_mlp": "nagjax.operators.llama_mlp",
+    "rms_head": "nagjax.operators.rms_head",
+    "token_rows": "nagjax.operators.token_rows",
+    "dense": "nagjax.operators.dense",
+    "aggregate": "nagjax.operators.aggregate",
+    "patch_embedding": "nagjax.operators.patch_embedding",
+    "pooled_head": "nagjax.operators.pooled_head",
 }
 """Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
 

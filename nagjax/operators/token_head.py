@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
-from nagjax.operators.layers import fresh
+from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import add_norm, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
+from nagjax.operators.sequences import (
+    add_norm,
+    head_init,
+    head_shapes,
+    held_bytes,
+    layer_norm,
+    row_bytes,
+    rows,
+    typed,
+)
 
 
 def token_head(length: int, width: int, vocabulary: int) -> Operator:
@@ -24,20 +32,15 @@ def make() -> OperatorKind:
     return OperatorKind(
         "token_head",
         lambda op: op.in_size * op.in_channels * op.out_channels,
-        _shapes,
+        head_shapes,
         (token_head(6, 8, 5), token_head(3, 4, 9)),
-        init=lambda key, op: fresh(key, _shapes(op), lambda own, shape: 0.02 * jax.random.normal(own, shape)),
+        init=head_init,
         apply=_apply,
         nodes=_nodes,
         traffic=lambda op: row_bytes(op, 2 * op.in_channels + (op.in_channels + 1) * op.out_channels),
         peak=held_bytes,
         input_shape=rows,
     )
-
-
-def _shapes(op: Operator) -> Shapes:
-    width, vocabulary = op.in_channels, op.out_channels
-    return {**norm_shapes(width), "weights": (width, vocabulary), "bias": (vocabulary,)}
 
 
 def _apply(

@@ -75,7 +75,7 @@ def make_problem(
     spec = make_spec(space, [column.reduce for column in prices])
     problem = _assemble(space, spec, allowed, np.stack([cost for cost, _ in priced]), exact, quality, pessimism, ranker)
     if spec.contexts:
-        by_name = not isinstance(quality, Behind)
+        by_name = not isinstance(quality, Behind) or quality.change is not None
         problem = dataclasses.replace(problem, contexts=make_contexts(space, problem, exact, by_name, references))
     ranges = np.array([companion.span(space.trellis.target, allowed) for companion in exact])
     infos = tuple(companion.info for companion in exact)

@@ -31,13 +31,9 @@ def make_supernet(space: Space, folder: str, data_dir: str = "", images: int = 0
       ValueError: if the folder holds no supernet of this space, or the data cannot be read.
     """
     weights = storage.read_weights(Path(folder))
-    written = weights.config["space"]
-    if (written["name"], written["version"], written["settings"]) != (space.name, space.version, dict(space.settings)):
-        raise ValueError(
-            f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
-        )
+    storage.check_space(weights, space, folder)
     task = recorded_task(weights.config, data_dir or None)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), form=weights.form)
     shown = labelling.label_part(task, images or None)
 
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -54,8 +50,9 @@ def make_alone(
     data_dir: str = "",
     steps: int = 2000,
     batch: int = 128,
-    learning_rate: float = 0.3,
+    learning_rate: float | None = None,
     seed: int = 0,
+    optimiser: str = training.Recipe.optimiser,
     **task_settings: Any,
 ) -> Evaluator:
     """Quality on the validation examples of an architecture that is trained from scratch.
@@ -66,18 +63,21 @@ def make_alone(
       data_dir: folder of its files, where it needs one.
       steps: updates of training.
       batch: examples per update.
-      learning_rate: the highest.
+      learning_rate: the highest; that of ``training.RATES`` where None.
       seed: of training.
+      optimiser: one of ``training.RATES``.
       **task_settings: settings of the task.
 
     Raises:
       ValueError: if a number is out of range, or the data cannot be read or does not suit the space.
     """
+    rate = training.usual_rate(optimiser) if learning_rate is None else learning_rate
+    recipe = training.Recipe(steps=steps, batch=batch, learning_rate=rate, seed=seed, optimiser=optimiser)
+    chosen = {} if optimiser == training.Recipe.optimiser else {"optimiser": optimiser}
     settings = {
-        "data": data, "data_dir": data_dir, "steps": steps, "batch": batch, "learning_rate": learning_rate,
-        "seed": seed, **task_settings,
+        "data": data, "data_dir": data_dir, "steps": steps, "batch": batch, "learning_rate": rate, "seed": seed,
+        **chosen, **task_settings,
     }  # fmt: skip
-    recipe = training.Recipe(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
     task = make_task(data, task_settings, data_dir or None)
     check_sizes(task, training.elastic_of(space).sizes, space.identity)
 

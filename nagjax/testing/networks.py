@@ -6,7 +6,7 @@ They compile the network, so give the factory settings that make it small.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -104,7 +104,7 @@ def check_elastic_used(make: MakeSpace, **settings: Any) -> None:
 
 
 def check_elastic_operators(make: MakeSpace, **settings: Any) -> None:
-    """Where alone is a chain of operators, they compute it, and hold as many weights as the space adds up."""
+    """Where alone is a chain of operators, they compute it with its weights, and it tells statistics an operator."""
     name, space, elastic = "elastic operators", *_made(make, settings)
     parameters = _fresh(elastic)
     counted = np.array([params(op) for op in space.operators], np.int64)
@@ -114,8 +114,9 @@ def check_elastic_operators(make: MakeSpace, **settings: Any) -> None:
             continue
         used, x = elastic.used(parameters, tokens), _inputs(elastic, tokens)
         chain = jax.jit(lambda p, x, ops=alone.operators: blocks.Network(ops).apply({"params": p}, x)[0])
-        own = jax.jit(lambda p, x, a=alone: a.apply(p, x, None)[0])
-        _claim_close(name, chain(used, x), own(used, x), f"{text}: its operators and alone")
+        outputs, statistics = jax.jit(lambda p, x, a=alone: a.apply(p, x, None))(used, x)
+        _claim_close(name, chain(used, x), outputs, f"{text}: its operators and alone")
+        _claim_statistics(name, alone, statistics, text)
         held = sum(int(leaf.size) for _, leaf in _leaves(used))
         if space.operators:
             summed = int(space.operator_sum(tokens[None], counted)[0])
@@ -160,6 +161,49 @@ def check_elastic_taps(make: MakeSpace, **settings: Any) -> None:
     claim(name, not wrong, f"{wrong[:3]} have not a row an input")
 
 
+def check_elastic_watched(make: MakeSpace, **settings: Any) -> None:
+    """Watching activations changes no output; those of a group are alike, their gates count, size has more of them."""
+    name, space, elastic = "elastic watched", *_made(make, settings)
+    if elastic.watched is None:
+        return
+    parameters, apply, units = _fresh(elastic), _jitted(elastic), []
+    watched, held = jax.jit(elastic.watched), dict[Any, Any]()
+    for tokens in (space.smallest(), space.largest()):
+        x, text, group = _inputs(elastic, tokens), space.format(tokens), elastic.group(tokens)
+        before = jax.eval_shape(elastic.watched, parameters, x, tokens).before
+        shapes = {key: value.shape for key, value in before.items()}
+        alike = held.setdefault(group, shapes) == shapes and all(shape[0] == BATCH for shape in shapes.values())
+        claim(name, alike, f"{text}: what is watched has shapes {shapes}, of group {group!r} {held[group]}")
+        gates = {key: jnp.ones((shape[0], shape[-1])) for key, shape in shapes.items()}
+        told = watched(parameters, x, tokens, gates)
+        _claim_close(name, told.outputs, apply(parameters, x, tokens, None).outputs, f"{text}: watched and not")
+        shut = watched(parameters, x, tokens, jax.tree.map(jnp.zeros_like, gates)).outputs
+        claim(name, bool(jnp.any(shut != told.outputs)), f"{text}: gates of 0 change no output")
+        there = [np.isfinite(np.asarray(value)) for value in told.before.values()]
+        claim(name, all((one == one[:1]).all() for one in there), f"{text}: inputs have different units")
+        units.append(sum(int(one[0].sum()) for one in there))
+    claim(name, 0 < units[0] < units[1], f"the smallest and the largest architecture have {units} units")
+
+
+def check_elastic_mixed(make: MakeSpace, **settings: Any) -> None:
+    """Mixed weights of which one choice of each decision has all are those of the architecture; shares have slopes."""
+    name, space, elastic = "elastic mixed", *_made(make, settings)
+    if elastic.mixed is None:
+        return
+    mixed, parameters, apply = elastic.mixed, _fresh(elastic), _jitted(elastic)
+    mix = jax.jit(mixed)
+    for tokens in _architectures(space):
+        x, text = _inputs(elastic, tokens), space.format(tokens)
+        whole = jax.nn.one_hot(tokens, space.trellis.shape[2])
+        _claim_close(name, mix(parameters, x, whole), apply(parameters, x, tokens, None).outputs, f"{text}: mixed")
+    exists = np.array([np.arange(space.trellis.shape[2]) < len(d.choices) for d in space.decisions])
+    even = jnp.asarray(exists / exists.sum(1, keepdims=True), jnp.float32)
+    weight = jnp.asarray(np.random.default_rng(2).normal(size=mix(parameters, x, even).shape), jnp.float32)
+    slopes = jax.jit(jax.grad(lambda probs: (mixed(parameters, x, probs) * weight).sum()))(even)
+    claim(name, bool(jnp.isfinite(slopes).all()), "a share has no finite slope")
+    claim(name, bool((slopes != 0).any()), "no share of a choice changes anything")
+
+
 ELASTIC_CHECKS: tuple[Callable[..., None], ...] = (
     check_elastic_form,
     check_elastic_sizes,
@@ -168,6 +212,8 @@ ELASTIC_CHECKS: tuple[Callable[..., None], ...] = (
     check_elastic_operators,
     check_elastic_groups,
     check_elastic_taps,
+    check_elastic_watched,
+    check_elastic_mixed,
 )
 
 
@@ -248,6 +294,17 @@ def _nested(tree: Any) -> bool:
     if isinstance(tree, Mapping):
         return all(isinstance(key, str) and _nested(value) for key, value in tree.items())
     return hasattr(tree, "shape")
+
+
+def _claim_statistics(name: str, alone: Alone, statistics: Any, text: str) -> None:
+    """Statistics are those that deployment writes: of each operator a mapping of its batch norms."""
+    listed = isinstance(statistics, Sequence) and len(statistics) == len(alone.operators)
+    mapped = listed and all(isinstance(part, Mapping) for part in statistics)
+    told = f"{text}: alone tells {type(statistics).__name__} of statistics"
+    claim(name, mapped, f"{told}; give a mapping for each of its {len(alone.operators)} operators, empty without norms")
+    for op, part in zip(alone.operators, statistics, strict=True):
+        norms = {norm.removesuffix("_scale") for norm in blocks.shapes(op) if norm.endswith("_scale")}
+        claim(name, set(part) == norms, f"{text}: of {op.key} it tells {sorted(part)}, its norms are {sorted(norms)}")
 
 
 def _claim_close(name: str, one: jax.Array, other: jax.Array, what: str) -> None:

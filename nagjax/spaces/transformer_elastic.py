@@ -1,0 +1,125 @@
+"""The elastic network of a family of transformers: one set of weights that holds every architecture of a plan.
+
+An architecture takes the first channels, the first heads and the first hidden units of the largest; both mixers take
+the same projections. The layers are scanned, so a layer is compiled once however many there are, and a layer computes
+only the choice that is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from nagjax import blocks
+from nagjax.elastic import Elastic, Outputs, switch
+from nagjax.operators import Operator
+from nagjax.spaces.elastic_parts import alone_embedded, cut, skipped
+from nagjax.spaces.transformer import FIRST, Plan, operators_of
+
+Branch = Callable[[Mapping[str, jax.Array], jax.Array, Any], tuple[jax.Array, tuple[()]]]
+
+
+def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
+    """The elastic network of a plan.
+
+    Parameters are ``embedding``, ``layer1`` and so on with ``attention`` and ``feed_forward`` each, and ``head``.
+    Points are the layers: what each gives, ``[N, L, C]`` of the largest width, 0 beyond that of the architecture.
+    """
+    names = [f"layer{i}" for i in range(1, plan.layers.deepest + 1)]
+
+    def init(key: jax.Array) -> Any:
+        return _init(plan, names, key)
+
+    def apply(
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
+    ) -> Outputs:
+        del statistics
+        outputs, passed = _apply(plan, dtype, [parameters[name] for name in names], parameters, inputs, tokens, taps)
+        return Outputs(outputs, (), {name: passed[names.index(name)] for name in taps})
+
+    def used(parameters: Any, tokens: np.ndarray) -> Any:
+        body = [parameters[name][part] for name in names for part in ("attention", "feed_forward")]
+        operators = operators_of(plan, tokens.tolist())
+        parts = [parameters["embedding"], *body[: len(operators) - 2], parameters["head"]]
+        return {f"op{at}": cut(op, part) for at, (op, part) in enumerate(zip(operators, parts, strict=True))}
+
+    return Elastic(
+        sizes=plan.sizes,
+        init=init,
+        apply=apply,
+        group=lambda _: plan.group,
+        used=used,
+        alone=lambda tokens: alone_embedded(operators_of(plan, tokens.tolist()), dtype),
+        example=lambda _, num, rng: plan.example(num, rng),
+        points=tuple(names),
+    )
+
+
+def _init(plan: Plan, names: Sequence[str], key: jax.Array) -> dict[str, Any]:
+    own = plan.layers
+    width = own.widths[-1]
+    pair = {
+        "attention": plan.attention(width, own.mixers[0], own.heads[-1]),
+        "feed_forward": plan.feed_forward(width, own.ratios[-1]),
+    }
+
+    def fresh(at: int, op: Operator) -> dict[str, jax.Array]:
+        return blocks.init(jax.random.fold_in(key, at), op)
+
+    layers = {
+        name: {part: fresh(2 * at + second, op) for second, (part, op) in enumerate(pair.items())}
+        for at, name in enumerate(names, 1)
+    }
+    return {"embedding": fresh(0, plan.stem(width)), **layers, "head": fresh(1, plan.head(width))}
+
+
+def _apply(
+    plan: Plan, dtype: Any, layers: Sequence[Any], ends: Any, inputs: jax.Array, tokens: jax.Array, taps: Sequence[str]
+) -> tuple[jax.Array, Any]:
+    """Outputs float32 ``[N, ...]``, and what each layer gives, ``[layers, N, L, C]``, where something is asked for."""
+    own, width = plan.layers, tokens[0]
+    most = own.widths[-1]
+    x = blocks.apply(plan.stem(most), ends["embedding"], inputs)[0].astype(dtype)
+    x = x * (jnp.arange(most) < jnp.asarray(own.widths)[width]).astype(dtype)[None, None]
+    there = jnp.arange(own.deepest) < jnp.asarray(own.depths)[tokens[1]]
+    body = tokens[FIRST:].reshape(own.deepest, 2)
+    attend, feed, head = _switches(plan)
+    pair = jnp.where(there, 1 + width * len(own.pairs) + body[:, 0], 0)
+    ratio = jnp.where(there, 1 + width * len(own.ratios) + body[:, 1], 0)
+
+    def layer(x: jax.Array, of_layer: Any) -> tuple[jax.Array, Any]:
+        part, pair, ratio = of_layer
+        x, _ = attend(pair, part["attention"], x, ())
+        x, _ = feed(ratio, part["feed_forward"], x, ())
+        return x, x if taps else None
+
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *layers)
+    x, passed = lax.scan(layer, x, (stacked, pair, ratio))
+    outputs, _ = head(width, ends["head"], x, ())
+    return outputs.astype(jnp.float32), passed
+
+
+def _switches(plan: Plan) -> tuple[Any, Any, Any]:
+    """Of attention and MLP, whose branch 0 is a layer beyond the depth, and of the head."""
+    own = plan.layers
+    most = own.widths[-1]
+    attend = [_branch(plan.attention(width, *pair), most) for width in own.widths for pair in own.pairs]
+    feed = [_branch(plan.feed_forward(width, ratio), most) for width in own.widths for ratio in own.ratios]
+    head = [_branch(plan.head(width)) for width in own.widths]
+    return switch([skipped, *attend]), switch([skipped, *feed]), switch(head)
+
+
+def _branch(op: Operator, channels: int = 0) -> Branch:
+    """An operator on the first channels of ``[N, L, C]``; what it gives is filled up with 0 to ``channels``."""
+
+    def run(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
+        y = blocks.apply(op, cut(op, part), x[..., : op.in_channels])[0]
+        missing = max(0, channels - op.out_channels)
+        return jnp.pad(y, [*[(0, 0)] * (y.ndim - 1), (0, missing)]), ()
+
+    return run
