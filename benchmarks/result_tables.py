@@ -650,6 +650,16 @@ def few_shot(source: Path) -> Iterator[str]:
     yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."
 
 
+def elastic_overhead(path: Path) -> Iterator[str]:
+    """A step within the supernet and alone, by space."""
+    found = read(path)
+    rows = [
+        [name, number(found["elastic_ms"][name], 1), number(found["alone_ms"][name], 1), number(ratio)]
+        for name, ratio in sorted(found["ratio"].items())
+    ]
+    yield markdown(["space", "within, ms", "alone, ms", "ratio"], rows)
+
+
 def transformer(source: Path) -> Iterator[str]:
     """Hypervolumes by family, then what each reached within each budget, then the mixture against the better alone."""
     found = read(source)

@@ -21,7 +21,7 @@ import numpy as np
 from nagjax import plugins
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import disagreement
 from nagjax.learned.fit import KIND as COST_KIND
@@ -47,8 +47,6 @@ from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
-
-LATENCY = "latency_ms"
 
 DEVICE = "device"
 """The decision that says the device, where a problem has several."""
