@@ -28,6 +28,11 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
+    flags.DEFINE_string(
+        "device", None,
+        "Which of several devices the files run on; or the table of another than the checkpoint was trained for.",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms, that the checkpoint answers.", flag_values=values)
     flags.DEFINE_multi_string(
         "architectures", [], "An architecture as text, in place of a budget; may be repeated.", flag_values=values
@@ -41,9 +46,11 @@ def define_flags(values: flags.FlagValues) -> None:
         "finetune", 0, "Updates of each network's weights, taught by the largest.", lower_bound=0, flag_values=values
     )
     flags.DEFINE_float("finetune_rate", 0.01, "Learning rate of these.", lower_bound=0.0, flag_values=values)
-    flags.DEFINE_integer("images", None, "Images that accuracies are of; none: all.", 1, flag_values=values)
+    flags.DEFINE_integer(
+        "images", None, "Validation and test examples that qualities are of; none: all.", 1, flag_values=values
+    )
     flags.DEFINE_integer("threads", 1, "That one operator may use when timed.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", 1, "Images a run when timed.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch", 1, "Inputs a run when timed.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("rounds", 15, "Timings of each file.", lower_bound=3, flag_values=values)
     flags.DEFINE_enum(
         "on_miss", "report", ("report", "tighten"),
@@ -66,15 +73,21 @@ def job(values: flags.FlagValues) -> int:
 
 def _deploy(values: flags.FlagValues, budgets: Sequence[float], folder: Path) -> int:
     runtime.use_compilation_cache(values.compilation_cache)
-    life.doing("reading weights and images")
+    life.doing("reading weights and data")
     from nagjax.deployment import summary
     from nagjax.deployment.deploying import deploy
+    from nagjax.inference.generator import load
 
+    generator = load(settings.user_path(values.checkpoint, "checkpoint")) if values.checkpoint else None
+    if values.device:
+        if generator is None:
+            raise ValueError("--device needs a generator: give --checkpoint, the folder that experiments.run wrote")
+        generator = generator.on(values.device)
     made = {"command": cli.command("experiments.deploy", *_given(values)), "versions": runtime.versions(),
             "device": runtime.devices(), "commit": runtime.commit()}  # fmt: skip
     try:
         with console.bars() as shown:
-            task = shown.add_task("reading weights and images", total=None)
+            task = shown.add_task("reading weights and data", total=None)
 
             def on_progress(what: str, done: int, total: int) -> None:
                 shown.update(task, completed=done, total=total, description=what)
@@ -82,7 +95,7 @@ def _deploy(values: flags.FlagValues, budgets: Sequence[float], folder: Path) ->
 
             found = deploy(
                 settings.user_path(values.supernet, "supernet"), folder,
-                generator=values.checkpoint and settings.user_path(values.checkpoint, "checkpoint"),
+                generator=generator,
                 budgets_ms=list(budgets), architectures=values.architectures, decode=values.decode,
                 where=settings.parse_pairs(values.where, "where", many=True) or None, formats=values.formats,
                 finetune=values.finetune, finetune_rate=values.finetune_rate, images=values.images,
@@ -114,8 +127,8 @@ def _table(rows: Sequence[Sequence[str]]) -> object:
 
 def _given(values: flags.FlagValues) -> list[str]:
     """Flags that decide what is written; folders of one machine mean nothing on another."""
-    names = ("budgets_ms", "architectures", "decode", "where", "formats", "finetune", "finetune_rate", "images",
-             "threads", "batch", "rounds", "on_miss")  # fmt: skip
+    names = ("device", "budgets_ms", "architectures", "decode", "where", "formats", "finetune", "finetune_rate",
+             "images", "threads", "batch", "rounds", "on_miss")  # fmt: skip
     given = [values[name] for name in names]
     return [line for flag in given if flag.value not in (None, []) for line in flag.serialize().split("\n")]
 

@@ -1,7 +1,8 @@
 """Where the cost of an answer goes, and what changes with a little less and more budget.
 
-``python -m experiments.explain --checkpoint=FOLDER --budget_ms=30`` draws a bar for what each decision adds, and lists
-which decisions change with 5 % less and more, and what stands beside the answer on the front.
+``python -m experiments.explain --checkpoint=FOLDER --budget_ms=30`` draws a bar for what each decision adds and, where
+a device table priced them, for each operator of it. It lists which decisions change with 5 % less and more, and what
+stands beside the answer on the front.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 BAR = 32
 """Characters of the longest bar."""
+
+DECISION, OPERATOR = "#", "-"
+"""What bars are drawn with."""
 
 NEARBY = ("less", "more", "cheaper", "costlier")
 
@@ -77,16 +81,20 @@ def lines(found: Explanation, step: float) -> list[str]:
 
     answer, unit = found.answer, found.unit
     out = [f"{answer.text}: {rounded_up(answer.costs[found.column])} {unit}, quality {100 * answer.quality:.2f}", ""]
-    bars: list[tuple[str, str, float]] = [*([("each call", "", found.offset)] if found.offset else []),
-            *((part.decision, part.choice, part.cost) for part in found.parts)]  # fmt: skip
+    names = max((len(part.decision) for part in found.parts), default=0)
+    bars = [("each call", found.offset, DECISION)] if found.offset else []
+    for part in found.parts:
+        bars.append((f"{part.decision:{names}s}  {part.choice}", part.cost, DECISION))
+        if len(part.operator_costs) > 1:
+            bars += [
+                (f"  {key}", cost, OPERATOR) for key, cost in zip(part.operators, part.operator_costs, strict=True)
+            ]
     if not bars:
         out.append("its cost was measured as a whole: it has no parts")
-    largest = max((cost for *_, cost in bars), default=0.0) or 1.0
-    names = max((len(name) for name, _, _ in bars), default=0)
-    choices = max((len(choice) for _, choice, _ in bars), default=0)
-    for name, choice, cost in bars:
-        bar = "#" * round(BAR * cost / largest)
-        out.append(f"{name:{names}s}  {choice:{choices}s}  {cost:9.4g} {unit}  {bar}".rstrip())
+    largest = max((cost for _, cost, _ in bars), default=0.0) or 1.0
+    wide = max((len(name) for name, _, _ in bars), default=0)
+    for name, cost, mark in bars:
+        out.append(f"{name:{wide}s}  {cost:9.4g} {unit}  {mark * round(BAR * cost / largest)}".rstrip())
     if found.reduce == "max":
         out.append("the largest is the cost")
     heads = {"less": f"{100 * step:g} % less budget", "more": f"{100 * step:g} % more budget",
@@ -117,7 +125,8 @@ def to_json(found: Explanation) -> dict[str, Any]:
         "reduce": found.reduce,
         "offset": found.offset,
         "parts": [
-            {"decision": one.decision, "choice": one.choice, "operators": list(one.operators), "cost": one.cost}
+            {"decision": one.decision, "choice": one.choice, "operators": list(one.operators),
+             "operator_costs": list(one.operator_costs), "cost": one.cost}
             for one in found.parts
         ],
     } | {

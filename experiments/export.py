@@ -1,6 +1,8 @@
-"""Write a trained generator as a folder that answers budgets with NumPy alone, without nagjax and jax.
+"""Write a trained generator as a folder that answers budgets with NumPy alone, without nagjax and jax; or a supernet.
 
-``python -m experiments.export --checkpoint=runs/note10 --out=served``, then ``python served/answer.py 15 20 30``
+``python -m experiments.export --checkpoint=runs/note10 --out=served``, then ``python served/answer.py 15 20 30``;
+``python -m experiments.export --supernet=runs/supernet --out=carried`` keeps what deploying needs where the images are
+not: the last weights, and the images that norms are calibrated on.
 """
 
 from __future__ import annotations
@@ -25,14 +27,39 @@ def define_flags(values: flags.FlagValues) -> None:
         "where", [], "A condition that every answer satisfies, such as resolution=224; may be repeated.",
         flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_string("supernet", None, "Folder of a trained supernet, in place of --checkpoint.", flag_values=values)
+    flags.DEFINE_string("data_dir", None, "Folder of the supernet's images.", flag_values=values)
     flags.DEFINE_string("out", None, "Folder to write; an earlier export in it is replaced.", flag_values=values)
     settings.define_seed("seed", "Seed of what decode=best answers from.", values)
 
 
 def job(values: flags.FlagValues) -> int:
+    """Write the one that is given."""
+    if bool(values.checkpoint) == bool(values.supernet):
+        raise ValueError(
+            "give either --checkpoint, the folder that experiments.run wrote, or --supernet, that of train_supernet"
+        )
+    return _generator(values) if values.checkpoint else _supernet(values)
+
+
+def _supernet(values: flags.FlagValues) -> int:
+    """Load, write, say how to deploy."""
+    with output.folder(values.out, "carried") as folder:
+        life.doing("reading weights and images")
+        from nagjax.deployment import carried
+        from nagjax.deployment.supernets import load_supernet
+
+        if output.contents(folder):
+            raise ValueError(f"--out={folder}: holds files; give a new or an empty folder")
+        supernet = settings.user_path(values.supernet, "supernet")
+        size = carried.write(load_supernet(supernet, values.data_dir), folder)
+        deploy = cli.command("experiments.deploy", f"--supernet={folder}", "--checkpoint=FOLDER", "--budgets_ms=1,2")
+        console.say(f"{folder}: {size / 1e6:.1f} MB; networks are taken out of it without the images: {deploy}")
+    return 0
+
+
+def _generator(values: flags.FlagValues) -> int:
     """Load, write, say how to ask."""
-    if not values.checkpoint:
-        raise ValueError("--checkpoint is not given: name the folder that experiments.run wrote")
     with output.folder(values.out, "served") as folder:
         runtime.use_compilation_cache(values.compilation_cache)
         life.doing("writing the generator")

@@ -15,7 +15,8 @@ from experiments.frame import cli, console, life, runtime, settings
 from nagjax import durable
 
 if TYPE_CHECKING:
-    from nagjax.inference.generator import Answer, Generator
+    from nagjax.inference.answers import Answer
+    from nagjax.inference.generator import Generator
     from nagjax.problems.problem import Description
 
 EXIT_OVER = 3
@@ -35,7 +36,8 @@ def define_flags(values: flags.FlagValues) -> None:
     )  # fmt: skip
     flags.DEFINE_string(
         "device", None,
-        "Where the generator serves several devices, the name of one; or the table of a device that it has never seen.",
+        "Where the generator serves several devices, the name of one, or several with commas, of which it may choose; "
+        "or the table of a device that it has never seen.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms.", flag_values=values)
@@ -80,13 +82,15 @@ def job(values: flags.FlagValues) -> int:
     from nagjax.inference.generator import load
 
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
-    if values.device:
+    several = _several(values.device, generator)
+    if values.device and not several:
         generator = generator.on(values.device)
     where = settings.parse_pairs(values.where, "where", many=True) or None
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
         answers = generator.generate(
             **asked,
+            device=several,
             num_samples=values.num_samples,
             decode=values.decode,
             where=where,
@@ -100,6 +104,12 @@ def job(values: flags.FlagValues) -> int:
     for remark in remarks:
         console.complain(f"remark: {remark.message}")
     return _missed(answers, kept)
+
+
+def _several(device: str | None, generator: Generator) -> list[str] | None:
+    """The names of several devices that the generator knows, where --device gives them."""
+    names = (device or "").split(",")
+    return names if len(names) > 1 and set(names) <= set(generator.devices) else None
 
 
 def _missed(answers: Sequence[Answer], kept: Sequence[Answer]) -> int:

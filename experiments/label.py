@@ -67,9 +67,9 @@ def _label(values: flags.FlagValues, out: Path, place: mesh.Placement) -> int:
     task = supernet_setup.task_of(weights.config, values.data_dir, space, values.image_cache)
     valid = space.where(weights.config["where"]) & space.where(settings.parse_pairs(values.where, "where", many=True))
     tokens = draw(values, space, valid)
-    mesh.first_does(lambda: claim(out, values, weights), None)
+    mesh.first_does(lambda: claim(out, values, weights, task.quality_name), None)
     part = labelling.label_part(task, values.images)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), place)
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), place, weights.form)
     parameters = place.parameters(weights.parameters)
     try:
         with contextlib.ExitStack() as stack:
@@ -120,7 +120,7 @@ def draw(values: flags.FlagValues, space: Space, valid: np.ndarray) -> np.ndarra
     return labelling.draw_stratified(space, valid, madds, values.num, BINS, values.seed)
 
 
-def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None:
+def claim(out: Path, values: flags.FlagValues, weights: storage.Weights, quality_name: str) -> None:
     """Record beside the file how it is made, or check that it was made so.
 
     Raises:
@@ -138,7 +138,7 @@ def claim(out: Path, values: flags.FlagValues, weights: storage.Weights) -> None
         given += [f"--images={values.images}"] if values.images else []
         command = cli.command("experiments.label", *given)
         date = dt.datetime.now(dt.UTC).date().isoformat()
-        about = {**identity, "command": command, "date": date, **supernet_setup.surroundings()}
+        about = {**identity, "quality": quality_name, "command": command, "date": date, **supernet_setup.surroundings()}
         record_file.write(record, about)
         return
     if not values.resume:

@@ -137,7 +137,7 @@ def compare(
         raise ValueError(f"--supernet={supernet}: was trained on {weights.config['data']}, the networks on {data}")
     texts = [space.format(row) for row in networks]
     alone = rank_report.alone_table(read_runs(folder), texts)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), form=weights.form)
     part = labelling.label_part(task, values.images)
     scores = [assessor.scores(weights.parameters, row, part) for row in networks]
     test = [assessor.scores(weights.parameters, row, task.test).quality for row in networks]
@@ -148,7 +148,7 @@ def compare(
         "params": space.operator_sum(networks, np.array([ops.params(op) for op in space.operators], np.float64)),
     }
     figures = rank_report.figures(texts, alone, columns, np.array(test), values.bins)
-    figures["label_images"] = len(part)
+    figures |= {"label_images": len(part), "quality_name": task.quality_name, "examples_name": task.examples_name}
     return {**figures, "alone": recorded, "supernet": dict(weights.config), "made_with": supernet_setup.surroundings()}
 
 

@@ -25,7 +25,7 @@ from experiments.inputs import setup, supernet_setup
 from experiments.training.monitor import Monitor, forget_metrics
 from nagjax import mesh
 from nagjax.controllers import Limits, Moment
-from nagjax.supernet import storage, training
+from nagjax.supernet import forms, storage, training
 from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.task import Task
 
@@ -65,7 +65,7 @@ def _train(values: flags.FlagValues, folder: Path, place: mesh.Placement) -> int
     recipe = supernet_setup.recipe(values)
     place.check_batch(recipe.batch, "--batch")
     learner = training.supernet_learner(space, valid, strategy, jnp.dtype(values.dtype))
-    config = supernet_setup.identity(values, space, task)
+    config = {**supernet_setup.identity(values, space, task), **forms.written(strategy.form)}
     mesh.first_does(lambda: claim(folder, config, values.resume), None)
     try:
         state = run(folder, learner, task, recipe, config, values, place)
@@ -73,7 +73,7 @@ def _train(values: flags.FlagValues, folder: Path, place: mesh.Placement) -> int
         console.say(f"interrupted; the weights so far are in {folder}; to go on: {cli.again(JOB, values)}")
         return cli.exit_status(stopped)
     life.doing("evaluating the largest and the smallest")
-    assessor = supernet_assessor(space, task, jnp.dtype(values.dtype), place)
+    assessor = supernet_assessor(space, task, jnp.dtype(values.dtype), place, strategy.form)
     for name, tokens in (("largest", space.largest(valid)), ("smallest", space.smallest(valid))):
         scores = assessor.scores(state.parameters, tokens, task.validation)
         console.say(f"{name}: {100 * scores.quality:.2f} % on the validation examples ({space.format(tokens)})")

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nagjax.deployment.deploying import deploy
     from nagjax.deployment.supernets import load_supernet
-    from nagjax.inference.generator import Answer, AnswerArrays, Generator, load
+    from nagjax.inference.answers import Answer, AnswerArrays
+    from nagjax.inference.generator import Generator, load
     from nagjax.inference.surface import Surface, grid
     from nagjax.posing import Setup, problem, space
     from nagjax.ranked import with_ranker
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from nagjax.training import train
 
 _HOMES = {
-    "Answer": "inference.generator",
-    "AnswerArrays": "inference.generator",
+    "Answer": "inference.answers",
+    "AnswerArrays": "inference.answers",
     "Found": "searching",
     "Generator": "inference.generator",
     "Setup": "posing",

@@ -12,7 +12,7 @@ from nagjax.blocks import Network, init
 from nagjax.blocks import apply as run
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.elastic import Alone, Elastic, Outputs, switch
+from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher, switch
 from nagjax.evaluators.evaluator import Evaluator, Outcome
 from nagjax.evaluators.journal import Evaluations
 from nagjax.factory import Methods, factory
@@ -38,8 +38,11 @@ from nagjax.problems.problem import Problem, Spec, evaluate
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import Decision, Edge, Space, build, chain
 from nagjax.spaces.compose import prefix
+from nagjax.supernet.datasets.draw import three_parts
+from nagjax.supernet.forms import Regions
 from nagjax.supernet.strategy import FIRST, HELD, LABELS, Lesson, Strategy, random_path
 from nagjax.supernet.task import Examples, Part, Task, arrays, epochs
+from nagjax.supernet.usual_tasks import classification, regression, standardising
 
 __all__ = [
     "FIRST",
@@ -77,15 +80,19 @@ __all__ = [
     "Proposer",
     "Question",
     "Records",
+    "Regions",
     "Row",
     "Space",
     "Spec",
     "Strategy",
     "Task",
+    "Watched",
+    "Watcher",
     "arrays",
     "budgets",
     "build",
     "chain",
+    "classification",
     "decode",
     "epochs",
     "evaluate",
@@ -100,10 +107,13 @@ __all__ = [
     "parse_key",
     "prefix",
     "random_path",
+    "regression",
     "run",
     "smoothed",
+    "standardising",
     "switch",
     "tabular_quality",
+    "three_parts",
     "tournaments",
     "training",
     "vary",

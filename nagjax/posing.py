@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nagjax import plugins
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import disagreement
 from nagjax.learned.fit import KIND as COST_KIND
@@ -46,8 +47,6 @@ from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
-
-LATENCY = "latency_ms"
 
 DEVICE = "device"
 """The decision that says the device, where a problem has several."""
@@ -107,6 +106,7 @@ def problem(
     where: Mapping[str, Any] | None = None,
     prune: str | Path | None = None,
     cost_quantile: float | None = None,
+    quality_change: Mapping[str, float] | None = None,
     pessimism: float = 0.0,
     device_format: str = "auto",
     predictor_format: str = "auto",
@@ -144,6 +144,8 @@ def problem(
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
       cost_quantile: prices have headroom for this share of the networks that the table was validated on. Of learned
         costs always: 0.95 where it is left out.
+      quality_change: what quality gains on some of several devices, fractions by name: ``{"int8": -0.004}`` where that
+        table is of networks in 8 bits. Devices are then known by name, and no other is served.
       pessimism: the objective is mean - pessimism * std of the predictor.
       device_format: registered name of the table's format, or ``"auto"`` to tell it by a look.
       predictor_format: the same of the predictor's.
@@ -169,6 +171,7 @@ def problem(
         raise ValueError(f"problem: {type(of).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     whole = on if found is None else found.whole
     several = isinstance(table, Mapping)
+    changes = _changes(quality_change, table)
     if isinstance(table, Mapping):
         _refuse_devices(table, found, on, costs)
     # What arguments alone can tell is refused before large files are read.
@@ -199,7 +202,7 @@ def problem(
     known, report = _known(quality, found, fitted)
     prices: Sequence[Prices] = next(iter(columns.values()))
     if several:
-        on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns))
+        on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns), changes)
         prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
         pairs = itertools.combinations(tables.values(), 2)
         apart = tuple(sentence for pair in pairs if (sentence := disagreement(*pair)))
@@ -240,7 +243,7 @@ def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> 
 def flat(on: Space) -> Linear:
     """A quality that knows nothing: all architectures are equal."""
     num = len(on.feature_names)
-    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
+    return Linear(*jax.device_put((np.zeros(num, np.float32), np.float32(0.5), np.ones(num, bool))))
 
 
 def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
@@ -382,6 +385,31 @@ def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, on: Space
         raise ValueError(f"table={list(devices)}: give at least one table, each by the name of its device")
     if costs is not None and LATENCY not in cost_names(costs, on):
         raise ValueError(f"costs={','.join(costs)}: tables of several devices price {LATENCY}; name it")
+
+
+def _changes(
+    given: Mapping[str, float] | None,
+    devices: object,
+) -> jnp.ndarray | None:
+    """What quality gains on each of several devices, float32 ``[N]``; None where they are alike.
+
+    Raises:
+      ValueError: if there are not several devices, a name is none of them, or a change is no fraction.
+    """
+    if not given:
+        return None
+    if not isinstance(devices, Mapping):
+        raise ValueError("quality_change: says how devices differ; give table= as a dict of several, or leave it out")
+    for name, value in given.items():
+        if name not in devices:
+            raise ValueError(
+                f"quality_change: {name!r} is not a device{suggestion(name, list(devices))}; {', '.join(devices)} are"
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
+            raise ValueError(
+                f"quality_change: {name} gains {value!r}; give a fraction above -1 and below 1, such as -0.004"
+            )
+    return jnp.asarray([given.get(name, 0.0) for name in devices], jnp.float32)
 
 
 def _refuse_two(

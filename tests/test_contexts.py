@@ -21,6 +21,7 @@ from nagjax.populations.archive import Archive
 from nagjax.populations.cells import Cells, cell_of
 from nagjax.populations.front import Front, front_gain
 from nagjax.posing import problem
+from nagjax.predictors.forms.behind import Behind
 from nagjax.problems import contexts
 from nagjax.problems.problem import evaluate, restrict
 from nagjax.spaces import trellis as tl
@@ -309,3 +310,39 @@ def test_what_cannot_be_several_devices_is_refused():
     decisions = (SPACE.decisions[0], dataclasses.replace(SPACE.decisions[1], context=True), *SPACE.decisions[2:])
     with pytest.raises(ValueError, match="only the first decision can be"):
         dataclasses.replace(SPACE, decisions=decisions)
+
+
+def test_several_devices_leave_the_choice_to_the_generator():
+    changed = problem(SPACE, table=TABLES, quality=QUALITY, quality_change={"quick": -0.05})
+    generator = Generator(Artefact(None, None), changed.problem, changed.description, {})
+    costs = changed.description.costs_of(EVERY)[:, 0]
+    quality = np.asarray(QUALITY(jnp.asarray(EVERY[:, 1:]), jnp.asarray(SPACE.features(EVERY[:, 1:])))[0])
+    quality = quality + np.where(EVERY[:, 0] == 1, -0.05, 0.0)
+    budgets = [float(costs.min()), float(np.quantile(costs, 0.3)), float(costs.max())]
+    some = EVERY[:, 0] < 2
+    found = generator.generate(budgets, device=["slow", "quick"])
+    best = [quality[some & (costs <= budget)].max() for budget in budgets]
+    np.testing.assert_allclose([answer.quality for answer in found], best, rtol=1e-6)
+    assert found[0].text.startswith("quick/")
+    assert found[-1].text.startswith("slow/")
+    with pytest.raises(ValueError, match="nothing is within latency_ms"):
+        generator.generate(budgets, device=("slow", "odd"))
+    skipped = generator.generate_arrays(budgets, device=("slow", "odd"), on_infeasible="skip")
+    assert 0 not in skipped.index
+    with pytest.raises(ValueError, match="give names of devices"):
+        generator.generate(budgets, device=["slow", "swift"])
+    with pytest.raises(ValueError, match="num_samples=2"):
+        generator.generate(budgets, device=["slow", "quick"], num_samples=2)
+
+
+def test_what_quality_gains_on_a_device_is_checked_and_kept():
+    for change, said in (({"quik": 0.1}, "did you mean 'quick'|quick"), ({"quick": 2.0}, "quick gains 2.0")):
+        with pytest.raises(ValueError, match=said):
+            problem(SPACE, table=TABLES, quality=QUALITY, quality_change=change)
+    with pytest.raises(ValueError, match="a dict of several"):
+        problem(SPACE, table=TABLES["slow"], quality=QUALITY, quality_change={"slow": 0.1})
+    form = problem(SPACE, table=TABLES, quality=QUALITY, quality_change={"odd": -0.25}).problem.quality
+    again = Behind.restore(form.static(), form.arrays())
+    tokens, features = jnp.asarray(EVERY), jnp.asarray(SETUP.space.features(EVERY))
+    plain = np.asarray(PROBLEM.quality(tokens, features)[0])
+    np.testing.assert_allclose(again(tokens, features)[0], plain - 0.25 * (EVERY[:, 0] == 2), rtol=1e-6)

@@ -1,18 +1,26 @@
 """The way from budgets to files that run, in a space of 40 architectures; the clock is made up."""
 
 import csv
+import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 
 import nagjax
-from nagjax.deployment import building, supernets, timing
+from nagjax.controllers import Artefact
+from nagjax.deployment import building, carried, supernets, timing
 from nagjax.deployment.finetuning import finetuned
 from nagjax.deployment.subnets import load_subnet, norm_shapes
+from nagjax.inference.generator import Generator
+from nagjax.predictors.forms.behind import Behind
+from nagjax.problems.build import make_problem
+from nagjax.problems.several import side_by_side
 from nagjax.spaces import mobilenet_v3
+from nagjax.spaces.compose import prefix
 from nagjax.supernet.training import Recipe
-from tests.deployed import LARGE, PLAN, SPACE, make_generator, make_supernet
+from tests.deployed import LARGE, PLAN, PRICES, SMALL, SPACE, make_generator, make_supernet
 
 pytest.importorskip("onnx", reason="needs onnx: pip install 'nagjax[deploy]'")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'nagjax[deploy]'")
@@ -153,3 +161,35 @@ def test_finetuning_learns_the_answers_of_the_largest():
         return -(aim * (own - np.log(np.exp(own).sum(-1, keepdims=True)))).sum(-1).mean()
 
     assert missed(moved) < missed(plain)
+
+
+def test_a_supernet_is_carried_without_its_images(tmp_path, clock, monkeypatch):
+    supernet, folder = make_supernet(), tmp_path / "carried"
+    assert carried.write(supernet, folder) == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    monkeypatch.setattr(supernets.plugins, "load", lambda *_: lambda: SPACE)
+    there = supernets.load_supernet(folder)
+    assert there.identity == supernet.identity
+    (away,) = nagjax.deploy(there, tmp_path / "b", architectures=[SMALL], formats=["onnx"])
+    assert away.built["accuracy"] == {"validation": {}, "test": {}}
+    assert away.built["difference"]["onnx"] < 1e-4
+    ours, theirs = supernet.network(SMALL), load_subnet(tmp_path / "b" / away.name / "weights.safetensors")
+    for own, other in zip((*ours.parameters, *ours.statistics), (*theirs.parameters, *theirs.statistics), strict=True):
+        jax.tree.map(np.testing.assert_array_equal, own, other)
+    assert (ours.mean == theirs.mean).all()
+    with pytest.raises(ValueError, match="too few to train on"):
+        nagjax.deploy(there, tmp_path / "c", architectures=[SMALL], formats=["onnx"], finetune=2)
+    (folder / carried.FILE).write_bytes(b"PK")
+    with pytest.raises(ValueError, match="cannot be read"):
+        supernets.load_supernet(folder)
+
+
+def test_one_of_several_devices_is_deployed(tmp_path, clock, unjudged):
+    columns = {"one": PRICES, "two": dataclasses.replace(PRICES, values=2 * PRICES.values)}
+    both = prefix(SPACE, "device", list(columns))
+    made = make_problem(both, [side_by_side(both, columns)], Behind(GENERATOR.problem.quality, 2))
+    generator = Generator(Artefact(None, None), *made, {"controller": {"name": "none"}, "step": 0})
+    (card,) = nagjax.deploy(
+        make_supernet(), tmp_path, generator=generator.on("two"), budgets_ms=[2 * HIGH], formats=["onnx"], rounds=3
+    )
+    assert card.architecture == GENERATOR.generate([HIGH])[0].text
+    assert card.predicted["latency_ms"] == pytest.approx(2 * predicted(card.architecture))

@@ -12,7 +12,7 @@ from nagjax import blocks
 from nagjax.deployment import onnx_models, profiled, programs, quantisation, runtime, subnets, supernets
 from nagjax.deployment.timing import call
 from nagjax.devices.formats import read_table
-from nagjax.inference.generator import Answer
+from nagjax.inference.answers import Answer
 from nagjax.operators import ACTIVATIONS, BUILT_IN, Operator, kind_of
 from nagjax.profile.subjects import Subject
 from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_images, make_supernet

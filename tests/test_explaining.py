@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import explain
+from nagjax.checkpoint import packing
 from nagjax.inference.explaining import edge_costs, parts
 from nagjax.reports import explorer
 from nagjax.spaces import trellis as tl
@@ -38,6 +39,23 @@ def test_parts_add_up_to_the_cost_and_name_the_operators():
         is_open = space.trellis.open[np.arange(len(space.decisions)), nodes[0]]
         named = [decision.name for decision, on in zip(space.decisions, is_open, strict=True) if on]
         assert [part.decision for part in found] == named
+
+
+def test_operators_add_up_to_their_decision_and_are_kept_by_a_checkpoint():
+    description = GENERATOR.description
+    (answer,) = GENERATOR.generate([HIGH])
+    found = parts(description, answer.tokens)
+    for part in found:
+        assert len(part.operator_costs) == len(part.operators)
+        assert sum(part.operator_costs) == pytest.approx(part.cost, rel=1e-12)
+    tree, config = (
+        make(GENERATOR.artefact, GENERATOR.problem, description) for make in (packing.pack, packing.describe)
+    )
+    *_, again = packing.unpack(config, tree, description.space)
+    assert parts(again, answer.tokens) == found
+    del tree["operators"]  # a checkpoint of before
+    *_, older = packing.unpack(config, tree, description.space)
+    assert [part.operator_costs for part in parts(older, answer.tokens)] == [()] * len(found)
 
 
 def test_the_offset_is_a_part_of_its_own():
@@ -105,8 +123,10 @@ def test_what_cannot_be_explained_is_refused(arguments, said):
 def test_the_job_draws_a_bar_for_each_part():
     found = GENERATOR.explain(MIDDLE)
     text = explain.lines(found, 0.05)
-    bars = [line for line in text if re.search(r" ms( +#+)?$", line)]
+    bars = [line for line in text if re.search(r"^\S.* ms( +#+)?$", line)]
     assert len(bars) == len(found.parts)
+    several = [part for part in found.parts if len(part.operators) > 1]
+    assert sum(line.startswith("  ") and " ms" in line for line in text) >= sum(len(part.operators) for part in several)
     assert max(line.count("#") for line in bars) == explain.BAR
     told = json.loads(json.dumps(explain.to_json(found)))
     assert told["answer"]["text"] == found.answer.text

@@ -13,7 +13,7 @@ from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
 from experiments.inputs.setup import define_quality_flags, predictor_kind
 from nagjax import plugins, testing
-from nagjax.inference.generator import Answer
+from nagjax.inference.answers import Answer
 from nagjax.predictors import network_fit
 from nagjax.predictors.formats.readers import foreign
 from nagjax.predictors.kinds import auto, gp, light, registry

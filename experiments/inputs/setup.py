@@ -16,11 +16,11 @@ from experiments.frame import settings
 from experiments.inputs.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from nagjax import plugins, posing
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC
+from nagjax.devices.pricing import ANALYTIC, LATENCY
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL
-from nagjax.posing import LATENCY, Setup
+from nagjax.posing import Setup
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT
 from nagjax.predictors.records.labels import UNITS
@@ -36,7 +36,7 @@ SPELLED = (*ARGUMENTS, "benchmark", "cost_columns")
 FILES = ("table", "predictor", "records", "prune", "measured")
 """Those that are files; as flags their paths start from --data_dir."""
 
-PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings")
+PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings", "quality_change")
 """Those that flags give as ``key=value``."""
 
 
@@ -48,6 +48,10 @@ def define_flags(values: flags.FlagValues) -> None:
     define_cost_flags(values)
     flags.DEFINE_list(
         "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list(
+        "quality_change", None, "What quality gains on some of --devices, fractions, such as int8=-0.004.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_float(

@@ -18,15 +18,16 @@ from nagjax.supernet import ranking
 
 RESULT, PLOT = "ranking.json", "ranking.png"
 NAMES = {
-    "supernet": "supernet accuracy",
+    "supernet": "supernet {quality}",
     "supernet_loss": "supernet loss",
     "madds": "multiply-adds",
     "params": "parameters",
 }
+"""What each column is called; ``quality`` as the task calls it."""
 
 
 def alone_table(runs: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> np.ndarray:
-    """Test accuracy ``[N, seeds]`` of networks trained alone.
+    """Test quality ``[N, seeds]`` of networks trained alone; ``accuracy`` in the runs, whatever the task calls it.
 
     Raises:
       ValueError: if a network lacks a seed that another has.
@@ -43,13 +44,13 @@ def alone_table(runs: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> np.n
 def figures(
     texts: Sequence[str], alone: np.ndarray, columns: Mapping[str, np.ndarray], test: np.ndarray, bins: int
 ) -> dict[str, Any]:
-    """Tau of every column with the networks' mean accuracy, in all and among equal multiply-adds.
+    """Tau of every column with the networks' mean quality, in all and among equal multiply-adds.
 
     Args:
       texts: the networks; the first is the smallest, the second the largest.
-      alone: accuracy ``[N, seeds]`` of networks trained alone.
+      alone: quality ``[N, seeds]`` of networks trained alone.
       columns: what may rank them, each ``[N]``, higher is better; ``madds`` among them.
-      test: accuracy ``[N]`` of the supernet on the images that the networks are compared on.
+      test: quality ``[N]`` of the supernet on the examples that the networks are compared on.
       bins: parts of the range of multiply-adds within which networks count as equals.
     """
     mean, madds = alone.mean(1), columns["madds"]
@@ -78,23 +79,28 @@ def figures(
 
 def lines(result: Mapping[str, Any]) -> list[str]:
     """The figures for a person."""
-    count = len(result["networks"])
+    count, (quality, examples) = len(result["networks"]), _words(result)
     out = [
         f"{count} networks trained alone; tau between two of their seeds (the ceiling): {_figure(result['ceiling'])}"
     ]
     for name, tau in result["tau"].items():
-        shown = {key: _figure(value) for key, value in tau.items()}
+        shown, title = {key: _figure(value) for key, value in tau.items()}, NAMES[name].format(quality=quality)
         out.append(
-            f"{NAMES[name]}: tau {shown['value']} (95 %: {shown['low']} to {shown['high']}), against one seed "
+            f"{title}: tau {shown['value']} (95 %: {shown['low']} to {shown['high']}), against one seed "
             f"{shown['against_one_seed']}, among equal multiply-adds {shown['within_bins']}"
         )
     share = result["tau"]["supernet"]["value"] / result["ceiling"]
     out.append(f"the supernet's tau is {_figure(share, 2)} of the ceiling")
     out.append(
-        f"trained alone minus with the supernet's weights, test images: smallest {result['smallest_gap_points']:+.2f} "
-        f"points, largest {result['largest_gap_points']:+.2f}"
+        f"trained alone minus with the supernet's weights, test {examples}: smallest "
+        f"{result['smallest_gap_points']:+.2f} points, largest {result['largest_gap_points']:+.2f}"
     )
     return out
+
+
+def _words(result: Mapping[str, Any]) -> tuple[str, str]:
+    """What the task calls quality and examples; results that do not say are of images."""
+    return result.get("quality_name", "accuracy"), result.get("examples_name", "images")
 
 
 def _figure(tau: float, digits: int = 3) -> str:
@@ -109,13 +115,16 @@ def _figure(tau: float, digits: int = 3) -> str:
 def write(folder: Path, result: Mapping[str, Any]) -> None:
     """Write the figures and the plot into a folder."""
     durable.replace(folder / RESULT, json.dumps(result, indent=1) + "\n")
-    networks = result["networks"]
+    networks, (quality, examples) = result["networks"], _words(result)
     alone = np.array([network["alone"] for network in networks])
+    share = "%" if quality == "accuracy" else f"{quality}, %"
     panels = {
         name: (np.array([network[column] for network in networks]) * scale, 100 * alone)
         for name, column, scale in (
-            ("supernet, % of validation images", "supernet", 100.0),
+            (f"supernet, {share} of validation {examples}", "supernet", 100.0),
             ("multiply-adds, M", "madds", 1e-6),
         )
     }
-    plot.save_png(plot.scatter_figure(panels, "trained alone, % of test images (each seed, mean)"), folder / PLOT)
+    plot.save_png(
+        plot.scatter_figure(panels, f"trained alone, {share} of test {examples} (each seed, mean)"), folder / PLOT
+    )

@@ -36,6 +36,9 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
         for k, column in enumerate(description.exact)
         if column.edges
     }
+    operators = {f"{k}": one.operators for k, one in enumerate(description.exact) if one.operators is not None}
+    if operators:
+        tree["operators"] = operators
     if description.space.refinement:
         # Name and settings do not make this graph; its targets are the problem's.
         tree["graph"] = {"valid": description.space.trellis.valid}
@@ -121,7 +124,9 @@ def _exact(
             layers = {int(t): np.asarray(values) for t, values in tree["exact"].get(f"{k}", {}).items()}
         else:  # format 1 kept ticks alone: they are what it priced by
             layers = dict(enumerate(info.to_unit(ticks)))
-        out.append(exact_costs(info, space.trellis, layers, ticks, allowed, int(high[k])))
+        own = tree.get("operators", {}).get(f"{k}")
+        found = exact_costs(info, space.trellis, layers, ticks, allowed, int(high[k]))
+        out.append(dataclasses.replace(found, operators=None if own is None else np.asarray(own)))
     return tuple(out)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nagjax import durable
 from nagjax import operators as ops
-from nagjax.deployment import onnx_models, programs, quantisation, runtime
+from nagjax.deployment import carried, onnx_models, programs, quantisation, runtime
 from nagjax.deployment.finetuning import finetuned
 from nagjax.deployment.subnets import Subnet
 from nagjax.deployment.supernets import TrainedSupernet
@@ -41,7 +41,7 @@ class How:
       formats: of ``FORMATS``; ``int8`` is made from ``onnx``.
       finetune: updates after it is taken out; none where the recipe is None.
       calibration: training examples that int8 is calibrated on.
-      images: validation and test examples that accuracies are of; None for all.
+      images: validation and test examples that qualities are of; None for all.
     """
 
     formats: Sequence[str] = FORMATS
@@ -61,9 +61,9 @@ def build(supernet: TrainedSupernet, architecture: str, folder: Path, how: How) 
     """Write a network's files, or find them written; what is known of it, as JSON values.
 
     Returns:
-      ``architecture``, ``weights`` and ``madds`` (counts), ``resolution``; ``accuracy``, the task's quality on
-      ``validation`` and ``test`` examples by format; ``difference``, the largest of any output, of the network to the
-      ``supernet`` and of ``onnx`` and ``stablehlo`` to the network.
+      ``architecture``, ``weights`` and ``madds`` (counts), ``resolution``; ``accuracy``, the task's quality, whatever
+      it is called, on ``validation`` and ``test`` examples by format; ``difference``, the largest of any output, of the
+      network to the ``supernet`` and of ``onnx`` and ``stablehlo`` to the network.
 
     Raises:
       ValueError: if the architecture is not one of the space, or a package is missing.
@@ -108,16 +108,20 @@ def _export(supernet: TrainedSupernet, subnet: Subnet, tokens: np.ndarray, folde
 def _judged(
     supernet: TrainedSupernet, subnet: Subnet, tokens: np.ndarray, folder: Path, how: How
 ) -> dict[str, Mapping[str, Any]]:
-    """Accuracies and differences of what was written."""
+    """Qualities and differences of what was written."""
     answers = {"jax": _jax_answers(subnet)}
     for name in ("onnx", "int8"):
         if name in how.formats:
             answers[name] = _runtime_answers(folder / FILES[name])
-    task, group, accuracies = supernet.task, supernet.elastic.group(tokens), {}
+    task, group = supernet.task, supernet.elastic.group(tokens)
+    qualities: dict[str, Any] = {}
     for name_of, part in (("validation", task.validation), ("test", task.test)):
+        if not len(part):
+            qualities[name_of] = {}
+            continue
         shown = part if how.images is None else part.subset(np.arange(min(how.images, len(part))))
-        accuracies[name_of] = {name: _quality(answer, task, shown, group) for name, answer in answers.items()}
-    compared = task.validation.at(np.arange(min(COMPARED, len(task.validation)))).inputs
+        qualities[name_of] = {name: _quality(answer, task, shown, group) for name, answer in answers.items()}
+    compared = carried.inputs_to_compare(task, COMPARED)
     given = task.deployed(compared, group)
     own, differences = answers["jax"](given), {}
     if how.finetune is None:
@@ -127,7 +131,7 @@ def _judged(
     if "stablehlo" in how.formats:
         program = jax.export.deserialize(bytearray((folder / FILES["stablehlo"]).read_bytes()))
         differences["stablehlo"] = _largest(own, np.asarray(program.call(given)))
-    return {"accuracy": accuracies, "difference": differences}
+    return {"accuracy": qualities, "difference": differences}
 
 
 def _jax_answers(subnet: Subnet) -> Any:

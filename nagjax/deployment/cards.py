@@ -32,6 +32,7 @@ class Card:
       built: what ``nagjax.deployment.building.build`` found.
       tries: each architecture that was measured for the budget, with what it was asked for and took.
       made: runtime, table, generator, supernet and so on, name and value.
+      quality_name, examples_name: as the task calls them.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Card:
     built: Mapping[str, Any]
     tries: Sequence[Mapping[str, Any]]
     made: Mapping[str, Any]
+    quality_name: str = "accuracy"
+    examples_name: str = "images"
 
     @property
     def measured_ms(self) -> float | None:
@@ -58,7 +61,7 @@ class Card:
         return self.measured_ms <= self.budget_ms
 
     def to_json(self) -> dict[str, Any]:
-        """The card as JSON values."""
+        """The card as JSON values; ``accuracy`` stands for the task's quality, whose name is ``quality_name``."""
         return {
             "format": FORMAT, "version": VERSION, "name": self.name, "architecture": self.architecture,
             "budget_ms": self.budget_ms, "asked_ms": self.asked_ms, "within_budget": self.within_budget,
@@ -66,6 +69,8 @@ class Card:
             "measured": {
                 "latency": {name: dataclasses.asdict(one) for name, one in self.latency.items()},
                 "accuracy": self.built["accuracy"],
+                "quality_name": self.quality_name,
+                "examples_name": self.examples_name,
             },
             "difference": self.built["difference"],
             "network": {name: self.built[name] for name in ("resolution", "weights", "madds")},
@@ -85,7 +90,7 @@ def write(card: Card, folder: Path) -> None:
 
 def page(card: Card) -> str:
     """The card as a page for a person."""
-    accuracies, latencies = card.built["accuracy"], card.latency
+    qualities, latencies = card.built["accuracy"], card.latency
     rows = [("", "predicted", *(_title(name) for name in latencies))]
     if latencies:
         predicted = card.predicted.get("latency_ms")
@@ -94,9 +99,11 @@ def page(card: Card) -> str:
              *(f"{one.median_ms:.4g} ± {one.spread_ms:.2g}" for one in latencies.values()))
         )  # fmt: skip
     quality = card.predicted.get("quality")
-    for part, found in accuracies.items():
+    for part, found in qualities.items():
         predicted_text = _percent(quality) if part == "validation" else ""
-        rows.append((f"{part} accuracy, %", predicted_text, *(_percent(found.get(name)) for name in latencies)))
+        rows.append(
+            (f"{part} {card.quality_name}, %", predicted_text, *(_percent(found.get(name)) for name in latencies))
+        )
     tiles = [("budget, ms", _number(card.budget_ms)), ("measured, ms", _number(card.measured_ms)),
              ("within budget", {True: "yes", False: "no", None: "not asked"}[card.within_budget]),
              ("multiply-adds, M", f"{card.built['madds'] / 1e6:.3g}"),

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from nagjax import arguments
-from nagjax.deployment import cards, summary, timing
+from nagjax.deployment import cards, carried, summary, timing
 from nagjax.deployment.building import FILES, FORMATS, How, build
 from nagjax.deployment.cards import FLOAT32, INT8, Card
 from nagjax.deployment.onnx_models import OPSET
 from nagjax.deployment.runtime import name as runtime_name
 from nagjax.deployment.supernets import TrainedSupernet, load_supernet
 from nagjax.deployment.timing import Conditions, Latency
-from nagjax.inference.generator import Answer, Generator, load
+from nagjax.inference.answers import Answer
+from nagjax.inference.generator import Generator, load
+from nagjax.spaces.space import Space
 from nagjax.supernet.training import Recipe
 
 ON_MISS = ("report", "tighten")
@@ -26,7 +28,6 @@ TRIES = 8
 LESS = 0.99
 """A tightened budget is at most this share of the one before."""
 
-PIXELS = "float32, pixels 0..1 scaled bilinearly to the resolution: ONNX [N, C, R, R], StableHLO [N, R, R, C]"
 JOURNAL = "latency.rounds.jsonl"
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
@@ -80,9 +81,9 @@ def deploy(
       formats: of ``onnx``, ``int8`` and ``stablehlo``; only the first two are timed.
       finetune: updates of each network's own weights, taught by the supernet's largest; 0 for none.
       finetune_rate: learning rate of these.
-      images: validation and test examples that accuracies are of; None for all.
+      images: validation and test examples that qualities are of; None for all.
       threads: that one operator may use when files are timed in onnxruntime.
-      batch: images of a run when they are timed.
+      batch: inputs of a run when they are timed.
       rounds: timings of each file.
       on_miss: ``report`` a network that takes longer than its budget, or ``tighten`` what the generator is asked by
         what was measured, until the budget holds.
@@ -103,6 +104,11 @@ def deploy(
     asked = generator if isinstance(generator, Generator) or generator is None else load(generator)
     _check(opened, asked, budgets_ms, architectures)
     recipe = None
+    if finetune and carried.is_carried(opened.task):
+        raise ValueError(
+            f"finetune={finetune}: this supernet carries {len(opened.task.train)} images, too few to train on; give "
+            "data_dir, the folder of the data set's files"
+        )
     if finetune:
         recipe = Recipe(arguments.count(finetune, "finetune"), learning_rate=finetune_rate)
     job = _Job(
@@ -122,6 +128,7 @@ def deploy(
             one.name, one.architecture, opened.space.describe(opened.space.parse(one.architecture)), one.budget_ms,
             one.asked_ms, one.predicted, timed.get(one.architecture, {}), built[one.architecture],
             [one for one in tries if one["asked_ms"] is not None and one["measured_ms"] is not None], about,
+            opened.task.quality_name, opened.task.examples_name,
         )  # fmt: skip
         cards.write(card, job.out / one.name)
         found.append(card)
@@ -138,11 +145,16 @@ def _check(
         raise ValueError(
             "budgets_ms need a generator (a checkpoint of nagjax run) to be answered; or give architectures"
         )
-    if generator is not None and generator.description.space.identity != supernet.space.identity:
+    if generator is not None and _networks_of(generator).identity != supernet.space.identity:
         raise ValueError(
-            f"the generator is of {generator.description.space.identity}, the supernet of {supernet.space.identity}; "
+            f"the generator is of {_networks_of(generator).identity}, the supernet of {supernet.space.identity}; "
             "both must be of one space"
         )
+
+
+def _networks_of(generator: Generator) -> Space:
+    """The space of its networks; where it serves several devices, the one behind the device."""
+    return generator.description.space.behind or generator.description.space
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -225,7 +237,10 @@ class _Job:
     def _answered(self, name: str, budget: float, asked: float, answer: Answer) -> _Wanted:
         predicted = {"latency_ms": answer.costs["latency_ms"], "quality": answer.quality,
                      "quality_std": answer.quality_std, "guaranteed": answer.guaranteed}  # fmt: skip
-        return _Wanted(name, answer.text, float(budget), float(asked), predicted)
+        text = answer.text
+        if self.generator is not None and self.generator.description.space.behind is not None:
+            text = self.supernet.space.format(answer.tokens[1:])
+        return _Wanted(name, text, float(budget), float(asked), predicted)
 
 
 def _try(one: _Wanted, timed: Mapping[str, Mapping[str, Latency]]) -> dict[str, Any]:
@@ -239,7 +254,7 @@ def _about(supernet: TrainedSupernet, generator: Generator | None, conditions: C
     about: dict[str, Any] = {
         "runtime": runtime_name(), "threads": conditions.threads, "batch": conditions.batch,
         "rounds": conditions.rounds, "opset": OPSET,
-        "input": PIXELS if supernet.task.mean else "as the task prepares it",
+        "input": supernet.task.takes,
         "supernet": supernet.identity,
     }  # fmt: skip
     if generator is not None:
@@ -248,6 +263,6 @@ def _about(supernet: TrainedSupernet, generator: Generator | None, conditions: C
             if column.validation:
                 about[f"validation of {column.name}"] = column.validation
         about["quality"] = json.loads(json.dumps(dict(generator.description.quality_report), default=str))
-        about["generator"] = {name: generator.config[name] for name in ("controller", "step", "seal")
-                              if name in generator.config}  # fmt: skip
+        trained = {name: generator.config[name] for name in ("controller", "step", "seal") if name in generator.config}
+        about |= {"generator": trained} if trained else {}
     return about

@@ -12,7 +12,7 @@ from nagjax import csv_cells, durable
 from nagjax.deployment import cards
 from nagjax.deployment.cards import FLOAT32, INT8, Card
 from nagjax.reports import plot, report_html
-from nagjax.reports.escapes import html
+from nagjax.reports.escapes import html, plot_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,9 +30,10 @@ def figures(shown: Sequence[Card]) -> dict[str, Any]:
     """What the networks say together.
 
     ``networks``; ``over_budget_measured``, how many took longer than their budget; ``median_latency_error``, relative,
-    of predicted to measured; ``kendall_tau_predicted_measured_accuracy`` on validation images;
-    ``max_output_difference`` and ``onnx_max_difference``, of logits; ``int8_accuracy_drop_points``, the mean on test
-    images. What cannot be known is None.
+    of predicted to measured; ``kendall_tau_predicted_measured_accuracy`` on validation examples;
+    ``max_output_difference`` and ``onnx_max_difference``, of outputs; ``int8_accuracy_drop_points``, the mean on test
+    examples. ``accuracy`` stands for the task's quality in these names and in the columns of the file, whatever the
+    task calls it. What cannot be known is None.
     """
     from scipy import stats
 
@@ -69,7 +70,7 @@ def write(shown: Sequence[Card], folder: Path) -> None:
 
 
 def fronts_figure(shown: Sequence[Card]) -> Figure:
-    """Predicted quality at predicted latency, and measured accuracy at measured latency."""
+    """Predicted quality at predicted latency, and measured quality at measured latency."""
     figure, (axes,) = plot.new_figure(1, 8.4, 4.8)
     predicted = [(card.predicted["latency_ms"], card.predicted["quality"]) for card in shown if card.predicted]
     fronts = {
@@ -82,8 +83,9 @@ def fronts_figure(shown: Sequence[Card]) -> Figure:
             x, y = zip(*sorted(points), strict=True)
             axes.plot(x, [POINTS * value for value in y], "o-", color=color, markersize=4, linewidth=1.2, label=label)
     axes.set_xlabel("latency, ms")
-    axes.set_ylabel("accuracy on validation images, %")
-    axes.legend(frameon=False, loc="lower right")
+    axes.set_ylabel(plot_text(f"{shown[0].quality_name} on validation {shown[0].examples_name}, %"))
+    if axes.lines:
+        axes.legend(frameon=False, loc="lower right")
     return figure
 
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from nagjax import plugins
+from nagjax.deployment import carried
 from nagjax.deployment.subnets import Subnet
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
@@ -47,12 +48,12 @@ class TrainedSupernet:
     @functools.cached_property
     def assessor(self) -> Assessor:
         """Evaluates architectures with these weights."""
-        return supernet_assessor(self.space, self.task)
+        return supernet_assessor(self.space, self.task, form=self.weights.form)
 
     @functools.cached_property
     def elastic(self) -> Elastic:
         """The network that the weights are of."""
-        return elastic_of(self.space)
+        return elastic_of(self.space, form=self.weights.form)
 
     @functools.cached_property
     def _apply(self) -> Any:
@@ -119,7 +120,8 @@ def load_supernet(
     """Open the folder of a trained supernet, and the task that it was trained on.
 
     Args:
-      folder: what ``nagjax train_supernet`` wrote.
+      folder: what ``nagjax train_supernet`` wrote, or ``nagjax export --supernet``; the latter carries what deploying
+        needs of the images, and is judged on none unless ``data_dir`` is given.
       data_dir: folder of the data set's files, where it needs one.
       image_cache: of image folders, see ``nagjax.supernet.datasets.load.load``.
 
@@ -135,6 +137,8 @@ def load_supernet(
             f"{folder}: the supernet was trained for {written['name']} version {written['version']}, installed is "
             f"{space.version}; install the version that trained it, or train again"
         )
+    if data_dir is None and carried.has_images(Path(folder)):
+        return TrainedSupernet(space, weights, carried.read_task(Path(folder), str(weights.config["data"].get("data"))))
     task = recorded_task(weights.config, str(data_dir) if data_dir else None, image_cache)
     return TrainedSupernet(space, weights, task)
 

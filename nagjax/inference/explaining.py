@@ -12,7 +12,8 @@ from nagjax.problems.problem import Description
 from nagjax.spaces import trellis as tl
 
 if TYPE_CHECKING:
-    from nagjax.inference.generator import Answer, Generator
+    from nagjax.inference.answers import Answer
+    from nagjax.inference.generator import Generator
 
 STEP = 0.05
 """Share of the budget by which more and less is asked."""
@@ -27,12 +28,15 @@ class Part:
       choice: what was chosen, in words.
       operators: keys of the operators that the choice adds.
       cost: in the unit of the column.
+      operator_costs: what each operator adds, in the same unit; empty where edges are priced as a whole (learned costs,
+        several devices), or a checkpoint did not keep them.
     """
 
     decision: str
     choice: str
     operators: tuple[str, ...]
     cost: float
+    operator_costs: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +140,10 @@ def parts(description: Description, tokens: np.ndarray, column: int = 0) -> tupl
         if not space.trellis.open[t, nodes[0, t]] and not costs[t]:
             continue
         adds = space.trellis.operators[t, nodes[0, t], tokens[t]]
-        keys = tuple(space.operators[i].key for i in adds.tolist() if i < len(space.operators))
-        out.append(Part(decision.name, choice_text(decision.choices[tokens[t]]), keys, float(costs[t])))
+        own = [i for i in adds.tolist() if i < len(space.operators)]
+        keys, prices = tuple(space.operators[i].key for i in own), description.exact[column].operators
+        each = () if prices is None else tuple(float(prices[i]) for i in own)
+        out.append(Part(decision.name, choice_text(decision.choices[tokens[t]]), keys, float(costs[t]), each))
     return tuple(out)
 
 

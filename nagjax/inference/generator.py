@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,11 +17,12 @@ from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable
 from nagjax.inference import explaining, exporting
-from nagjax.inference.answering import DECODES, SOURCES
+from nagjax.inference.answering import DECODES
+from nagjax.inference.answers import Answer, AnswerArrays, as_answers, as_arrays, best_of
 from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
 from nagjax.inference.elsewhere import elsewhere
 from nagjax.inference.explaining import Explanation
-from nagjax.inference.scope import Progress, Scope, find, find_distinct, predict_all
+from nagjax.inference.scope import Progress, Scope, find, find_distinct
 from nagjax.inference.shelf import Shelf
 from nagjax.inference.surface import Surface, grid, surface
 from nagjax.names import suggestion
@@ -32,79 +33,6 @@ from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
 SKIP = ("raise", "skip")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Networks(Protocol[T_co]):
-    """What holds the weights of many architectures."""
-
-    def network(self, architecture: str, /) -> T_co:
-        """The network of an architecture's text."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
-    """An architecture for a budget.
-
-    Attributes:
-      budget: what was asked, by cost column, in its unit.
-      tokens: int32 ``[T]``.
-      text: the architecture as text; ``space.parse`` reads it.
-      quality, quality_std: predicted, fractions.
-      costs: by cost column, in its unit: what the file has, or the float64 sum of the table's rows, corrected as the
-        table says; of a learned cost its upper bound. Asked as a budget it is answered with at least this quality
-        (``best``).
-      raw_costs: the same before correction; of a learned cost what is predicted.
-      within: whether every cost is within its budget.
-      guaranteed: whether that is certain: it is not where a cost is learned.
-      levels: by learned cost column the share of networks, of those that are chosen too, that may cost more than
-        ``costs`` says; empty where none is learned.
-      source: what found it: greedy, sample, beam, archive, random, or listed (all architectures were looked at).
-    """
-
-    budget: Mapping[str, float]
-    tokens: np.ndarray
-    text: str
-    quality: float
-    quality_std: float
-    costs: Mapping[str, float]
-    raw_costs: Mapping[str, float]
-    guaranteed: bool
-    source: str
-    within: bool = True
-    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def network(self, supernet: Networks[T_co]) -> T_co:
-        """The architecture with weights of its own, taken out of a supernet (``nagjax.load_supernet``).
-
-        Raises:
-          ValueError: if the supernet is of another space.
-        """
-        return supernet.network(self.text)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class AnswerArrays:
-    """Architectures for B budgets, as arrays.
-
-    Attributes:
-      index: int64 ``[B]``, which of the budgets that were asked; all of them unless impossible ones were skipped.
-      tokens: int32 ``[B, T]``.
-      costs: float64 ``[B, K]``, in the units of the cost columns.
-      quality, quality_std: float32 ``[B]``, predicted, fractions.
-      guaranteed: bool ``[B]``, whether every cost is certain to be within its budget; never where one is learned.
-      source: int32 ``[B]``, index into ``nagjax.inference.answering.SOURCES``.
-      within: bool ``[B]``, whether every cost, as it stands there, is within its budget.
-    """
-
-    index: np.ndarray
-    tokens: np.ndarray
-    costs: np.ndarray
-    quality: np.ndarray
-    quality_std: np.ndarray
-    guaranteed: np.ndarray
-    source: np.ndarray
-    within: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -229,7 +157,7 @@ class Generator:
         budgets_ms: Numbers | None = None,
         *,
         budgets: Mapping[str, Numbers] | None = None,
-        device: str | Path | DeviceTable | None = None,
+        device: str | Path | DeviceTable | list[str] | tuple[str, ...] | None = None,
         num_samples: int = 1,
         decode: str = "best",
         where: Mapping[str, Any] | None = None,
@@ -241,7 +169,8 @@ class Generator:
         Args:
           budgets_ms: latency budgets in ms, short for ``budgets={"latency_ms": ...}``; infinity is no limit.
           budgets: budgets by cost column, all of one length; a column that is left out does not bind.
-          device: where it serves several, the name of one; or the table of any device, or its path (see ``on``).
+          device: where it serves several, the name of one; or the table of any device, or its path (see ``on``). Names
+            in a list leave the choice to the generator: of settings such as threads or int8, the best for each budget.
           num_samples: distinct architectures per budget, best first (most likely first for ``beam``).
           decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: where all architectures can be
             listed, the best of them; elsewhere the best of the archive and of what the policy answers (greedy, samples,
@@ -258,6 +187,13 @@ class Generator:
           ValueError: if a budget is below the cheapest architecture or nothing meets budgets together, fewer than
             ``num_samples`` exist, or an argument is unknown.
         """
+        if isinstance(device, list | tuple):
+            if num_samples != 1:
+                raise ValueError(
+                    f"num_samples={num_samples}: several devices give one answer a budget; name one device"
+                )
+            found = self._best_of(device, budgets_ms, budgets, decode, where, seed, on_infeasible, None)
+            return as_answers(self.description, read_budgets(self.description, budgets_ms, budgets), found)
         if device is not None:
             who, where = self._routed(device, where)
             return who.generate(
@@ -273,15 +209,15 @@ class Generator:
             tokens, source = find_distinct(scope, matrix, num_samples, decode, seed)
         else:
             tokens, source = find(scope, matrix, decode, seed, None)
-        found = _arrays(scope, np.repeat(matrix, num_samples, 0), np.repeat(index, num_samples), tokens, source)
-        return _answers(scope.description, asked, found)
+        found = as_arrays(scope, np.repeat(matrix, num_samples, 0), np.repeat(index, num_samples), tokens, source)
+        return as_answers(scope.description, asked, found)
 
     def generate_arrays(
         self,
         budgets_ms: Numbers | None = None,
         *,
         budgets: Mapping[str, Numbers] | None = None,
-        device: str | Path | DeviceTable | None = None,
+        device: str | Path | DeviceTable | list[str] | tuple[str, ...] | None = None,
         decode: str = "best",
         where: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -292,6 +228,8 @@ class Generator:
 
         ``on_progress(done, of)`` is called now and then with numbers of budgets.
         """
+        if isinstance(device, list | tuple):
+            return self._best_of(device, budgets_ms, budgets, decode, where, seed, on_infeasible, on_progress)
         if device is not None:
             who, where = self._routed(device, where)
             return who.generate_arrays(
@@ -302,7 +240,7 @@ class Generator:
         scope, asked, index = self._ask(budgets_ms, budgets, decode, where, seed, on_infeasible)
         matrix = _matrix(scope.description, asked)[index]
         tokens, source = find(scope, matrix, decode, seed, on_progress)
-        return _arrays(scope, matrix, index, tokens, source)
+        return as_arrays(scope, matrix, index, tokens, source)
 
     def surface(
         self,
@@ -335,7 +273,7 @@ class Generator:
         """All that ``best`` ever answers under conditions, cheapest first, as arrays; ``index`` counts them."""
         scope = self._under(where)
         front = scope.front(arguments.seed(seed))
-        return _arrays(scope, front.costs, np.arange(len(front.tokens)), front.tokens, front.source)
+        return as_arrays(scope, front.costs, np.arange(len(front.tokens)), front.tokens, front.source)
 
     def explain(
         self,
@@ -383,6 +321,41 @@ class Generator:
         for remark in remarks(scope.description, asked):
             warnings.warn(remark, stacklevel=3)
         return scope, asked, np.flatnonzero(fine)
+
+    def _best_of(
+        self, devices: Sequence[str], budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None, decode: str,
+        where: Mapping[str, Any] | None, seed: int, on_infeasible: str, on_progress: Progress | None,
+    ) -> AnswerArrays:  # fmt: skip
+        """The best answer of several devices that are known, for each budget.
+
+        Raises:
+          ValueError: as ``generate``, or if a name is not one of ``devices``.
+        """
+        unknown = [name for name in devices if name not in self.devices]
+        if unknown or not devices:
+            raise ValueError(
+                f"device={list(devices)}: give names of devices that it was trained for, {', '.join(self.devices)}"
+            )
+        if on_infeasible not in SKIP:
+            raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
+        each = [
+            self.generate_arrays(
+                budgets_ms, budgets=budgets, device=name, decode=decode, where=where, seed=seed, on_infeasible="skip",
+                on_progress=on_progress,
+            )
+            for name in devices
+        ]  # fmt: skip
+        found = best_of(each, float(self.problem.pessimism))
+        if on_infeasible == "raise":
+            asked = read_budgets(self.description, budgets_ms, budgets)
+            left = np.setdiff1d(np.arange(len(next(iter(asked.values())))), found.index)
+            if len(left):
+                shown = ", ".join(f"{name}={exactly(values[left[0]])}" for name, values in asked.items())
+                raise ValueError(
+                    f"nothing is within {shown} on any of {', '.join(devices)}, nor within {len(left) - 1} more "
+                    "budgets; on_infeasible=skip answers the others"
+                )
+        return found
 
     def _routed(
         self, device: str | Path | DeviceTable, where: Mapping[str, Any] | None
@@ -485,51 +458,3 @@ def _unmet(scope: Scope, asked: Mapping[str, np.ndarray], met: np.ndarray, seed:
         lines.append(f"nothing is within {pair} together; possible are {' or '.join(others)}")
     more = f"; and {int((~met).sum()) - 20:,} more" if (~met).sum() > 20 else ""
     return "; ".join(lines) + more + "; on_infeasible=skip answers the others"
-
-
-def _arrays(
-    scope: Scope, budgets: np.ndarray, index: np.ndarray, tokens: np.ndarray, source: np.ndarray
-) -> AnswerArrays:
-    """Costs, quality and guarantee of what was found for budgets float64 ``[B, K]``; each architecture counts once."""
-    different, back = _unique_rows(tokens)
-    costs = scope.description.costs_of(different)[back]
-    quality, std = predict_all(scope.problem, different)
-    within = scope.within(costs, budgets)
-    certain = within & (not any(info.learned for info in scope.description.costs))
-    return AnswerArrays(index, tokens, costs, quality[back], std[back], certain, source, within)
-
-
-def _unique_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of tokens int32 ``[B, T]``, and which of them each row is, int64 ``[B]``."""
-    if not len(tokens):
-        return tokens, np.zeros(0, int)
-    as_bytes = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.dtype.itemsize * tokens.shape[1])))
-    _, first, back = np.unique(as_bytes.ravel(), return_index=True, return_inverse=True)
-    return tokens[first], back.ravel()
-
-
-def _answers(description: Description, asked: Mapping[str, np.ndarray], found: AnswerArrays) -> list[Answer]:
-    texts: dict[bytes, str] = {}
-    levels = {info.name: info.level for info in description.costs if info.level is not None}
-    out = []
-    for i, row in enumerate(found.index.tolist()):
-        tokens = found.tokens[i]
-        text = texts.setdefault(tokens.tobytes(), "") or description.space.format(tokens)
-        texts[tokens.tobytes()] = text
-        costs = {info.name: float(cost) for info, cost in zip(description.costs, found.costs[i], strict=True)}
-        out.append(
-            Answer(
-                budget={name: values[row].item() for name, values in asked.items()},
-                tokens=tokens,
-                text=text,
-                quality=float(found.quality[i]),
-                quality_std=float(found.quality_std[i]),
-                costs=costs,
-                raw_costs={info.name: info.to_raw(costs[info.name]) for info in description.costs},
-                guaranteed=bool(found.guaranteed[i]),
-                source=SOURCES[found.source[i]],
-                within=bool(found.within[i]),
-                levels=levels,
-            )
-        )
-    return out

@@ -11,7 +11,7 @@ import numpy as np
 from nagjax.inference.asked import Numbers, read_numbers
 
 if TYPE_CHECKING:
-    from nagjax.inference.generator import AnswerArrays
+    from nagjax.inference.answers import AnswerArrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

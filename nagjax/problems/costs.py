@@ -73,6 +73,8 @@ class ExactCosts:
       terms: numbers that a path adds up at most.
       top: ticks of the costliest plausible architecture; budgets above it are no larger, up to a filler.
       steps: distinct costs float64 ``[D]``, increasing, and their ticks int64 ``[D]``; None unless ``info.ranked``.
+      operators: float64 ``[num_operators]`` in the column's unit, what each adds to an edge; None where edges were
+        priced as a whole.
     """
 
     info: CostInfo
@@ -80,6 +82,7 @@ class ExactCosts:
     terms: int
     top: int
     steps: tuple[np.ndarray, np.ndarray] | None = None
+    operators: np.ndarray | None = None
 
     @property
     def tolerance(self) -> float:

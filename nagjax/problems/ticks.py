@@ -100,7 +100,9 @@ def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.nd
     info = _describe(prices, exponent, decimals=decimals, slack=slack, filler=filler)
     # Only an edge that no path takes can cost more: it must not overflow.
     cost = np.minimum(cost, tl.INFINITE).astype(np.int32)
-    return cost, exact_costs(info, space.trellis, dict(enumerate(exact)), cost, allowed, top)
+    found = exact_costs(info, space.trellis, dict(enumerate(exact)), cost, allowed, top)
+    values = _finite(prices.values)
+    return cost, dataclasses.replace(found, operators=values if values.any() else None)
 
 
 def exact_costs(

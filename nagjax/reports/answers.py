@@ -15,7 +15,8 @@ from nagjax.reports.wording import certainty, quality_is, quality_title, raw_tit
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nagjax.inference.generator import Answer, Generator
+    from nagjax.inference.answers import Answer
+    from nagjax.inference.generator import Generator
 
 
 def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -> list[Point]:

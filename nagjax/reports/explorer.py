@@ -23,7 +23,8 @@ from nagjax.spaces import trellis as tl
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nagjax.inference.generator import AnswerArrays, Generator
+    from nagjax.inference.answers import AnswerArrays
+    from nagjax.inference.generator import Generator
 
 MOST = 1000
 """Members of a front that stand in a page; of more, these many, even over their order by cost."""

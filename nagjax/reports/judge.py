@@ -16,7 +16,8 @@ from nagjax.spaces import trellis as tl
 from nagjax.spaces.trie import Listing
 
 if TYPE_CHECKING:
-    from nagjax.inference.generator import Answer, Generator
+    from nagjax.inference.answers import Answer
+    from nagjax.inference.generator import Generator
 
 
 def rows_of(description: Description, answers: Sequence[Answer]) -> list[int | None]:

@@ -11,7 +11,6 @@ Text: ``width=64:softmax-h4-r2:linear-h2-r4``, mixer, heads and MLP ratio of eac
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from nagjax.elastic import Elastic
 from nagjax.operators import Operator
 from nagjax.operators.attention import MIXERS, attention
 from nagjax.operators.feed_forward import feed_forward
+from nagjax.spaces import choices
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Count, Decision, Space
 
@@ -99,10 +99,10 @@ def layers(space: str, given: Mapping[str, int | str], mixers: str, head_size: i
     Raises:
       ValueError: if a choice is out of range, or choices do not ascend; it names the space and the setting.
     """
-    numbers = {name: _numbers(f"{space}: {name}", value) for name, value in given.items()}
+    numbers = {name: choices.numbers(f"{space}: {name}", value) for name, value in given.items()}
     return Layers(
         **numbers,
-        mixers=_mixers(f"{space}: mixers", mixers),
+        mixers=choices.words(f"{space}: mixers", mixers, MIXERS),
         head_size=arguments.count(head_size, f"{space}: head_size", 1),
     )
 
@@ -151,23 +151,6 @@ def operators_of(plan: Plan, tokens: Sequence[int]) -> tuple[Operator, ...]:
         for mixer, heads, ratio in layers_of(plan.layers, tokens)
     ]
     return (plan.stem(width), *(op for pair in body for op in pair), plan.head(width))
-
-
-def _numbers(name: str, given: int | str) -> tuple[int, ...]:
-    parts = str(given).split("-")
-    if not all(re.fullmatch(r"[1-9]\d{0,8}", part, re.ASCII) for part in parts):
-        raise ValueError(f"{name}={given!r}: write whole numbers above 0 with - between them, 32-64")
-    values = tuple(int(part) for part in parts)
-    if list(values) != sorted(set(values)):
-        raise ValueError(f"{name}={given!r}: write each number once, ascending")
-    return values
-
-
-def _mixers(name: str, given: str) -> tuple[str, ...]:
-    values = tuple(str(given).split("-"))
-    if not set(values) <= set(MIXERS) or len(set(values)) != len(values):
-        raise ValueError(f"{name}={given!r}: write one or more of {', '.join(MIXERS)}, - between them")
-    return values
 
 
 def _feature_names(own: Layers) -> tuple[str, ...]:
@@ -237,15 +220,15 @@ def _parse(own: Layers, text: str) -> list[int]:
                          f":{own.mixers[0]}-h{own.heads[0]}-r{own.ratios[0]}, and so on")  # fmt: skip
     if len(body) not in own.depths:
         raise ValueError(f"architecture {text!r}: {len(body)} layers; the depth is one of {own.depths}")
-    choices = {
+    texts = {
         f"{mixer}-h{heads}-r{ratio}": (pair, last)
         for pair, (mixer, heads) in enumerate(own.pairs)
         for last, ratio in enumerate(own.ratios)
     }
     for layer in body:
-        if layer not in choices:
-            raise ValueError(f"architecture {text!r}: layer {layer!r} is not one of {', '.join(choices)}")
-    tokens = [token for layer in body for token in choices[layer]]
+        if layer not in texts:
+            raise ValueError(f"architecture {text!r}: layer {layer!r} is not one of {', '.join(texts)}")
+    tokens = [token for layer in body for token in texts[layer]]
     return [known[first], own.depths.index(len(body)), *tokens, *[0] * (2 * (own.deepest - len(body)))]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from nagjax import mesh
 from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form
 from nagjax.supernet.task import Examples, Part, Task
 from nagjax.supernet.training import elastic_of
 
@@ -100,10 +101,10 @@ def calibration_inputs(task: Task, count: int = 1024) -> Any:
 
 
 def supernet_assessor(
-    space: Space, task: Task, dtype: Any = jnp.float32, place: mesh.Placement = mesh.ONE
+    space: Space, task: Task, dtype: Any = jnp.float32, place: mesh.Placement = mesh.ONE, form: Form | None = None
 ) -> Assessor:  # fmt: skip
-    """Evaluates architectures with the weights of a supernet, which lie on devices as ``place`` says."""
-    elastic = elastic_of(space, dtype)
+    """Evaluates architectures with the weights of a supernet, of a form, which lie on devices as ``place`` says."""
+    elastic = elastic_of(space, dtype, form)
     return Assessor(lambda *given: elastic.apply(*given)[:2], elastic.group, task, place=place)
 
 

@@ -31,13 +31,9 @@ def make_supernet(space: Space, folder: str, data_dir: str = "", images: int = 0
       ValueError: if the folder holds no supernet of this space, or the data cannot be read.
     """
     weights = storage.read_weights(Path(folder))
-    written = weights.config["space"]
-    if (written["name"], written["version"], written["settings"]) != (space.name, space.version, dict(space.settings)):
-        raise ValueError(
-            f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
-        )
+    storage.check_space(weights, space, folder)
     task = recorded_task(weights.config, data_dir or None)
-    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]))
+    assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), form=weights.form)
     shown = labelling.label_part(task, images or None)
 
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import optax
 
 from nagjax.supernet.datasets.images import Images, Splits
 from nagjax.supernet.datasets.load import load
 from nagjax.supernet.inputs import Augmentation, Batches, scaled, standardise
 from nagjax.supernet.task import Examples, Part, Task
+from nagjax.supernet.usual_tasks import class_sums
 
 SMOOTHING = 0.1
 """Of labels, unless told."""
+
+PIXELS = "float32, pixels 0..1 scaled bilinearly to the resolution: ONNX [N, C, R, R], StableHLO [N, R, R, C]"
+"""What a deployed network takes."""
 
 
 def image_task(
@@ -51,6 +56,11 @@ def image_task(
     def aims(labels: Any) -> jax.Array:
         return optax.smooth_labels(jax.nn.one_hot(labels, splits.classes), smoothing)
 
+    def relabelled(seed: int) -> Task:
+        drawn = np.random.default_rng([seed, 5]).integers(0, splits.classes, len(splits.train), np.int32)
+        train = Images(splits.train.pixels, drawn)
+        return image_task(dataclasses.replace(splits, train=train), how, smoothing, settings)
+
     return Task(
         name=splits.name,
         settings=settings or {},
@@ -65,23 +75,20 @@ def image_task(
         answers=jax.nn.softmax,
         sums=class_sums,
         quality=lambda sums, number: float(sums["right"]) / number,
+        relabelled=relabelled,
         group=splits.train.pixels.shape[1],
         given=scaled,
         mean=splits.mean,
         std=splits.std,
+        takes=PIXELS,
+        quality_name="accuracy",
+        examples_name="images",
     )
 
 
 def image_part(images: Images) -> Part:
     """Images as a part of a task."""
     return Part(len(images), lambda rows: Examples(images.pixels[rows], images.labels[rows]), images.labels)
-
-
-def class_sums(logits: jax.Array, labels: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
-    """How many of logits ``[N, classes]`` are right, and their cross-entropies, nats; each times its weight ``[N]``."""
-    right = (logits.argmax(-1) == labels) * weight
-    losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1)[:, 0] * weight
-    return {"right": right.sum(), "loss": losses.sum()}
 
 
 def make_images(

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from nagjax.checkpoint import steps
+from nagjax.checkpoint import sealing, steps
 from nagjax.checkpoint.saving import Steps
+from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form, recorded
 from nagjax.supernet.training import TrainState
 
 FORMAT = 2
@@ -37,6 +39,11 @@ class Weights:
     parameters: Any
     step: int
     config: Mapping[str, Any]
+
+    @property
+    def form(self) -> Form | None:
+        """What the parameters are; None where they are those of the space's network."""
+        return recorded(self.config)
 
 
 class Writer:
@@ -80,6 +87,18 @@ class Writer:
         steps.save(self._steps, state.step, {**self._config, "step": state.step, "seconds": seconds}, trees)
 
 
+def keep(folder: Path, weights: Weights) -> None:
+    """Write weights alone, without what training needs to go on.
+
+    Raises:
+      OSError, ValueError: if they cannot be written.
+    """
+    config = {**weights.config, "format": FORMAT, "nagjax": importlib.metadata.version("nagjax")}
+    config.pop(sealing.SEAL, None)
+    with Steps(folder / FOLDER) as written:
+        steps.save(written, weights.step, config, {"parameters": weights.parameters})
+
+
 def has_weights(folder: Path) -> bool:
     """Whether a folder holds a complete checkpoint."""
     return bool(steps.numbers(folder.resolve() / FOLDER))
@@ -92,6 +111,19 @@ def read_weights(folder: Path) -> Weights:
       ValueError: if there is none, or it cannot be read.
     """
     return _of_latest(folder, _weights)
+
+
+def check_space(weights: Weights, space: Space, folder: str | Path) -> None:
+    """Refuse weights of another space.
+
+    Raises:
+      ValueError: with both.
+    """
+    written = weights.config["space"]
+    if (written["name"], written["version"], written["settings"]) != (space.name, space.version, dict(space.settings)):
+        raise ValueError(
+            f"{folder}: is a supernet of {written['name']}({written['settings']}), not of {space.identity}"
+        )
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:

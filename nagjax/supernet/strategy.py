@@ -12,10 +12,13 @@ from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+import optax
 
 from nagjax import plugins
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form
+from nagjax.supernet.task import Task
 
 Memory: TypeAlias = Any
 """A tree of arrays whose shapes never change; ``()`` where there is none."""
@@ -39,12 +42,14 @@ class Lesson:
         weights that the strategy holds (``Strategy.held``).
       of: int32 ``[T]``, the architecture whose answers with the held weights those are; its own where None.
       regularised: its weights decay, where the strategy lets lessons decide.
+      given: a tree of arrays for the strategy's own loss (``Strategy.loss``), such as this step's noise.
     """
 
     tokens: np.ndarray
     teacher: str = LABELS
     of: np.ndarray | None = None
     regularised: bool = True
+    given: Any = ()
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
@@ -72,6 +77,13 @@ class Strategy:
       after: ``after(memory, parameters, progress)``, its memory after an update that gave these parameters; jitted.
         None where it keeps what it has.
       held: memory to the weights that teach lessons of the teacher ``held``; jitted.
+      form: what the parameters are; None where they are those of the space's network.
+      revise: ``revise(memory, parameters, progress)``, the parameters after an update as it changes them; jitted.
+      task: ``task(given, seed)``, what is learned, made of the task that was given; None where it is that.
+      loss: ``loss(elastic, task, parameters, inputs, aims, tokens, given)``, what a lesson loses, and outputs, of which
+        the task makes answers; inputs are prepared, ``given`` is the lesson's; jitted. None: the mean of the task's
+        loss of the architecture.
+      rule: how updates follow from gradients, made of the recipe's rule; None where it is that.
       final_rate: the learning rate at the end, a share of the highest.
       lessons_decay: weights decay by the lessons that are ``regularised``, and not all weights at every update.
     """
@@ -82,6 +94,11 @@ class Strategy:
     begin: Callable[[jax.Array, Elastic, Any], tuple[Any, Memory]] = unchanged
     after: Callable[[Memory, Any, Any], Memory] | None = None
     held: Callable[[Memory], Any] | None = None
+    form: Form | None = None
+    revise: Callable[[Memory, Any, Any], Any] | None = None
+    task: Callable[[Task, int], Task] | None = None
+    loss: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    rule: Callable[[optax.GradientTransformation], optax.GradientTransformation] | None = None
     final_rate: float = 0.0
     lessons_decay: bool = False
 

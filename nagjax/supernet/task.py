@@ -57,7 +57,7 @@ class Part:
           ValueError: if there are not so many; it says ``what`` they are for.
         """
         if self.classes is not None:
-            return self.subset(draw_indices(self.classes, count, seed, what))
+            return self.subset(draw_indices(self.classes, count, seed, what, "examples"))
         if not 1 <= count <= self.size:
             raise ValueError(
                 f"{what}: {count} examples are wanted, there are {self.size}; give at least 1, at most all"
@@ -82,9 +82,14 @@ class Task:
       sums: ``sums(outputs, targets, weight)``, what quality is of, added up over examples, each times its weight
         float32 ``[N]``; by name, ``loss`` among them; jitted.
       quality: sums over all examples and their number to a fraction, 0 to 1.
+      relabelled: ``relabelled(seed)``, the task with other labels for its training examples, each drawn evenly among
+        the classes; None where there are no classes.
       group: one for which inputs can be prepared, for the suite.
       given: ``given(inputs, group)``, what a deployed network takes; prepared inputs where None.
       mean, std: by which a deployed network standardises the last axis of what it is given; empty where it does not.
+      takes: what a deployed network takes, for its card.
+      quality_name, examples_name: what quality and examples are called on cards, in plots and messages, such as
+        ``accuracy`` of ``images``.
     """
 
     name: str
@@ -100,10 +105,14 @@ class Task:
     answers: Callable[[jax.Array], Any]
     sums: Callable[[jax.Array, Any, jax.Array], Mapping[str, jax.Array]]
     quality: Callable[[Mapping[str, Any], int], float]
+    relabelled: Callable[[int], Task] | None = None
     group: Hashable = None
     given: Callable[[Any, Any], jax.Array] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    takes: str = "as the task prepares it"
+    quality_name: str = "quality"
+    examples_name: str = "examples"
 
     def deployed(self, inputs: Any, group: Any) -> np.ndarray:
         """Inputs as a deployed network of a group takes them."""

@@ -70,6 +70,9 @@ def language_task(
         answers=jax.nn.softmax,
         sums=sums,
         quality=lambda sums, number: math.exp(-max(float(sums["loss"]) / number, 0.0)),
+        takes="int32 numbers of tokens [N, L]",
+        quality_name="exp(-nats per token)",
+        examples_name="sequences",
     )
 
 

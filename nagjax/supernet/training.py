@@ -7,6 +7,7 @@ was stopped and restored goes on as if it had not been.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from nagjax import arguments, mesh, plugins
 from nagjax.elastic import Elastic
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
+from nagjax.supernet.forms import Form
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Memory, Strategy
 from nagjax.supernet.task import Task
 
@@ -92,7 +94,9 @@ class Learner:
       lessons: random numbers of the step, progress 0..1 and memory to the step's lessons.
       group: tokens to what a compiled program is for.
       begin: key and fresh parameters to those that training begins with, and the memory.
-      after, held, final_rate: as in ``Strategy``.
+      after, held, revise, task, rule, final_rate: as in ``Strategy``.
+      loss: task, parameters, prepared inputs, aims, tokens and what the lesson gives to what it loses and its outputs;
+        None: the mean of the task's loss of what ``forward`` gives.
       penalised: parameters and tokens to the weights of a lesson that decay, where lessons decide; None where all do.
     """
 
@@ -103,6 +107,10 @@ class Learner:
     begin: Callable[[jax.Array, Any], tuple[Any, Memory]] = lambda _, parameters: (parameters, ())
     after: Callable[[Memory, Any, Any], Memory] | None = None
     held: Callable[[Memory], Any] | None = None
+    revise: Callable[[Memory, Any, Any], Any] | None = None
+    task: Callable[[Task, int], Task] | None = None
+    loss: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    rule: Callable[[optax.GradientTransformation], optax.GradientTransformation] | None = None
     final_rate: float = 0.0
     penalised: Callable[[Any, np.ndarray], Any] | None = None
 
@@ -119,7 +127,7 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
     Raises:
       ValueError: if the space has no elastic network, or no architecture is left.
     """
-    elastic = elastic_of(space, dtype)
+    elastic = elastic_of(space, dtype, strategy.form)
     if not tl.count(space.trellis.target, valid)[0][0]:
         raise ValueError(f"no architecture of {space.identity} is left to train: allow more choices")
 
@@ -135,6 +143,10 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
         begin=lambda key, parameters: strategy.begin(key, elastic, parameters),
         after=strategy.after,
         held=strategy.held,
+        revise=strategy.revise,
+        task=strategy.task,
+        loss=None if strategy.loss is None else functools.partial(strategy.loss, elastic),
+        rule=strategy.rule,
         final_rate=strategy.final_rate,
         penalised=elastic.used if strategy.lessons_decay else None,
     )
@@ -152,11 +164,11 @@ def alone_learner(space: Space, tokens: np.ndarray, dtype: Any = jnp.float32) ->
     )
 
 
-def elastic_of(space: Space, dtype: Any = jnp.float32) -> Elastic:
-    """The elastic network of a space, which computes in ``dtype``.
+def elastic_of(space: Space, dtype: Any = jnp.float32, form: Form | None = None) -> Elastic:
+    """The elastic network of a space, which computes in ``dtype``, for parameters of a form.
 
     Raises:
-      ValueError: if the space has none.
+      ValueError: if the space has none, or the form does not suit it.
     """
     if space.elastic is None:
         raise ValueError(
@@ -164,7 +176,8 @@ def elastic_of(space: Space, dtype: Any = jnp.float32) -> Elastic:
         )
     with plugins.raised_by("spaces", space.name, "elastic", passing=(ValueError,)):
         made = space.elastic(jnp.dtype(dtype))
-    return plugins.expect("spaces", space.name, made, Elastic)
+    plain = plugins.expect("spaces", space.name, made, Elastic)
+    return plain if form is None else form.elastic(space, plain)
 
 
 def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) -> TrainState:
@@ -177,7 +190,8 @@ def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) ->
     key = jax.random.key(recipe.seed)
     fresh = jax.jit(lambda key: place.held(learner.init(key)))(key)
     parameters, memory = jax.jit(begin)(jax.random.fold_in(key, 1), fresh)
-    return TrainState(parameters, optimiser(recipe).init(parameters), 0, memory)
+    state = jax.jit(lambda parameters: place.held(_rule(learner, recipe).init(parameters)))(parameters)
+    return TrainState(parameters, state, 0, memory)
 
 
 def placed(state: TrainState, place: mesh.Placement) -> TrainState:
@@ -206,6 +220,8 @@ def train(
       ValueError: if the devices do not divide the batch.
     """
     place.check_batch(recipe.batch)
+    if learner.task is not None:
+        task = learner.task(task, recipe.seed)
     run = _programs(learner, task, recipe, place)
     while state.step < recipe.steps:
         inputs, targets = place.examples(task.batch(state.step, recipe.batch, recipe.seed))
@@ -221,16 +237,24 @@ def train(
             elif lesson.teacher == HELD:
                 of = lesson.tokens if lesson.of is None else lesson.of
                 aim = run.told(learner.group(of), state.memory, inputs, of)
-            grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens)
+            grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens, lesson.given)
             if learner.penalised is not None and lesson.regularised:
-                grads = jax.tree.map(jnp.add, grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
-            total = grads if total is None else jax.tree.map(jnp.add, total, grads)
+                grads = _added(grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
+            total = grads if total is None else _added(total, grads)
             if at == 0:
                 first_answers, first_loss = answers, loss
         parameters, optimiser = run.update(state.parameters, state.optimiser, total, len(lessons))
+        if learner.revise is not None:
+            parameters = run.revise(state.memory, parameters, progress)
         memory = state.memory if learner.after is None else run.after(state.memory, parameters, progress)
         state = TrainState(parameters, optimiser, state.step + 1, memory)
         yield state, first_loss
+
+
+@jax.jit
+def _added(one: Any, other: Any) -> Any:
+    """The sum of two trees, in one program."""
+    return jax.tree.map(jnp.add, one, other)
 
 
 class _Programs(NamedTuple):
@@ -242,16 +266,17 @@ class _Programs(NamedTuple):
     told: Any
     decay: Any
     after: Any
+    revise: Any
 
 
 def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placement) -> _Programs:
     """The parts, each compiled when it is first used."""
-    rule = optimiser(recipe, learner.final_rate, decays=learner.penalised is None)
+    rule = _rule(learner, recipe)
 
-    def lesson(group: Hashable, parameters: Any, inputs: Any, aim: Any, tokens: Any) -> Any:
+    def lesson(group: Hashable, parameters: Any, inputs: Any, aim: Any, tokens: Any, given: Any) -> Any:
         def loss(parameters: Any) -> Any:
-            outputs = learner.forward(parameters, task.prepare(inputs, group), tokens)
-            return task.loss(outputs, aim).mean(), task.answers(outputs)
+            value, outputs = _judged(learner, task, parameters, task.prepare(inputs, group), aim, tokens, given)
+            return value, task.answers(outputs)
 
         (value, answers), grads = jax.value_and_grad(loss, has_aux=True)(parameters)
         return place.held(grads), value, answers
@@ -278,10 +303,30 @@ def _programs(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placemen
         assert learner.after is not None
         return place.held_everywhere(learner.after(memory, parameters, progress))
 
+    def revise(memory: Memory, parameters: Any, progress: Any) -> Any:
+        assert learner.revise is not None
+        return place.held(learner.revise(memory, parameters, progress))
+
     return _Programs(
         jax.jit(lesson, static_argnums=0), jax.jit(task.aims), jax.jit(update), jax.jit(told, static_argnums=0),
-        jax.jit(decay, static_argnums=0), jax.jit(after),
+        jax.jit(decay, static_argnums=0), jax.jit(after), jax.jit(revise),
     )  # fmt: skip
+
+
+def _judged(
+    learner: Learner, task: Task, parameters: Any, prepared: jax.Array, aim: Any, tokens: jax.Array, given: Any
+) -> tuple[jax.Array, jax.Array]:  # fmt: skip
+    """What a lesson loses, and its outputs."""
+    if learner.loss is not None:
+        return learner.loss(task, parameters, prepared, aim, tokens, given)
+    outputs = learner.forward(parameters, prepared, tokens)
+    return task.loss(outputs, aim).mean(), outputs
+
+
+def _rule(learner: Learner, recipe: Recipe) -> optax.GradientTransformation:
+    """How a learner's parameters follow from gradients."""
+    rule = optimiser(recipe, learner.final_rate, decays=learner.penalised is None)
+    return rule if learner.rule is None else learner.rule(rule)
 
 
 def optimiser(recipe: Recipe, final_rate: float = 0.0, decays: bool = True) -> optax.GradientTransformation:

@@ -101,6 +101,7 @@ def small_elastic() -> Elastic:
         alone=alone,
         example=lambda _group, num, rng: rng.normal(size=(num, SIDE, SIDE, 1)).astype(np.float32),
         points=NAMES,
+        mixed=_mixed,
     )
 
 
@@ -122,6 +123,34 @@ def _cut(block: Mapping[str, Any], pair: Pair) -> list[dict[str, Any]]:
     middle = slice(0, pair[0].out_channels)
     up = {"weights": block["up"]["weights"][:, middle], "bias": block["up"]["bias"][middle]}
     return [up, {"weights": block["down"]["weights"][middle], "bias": block["down"]["bias"]}]
+
+
+def _mixed(parameters: Any, inputs: jax.Array, probs: jax.Array) -> jax.Array:
+    """Logits of mixed weights: a block that is left out gives its input, by the share of that."""
+    x = blocks.apply(STEM, parameters["stem"], inputs)[0]
+    for name, ratios, share in zip(NAMES, RATIOS, probs, strict=True):
+        wide, given, left = _pair(max(ratios)), x, jnp.zeros(())
+        parts = []
+        for ratio, p in zip(ratios, share, strict=False):
+            pair = _cut(parameters[name], _pair(ratio))
+            if pair:
+                parts.append(jax.tree.map(lambda leaf, p=p: p * leaf, _widened(pair, wide)))
+            else:
+                left = p
+        for op, part in zip(wide, jax.tree.map(lambda *each: sum(each), *parts), strict=True):
+            x = blocks.apply(op, part, x)[0]
+        x += left * given
+    return blocks.apply(HEAD, parameters["head"], x)[0].astype(jnp.float32)
+
+
+def _widened(parts: Sequence[Mapping[str, jax.Array]], wide: Pair) -> list[dict[str, jax.Array]]:
+    """Parameters of the two layers of a choice with 0 up to the shapes of a wider pair."""
+    shapes = [blocks.shapes(op) for op in wide]
+    return [
+        {name: jnp.pad(leaf, [(0, w - own) for w, own in zip(shape[name], leaf.shape, strict=True)])
+         for name, leaf in part.items()}
+        for part, shape in zip(parts, shapes, strict=True)
+    ]  # fmt: skip
 
 
 def _branch(pair: Pair) -> Any:

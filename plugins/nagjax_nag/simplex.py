@@ -23,6 +23,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nagjax.budgets import stratified_budgets
 from nagjax.controllers import Artefact, Metrics, Params
@@ -32,9 +33,13 @@ from nagjax.generator.policy import Policy, budget_weights, init_policy
 from nagjax.generator.training import standardised
 from nagjax.generator.walk import segments
 from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax.supernet.entangled import learned_scores
 
 DEFAULTS: Mapping[str, float] = {"rate": 0.1, "entropy": 0.05, "final_entropy": 0.0, "floor": 1e-3, "clip": 0.5}
 """Step size; weight of the entropy at the start and the end; and what keeps weights away from 0."""
+
+LEAST = 1e-12
+"""Least share that is begun from, so that its logarithm is finite."""
 
 HIDDEN = 1
 """Width of the LSTM that the artefact has to have; all its parameters are 0."""
@@ -49,7 +54,7 @@ class State:
 
 
 @factory("nag_simplex", group=2)
-def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Methods:
+def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8, start: str = "") -> Methods:
     """The controller.
 
     Args:
@@ -57,16 +62,20 @@ def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8) -> Me
       anchors: anchor budgets per cost column, each with its own simplexes.
       budgets: budgets an update samples for.
       group: architectures sampled for each of them, at least 2: their mean is the baseline.
+      start: folder of a supernet of the strategy ``entangled``, whose shares every anchor begins from; the middle of
+        the simplexes where empty. With the parameters ``rate=0`` and ``floor=0`` they stay what they are.
 
     Raises:
-      ValueError: if a size is too small.
+      ValueError: if a size is too small, or the folder holds no shares of these decisions.
     """
+    logits = read_scores(spec, start) if start else None
 
     def init(key: jax.Array, problem: Problem, params: Params) -> State:
         del problem, params
         policy = init_policy(key, spec, HIDDEN, anchors)
         policy = dataclasses.replace(policy, params=jax.tree.map(jnp.zeros_like, policy.params))
-        return State(with_simplexes(policy, uniform(spec, policy)), jnp.uint32(0))
+        begun = uniform(spec, policy) if logits is None else of_scores(spec, policy, logits)
+        return State(with_simplexes(policy, begun), jnp.uint32(0))
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -145,6 +154,30 @@ def uniform(spec: Spec, policy: Policy) -> list[jax.Array]:
         jnp.broadcast_to((exists / exists.sum(-1, keepdims=True))[None], (policy.anchors.size, *exists.shape))
         for exists in real_choices(spec)
     ]
+
+
+def of_scores(spec: Spec, policy: Policy, logits: np.ndarray) -> list[jax.Array]:
+    """Shares of logits float32 ``[T, C]``, the same at every anchor, for each segment float32 ``[A, L, C']``."""
+    cut = [logits[first:last, :width] for first, last, width in segments(spec.choices)]
+    shares = [
+        jax.nn.softmax(jnp.where(exists, own, -jnp.inf)) for own, exists in zip(cut, real_choices(spec), strict=True)
+    ]
+    return [jnp.broadcast_to(jnp.maximum(one, LEAST)[None], (policy.anchors.size, *one.shape)) for one in shares]
+
+
+def read_scores(spec: Spec, folder: str) -> np.ndarray:
+    """Logits float32 ``[T, C]`` that were learned with a supernet's weights.
+
+    Raises:
+      ValueError: if there are none, or they are of other decisions.
+    """
+    logits = learned_scores(folder)
+    if logits.shape != (spec.num_layers, spec.num_choices):
+        raise ValueError(
+            f"nag_simplex: start={folder}: has logits of {list(logits.shape)} decisions and choices, the problem has "
+            f"{[spec.num_layers, spec.num_choices]}; give a supernet of the same space"
+        )
+    return logits
 
 
 def simplexes(policy: Policy) -> list[jax.Array]:

@@ -1,4 +1,4 @@
-"""The form ``behind``: the quality of an architecture behind a context that it does not depend on, such as a device."""
+"""The form ``behind``: the quality of an architecture behind a context, such as a device, which adds a number."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Any, ClassVar, Self
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nagjax.predictors.forms.form import Defaults, check_inputs
 
 
 @flax.struct.dataclass
 class Behind(Defaults):
-    """What an inner form says of the architecture without its first decision, the same for every context.
+    """What an inner form says of the architecture without its first decision, and what the context adds.
 
     Attributes:
       inner: the form of the space behind the context.
       contexts: N; the first N path features tell the context, and are left out as well.
+      change: float32 ``[N]``, added to the quality in each context, such as what int8 loses; None where all are alike.
     """
 
     form: ClassVar[str] = "behind"
 
     inner: Any
     contexts: int = flax.struct.field(pytree_node=False)
+    change: jax.Array | None = None
 
     @property
     def known(self) -> jax.Array | None:
@@ -39,15 +42,16 @@ class Behind(Defaults):
 
     @property
     def feature_weights(self) -> jax.Array | None:
-        """Nothing for the context, and those of the inner form."""
+        """What each context adds, and the weights of the inner form."""
         weights = self.inner.feature_weights
-        return None if weights is None else jnp.concatenate([jnp.zeros(self.contexts), weights])
+        own = jnp.zeros(self.contexts) if self.change is None else jnp.asarray(self.change)
+        return None if weights is None else jnp.concatenate([own, weights])
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
         check_inputs(self, tokens, features)
         mean, std = self.inner(tokens[:, 1:], features[:, self.contexts :])
-        return mean, std
+        return mean if self.change is None else mean + jnp.asarray(self.change)[tokens[:, 0]], std
 
     def static(self) -> dict[str, Any]:
         """See ``Form``."""
@@ -57,11 +61,13 @@ class Behind(Defaults):
 
     def arrays(self) -> dict[str, Any]:
         """See ``Form``."""
-        return {"inner": self.inner.arrays()}
+        own = {} if self.change is None else {"change": np.asarray(self.change)}
+        return {"inner": self.inner.arrays(), **own}
 
     @classmethod
     def restore(cls, static: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """See ``Form``."""
         from nagjax.predictors.forms.registry import restore
 
-        return cls(restore(static["inner"], arrays["inner"]), static["contexts"])
+        change = None if "change" not in arrays else jnp.asarray(arrays["change"])
+        return cls(restore(static["inner"], arrays["inner"]), static["contexts"], change)

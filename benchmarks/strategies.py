@@ -1,0 +1,225 @@
+"""What shared weights say of networks trained alone, by the strategy that trained them, on handwritten digits.
+
+``python -m benchmarks.strategies [--seeds=3] --results=FILE`` goes on with what the file lacks, and ends with how many
+strategies are built and what became of the claims about them. Data travel with scikit-learn.
+
+The space has 42 networks (one unit of mobile blocks, 16 pixels); 16 of them, spread over multiply-adds, are trained
+alone for 200 steps of 64 images under three seeds. Every strategy sees the same number of images, a lesson of 64
+counting as 64. Learning rates of ``sandwich``, ``bignas`` and ``single_path`` are those of 0.05 to 1 that gave the best
+labels on average under seed 100; the others have that of ``single_path``. ``few_shot`` splits on the depth,
+``few_shot_size`` into three bands, each from a common half; ``given`` spends half on the largest.
+The angle is taken of ``random_labels`` and of ``single_path``, which has the true ones; networks of ``entangled_NAME``,
+the strategy with the sampler or the update NAME, are ranked by their logits as well. Labels are of validation images;
+the accuracies that are compared are of test images. ``experiments.published.shared_weights`` has what follows from the
+figures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from benchmarks import common
+from experiments.frame import runtime
+from experiments.published.registry import BUILT
+from nagjax import durable, operators, plugins
+from nagjax.spaces.mobilenet_v3 import Plan, make_space
+from nagjax.spaces.space import Space
+from nagjax.supernet import forms, labelling, random_labels, storage, training
+from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet.strategy import make_strategy
+from nagjax.supernet.task import Task, make_task
+
+PLAN = Plan(
+    resolutions=(16,), depths=(1, 2), kernels=(3, 5), ratios=(1, 2, 4), usual_resolution=16, image_channels=1,
+    classes=10, channels=(8, 8, 16, 32, 32), strides=(2,), squeeze=(True,), activations=("h_swish",),
+)  # fmt: skip
+NETWORKS, BINS, BATCH, RATE = 16, 4, 64, 0.3
+ALONE, ALONE_STEPS, ALONE_RATE = "alone", 200, 0.1
+IMAGES = 1600 * BATCH
+"""Seen by each strategy, counted a lesson."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How shared weights are trained: a strategy, how many lessons its step has on average, and the learning rate."""
+
+    strategy: str
+    lessons: float
+    rate: float = RATE
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """As many as give ``IMAGES``."""
+        return round(IMAGES / BATCH / self.lessons)
+
+
+WAYS: Mapping[str, Way] = {
+    "sandwich": Way("sandwich", 4, 0.6),
+    "bignas": Way("bignas", 4, 1.0),
+    "progressive": Way("progressive", 1.75),
+    "single_path": Way("single_path", 1),
+    "few_shot": Way("few_shot", 1, settings={"split_on": "unit1.depth"}),
+    "few_shot_size": Way("few_shot", 1, settings={"split_on": "size"}),
+    "given": Way("given", 4),
+    "random_labels": Way("random_labels", 1),
+    "entangled": Way("entangled", 1),
+    "entangled_exponentiated": Way("entangled", 1, settings={"update": "exponentiated", "rate": 0.1}),
+    **{
+        f"entangled_{name}": Way("entangled", 1, settings={"sampler": name})
+        for name in ("gumbel", "gdas", "drnas", "gates")
+    },
+}
+"""``given``: half of the images go to the largest alone, and a step of the rest has two lessons."""
+
+
+@functools.cache
+def space() -> Space:
+    """The 42 networks."""
+    return make_space("digits_mobilenet", 1, {}, PLAN)
+
+
+@functools.cache
+def task() -> Task:
+    """Handwritten digits; a mirrored one is none."""
+    return make_task("digits", {"shift": 1, "flip": False})
+
+
+def networks() -> np.ndarray:
+    """Those that are trained alone, int32 ``[16, T]``: the smallest, the largest, and others between."""
+    madds = _operators(operators.madds)
+    ends = np.stack([space().smallest(), space().largest()])
+    drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, NETWORKS + 2, BINS, seed=0)
+    inner = [row for row in drawn if not (row == ends).all(-1).any()]
+    return np.concatenate([ends, np.stack(inner[: NETWORKS - 2])])
+
+
+def _operators(count: Any) -> np.ndarray:
+    return np.array([count(op) for op in space().operators], np.float64)
+
+
+def alone(row: np.ndarray, seed: int) -> dict[str, float]:
+    """A network trained from scratch, judged on test images."""
+    recipe = training.Recipe(steps=ALONE_STEPS, batch=BATCH, learning_rate=ALONE_RATE, seed=seed)
+    state = _trained(training.alone_learner(space(), row), recipe)
+    scores = alone_assessor(space(), row, task()).scores(state.parameters, row, task().test)
+    return {"accuracy": scores.quality, "loss": scores.loss}
+
+
+def _trained(learner: training.Learner, recipe: training.Recipe) -> training.TrainState:
+    state = training.start(learner, recipe)
+    for reached, _ in training.train(learner, task(), recipe, state):
+        state = reached
+    return state
+
+
+def shared(way: str, seed: int, folder: Path) -> dict[str, Any]:
+    """What shared weights say of the networks: each of the lists has a figure a network."""
+    how, began = WAYS[way], time.monotonic()
+    settings, steps = dict(how.settings), how.steps
+    if way == "given":
+        only = space().where({"depth": 2, "kernel": 5, "ratio": 4})
+        learner = training.supernet_learner(space(), only, make_strategy("single_path"))
+        recipe = training.Recipe(steps=IMAGES // BATCH // 2, batch=BATCH, learning_rate=how.rate, seed=seed)
+        with storage.Writer(folder / f"{way}{seed}", {}) as writer:
+            writer.save(_trained(learner, recipe), 0.0)
+        settings["weights"] = str(folder / f"{way}{seed}")
+    strategy = make_strategy(how.strategy, settings)
+    recipe = training.Recipe(steps=steps, batch=BATCH, learning_rate=how.rate, seed=seed)
+    learner = training.supernet_learner(space(), space().trellis.valid, strategy)
+    state = _trained(learner, recipe)
+    seconds = time.monotonic() - began
+    assessor, rows = supernet_assessor(space(), task(), form=strategy.form), networks()
+    found: dict[str, Any] = {"way": way, "seed": seed, "steps": steps, "rate": how.rate, "seconds": round(seconds, 1)}
+    if way in ("random_labels", "single_path"):
+        config = {
+            "space": {"name": space().name, "version": 1, "settings": {}}, "where": {}, "data": {"data": "digits"},
+            "recipe": {"strategy": how.strategy, "seed": seed}, **forms.written(strategy.form),
+        }  # fmt: skip
+        with storage.Writer(folder / f"{way}{seed}", config) as writer:
+            writer.save(state, 0.0)
+        judge = random_labels.make_angle(space(), str(folder / f"{way}{seed}"))
+        found["angle"] = judge.evaluate(rows)["quality"].tolist()
+    if how.strategy == "entangled":
+        found |= of_logits(np.asarray(state.parameters[forms.LOGITS]), rows)
+    if way != "random_labels":
+        for name, part in (("label", task().validation), ("test", task().test)):
+            scores = [assessor.scores(state.parameters, row, part) for row in rows]
+            found[name] = [score.quality for score in scores]
+            found[f"{name}_loss"] = [score.loss for score in scores]
+    return found
+
+
+def of_logits(logits: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """Log-probabilities of architectures int32 ``[N, T]``, and the mean entropy of a decision with choices, nats."""
+    log_shares = np.asarray(jax.nn.log_softmax(logits), np.float64)
+    is_open = space().path_values(rows, np.broadcast_to(space().trellis.open[..., None], space().trellis.shape))
+    scores = (np.take_along_axis(log_shares, rows.T, 1).T * is_open).sum(1)
+    entropies = -(np.exp(log_shares) * log_shares).sum(1)
+    return {"score": scores.tolist(), "entropy": float(entropies[1:].mean())}
+
+
+def _benchmark(data_dir: Path) -> Mapping[str, Any]:
+    del data_dir
+    values, path = flags.FLAGS, Path(flags.FLAGS.results)
+    runtime.use_compilation_cache(values.compilation_cache)
+    study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
+    seeds = range(values.first_seed, values.first_seed + values.seeds)
+
+    def keep(what: Mapping[str, Any]) -> None:
+        durable.replace(path, json.dumps(study, indent=1) + "\n")
+        print(what, flush=True)
+
+    for row, network in zip(networks(), study["networks"], strict=True) if ALONE in values.ways else ():
+        for seed in seeds:
+            if str(seed) not in network["alone"]:
+                network["alone"][str(seed)] = alone(row, seed)
+                keep({"network": network["architecture"], "seed": seed, **network["alone"][str(seed)]})
+    done = {(one["way"], one["seed"]) for one in study["shared"]}
+    with tempfile.TemporaryDirectory() as folder:
+        for way in (one for one in values.ways if one != ALONE):
+            for seed in seeds:
+                if (way, seed) not in done:
+                    study["shared"].append(shared(way, seed, Path(folder)))
+                    keep({name: value for name, value in study["shared"][-1].items() if not isinstance(value, list)})
+    return verdicts()
+
+
+def _begun() -> dict[str, Any]:
+    rows = networks()
+    madds, params = (space().operator_sum(rows, _operators(of)) for of in (operators.madds, operators.params))
+    told = zip(map(space().format, rows), madds, params, strict=True)
+    return {
+        "images": IMAGES, "batch": BATCH, "alone_rate": ALONE_RATE, "alone_steps": ALONE_STEPS, "bins": BINS,
+        "networks": [{"architecture": text, "madds": m, "params": p, "alone": {}} for text, m, p in told],
+        "shared": [],
+    }  # fmt: skip
+
+
+def verdicts() -> dict[str, int]:
+    """Strategies that are registered, and the verdicts on the systems that this study is about."""
+    about = [system.verdict for system in BUILT if "strategies.json" in system.rows]
+    return {
+        "built": len(plugins.names("strategies")), "seen": about.count("seen"), "refuted": about.count("refuted"),
+        "undecided": about.count("not decided"),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("seeds", 3, "Of every training.", lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    flags.DEFINE_list("ways", [ALONE, *WAYS], "Which; alone trains the networks.")
+    flags.DEFINE_string("results", "benchmarks/results/strategies.json", "The file of figures.")
+    runtime.define_flags(flags.FLAGS)
+    common.main(_benchmark)

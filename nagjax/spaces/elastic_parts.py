@@ -1,0 +1,68 @@
+"""What elastic networks of chains of operators share: weights cut out of the largest, and a chain by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nagjax import blocks
+from nagjax.elastic import Alone
+from nagjax.operators import Operator
+
+
+def cut(op: Operator, parameters: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """Parameters of an operator as the first part of those of the largest of its kind."""
+    return {
+        name: parameters[name][tuple(slice(0, length) for length in shape)] for name, shape in blocks.shapes(op).items()
+    }
+
+
+def first(channels: Sequence[int], token: jax.Array, dtype: Any) -> jax.Array:
+    """Ones for the channels that a choice has and zeros for the others, ``[C]`` of the last, largest choice.
+
+    Args:
+      channels: how many each choice has, ascending.
+      token: which is taken, traced.
+      dtype: of the result.
+    """
+    return (jnp.arange(channels[-1]) < jnp.asarray(channels)[token]).astype(dtype)
+
+
+def alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+    """A chain of operators on inputs of floating point as a network of its own."""
+    network = blocks.Network(operators, jnp.dtype(dtype))
+
+    def init(key: jax.Array) -> Any:
+        return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
+
+    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
+        outputs, used = network.apply({"params": parameters}, inputs, statistics)
+        return outputs.astype(jnp.float32), used
+
+    return Alone(init, apply, operators)
+
+
+def skipped(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
+    """The branch of what is left out."""
+    del part
+    return x, ()
+
+
+def alone_embedded(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+    """A chain of operators without statistics, the first of which embeds its input, as a network of its own."""
+
+    def init(key: jax.Array) -> Any:
+        return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
+
+    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
+        del statistics
+        x = inputs
+        for at, op in enumerate(operators):
+            x = blocks.apply(op, parameters[f"op{at}"], x)[0]
+            x = x.astype(dtype) if at == 0 else x
+        return x.astype(jnp.float32), tuple({} for _ in operators)
+
+    return Alone(init, apply, operators)
