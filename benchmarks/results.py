@@ -457,7 +457,7 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         title="Softmax and linear attention in one decoder",
         source="transformer.json",
         commands=[
-            "python -m benchmarks.transformer --out=runs/transformer --results=benchmarks/results/transformer.json"
+            "python -m benchmarks.transformer --tasks=char_lm --out=runs/transformer --results=transformer.json"
         ],
         said="""\
 An elastic decoder of width 24 to 48 and 2 to 4 layers, trained with AdamW; architectures are found with its labels and
