@@ -25,6 +25,7 @@ from benchmarks import common, robot
 from benchmarks.rounds import Macro
 from experiments.frame import record_file, runtime
 from experiments.reports.score_report import COUNTS, in_bands, rated
+from experiments.reports.score_report import figures as figures_of
 from experiments.score import FIGURES, FILE, RECORD
 from nagjax import durable
 from nagjax.predictors.kinds import registry as kinds
@@ -41,6 +42,7 @@ class Pool:
     """The labelled architectures of a file, and their scores.
 
     Attributes:
+      signs: of the scores, 1 where more is better.
       all: space, records and multiply-adds.
       scored: by name, float64 ``[N]``, 0 to 1, more is better.
       sizes: multiply-adds and parameters in the same way.
@@ -50,7 +52,7 @@ class Pool:
     def __init__(self, folder: Path, bands: int) -> None:
         """Read a folder of ``experiments.score``."""
         space = mobilenet_v3_small28.make()
-        signs = record_file.read(folder / RECORD, {"signs": dict}, "score again")["signs"]
+        self.signs = signs = record_file.read(folder / RECORD, {"signs": dict}, "score again")["signs"]
         tokens, columns = read_scores(folder / FILE, space, ["quality", *COUNTS, *signs])
         self.all = Macro(space, Records(tokens, columns["quality"], source=str(folder)), columns["madds"])
         self.scored = from_0_to_1({name: sign * columns[name] for name, sign in signs.items()})
@@ -115,8 +117,10 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     folder, out = Path(values.scores), Path(values.results)
-    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
-    pool = Pool(folder, figures["bands"])
+    before = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    spent = {name: row["ms_per_architecture"] for name, row in before["scores"].items()}
+    pool = Pool(folder, before["bands"])
+    figures = figures_of(folder / FILE, pool.signs, spent, before["bands"])
     summed = np.sum(list(pool.scored.values()), 0)
     figures["scores"]["equal_sum"] = {
         **rated(summed, pool.all.records.quality, pool.group),

@@ -275,5 +275,6 @@ def test_figures_by_hand(tmp_path, monkeypatch):
     assert (found["s"]["tau_within_bands"], found["s"]["pairs_within"]) == (1.0, 2)
     assert found["madds"]["tau"] == 1.0
     assert found["params"]["tau"] is None
+    assert found["s"]["chance"] == pytest.approx(0.5**0.5)
     turned = score_report.figures(tmp_path / "s.csv", {"s": -1}, {}, 2)["scores"]["s"]
     assert (turned["tau_within_bands"], turned["ms_per_architecture"]) == (-1.0, None)
