@@ -3,7 +3,7 @@
 ``python -m benchmarks.scores --scores=runs/scores --results=FOLDER`` reads what ``experiments.score`` wrote. Labels are
 those of a supernet that ship with the package. ``ranked.json`` has Kendall's tau of each score with them, in all and
 within bands of multiply-adds, and milliseconds an architecture. ``queries.csv`` has ways of spending 20 labels, by
-seed: ``regret`` as in ``benchmarks.robot`` (four budgets, the best of 20 queries among the architectures of the file),
+seed: ``regret`` as in ``benchmarks.robot`` (three budgets, the best of 20 queries among the architectures of the file),
 where ``robot`` weighs the scores and ``robot_sizes`` multiply-adds and parameters too; ``tau`` and ``tau_within`` of
 what is fitted to 20 random labels with the others: ``gp`` and ``mlp`` on path features, ``gp_scores`` a Gaussian
 process on both.
@@ -34,6 +34,9 @@ from nagjax.predictors.records.records import Records, take
 from nagjax.predictors.records.score_columns import read_scores
 from nagjax.proposers.bo_weights import from_0_to_1
 from nagjax.spaces import mobilenet_v3_small28
+
+SHARES = (0.5, 0.75, 1.0)
+"""Budgets, of the range of multiply-adds; below the least of them too few of the architectures fit."""
 
 COLUMNS = ("way", "seed", "regret", "tau", "tau_within")
 
@@ -75,7 +78,7 @@ def queries(pool: Pool, seed: int) -> list[list[str]]:
         "random": robot.random,
     }
     low, high = pool.all.cost.min(), pool.all.cost.max()
-    fits = [np.flatnonzero(pool.all.cost <= low + share * (high - low)) for share in robot.SHARES]
+    fits = [np.flatnonzero(pool.all.cost <= low + share * (high - low)) for share in SHARES]
     regrets = {
         name: np.mean([robot.queried(pool.all, rows, ask, seed) for rows in fits]) for name, ask in asked.items()
     }
