@@ -293,11 +293,10 @@ accuracy with the weights of a supernet. Kendall's tau of scores of untrained ne
 weights, its 95 % interval of a bootstrap, and tau within equal parts of the range of multiply-adds, with the standard
 deviation that it has where a score says nothing. Milliseconds are medians on a busy machine of two cores, without
 compiling. Below, 20 labels: regret, points, of the best of 20 queries as in
-[twenty queries](#twenty-queries-of-mixed-scores), among these architectures and for budgets at 50, 75 and 100 percent of
-the range; `robot` weighs the scores,
-`robot_sizes` multiply-adds and parameters too, `single` is one score's first 20, `gp` 10 random labels and 10 by
-expected improvement. Tau of what is fitted to 20 random labels: a Gaussian process on path features, on these and the
-scores, and the default predictor.""",
+[twenty queries](#twenty-queries-of-mixed-scores), among these architectures, for budgets at 50, 75 and 100 percent of
+the range; `robot` weighs the scores, `robot_sizes` multiply-adds and parameters too, `single` is one score's first 20,
+`gp` 10 random labels and 10 by expected improvement. Tau of what is fitted to 20 random labels: a Gaussian process on
+path features, on these and the scores, and the default predictor.""",
         body=result_tables.scores,
     ),
     Entry(
