@@ -673,18 +673,27 @@ def transformer(source: Path) -> Iterator[str]:
     rows = [[task, *(volume(one, key) for key in families.values())] for task, one in found.items()]
     yield markdown(["hypervolume", *families], rows, 1)
     cells = {
-        (task, row["budget_ms"], row["family"]): POINTS * float(np.mean(row["quality"]))
+        (task, row["budget_ms"], row["family"]): f"{number(POINTS * float(np.mean(row['quality'])), 2)} "
+        f"({number(row['measured_ms'], 2)})"
         for task, one in found.items()
         for row in one["networks"]
     }
     within = [
-        [task, number(budget, 2), *(number(cells.get((task, budget, family)), 1) for family in families)]
+        [task, number(budget, 2), *(cells.get((task, budget, family), MISSING) for family in families)]
         for task, budget in dict.fromkeys(key[:2] for key in sorted(cells))
     ]
-    yield markdown(["quality, %", "ms", *families], within, 1)
+    yield markdown(["quality, % (measured, ms)", "ms", *families], within, 1)
     for task, one in found.items():
+        times = np.array([[row["ms"], row["measured_ms"]] for row in one["networks"]])
+        off = POINTS * float(np.median(np.abs(times[:, 0] / times[:, 1] - 1)))
+        table = one["table"]
         gaps = "; ".join(
             f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
             for gap in one["mixed_over_best_alone"]
         )
-        yield f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}."
+        yield (
+            f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}. "
+            f"Latencies by the table and of {table['networks']} whole networks that its correction was not fitted to "
+            f"have a rank correlation of {number(table['spearman'], 2)} and differ by "
+            f"{number(POINTS * table['median_error'], 0)} % (median), by {number(off, 0)} % from the networks here."
+        )
