@@ -46,7 +46,10 @@ def read(path: str | Path, space: Space) -> FittedPredictor:
         _refuse_scale(path, space, arrays, index)
         kernel = npz.require_float(path, arrays, f"{name}_weight", wanted).T
         bias = npz.require_float(path, arrays, f"{name}_bias", wanted[:1])
-        layers[f"Dense_{index}"] = {"kernel": np.float32(kernel)[None], "bias": np.float32(bias)[None]}
+        layers[f"Dense_{index}"] = {
+            "kernel": np.asarray(kernel, np.float32)[None],
+            "bias": np.asarray(bias, np.float32)[None],
+        }
         sizes.append(wanted[0])
     one = {"offset": np.zeros(1, np.float32), "scale": np.ones(1, np.float32)}
     params, known = jax.device_put(({"network": {"params": layers}, **one}, np.ones(len(space.feature_names), bool)))
