@@ -417,6 +417,19 @@ def strategies(path: Path) -> Iterator[str]:
     )
 
 
+def scores(path: Path) -> Iterator[str]:
+    """Scores without training: how they rank labels, and ways of spending 20 labels."""
+    found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
+    cells = [
+        [f"`{name}`", number(row["tau"]), f"{number(row['low'])} to {number(row['high'])}",
+         number(row["tau_within_bands"]), number(row["ms_per_architecture"], 0)]
+        for name, row in found["scores"].items()
+    ]  # fmt: skip
+    yield f"{found['architectures']} architectures, {found['bands']} bands."
+    yield markdown(["", "tau", "95 %", "tau within bands", "ms an architecture"], cells)
+    yield from by_way(path / "queries.csv")
+
+
 def multi_device(path: Path) -> Iterator[str]:
     """Ways of serving devices: what they lose to dedicated generators, answers over budget, seconds of training."""
     with path.open(newline="", encoding="utf-8") as file:
@@ -475,7 +488,7 @@ def ranking(path: Path) -> Iterator[str]:
     yield markdown(
         ["ranked by", "tau", "95 % interval", "tau with one seed", "tau among like multiply-adds"],
         [
-            [NAMES[column], number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
+            [NAMES[column].format(quality="accuracy"), number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
              number(tau["against_one_seed"]), f"{tau['within_bins']:.3f} ({tau['pairs_within']} pairs)"]
             for column, tau in study["tau"].items()
         ],
@@ -537,7 +550,8 @@ def _commits(runs: Mapping[str, Any]) -> str:
 def faults(path: Path) -> Iterator[str]:
     """What kills cost a search."""
     study = read(path)
-    yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
+    cells = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in study.values()]
+    yield markdown([name.replace("_", " ") for name in study], [cells], texts=0)
 
 
 def by_name(path: Path) -> Iterator[str]:
@@ -663,6 +677,16 @@ def few_shot(source: Path) -> Iterator[str]:
     yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."
 
 
+def elastic_overhead(path: Path) -> Iterator[str]:
+    """A step within the supernet and alone, by space."""
+    found = read(path)
+    rows = [
+        [name, number(found["elastic_ms"][name], 1), number(found["alone_ms"][name], 1), number(ratio)]
+        for name, ratio in sorted(found["ratio"].items())
+    ]
+    yield markdown(["space", "within, ms", "alone, ms", "ratio"], rows)
+
+
 def transformer(source: Path) -> Iterator[str]:
     """Hypervolumes by family, then what each reached within each budget, then the mixture against the better alone."""
     found = read(source)
@@ -676,18 +700,27 @@ def transformer(source: Path) -> Iterator[str]:
     rows = [[task, *(volume(one, key) for key in families.values())] for task, one in found.items()]
     yield markdown(["hypervolume", *families], rows, 1)
     cells = {
-        (task, row["budget_ms"], row["family"]): POINTS * float(np.mean(row["quality"]))
+        (task, row["budget_ms"], row["family"]): f"{number(POINTS * float(np.mean(row['quality'])), 2)} "
+        f"({number(row['measured_ms'], 2)})"
         for task, one in found.items()
         for row in one["networks"]
     }
     within = [
-        [task, number(budget, 2), *(number(cells.get((task, budget, family)), 1) for family in families)]
+        [task, number(budget, 2), *(cells.get((task, budget, family), MISSING) for family in families)]
         for task, budget in dict.fromkeys(key[:2] for key in sorted(cells))
     ]
-    yield markdown(["quality, %", "ms", *families], within, 1)
+    yield markdown(["quality, % (measured, ms)", "ms", *families], within, 1)
     for task, one in found.items():
+        times = np.array([[row["ms"], row["measured_ms"]] for row in one["networks"]])
+        off = POINTS * float(np.median(np.abs(times[:, 0] / times[:, 1] - 1)))
+        table = one["table"]
         gaps = "; ".join(
             f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
             for gap in one["mixed_over_best_alone"]
         )
-        yield f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}."
+        yield (
+            f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}. "
+            f"Latencies by the table and of {table['networks']} whole networks that its correction was not fitted to "
+            f"have a rank correlation of {number(table['spearman'], 2)} and differ by "
+            f"{number(POINTS * table['median_error'], 0)} % (median), by {number(off, 0)} % from the networks here."
+        )

@@ -422,6 +422,20 @@ corrected by 30 other networks; with nothing else running.""",
         body=result_tables.by_name,
     ),
     Entry(
+        title="From budgets to files, measured",
+        source="deploy.json",
+        commands=[
+            f"python -m experiments.train_supernet {IMAGES} --steps=6000 --out=runs/supernet",
+            "python -m benchmarks.deploy --supernet=runs/supernet --results=benchmarks/results/deploy.json",
+        ],
+        said="""\
+Twenty budgets even on a logarithmic scale, answered by a generator whose table of onnxruntime has headroom for 95 % of
+networks, deployed and timed as ONNX files, one thread, batch 1, with nothing else running. Differences are of logits,
+to the supernet and to the ONNX file; the median error is of what is predicted without headroom; tau is between
+predicted and measured accuracy on validation images; int8 loses that many points on test images.""",
+        body=result_tables.faults,
+    ),
+    Entry(
         title="A generator without the library",
         source="artefact.json",
         commands=["python -m benchmarks.artefact --results=benchmarks/results/artefact.json"],
@@ -449,6 +463,21 @@ alone, of what a supernet says: the accuracy of validation images with its weigh
 turned them. Every strategy sees as many images. `few_shot` splits on the depth, `few_shot_size` into three bands;
 `given` begins from the largest, on which it spent half of the images.""",
         body=result_tables.strategies,
+    ),
+    Entry(
+        title="Softmax and linear attention in one decoder",
+        source="transformer.json",
+        commands=[
+            "python -m benchmarks.transformer --out=runs/transformer --results=benchmarks/results/transformer.json"
+        ],
+        said="""\
+An elastic decoder of width 24 to 48 and 2 to 4 layers, trained with AdamW; architectures are found with its labels and
+judged by networks trained alone, with the same few updates for all. Quality is exp(-nats per token) on the test part.
+Budgets are the latencies of `uniform_scaling` by a table of this machine, batch 1, all tokens of a sequence at once:
+alike layers of softmax, the width 12 times the depth. `searched` is the generator's answer, the others its best
+answers of that kind. Hypervolume in ms x points. Latencies in brackets are of whole networks, the least of 25 rounds;
+the machine was busy.""",
+        body=result_tables.transformer,
     ),
     Entry(
         title="What supernet labels are worth",

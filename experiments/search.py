@@ -117,6 +117,7 @@ def checked_evaluator(values: flags.FlagValues, space: Space) -> Evaluator:
     kinds.make(values.predictor_kind or searching.KIND, pairs(values, "predictor_settings"))
     proposers.make(values.proposer, pairs(values, "proposer_settings"))
     truth = evaluators.make(values.evaluator, space, pairs(values, "evaluator_settings"))
+    evaluators.check_quality(truth)
     open_pool(values.executor, values.workers, truth)
     return truth
 

@@ -12,7 +12,7 @@ from nagjax.blocks import Network, init
 from nagjax.blocks import apply as run
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable, Row
-from nagjax.elastic import Alone, Elastic, Outputs, switch
+from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher, switch
 from nagjax.evaluators.evaluator import Evaluator, Outcome
 from nagjax.evaluators.journal import Evaluations
 from nagjax.factory import Methods, factory
@@ -86,6 +86,8 @@ __all__ = [
     "Spec",
     "Strategy",
     "Task",
+    "Watched",
+    "Watcher",
     "arrays",
     "budgets",
     "build",

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.operators import Operator, kind_of
-from nagjax.operators.kind import Parameters, Statistics
+from nagjax.operators.kind import Parameters, Statistics, Watch
 
 __all__ = ["Network", "Parameters", "Statistics", "apply", "block", "init", "input_shape", "made_up_input",
-           "output_shape", "shapes"]  # fmt: skip
+           "output_shape", "shapes", "watched"]  # fmt: skip
 
 
 def shapes(op: Operator) -> dict[str, tuple[int, ...]]:
@@ -63,6 +63,16 @@ def apply(
     if kind.apply is None:
         raise _priced_only(op)
     return kind.apply(op, parameters, x, statistics)
+
+
+def watched(op: Operator, parameters: Parameters, x: jax.Array, watch: Watch) -> jax.Array:
+    """What an operator gives, batch norms with statistics of the batch; ``watch`` is called in place of activations.
+
+    Raises:
+      ValueError: if its kind is priced only.
+    """
+    kind = kind_of(op.kind)
+    return apply(op, parameters, x)[0] if kind.watched is None else kind.watched(op, parameters, x, watch)
 
 
 class Network(nn.Module):

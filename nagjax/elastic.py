@@ -35,6 +35,40 @@ class Outputs(NamedTuple):
     taps: Mapping[str, jax.Array]
 
 
+class Watched(NamedTuple):
+    """What a network gives, and what goes into its activations.
+
+    Attributes:
+      outputs: as those of ``Outputs``.
+      before: ``[N, ..., C]`` by the name of the activation; NaN beyond what the architecture has.
+    """
+
+    outputs: jax.Array
+    before: Mapping[str, jax.Array]
+
+
+class Watcher:
+    """A ``Watch`` of one operator: notes what goes into each activation, and multiplies what comes out by its gate.
+
+    Attributes:
+      before: ``[N, ..., C]`` by the name of the activation.
+    """
+
+    def __init__(self, gates: Mapping[str, jax.Array]) -> None:
+        """With gates ``[N, C]`` by the name of the activation; its first channels count, and what is left out is 1."""
+        self._gates = gates
+        self.before: dict[str, jax.Array] = {}
+
+    def __call__(self, name: str, function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+        """What the activation gives of ``x``, gated."""
+        self.before[name] = x
+        y = function(x)
+        if name not in self._gates:
+            return y
+        gate = self._gates[name][:, : x.shape[-1]].astype(y.dtype)
+        return y * gate.reshape(len(x), *(1,) * (x.ndim - 2), x.shape[-1])
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Alone:
     """One architecture as a network of its own.
@@ -69,6 +103,9 @@ class Elastic:
       alone: tokens to the network of its own, whose outputs with ``used`` equal those of ``apply`` to 1e-5.
       example: ``example(group, num, rng)``, made-up inputs ``[num, ...]`` as ``apply`` takes them.
       points: names of what ``apply`` can tell of beside the outputs, in the order in which an input passes them.
+      watched: ``watched(parameters, inputs, tokens, gates={}) -> Watched``, as ``apply`` with statistics of the batch.
+        Gates, float32 ``[N, C]`` by names of what is watched, multiply what comes out of activations. What is watched
+        has the same names and shapes for all architectures of a group. None where nothing can be watched.
       mixed: ``mixed(parameters, inputs, probs)``, outputs of the network of mixed weights: of each decision the weights
         of its choices are added up, each times its share, probs float32 ``[T, C]``; a decision that the group settles
         is not mixed. Where one choice of each has all, the outputs are those of ``apply``. Norms use the batch. None
@@ -85,6 +122,7 @@ class Elastic:
     alone: Callable[[np.ndarray], Alone]
     example: Callable[[Hashable, int, np.random.Generator], np.ndarray]
     points: tuple[str, ...] = ()
+    watched: Callable[..., Watched] | None = None
     mixed: Callable[[Tree, jax.Array, jax.Array], jax.Array] | None = None
     quiet: Callable[[Tree], Tree] = lambda parameters: parameters
 

@@ -1,9 +1,13 @@
 """Weighted sums of scores: scores by hand, what is asked next, and a search that ends at what its weights put first."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from benchmarks import robot
+from nagjax import testing
+from nagjax.predictors.records.score_columns import read_scores
 from nagjax.proposers import bo_weights
 from nagjax.spaces import nas_bench_macro
 from tests import tiny
@@ -66,3 +70,30 @@ def test_a_search_by_mixed_scores_finds_what_one_of_them_puts_first():
         assert np.isnan(known[row])
         known[row] = quality[row]
     assert np.nanmax(known) >= np.sort(quality)[-3]
+
+
+def test_scores_of_a_file_are_weighed_and_what_it_lacks_is_not_proposed(tmp_path):
+    oracle, space = testing.tiny_problem().oracle, testing.tiny_space()
+    rows = [f"{space.format(row)},{quality},{5 * at % 7}," for at, (row, quality) in
+            enumerate(zip(oracle.tokens, oracle.quality, strict=True))]  # fmt: skip
+    rows = [row + ("" if at == 9 else "2.5") for at, row in enumerate(rows[:40])]
+    (tmp_path / "s.csv").write_text("\n".join(["architecture,a,b,c", *rows]) + "\n")
+    tokens, columns = read_scores(tmp_path / "s.csv", space)
+    assert list(columns) == ["a", "b", "c"]
+    assert len(tokens) == 39
+    assert list(bo_weights.from_0_to_1(columns)) == ["a", "b"]
+    given = {"file": str(tmp_path / "s.csv"), "columns": "a+b"}
+    seen = []
+
+    def make(**settings):
+        made = bo_weights.make_bo_weights(**settings)
+        return dataclasses.replace(made, propose=lambda question: seen.append(made.propose(question)) or seen[-1])
+
+    testing.check_proposer_new(make, **given)
+    listed = {row.tobytes() for row in tokens}
+    assert sum(map(len, seen)) > 0
+    assert all(row.tobytes() in listed for rows in seen for row in np.asarray(rows, np.int32))
+    with pytest.raises(ValueError, match="columns=a: are of a file"):
+        bo_weights.make_bo_weights(columns="a")
+    with pytest.raises(ValueError, match="no such file"):
+        bo_weights.make_bo_weights(file=str(tmp_path / "none.csv"))

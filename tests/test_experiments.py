@@ -308,7 +308,7 @@ def test_budgets_of_an_example_can_be_met(low, ratio):
 
 JOBS = (
     "run", "generate", "export", "deploy", "describe", "embedded", "profile_device", "train_supernet", "label",
-    "fit", "rank_supernet",
+    "fit", "rank_supernet", "import_weights",
 )  # fmt: skip
 
 

@@ -117,6 +117,13 @@ def _by_way(path: Path, words: Sequence[str]) -> list[float]:
     return _named(path, " ".join(name), column, "way", lambda _: True)
 
 
+def _scores(folder: Path, words: Sequence[str]) -> list[float]:
+    """A figure of a score that needs no training, or of a way of spending labels by it: name, column."""
+    *name, column = words
+    ranked = json.loads((folder / "ranked.json").read_text(encoding="utf-8"))["scores"]
+    return [ranked[name[0]][column]] if name[0] in ranked else _by_way(folder / "queries.csv", words)
+
+
 def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:
     """A column of a file of rows with seeds, for a name in the column ``by``; ``A-B`` is a paired difference."""
     held: dict[str, dict[str, float]] = {}
@@ -174,6 +181,7 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "robot.csv": _by_way,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "rivals.csv": _by_way,
+    "scores": _scores,
     "predictor_losses.json": _kinds,
     "few_labels.json": _kinds,
     "estimates.json": _estimates,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,11 @@ class Evaluator:
         another process too.
       identity: what decides its values, JSON: evaluations of another identity are not mixed in.
       evaluate: tokens int32 ``[N, T]``, canonical, to float64 ``[N]`` by column: ``quality``, a fraction 0..1, and
-        costs in their units. NaN is a failure; an error is one of all N, and its message the reason.
+        costs in their units; or scores. NaN is a failure; an error is one of all N, and its message the reason.
       costs: names of the cost columns that it measures.
       workers: evaluations at a time that it stands, where the user names no number.
+      scores: names of columns that rank architectures and are no quality, any finite numbers: 1 where more is better,
+        -1 where less is. An evaluator that has some tells no quality, and a search cannot be of it.
       stop: ends what is running here, when the search is interrupted; what runs later is none of its affair.
     """
 
@@ -58,6 +61,12 @@ class Evaluator:
     costs: tuple[str, ...] = ()
     workers: int = 1
     stop: Callable[[], None] = lambda: None
+    scores: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns that it gives."""
+        return (*self.scores, *self.costs) if self.scores else (QUALITY, *self.costs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,19 +90,30 @@ def make(name: str, space: Space, settings: Mapping[str, Any] | None = None) -> 
     Raises:
       ValueError: if it is not registered (the nearest name is suggested) or refuses a setting.
     """
-    given = dict(settings or {})
+    made = plugins.checked_call(_factory(name), f"evaluator {name}", dict(settings or {}), space)
+    return plugins.expect("evaluators", name, made, Evaluator)
+
+
+def takes(name: str, setting: str) -> bool:
+    """Whether an evaluator has a setting, or hands on those that it does not know.
+
+    Raises:
+      ValueError: if it is not registered.
+    """
+    known = inspect.signature(_factory(name)).parameters
+    return setting in list(known)[1:] or any(one.kind is one.VAR_KEYWORD for one in known.values())
+
+
+def _factory(name: str) -> Callable[..., Any]:
     if name in BUILT_IN:
         module, _, factory = BUILT_IN[name].partition(":")
-        made = plugins.checked_call(
-            getattr(importlib.import_module(module), factory), f"evaluator {name}", given, space
-        )
-        return plugins.expect("evaluators", name, made, Evaluator)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), factory)
+        return found
     if name not in plugins.claimed("evaluators"):
         hint = suggestion(name, {*BUILT_IN, *plugins.names("evaluators")})
         known = ", ".join(sorted({*BUILT_IN, *plugins.names("evaluators")}))
         raise ValueError(f"evaluator {name!r} is not known{hint}; known: {known}, and those of plugins")
-    made = plugins.checked_call(plugins.load("evaluators", name), f"evaluator {name}", given, space)
-    return plugins.expect("evaluators", name, made, Evaluator)
+    return plugins.load("evaluators", name)
 
 
 def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
@@ -101,8 +121,8 @@ def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
     began = time.monotonic()
     try:
         found = evaluator.evaluate(tokens[None])
-        values = {column: _number(found, column) for column in (QUALITY, *evaluator.costs)}
-        check_values(values)
+        values = {column: _number(found, column) for column in evaluator.columns}
+        check_values(values, evaluator.scores)
     except Exception as error:  # a user's training run may fail in any way, and the search goes on
         return Outcome({}, _reason(error), time.monotonic() - began)
     return Outcome(values, "", time.monotonic() - began)
@@ -129,8 +149,22 @@ def check_remade(evaluator: Evaluator) -> None:
         )
 
 
-def check_values(values: Mapping[str, float]) -> None:
-    """Refuse what is no quality or no cost.
+def check_quality(evaluator: Evaluator) -> None:
+    """Refuse an evaluator that tells no quality.
+
+    Raises:
+      ValueError: with what to do with one that tells scores.
+    """
+    if evaluator.scores:
+        raise ValueError(
+            f"evaluator {evaluator.name!r} tells scores that need no training, {', '.join(evaluator.scores)}, and no "
+            "quality; make columns of them (experiments.score), and search with an evaluator that tells the truth and "
+            "proposer=bo_weights on them"
+        )
+
+
+def check_values(values: Mapping[str, float], scores: Collection[str] = ()) -> None:
+    """Refuse what is no quality or no cost; of ``scores`` what is not finite.
 
     Raises:
       ValueError: if one is not finite, a quality is no fraction, or a cost is not positive.
@@ -141,7 +175,7 @@ def check_values(values: Mapping[str, float]) -> None:
         if column == QUALITY and not 0 <= value <= 1:
             hint = "divide percentages by 100" if 1 < value <= 100 else "return a fraction"
             raise ValueError(f"quality is {value:g}; it must be a fraction, 0 to 1: {hint}")
-        if column != QUALITY and value <= 0:
+        if column != QUALITY and column not in scores and value <= 0:
             raise ValueError(f"{column} is {value:g}; a cost is positive: measure it again")
 
 

@@ -20,13 +20,17 @@ from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Stati
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     BYTES,
+    add_merged,
     add_norm,
+    add_split,
     drawn,
     held_bytes,
     layer_norm,
+    merged_heads,
     norm_shapes,
     row_bytes,
     rows,
+    split_heads,
     typed,
 )
 
@@ -155,22 +159,18 @@ def _apply(
     del statistics
     *inward, out = typed(parameters, PROJECTIONS, x)
     normed, heads = layer_norm(parameters, x), heads_of(op)
-
-    def split(y: jax.Array) -> jax.Array:
-        return y.reshape(*y.shape[:2], heads, -1).transpose(0, 2, 1, 3)
-
-    mixed = _MIX[mixer_of(op), is_causal(op)](*(split(normed @ weights) for weights in inward))
-    return x + mixed.transpose(0, 2, 1, 3).reshape(*x.shape[:2], op.mid_channels) @ out, {}
+    mixed = _MIX[mixer_of(op), is_causal(op)](*(split_heads(normed @ weights, heads) for weights in inward))
+    return x + merged_heads(mixed) @ out, {}
 
 
-def _softmax(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+def softmax_mean(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     """Mean of values ``[N, H, L, D]`` weighted by the softmax of scaled products."""
     masked = jnp.where(_causal(query.shape[2]), _scores(query, key), -jnp.inf)
     return jax.nn.softmax(masked).astype(value.dtype) @ value
 
 
 def _softmax_of_all(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-    """As ``_softmax``, of all tokens."""
+    """As ``softmax_mean``, of all tokens."""
     return jax.nn.softmax(_scores(query, key)).astype(value.dtype) @ value
 
 
@@ -216,7 +216,7 @@ def _mean(total: jax.Array) -> jax.Array:
 
 
 _MIX: Mapping[tuple[str, bool], Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
-    ("softmax", True): _softmax,
+    ("softmax", True): softmax_mean,
     ("softmax", False): _softmax_of_all,
     ("linear", True): _linear,
     ("linear", False): _linear_of_all,
@@ -235,20 +235,19 @@ def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Stati
     length, inner, heads = op.in_size, op.mid_channels, heads_of(op)
     normed = add_norm(graph, parameters, x)
 
-    def split(name: str, perm: list[int]) -> str:
+    def split(name: str, perm: tuple[int, ...]) -> str:
         y = graph.add("MatMul", normed, graph.constant(parameters[name]))
-        parts = graph.add("Reshape", y, graph.constant(np.array([0, length, heads, inner // heads], np.int64)))
-        return graph.add("Transpose", parts, perm=perm)
+        return add_split(graph, y, length, heads, inner // heads, perm)
 
-    query, key, value = split("query", [0, 2, 1, 3]), split("key", [0, 2, 3, 1]), split("value", [0, 2, 1, 3])
-    add = _add_softmax if mixer_of(op) == "softmax" else _add_linear if is_causal(op) else _add_linear_of_all
+    query, key, value = split("query", (0, 2, 1, 3)), split("key", (0, 2, 3, 1)), split("value", (0, 2, 1, 3))
+    add = add_softmax_mean if mixer_of(op) == "softmax" else _add_linear if is_causal(op) else _add_linear_of_all
     mixed = add(graph, op, query, key, value)
-    merged = graph.add("Transpose", mixed, perm=[0, 2, 1, 3])
-    flat = graph.add("Reshape", merged, graph.constant(np.array([0, length, inner], np.int64)))
+    flat = add_merged(graph, mixed, length, inner)
     return graph.add("Add", x, graph.add("MatMul", flat, graph.constant(parameters["out"])))
 
 
-def _add_softmax(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
+def add_softmax_mean(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
+    """Add the nodes of ``softmax_mean``; keys are ``[N, H, D, L]``, and heads stand in the operator's attributes."""
     size = op.mid_channels // heads_of(op)
     scaled = graph.add("Mul", graph.add("MatMul", query, key), graph.constant(np.full((), size**-0.5, np.float32)))
     if is_causal(op):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
-from nagjax.operators.layers import Norm, activate, add_activation, conv2d, folded, fresh, norm_shapes
+from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.layers import Norm, activated, add_activation, conv2d, folded, fresh, norm_shapes
 from nagjax.operators.operator import Operator
 
 
@@ -17,7 +17,10 @@ def make() -> OperatorKind:
         Operator("conv", 5, 5, 3, 8, norm=False, activation="relu6"),
         Operator("conv", 1, 1, 8, 4, norm=False),
     )
-    return OperatorKind("conv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes)
+    return OperatorKind(
+        "conv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes,
+        watched=lambda op, parameters, x, watch: _apply(op, parameters, x, None, watch)[0],
+    )  # fmt: skip
 
 
 def _madds(op: Operator) -> int:
@@ -34,12 +37,12 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
 
 
 def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
 ) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
     norm = Norm(parameters, statistics)
     y = conv2d(x, parameters["weights"].astype(x.dtype), op.stride)
     y = norm("norm", y) if op.norm else y
-    return activate(op.activation, y), norm.used
+    return activated(watch, "out", op.activation, y), norm.used
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

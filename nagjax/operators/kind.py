@@ -42,6 +42,10 @@ class Graph(Protocol):
 Apply: TypeAlias = Callable[
     [Any, Parameters, jax.Array, Statistics | None], tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]
 ]
+Watch: TypeAlias = Callable[[str, Callable[[jax.Array], jax.Array], jax.Array], jax.Array]
+"""Name of an activation, its function and what goes into it ``[N, ..., C]``, to what comes out of it."""
+
+Watched: TypeAlias = Callable[[Any, Parameters, jax.Array, Watch], jax.Array]
 Nodes: TypeAlias = Callable[[Graph, Any, Mapping[str, np.ndarray], Mapping[str, Any], str], str]
 
 
@@ -67,6 +71,8 @@ class OperatorKind:
       init: key and operator to fresh parameters float32.
       apply: operator, parameters, input and statistics of its batch norms (those of the batch where None) to output,
         in the type of the input, and the statistics that were used. None for a kind that is priced only.
+      watched: operator, parameters, input and a ``Watch`` that is called in place of each activation, to output; batch
+        norms take the statistics of the batch. None where there is no activation to watch.
       nodes: adds its nodes to an ONNX graph; gives the name of the output. Maps are ``[N, C, H, W]`` there, everything
         else is laid out as in ``apply``. None for a kind that cannot be exported.
       params: trained parameters, where they are not all those of ``shapes``.
@@ -83,6 +89,7 @@ class OperatorKind:
     examples: tuple[Operator, ...]
     init: Callable[[jax.Array, Any], dict[str, jax.Array]] | None = None
     apply: Apply | None = None
+    watched: Watched | None = None
     nodes: Nodes | None = None
     params: Callable[[Any], int] | None = None
     traffic: Callable[[Any], int] | None = None

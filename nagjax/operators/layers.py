@@ -6,6 +6,7 @@ and whoever evaluates a network says on which images its statistics are taken.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nagjax.operators.kind import Graph, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Graph, Parameters, Shapes, Statistics, Watch
 
 EPSILON = 1e-5
 he_out = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -66,10 +67,17 @@ def activate(name: str, x: jax.Array) -> jax.Array:
     return {"none": lambda v: v, "relu": jax.nn.relu, "relu6": jax.nn.relu6, "h_swish": jax.nn.hard_swish}[name](x)
 
 
+def activated(watch: Watch | None, name: str, activation: str, x: jax.Array) -> jax.Array:
+    """What an activation gives of ``x``, where it is one; it is told to a watch under its name."""
+    if watch is None or activation == "none":
+        return activate(activation, x)
+    return watch(name, functools.partial(activate, activation), x)
+
+
 def conv2d(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
     """A convolution with weights ``[k, k, I, O]``, padded by ``k // 2`` on every side."""
-    if weights.shape[0] == 1 and stride == 1:
-        return x @ weights[0, 0]
+    if weights.shape[0] == 1:
+        return x[:, ::stride, ::stride] @ weights[0, 0]
     pad = weights.shape[0] // 2
     return lax.conv_general_dilated(
         x, weights, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")

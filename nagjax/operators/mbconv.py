@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.depthwise import depthwise
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
-from nagjax.operators.layers import Norm, activate, add_activation, folded, fresh, he_out, norm_shapes
+from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.layers import Norm, activated, add_activation, folded, fresh, he_out, norm_shapes
 from nagjax.operators.operator import Operator
 
 
@@ -19,7 +19,10 @@ def make() -> OperatorKind:
         Operator("mbconv", 7, 4, 8, 16, kernel=5, stride=2, mid_channels=24, squeeze_excite=True, activation="h_swish"),
         Operator("mbconv", 5, 5, 8, 8, kernel=3, mid_channels=64, squeeze_excite=True, skip=True),
     )
-    return OperatorKind("mbconv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes, peak=_peak)
+    return OperatorKind(
+        "mbconv", _madds, _shapes, examples, init=_init, apply=_apply, nodes=_nodes, peak=_peak,
+        watched=lambda op, parameters, x, watch: _apply(op, parameters, x, None, watch)[0],
+    )  # fmt: skip
 
 
 def expands(op: Operator) -> bool:
@@ -65,17 +68,18 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
 
 
 def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
 ) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
     norm = Norm(parameters, statistics)
     weights = {name: value.astype(x.dtype) for name, value in parameters.items()}
     y = x
     if expands(op):
-        y = activate(op.activation, norm("expand_norm", y @ weights["expand"]))
-    y = activate(op.activation, norm("depthwise_norm", depthwise(y, weights["depthwise"], op.stride)))
+        y = activated(watch, "expand", op.activation, norm("expand_norm", y @ weights["expand"]))
+    y = norm("depthwise_norm", depthwise(y, weights["depthwise"], op.stride))
+    y = activated(watch, "depthwise", op.activation, y)
     if op.squeeze_excite:
         pooled = y.mean((1, 2), dtype=jnp.float32).astype(y.dtype)
-        hidden = jax.nn.relu(pooled @ weights["squeeze"] + weights["squeeze_bias"][None])
+        hidden = activated(watch, "squeeze", "relu", pooled @ weights["squeeze"] + weights["squeeze_bias"][None])
         gate = jax.nn.hard_sigmoid(hidden @ weights["excite"] + weights["excite_bias"][None])
         y = y * gate[:, None, None, :]
     y = norm("project_norm", y @ weights["project"])

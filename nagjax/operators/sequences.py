@@ -33,6 +33,42 @@ def layer_norm(parameters: Parameters, x: jax.Array) -> jax.Array:
     return (y * parameters["scale"][None, None] + parameters["offset"][None, None]).astype(x.dtype)
 
 
+def rms_norm(parameters: Parameters, x: jax.Array, epsilon: float) -> jax.Array:
+    """Each row of ``[N, L, C]`` over its root mean square, scaled (Zhang and Sennrich, arXiv 1910.07467)."""
+    wide = x.astype(jnp.float32)
+    y = wide * lax.rsqrt((wide**2).mean(-1, keepdims=True) + epsilon)
+    return (y * parameters["scale"][None, None]).astype(x.dtype)
+
+
+def add_rms_norm(graph: Graph, parameters: Parameters, x: str, epsilon: float) -> str:
+    """Add the nodes of ``rms_norm``."""
+    squares = graph.add("ReduceMean", graph.add("Mul", x, x), axes=[-1], keepdims=1)
+    root = graph.add("Sqrt", graph.add("Add", squares, graph.constant(np.full((), epsilon, np.float32))))
+    return graph.add("Mul", graph.add("Div", x, root), graph.constant(parameters["scale"]))
+
+
+def split_heads(x: jax.Array, heads: int) -> jax.Array:
+    """Rows ``[N, L, H * D]`` as ``[N, H, L, D]``."""
+    return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+
+def merged_heads(x: jax.Array) -> jax.Array:
+    """What ``split_heads`` split, ``[N, L, H * D]``."""
+    return x.transpose(0, 2, 1, 3).reshape(x.shape[0], x.shape[2], -1)
+
+
+def add_split(graph: Graph, x: str, length: int, heads: int, size: int, perm: tuple[int, ...] = (0, 2, 1, 3)) -> str:
+    """Add the nodes of ``split_heads``, whose axes ``[N, L, H, D]`` come in another order."""
+    parts = graph.add("Reshape", x, graph.constant(np.array([0, length, heads, size], np.int64)))
+    return graph.add("Transpose", parts, perm=list(perm))
+
+
+def add_merged(graph: Graph, x: str, length: int, inner: int) -> str:
+    """Add the nodes of ``merged_heads``."""
+    turned = graph.add("Transpose", x, perm=[0, 2, 1, 3])
+    return graph.add("Reshape", turned, graph.constant(np.array([0, length, inner], np.int64)))
+
+
 def add_norm(graph: Graph, parameters: Parameters, x: str) -> str:
     """Add the node of a layer norm."""
     given = graph.constant(parameters["scale"]), graph.constant(parameters["offset"])

@@ -6,8 +6,9 @@ ranking of the best weights. Here the first architecture is the first within a b
 The weights that were tried need not be kept: the value of weights is known where the architecture that they put first
 is evaluated. The predictor of the search is not asked.
 
-Scores are ``madds`` and ``params`` where the space has operators, and for each kind of decision how often each of its
-choices is taken. Training-free scores of a network (NASWOT, synflow and others) are not built.
+Scores are the columns of a file, as ``experiments.score`` writes it (naswot, synflow and others); its architectures
+are what is chosen among. Without a file they are ``madds`` and ``params`` where the space has operators, and for each
+kind of decision how often each of its choices is taken.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +25,9 @@ import numpy as np
 from nagjax import arguments
 from nagjax.budgets import budget_position, spread_budgets_in_unit
 from nagjax.devices.pricing import analytic
+from nagjax.files import check_file
 from nagjax.predictors.forms.form import Form
+from nagjax.predictors.records.score_columns import read_scores
 from nagjax.proposers.candidates import CHUNK, LISTED, among, padded, told_of
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces import trellis as tl
@@ -38,25 +42,33 @@ LEAST, MOST = 5, 100
 """Known values before a process is fitted to them, and those that it is fitted to at most."""
 
 
-def make_bo_weights(weights: int = 256, optimism: float = 1.0) -> Proposer:
+def make_bo_weights(weights: int = 256, optimism: float = 1.0, file: str = "", columns: str = "") -> Proposer:
     """The proposer ``bo_weights``.
 
     Args:
       weights: weight vectors that are considered, uniform in -1..1.
       optimism: deviations that are added to the mean of the process.
+      file: of architectures and their scores; what it lacks is not proposed.
+      columns: which of its scores, separated by ``+``; all but the quality where empty.
 
     Raises:
-      ValueError: if a number is out of range.
+      ValueError: if a number is out of range, there is no such file, or columns are named without one.
     """
     weights = arguments.count(weights, "weights", least=2)
     optimism = arguments.finite(optimism, "optimism", least=0)
-    settings = {"weights": weights, "optimism": optimism}
-    return Proposer("bo_weights", settings, partial(_propose, weights, optimism))
+    if file:
+        check_file(Path(file), "file")
+    elif columns:
+        raise ValueError(f"columns={columns}: are of a file of scores; give file=, as experiments.score writes it")
+    settings = {"weights": weights, "optimism": optimism, "file": file, "columns": columns}
+    return Proposer("bo_weights", settings, partial(_propose, weights, optimism, file, columns))
 
 
-def _propose(num_weights: int, optimism: float, question: Question) -> np.ndarray:
-    pool = _pool(question)
-    ranked = drawn_weights(scores(question.description.space, pool), num_weights, question.seed)
+def _propose(num_weights: int, optimism: float, file: str, columns: str, question: Question) -> np.ndarray:
+    pool, scored = _of_file(question, file, columns) if file else _of_sizes(question)
+    if not len(pool) or not scored:
+        return pool[:0]
+    ranked = drawn_weights(scored, num_weights, question.seed)
     costs = np.asarray(told_of(question.problem, padded(pool, CHUNK))[2])[: len(pool)]
     asked = spread_budgets_in_unit(jax.random.key(question.seed + question.number), question.problem, question.num)
     position = np.asarray(budget_position(question.problem, asked))[:, 0]
@@ -126,6 +138,15 @@ def scores(space: Space, tokens: np.ndarray) -> dict[str, np.ndarray]:
         for choice, attributes in enumerate(decision.choices):
             told = " ".join(f"{key}={value}" for key, value in attributes.items())
             columns[f"{kind}: {told}"] = ((tokens == choice) & own).sum(1)
+    return from_0_to_1(columns)
+
+
+def from_0_to_1(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns float64 ``[N]`` between their least and their highest value; constant ones left out.
+
+    >>> {name: column.tolist() for name, column in from_0_to_1({"a": np.array([2, 4, 3]), "b": np.ones(3)}).items()}
+    {'a': [0.0, 1.0, 0.5]}
+    """
     return {
         name: (column - column.min()) / np.ptp(column) for name, column in columns.items() if np.ptp(column) > 0
     }  # fmt: skip
@@ -194,6 +215,20 @@ def _pool(question: Question) -> np.ndarray:
         return tl.enumerate_paths(graph, allowed).astype(np.int32)
     drawn = tl.sample_uniform(graph, allowed, np.random.default_rng(question.seed), POOL)
     return np.unique(np.concatenate([drawn, question.evaluated.tokens]), axis=0).astype(np.int32)
+
+
+def _of_sizes(question: Question) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    pool = _pool(question)
+    return pool, scores(question.description.space, pool)
+
+
+def _of_file(question: Question, file: str, columns: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Those of a file that the conditions admit, and their scores, 0 to 1 over them."""
+    space = question.description.space
+    tokens, found = read_scores(Path(file), space, [name for name in columns.split("+") if name])
+    admitted = tl.walk(space.trellis.target, np.asarray(question.problem.allowed), tokens)[1]
+    pool = tokens[admitted]
+    return pool, from_0_to_1({name: column[admitted] for name, column in found.items()}) if len(pool) else {}
 
 
 def _known(question: Question, pool: np.ndarray) -> np.ndarray:

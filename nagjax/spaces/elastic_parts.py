@@ -43,3 +43,26 @@ def alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
         return outputs.astype(jnp.float32), used
 
     return Alone(init, apply, operators)
+
+
+def skipped(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
+    """The branch of what is left out."""
+    del part
+    return x, ()
+
+
+def alone_embedded(operators: tuple[Operator, ...], dtype: Any) -> Alone:
+    """A chain of operators without statistics, the first of which embeds its input, as a network of its own."""
+
+    def init(key: jax.Array) -> Any:
+        return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
+
+    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
+        del statistics
+        x = inputs
+        for at, op in enumerate(operators):
+            x = blocks.apply(op, parameters[f"op{at}"], x)[0]
+            x = x.astype(dtype) if at == 0 else x
+        return x.astype(jnp.float32), tuple({} for _ in operators)
+
+    return Alone(init, apply, operators)

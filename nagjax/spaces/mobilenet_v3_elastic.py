@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import blocks
-from nagjax.elastic import Alone, Elastic, Outputs, switch
+from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher, switch
 from nagjax.operators import Operator
 from nagjax.spaces import mobilenet_v3
+from nagjax.spaces.elastic_chain import shrink
 from nagjax.spaces.mobilenet_v3 import Plan
 
 Block = Mapping[str, jax.Array]
@@ -35,6 +36,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     """The elastic network of a plan.
 
     Points are ``stem0``, ..., ``unit1_block1``, ..., ``head0``, ...: what an operator or block gives, ``[N, H, W, C]``.
+    The activations that can be watched are ``unit1_block1.expand``, ``.depthwise``, ``.squeeze`` and so on.
     """
     network = Supernet(plan, dtype)
     parts = len(plan.stem(plan.resolutions[-1])), len(plan.head(plan.resolutions[-1]))
@@ -54,6 +56,11 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
             return Outputs(logits, used, {})
         (logits, used), told = network.apply(variables, inputs, tokens, statistics, mutable=[TAPS])
         return Outputs(logits, used, {name: told[TAPS][name][0] for name in taps})
+
+    def watched(
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array] | None = None
+    ) -> Watched:
+        return Watched(*network.apply({"params": parameters}, inputs, tokens, gates or {}, method="watched"))
 
     def alone(tokens: np.ndarray) -> Alone:
         operators = mobilenet_v3.operators(plan, [int(token) for token in tokens])
@@ -78,6 +85,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         alone=alone,
         example=example,
         points=(*(f"stem{at}" for at in range(parts[0])), *names, *(f"head{at}" for at in range(parts[1]))),
+        watched=watched,
         mixed=functools.partial(_mixed, plan, dtype) if _mixes(plan) else None,
         quiet=lambda parameters: _quiet(plan, parameters),
     )
@@ -112,7 +120,7 @@ def _mixed(plan: Plan, dtype: Any, parameters: Mapping[str, Block], images: jax.
             op, share = _largest_at(plan, resolution, unit, slot), probs[first + 1 + slot]
             elastic = parameters[f"unit{unit + 1}_block{slot + 1}"]
             choices = [plan.block(resolution, unit, slot, *choice) for choice in plan.blocks]
-            parts = [_padded(shrink(one, elastic, plan.kernels), blocks.shapes(op)) for one in choices]
+            parts = [_padded(shrink(one, elastic), blocks.shapes(op)) for one in choices]
             own = jax.tree.map(lambda *each, s=share: sum(p * leaf for p, leaf in zip(s, each, strict=False)), *parts)
             x = blocks.apply(op, own, x)[0]
             reached.append(x)
@@ -206,6 +214,33 @@ class Supernet(nn.Module):
             self._tell(f"head{at}", x)
         return x.astype(jnp.float32), tuple(used)
 
+    def watched(
+        self, images: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array]
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Logits with statistics of the batch, and what goes into every activation: see ``Elastic.watched``."""
+        plan, resolution = self.plan, images.shape[1]
+        x, before = images.astype(self.dtype), dict[str, jax.Array]()
+
+        def tell(part: str, told: Mapping[str, jax.Array]) -> None:
+            before.update({f"{part}.{name}": value for name, value in told.items()})
+
+        def fixed(part: str, op: Operator, parameters: blocks.Parameters, x: jax.Array) -> jax.Array:
+            watch = Watcher(_of_part(part, gates))
+            y = blocks.watched(op, parameters, x, watch)
+            tell(part, watch.before)
+            return y
+
+        for at, (op, parameters) in enumerate(zip(plan.stem(resolution), self.stem, strict=True)):
+            x = fixed(f"stem{at}", op, parameters, x)
+        for at, elastic in enumerate(self.blocks):
+            unit, slot = divmod(at, plan.slots)
+            part, branch = f"unit{unit + 1}_block{slot + 1}", branch_index(plan, tokens, unit, slot)
+            x, told = watch_elastic(plan, resolution, unit, slot)(branch, elastic, _of_part(part, gates), x)
+            tell(part, told)
+        for at, (op, parameters) in enumerate(zip(plan.head(resolution), self.head, strict=True)):
+            x = fixed(f"head{at}", op, parameters, x)
+        return x.astype(jnp.float32), before
+
     def _tell(self, name: str, x: jax.Array) -> None:
         if not self.is_initializing():
             self.sow(TAPS, name, x)  # costs nothing where nobody asks for it
@@ -224,23 +259,6 @@ def branch_index(plan: Plan, tokens: jax.Array, unit: int, slot: int) -> jax.Arr
     return jnp.where(slot < depth, 1 + tokens[first + 1 + slot], 0).astype(jnp.int32)
 
 
-def shrink(op: Operator, elastic: Block, kernels: Sequence[int]) -> dict[str, jax.Array]:
-    """Parameters of one choice of an elastic block, those of ``blocks.apply(op, ...)``.
-
-    Args:
-      op: the choice.
-      elastic: parameters of the block.
-      kernels: the plan's kernels, ascending.
-    """
-    out = {}
-    for name, shape in blocks.shapes(op).items():
-        weights = elastic[name]
-        if name == "depthwise":
-            weights = _kernel(weights, op.kernel, elastic, kernels)
-        out[name] = weights[tuple(slice(0, length) for length in shape)]
-    return out
-
-
 def subnet(plan: Plan, parameters: Mapping[str, Any], tokens: Sequence[int]) -> dict[str, Any]:
     """Parameters of ``blocks.Network(mobilenet_v3.operators(plan, tokens))`` as they are in the supernet.
 
@@ -256,7 +274,7 @@ def subnet(plan: Plan, parameters: Mapping[str, Any], tokens: Sequence[int]) -> 
     slots = [at for at, kernel in enumerate(kernels) if kernel]
     for at, op in zip(slots, body[: len(slots)], strict=True):
         unit, slot = divmod(at, plan.slots)
-        parts.append(shrink(op, parameters[f"unit{unit + 1}_block{slot + 1}"], plan.kernels))
+        parts.append(shrink(op, parameters[f"unit{unit + 1}_block{slot + 1}"]))
     parts += [parameters[f"head{at}"] for at in range(len(plan.head(resolution)))]
     return {f"op{at}": part for at, part in enumerate(parts)}
 
@@ -267,17 +285,6 @@ def _largest(plan: Plan, unit: int, slot: int) -> Operator:
 
 def _largest_at(plan: Plan, resolution: int, unit: int, slot: int) -> Operator:
     return plan.block(resolution, unit, slot, plan.kernels[-1], plan.ratios[-1])
-
-
-def _kernel(weights: jax.Array, kernel: int, elastic: Block, kernels: Sequence[int]) -> jax.Array:
-    """Depthwise weights ``[kernel, kernel, C]``: centre and transform, from the largest kernel down."""
-    for size in reversed(kernels[:-1]):
-        if size < kernel:
-            break
-        edge = (weights.shape[0] - size) // 2
-        centre = weights[edge : edge + size, edge : edge + size].reshape(size * size, -1)
-        weights = (elastic[f"transform{size}"] @ centre).reshape(size, size, -1)
-    return weights
 
 
 Apply = Callable[
@@ -293,23 +300,60 @@ def apply_elastic(plan: Plan, resolution: int, unit: int, slot: int) -> Apply:
     branches = [functools.partial(_skipped, names)] if slot else []
     first = 0 if slot else 1
     branches += [
-        functools.partial(_chosen, plan.block(resolution, unit, slot, *choice), plan.kernels, names)
-        for choice in plan.blocks
+        functools.partial(_chosen, plan.block(resolution, unit, slot, *choice), names) for choice in plan.blocks
     ]
     switched = switch(branches)
     return lambda branch, elastic, x, given: switched(branch - first, elastic, x, given)
 
 
-def _chosen(
-    op: Operator,
-    kernels: Sequence[int],
-    names: Mapping[str, tuple[int, ...]],
-    elastic: Block,
-    x: jax.Array,
-    given: Any,
-) -> Any:
+def watch_elastic(plan: Plan, resolution: int, unit: int, slot: int) -> Callable[..., Any]:
+    """What an elastic block does when it is watched: ``(branch, parameters, gates, x) -> (y, before)``.
+
+    All choices tell of the activations of the widest; what a choice lacks is NaN.
+    """
+    widest = plan.block(resolution, unit, slot, plan.kernels[-1], plan.ratios[-1])
+
+    def run(op: Operator | None, both: Any, x: jax.Array, _: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        elastic, gates = both
+        watch = Watcher(gates)
+        y = x if op is None else blocks.watched(op, shrink(op, elastic), x, watch)
+        return y, {name: _filled(watch.before.get(name), like) for name, like in _watched_of(widest, x).items()}
+
+    chosen: list[Operator | None] = [None] if slot else []
+    chosen += [plan.block(resolution, unit, slot, *choice) for choice in plan.blocks]
+    switched = switch([functools.partial(run, op) for op in chosen])
+    return lambda branch, elastic, gates, x: switched(branch - (0 if slot else 1), (elastic, gates), x, None)
+
+
+def _watched_of(op: Operator, x: jax.Array) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of what goes into the activations of an operator on ``x``."""
+
+    def run(parameters: blocks.Parameters, x: jax.Array) -> dict[str, jax.Array]:
+        watch = Watcher({})
+        blocks.watched(op, parameters, x, watch)
+        return watch.before
+
+    given = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in blocks.shapes(op).items()}
+    shapes: dict[str, jax.ShapeDtypeStruct] = jax.eval_shape(run, given, x)
+    return shapes
+
+
+def _filled(value: jax.Array | None, like: jax.ShapeDtypeStruct) -> jax.Array:
+    """A value with NaN in the channels that it lacks."""
+    if value is None:
+        return jnp.full(like.shape, jnp.nan, like.dtype)
+    lacking = like.shape[-1] - value.shape[-1]
+    return jnp.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, lacking)], constant_values=jnp.nan)
+
+
+def _of_part(part: str, gates: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """The gates of an operator or block, by the names that it has for its own activations."""
+    return {name.removeprefix(f"{part}."): gate for name, gate in gates.items() if name.startswith(f"{part}.")}
+
+
+def _chosen(op: Operator, names: Mapping[str, tuple[int, ...]], elastic: Block, x: jax.Array, given: Any) -> Any:
     """The block as one of its choices; statistics are padded to the widest, those of norms that it lacks are 0."""
-    parameters = shrink(op, elastic, kernels)
+    parameters = shrink(op, elastic)
     widths = {name: len(parameters[f"{name}_scale"]) for name in names if f"{name}_scale" in parameters}
     mine = None if given is None else {n: (given[n][0][:width], given[n][1][:width]) for n, width in widths.items()}
     y, used = blocks.apply(op, parameters, x, mine)

@@ -16,9 +16,9 @@ import numpy as np
 from jax import lax
 
 from nagjax import blocks
-from nagjax.elastic import Alone, Elastic, Outputs, switch
+from nagjax.elastic import Elastic, Outputs, switch
 from nagjax.operators import Operator
-from nagjax.spaces.elastic_parts import cut
+from nagjax.spaces.elastic_parts import alone_embedded, cut, skipped
 from nagjax.spaces.transformer import FIRST, Plan, operators_of
 
 Branch = Callable[[Mapping[str, jax.Array], jax.Array, Any], tuple[jax.Array, tuple[()]]]
@@ -54,7 +54,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         apply=apply,
         group=lambda _: plan.group,
         used=used,
-        alone=lambda tokens: _alone(operators_of(plan, tokens.tolist()), dtype),
+        alone=lambda tokens: alone_embedded(operators_of(plan, tokens.tolist()), dtype),
         example=lambda _, num, rng: plan.example(num, rng),
         points=tuple(names),
     )
@@ -111,7 +111,7 @@ def _switches(plan: Plan) -> tuple[Any, Any, Any]:
     attend = [_branch(plan.attention(width, *pair), most) for width in own.widths for pair in own.pairs]
     feed = [_branch(plan.feed_forward(width, ratio), most) for width in own.widths for ratio in own.ratios]
     head = [_branch(plan.head(width)) for width in own.widths]
-    return switch([_skipped, *attend]), switch([_skipped, *feed]), switch(head)
+    return switch([skipped, *attend]), switch([skipped, *feed]), switch(head)
 
 
 def _branch(op: Operator, channels: int = 0) -> Branch:
@@ -123,23 +123,3 @@ def _branch(op: Operator, channels: int = 0) -> Branch:
         return jnp.pad(y, [*[(0, 0)] * (y.ndim - 1), (0, missing)]), ()
 
     return run
-
-
-def _skipped(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
-    del part
-    return x, ()
-
-
-def _alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
-    def init(key: jax.Array) -> Any:
-        return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
-
-    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
-        del statistics
-        x = inputs
-        for at, op in enumerate(operators):
-            x = blocks.apply(op, parameters[f"op{at}"], x)[0]
-            x = x.astype(dtype) if at == 0 else x
-        return x.astype(jnp.float32), tuple({} for _ in operators)
-
-    return Alone(init, apply, operators)

@@ -6,6 +6,7 @@ a crash cut short is removed when labelling goes on, and no architecture is labe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -86,36 +87,36 @@ def label_part(task: Task, count: int | None) -> Part:
 
 
 class LabelFile:
-    """Labels in a CSV, appended one by one; a context manager.
+    """Labels in a CSV, appended one by one; a context manager. A value that is NaN is an empty cell.
 
     Attributes:
       labelled: texts that the file holds.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open a file, new or to go on with.
+    def __init__(self, path: Path, columns: Sequence[str] = COLUMNS) -> None:
+        """Open a file, new or to go on with, of these columns.
 
         Raises:
           ValueError: if it is another kind of file, or a row of it is damaged.
         """
-        self._path = path
+        self._path, self._columns = path, tuple(columns)
         rows = csv_cells.read_rows(durable.whole_text(path))
-        if rows and tuple(rows[0]) != COLUMNS:
+        if rows and tuple(rows[0]) != self._columns:
             raise ValueError(
-                f"{path}: begins with {','.join(rows[0])[:60]!r}, not with {','.join(COLUMNS)!r}: it is another file; "
+                f"{path}: begins with {','.join(rows[0])[:60]!r}, not with {','.join(columns)!r}: it is another file; "
                 "give another --out"
             )
         self.labelled: set[str] = set()
         for number, row in enumerate(rows[1:], 2):
-            if len(row) != len(COLUMNS):
+            if len(row) != len(columns):
                 raise ValueError(
-                    f"{path}: row {number} has {len(row)} fields, not {len(COLUMNS)} ({','.join(COLUMNS)}): it is "
+                    f"{path}: row {number} has {len(row)} fields, not {len(columns)} ({','.join(columns)}): it is "
                     "damaged; remove the row to have the architecture labelled again"
                 )
             self.labelled.add(row[0])
         self._file = durable.Appender(path)
         if not rows:
-            self._write(COLUMNS)
+            self._write(self._columns)
 
     def __enter__(self) -> LabelFile:
         return self
@@ -134,7 +135,8 @@ class LabelFile:
         """
         if text in self.labelled:
             raise ValueError(f"{self._path}: {text} is labelled already")
-        self._write((text, *(repr(float(values[name])) for name in COLUMNS[1:])))
+        numbers = [float(values[name]) for name in self._columns[1:]]
+        self._write((text, *("" if math.isnan(number) else repr(number) for number in numbers)))
         self.labelled.add(text)
 
     def _write(self, row: Sequence[str]) -> None:

@@ -52,6 +52,7 @@ from nagjax.testing.networks import (
     check_elastic_sizes,
     check_elastic_taps,
     check_elastic_used,
+    check_elastic_watched,
 )
 from nagjax.testing.operators import (
     OPERATOR_CHECKS,
@@ -145,6 +146,7 @@ __all__ = [
     "check_elastic_sizes",
     "check_elastic_taps",
     "check_elastic_used",
+    "check_elastic_watched",
     "check_evaluator",
     "check_evaluator_refusals",
     "check_evaluator_repeats",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nagjax.evaluators.evaluator import QUALITY, Evaluator, evaluate_one
+from nagjax.evaluators.evaluator import Evaluator, evaluate_one
 from nagjax.evaluators.journal import Evaluations
 from nagjax.predictors.kinds.ridge import fit_ridge
 from nagjax.predictors.records.records import Records
@@ -50,26 +50,27 @@ def check_evaluator_settings(make: MakeEvaluator, space: Space | None = None, **
 
 
 def check_evaluator_values(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:
-    """A quality is a fraction, a cost positive; float64, one for each architecture; one alone is evaluated too."""
+    """Qualities are fractions, costs positive, scores finite: float64, one an architecture, also of one alone."""
     name = "evaluator values"
     made, tokens = _asked(make, space, settings)
     outcome = evaluate_one(made, tokens[0])
     claim(name, not outcome.failure, f"it fails: {outcome.failure}")
     found = made.evaluate(tokens)
-    for column in (QUALITY, *made.costs):
+    for column in made.columns:
         value = np.asarray(found[column])
         kind = (value.shape, str(value.dtype))
         claim(name, kind == ((len(tokens),), "float64"), f"{column} is {kind}, not float64 [{len(tokens)}]")
 
 
 def check_evaluator_repeats(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:
-    """An architecture has one quality: alone or among others, from this evaluator or one made from its settings."""
+    """An architecture has one quality, or score: alone or among others, from this evaluator or one of its settings."""
     made, tokens = _asked(make, space, settings)
     again = make(space or tiny_space(), **dict(made.settings))
-    together = np.asarray(made.evaluate(tokens)[QUALITY])
-    alone = [np.asarray(again.evaluate(row[None])[QUALITY])[0] for row in tokens[::-1]][::-1]
-    same = bool(np.allclose(together, alone, rtol=0, atol=TOLERANCE))
-    claim("evaluator repeats", same, f"qualities are {together.tolist()}, and {alone} when they are asked for again")
+    column = made.columns[0]
+    together = np.asarray(made.evaluate(tokens)[column])
+    alone = [np.asarray(again.evaluate(row[None])[column])[0] for row in tokens[::-1]][::-1]
+    same = bool(np.allclose(together, alone, rtol=TOLERANCE if made.scores else 0, atol=TOLERANCE))
+    claim("evaluator repeats", same, f"{column} is {together.tolist()}, and {alone} when they are asked for again")
 
 
 def check_evaluator_refusals(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:

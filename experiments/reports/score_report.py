@@ -1,0 +1,69 @@
+"""How scores rank labelled architectures: in all, and within bands of equal multiply-adds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nagjax.predictors.records.score_columns import read_columns
+from nagjax.supernet import ranking
+
+COUNTS = ("madds", "params")
+
+
+def figures(path: Path, signs: Mapping[str, int], spent: Mapping[str, float | None], bands: int) -> dict[str, Any]:
+    """Kendall's tau of every column with the quality.
+
+    Args:
+      path: the file of scores.
+      signs: 1 or -1 by column: whether more or less is better.
+      spent: milliseconds an architecture by column.
+      bands: equal parts of the range of multiply-adds within which networks count as equals.
+    """
+    _, quality, columns = read_columns(path, ["quality", *COUNTS, *signs])
+    group = in_bands(columns["madds"], bands)
+    out = {}
+    for name in (*COUNTS, *signs):
+        row = {**rated(signs.get(name, 1) * columns[name], quality, group), "ms_per_architecture": spent.get(name)}
+        out[name] = row
+    return {"architectures": len(quality), "bands": bands, "scores": out}
+
+
+def in_bands(madds: np.ndarray, bands: int) -> np.ndarray:
+    """Number int ``[N]`` of the equal part of the range that each lies in.
+
+    >>> in_bands(np.array([1.0, 1.4, 2.0, 3.0]), 2).tolist()
+    [0, 0, 1, 1]
+    """
+    width = np.ptp(madds) or 1.0
+    return np.minimum((bands * (madds - madds.min()) / width).astype(int), bands - 1)
+
+
+def rated(score: np.ndarray, quality: np.ndarray, group: np.ndarray) -> dict[str, Any]:
+    """Tau of a score ``[N]``, its 95 % interval, and tau within groups; what has no score (NaN) is left out."""
+    known = np.isfinite(score)
+    if known.sum() < 3:
+        return {"tau": None, "low": None, "high": None, "tau_within_bands": None, "pairs_within": 0, "scored": 0}
+    whole = dataclasses.asdict(ranking.kendall(score[known], quality[known]))
+    near, pairs = ranking.within(score[known], quality[known], group[known])
+    found = {"tau": whole["value"], "low": whole["low"], "high": whole["high"], "tau_within_bands": near}
+    numbers = {name: None if value != value else value for name, value in found.items()}
+    return {**numbers, "pairs_within": pairs, "scored": int(known.sum())}
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The figures for a person."""
+    out = []
+    for name, row in found["scores"].items():
+        spent = row["ms_per_architecture"]
+        time = "" if spent is None else f", {spent:.0f} ms an architecture"
+        out.append(f"{name}: tau {_shown(row['tau'])}, within bands {_shown(row['tau_within_bands'])}{time}")
+    return out
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

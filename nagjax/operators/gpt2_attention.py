@@ -1,0 +1,98 @@
+"""The kind ``gpt2_attention``: causal attention with biases after a layer norm, and its residual connection.
+
+That of GPT-2 (Radford et al. 2019; Vaswani et al., arXiv 1706.03762). ``bits`` says how weights are kept, see
+``nagjax.operators.stored``.
+"""
+
+from __future__ import annotations
+
+import jax
+
+from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, softmax_mean
+from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.operator import Operator
+from nagjax.operators.sequences import (
+    add_merged,
+    add_norm,
+    add_split,
+    drawn,
+    held_bytes,
+    layer_norm,
+    merged_heads,
+    norm_shapes,
+    row_bytes,
+    rows,
+    split_heads,
+    typed,
+)
+
+INWARD = PROJECTIONS[:3]
+
+
+def gpt2_attention(length: int, width: int, heads: int, head_size: int, bits: int = 32) -> Operator:
+    """The operator.
+
+    >>> gpt2_attention(64, 32, 2, 16).key
+    'gpt2_attention-64x64x32-64x64x32-k1-s1-m32-skip-heads=2-bits=32'
+    """
+    about = (("heads", heads), ("bits", bits))
+    inner = heads * head_size
+    return Operator(
+        "gpt2_attention", length, length, width, width, mid_channels=inner, skip=True, norm=False, attributes=about
+    )
+
+
+def make() -> OperatorKind:
+    """The kind."""
+    return OperatorKind(
+        "gpt2_attention",
+        lambda op: op.in_size * op.mid_channels * (4 * op.in_channels + 2 * op.in_size),
+        _shapes,
+        (gpt2_attention(6, 8, 2, 4), gpt2_attention(5, 4, 1, 3, 8)),
+        init=lambda key, op: drawn(key, _shapes(op)),
+        apply=_apply,
+        nodes=_nodes,
+        traffic=lambda op: row_bytes(op, 4 * op.mid_channels * op.in_channels + 3 * (op.mid_channels + op.in_channels)),
+        peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * op.in_size),
+        input_shape=rows,
+    )
+
+
+def mixed(op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
+    """What the heads give, ``[N, L, H * D]``, before it is projected back."""
+    normed = layer_norm(parameters, x)
+    biases = typed(parameters, tuple(f"{name}_bias" for name in INWARD), x)
+    given = [normed @ own + bias[None, None] for own, bias in zip(typed(parameters, INWARD, x), biases, strict=True)]
+    return merged_heads(softmax_mean(*(split_heads(one, heads_of(op)) for one in given)))
+
+
+def _shapes(op: Operator) -> Shapes:
+    width, inner = op.in_channels, op.mid_channels
+    inward: Shapes = dict.fromkeys(INWARD, (width, inner))
+    biases: Shapes = {f"{name}_bias": (inner,) for name in INWARD}
+    return {**norm_shapes(width), **inward, **biases, "out": (inner, width), "out_bias": (width,)}
+
+
+def _apply(
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
+) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+    del statistics
+    out, bias = typed(parameters, ("out", "out_bias"), x)
+    return x + mixed(op, parameters, x) @ out + bias[None, None], {}
+
+
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
+    del statistics
+    length, inner, heads = op.in_size, op.mid_channels, heads_of(op)
+    normed = add_norm(graph, parameters, x)
+
+    def layer(name: str, given: str) -> str:
+        y = graph.add("MatMul", given, graph.constant(parameters[name]))
+        return graph.add("Add", y, graph.constant(parameters[f"{name}_bias"]))
+
+    def split(name: str, perm: tuple[int, ...]) -> str:
+        return add_split(graph, layer(name, normed), length, heads, inner // heads, perm)
+
+    query, key, value = split("query", (0, 2, 1, 3)), split("key", (0, 2, 3, 1)), split("value", (0, 2, 1, 3))
+    flat = add_merged(graph, add_softmax_mean(graph, op, query, key, value), length, inner)
+    return graph.add("Add", x, layer("out", flat))
