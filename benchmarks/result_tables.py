@@ -19,8 +19,10 @@ from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Difference, Line, Lost, Section, Side, Spread, difference, sections, spread
+from experiments.published import shared_weights
 from experiments.reports.rank_report import NAMES
 from nagjax.reports.front import POINTS, best_within
+from nagjax.supernet import ranking as ranks
 
 MISSING, BEST_KNOWN = "-", "best_known"
 Cell = Callable[[Line], str]
@@ -388,6 +390,31 @@ def by_way(path: Path) -> Iterator[str]:
 
     ways = dict.fromkeys(row["way"] for row in rows)
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
+
+
+def strategies(path: Path) -> Iterator[str]:
+    """What ranks networks as training each alone does, by the strategy that trained the weights."""
+    study = read(path)
+    found = shared_weights.figures(study)
+    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "largest": 2}
+    heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
+             "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
+
+    def cell(name: str, column: str) -> str:
+        values = found[name].get(column)
+        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
+
+    def seeds(name: str) -> str:
+        own = found[name]["tau"]
+        return MISSING if shared_weights.NO_SEED in own else str(len(own))
+
+    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
+    alone = shared_weights.alone(study)
+    yield (
+        f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
+        f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
+        f"Each strategy saw {study['images']:,} images."
+    )
 
 
 def scores(path: Path) -> Iterator[str]:

@@ -474,6 +474,17 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         body=result_tables.kinds,
     ),
     Entry(
+        title="Strategies of shared weights",
+        source="strategies.json",
+        commands=["python -m benchmarks.strategies"],
+        said="""\
+Handwritten digits, networks of one unit at 16 pixels. Kendall's tau with the mean test accuracy of networks trained
+alone, of what a supernet says: the accuracy of validation images with its weights, or the `angle` by which training
+turned them. Every strategy sees as many images. `few_shot` splits on the depth, `few_shot_size` into three bands;
+`given` begins from the largest, on which it spent half of the images.""",
+        body=result_tables.strategies,
+    ),
+    Entry(
         title="Softmax and linear attention in one decoder",
         source="transformer.json",
         commands=[
