@@ -62,6 +62,10 @@ def with_pymoo(study: str) -> str:
 
 IMAGES = "--data=fashion_mnist --validation_images=10000 --learning_rate=0.3"
 RANK = f"python -m experiments.rank_supernet {IMAGES} --steps=780 --networks=14 --out=runs/ranking"
+SCORE = (
+    "python -m experiments.score --space=mobilenet_v3_small28 --records=nagjax/data/default/records.csv "
+    "--where=resolution=28 --num=300 --evaluators=naswot,synflow,snip,grad_norm,grasp,fisher,jacov --out=runs/scores"
+)
 
 ENTRIES = (
     Entry(
@@ -280,6 +284,22 @@ range of multiply-adds: regret of the best of them. `single` takes the first 20 
         body=result_tables.by_way,
     ),
     Entry(
+        title="Scores without training",
+        source="scores",
+        commands=[SCORE, "python -m benchmarks.scores --scores=runs/scores --results=runs/scores_results"],
+        said="""\
+300 of the shipped labels of `mobilenet_v3_small28` on Fashion-MNIST at 28 pixels, drawn by a seed; a label is the
+accuracy with the weights of a supernet. Kendall's tau of scores of untrained networks with them, one set of fresh
+weights, its 95 % interval of a bootstrap, and tau within equal parts of the range of multiply-adds, with the standard
+deviation that it has where a score says nothing. Milliseconds are medians on a busy machine of two cores, without
+compiling. Below, 20 labels: regret, points, of the best of 20 queries as in
+[twenty queries](#twenty-queries-of-mixed-scores), among these architectures, for budgets at 50, 75 and 100 percent of
+the range; `robot` weighs the scores, `robot_sizes` multiply-adds and parameters too, `single` is one score's first 20,
+`gp` 10 random labels and 10 by expected improvement. Tau of what is fitted to 20 random labels: a Gaussian process on
+path features, on these and the scores, and the default predictor.""",
+        body=result_tables.scores,
+    ),
+    Entry(
         title="One generator for many devices",
         source="multi_device.csv",
         commands=["python -m benchmarks.multi_device --data_dir=DATA --updates=100 --results=runs/multi_device.csv"],
@@ -452,6 +472,32 @@ A process that imports NumPy alone loads an exported generator and answers, star
 Accuracies of NAS-Bench-Macro, other ones for every draw. Kendall's tau over all 3,969 networks, and the regret of the
 best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` with a hinge loss.""",
         body=result_tables.kinds,
+    ),
+    Entry(
+        title="Strategies of shared weights",
+        source="strategies.json",
+        commands=["python -m benchmarks.strategies"],
+        said="""\
+Handwritten digits, networks of one unit at 16 pixels. Kendall's tau with the mean test accuracy of networks trained
+alone, of what a supernet says: the accuracy of validation images with its weights, or the `angle` by which training
+turned them. Every strategy sees as many images. `few_shot` splits on the depth, `few_shot_size` into three bands;
+`given` begins from the largest, on which it spent half of the images.""",
+        body=result_tables.strategies,
+    ),
+    Entry(
+        title="Softmax and linear attention in one decoder",
+        source="transformer.json",
+        commands=[
+            "python -m benchmarks.transformer --out=runs/transformer --results=benchmarks/results/transformer.json"
+        ],
+        said="""\
+An elastic decoder of width 24 to 48 and 2 to 4 layers, trained with AdamW; architectures are found with its labels and
+judged by networks trained alone, with the same few updates for all. Quality is exp(-nats per token) on the test part.
+Budgets are the latencies of `uniform_scaling` by a table of this machine, batch 1, all tokens of a sequence at once:
+alike layers of softmax, the width 12 times the depth. `searched` is the generator's answer, the others its best
+answers of that kind. Hypervolume in ms x points. Latencies in brackets are of whole networks, the least of 25 rounds;
+the machine was busy.""",
+        body=result_tables.transformer,
     ),
     Entry(
         title="What choosing costs: a step within the supernet",
