@@ -175,3 +175,4 @@ def test_what_others_set_stays_as_they_set_it():
     named = standardising(dataclasses.replace(task, quality_name="share", examples_name="rows"))
     assert (named.quality_name, named.examples_name, task.quality_name) == ("share", "rows", "accuracy")
     assert named.mean == (2.0, 3.0)
+    assert (named.percent(0.5), task.percent(0.5)) == ("50.00 % (share)", "50.00 %")
