@@ -1,6 +1,7 @@
 """Tasks that the library brings beside images and texts: they conform, their parts do not overlap, and what is said."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 
 from nagjax import plugins, testing
 from nagjax.authoring import arrays, classification, regression, standardising
+from nagjax.deployment import carried
 from nagjax.supernet.dense_tasks import segmentation
 from nagjax.supernet.graph_tasks import nearest, trees
 from nagjax.supernet.vector_tasks import TABLES, WAVES, wave
@@ -167,6 +169,13 @@ def test_the_graph_carries_what_pixels_of_few_labels_do_not():
     )
     assert 0.7 < plain < 0.88
     assert far > plain + 0.03
+
+
+@pytest.mark.parametrize("name", ["tabular", "shapes_seg"])
+def test_only_images_that_are_told_apart_are_carried(name, tmp_path):
+    """Rows and canvases have a mean, too, and would be read back as images with a class each."""
+    with pytest.raises(ValueError, match=f"{name}: only images are carried"):
+        carried.write(types.SimpleNamespace(task=make(name)), tmp_path / "carried")
 
 
 def test_what_others_set_stays_as_they_set_it():
