@@ -143,8 +143,8 @@ def test_miou_is_that_worked_by_hand():
 
 
 def test_trees_are_walked_level_by_level():
-    links = np.array([[1, 2], [2, 0], [0, 1]])
-    assert trees(jnp.array([0, 2]), jnp.asarray(links), 2).tolist() == [[0, 1, 2, 2, 0, 0, 1], [2, 0, 1, 1, 2, 2, 0]]
+    links = jnp.array([[1, 2], [3, 0], [1, 0], [2, 1]])
+    assert trees(jnp.array([0, 3]), links, 2).tolist() == [[0, 1, 2, 3, 0, 1, 0], [3, 2, 1, 1, 0, 3, 0]]
     points = np.random.default_rng(0).integers(0, 5, (30, 3))
     far = ((points[:, None] - points[None]) ** 2).sum(-1)
     for at, found in enumerate(nearest(points, 4)):
