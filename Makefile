@@ -51,8 +51,9 @@ types: env
 	@$(BIN)/mypy
 
 # The import rule and the smoke test of the built wheel are tests like the others: test_imports.py, test_wheel.py.
-test: style types
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+# mypy needs one core for a minute, so it runs beside the tests, which share what is left.
+test: style
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest $(PYTEST_FLAGS); tests=$$?; wait $$types && exit $$tests
 
 test-all:
 	@set -e; for v in 3.11 3.12 3.13; do p=python$$v; \

@@ -12,7 +12,6 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import mesh
@@ -166,7 +165,7 @@ def _candidates(scope: Scope, ticks: np.ndarray, turn: np.ndarray, decode: str, 
     ticks, turn = np.concatenate([ticks, ticks[padding]]), np.concatenate([turn, turn[padding]])
     draws, key = {"best": 16, "beam": 4}.get(decode, 1), jax.random.key(seed)
     if size == CHUNK:
-        return jit_candidates(scope.artefact, scope.problem, jnp.asarray(ticks), key, decode, draws, jnp.asarray(turn))
+        return jit_candidates(scope.artefact, scope.problem, ticks, key, decode, draws, turn)
     ticks, turn = scope.place.examples((ticks, turn))
     return spread_candidates(scope.place, *scope.held, ticks, key, decode, draws, turn)
 
