@@ -19,8 +19,10 @@ from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Difference, Line, Lost, Section, Side, Spread, difference, sections, spread
+from experiments.published import shared_weights
 from experiments.reports.rank_report import NAMES
 from nagjax.reports.front import POINTS, best_within
+from nagjax.supernet import ranking as ranks
 
 MISSING, BEST_KNOWN = "-", "best_known"
 Cell = Callable[[Line], str]
@@ -390,16 +392,41 @@ def by_way(path: Path) -> Iterator[str]:
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
 
 
+def strategies(path: Path) -> Iterator[str]:
+    """What ranks networks as training each alone does, by the strategy that trained the weights."""
+    study = read(path)
+    found = shared_weights.figures(study)
+    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "largest": 2}
+    heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
+             "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
+
+    def cell(name: str, column: str) -> str:
+        values = found[name].get(column)
+        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
+
+    def seeds(name: str) -> str:
+        own = found[name]["tau"]
+        return MISSING if shared_weights.NO_SEED in own else str(len(own))
+
+    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
+    alone = shared_weights.alone(study)
+    yield (
+        f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
+        f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
+        f"Each strategy saw {study['images']:,} images."
+    )
+
+
 def scores(path: Path) -> Iterator[str]:
     """Scores without training: how they rank labels, and ways of spending 20 labels."""
     found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
     cells = [
         [f"`{name}`", number(row["tau"]), f"{number(row['low'])} to {number(row['high'])}",
-         number(row["tau_within_bands"]), number(row["ms_per_architecture"], 0)]
+         number(row["tau_within_bands"]), number(row["chance"]), number(row["ms_per_architecture"], 0)]
         for name, row in found["scores"].items()
     ]  # fmt: skip
     yield f"{found['architectures']} architectures, {found['bands']} bands."
-    yield markdown(["", "tau", "95 %", "tau within bands", "ms an architecture"], cells)
+    yield markdown(["", "tau", "95 %", "tau within bands", "by chance", "ms an architecture"], cells)
     yield from by_way(path / "queries.csv")
 
 
@@ -652,10 +679,9 @@ def few_shot(source: Path) -> Iterator[str]:
 
 def elastic_overhead(path: Path) -> Iterator[str]:
     """A step within the supernet and alone, by space."""
-    found = read(path)
     rows = [
-        [name, number(found["elastic_ms"][name], 1), number(found["alone_ms"][name], 1), number(ratio)]
-        for name, ratio in sorted(found["ratio"].items())
+        [name, number(one["within_ms"], 0), number(one["alone_ms"], 0), number(one["ratio"], 2)]
+        for name, one in sorted(read(path).items())
     ]
     yield markdown(["space", "within, ms", "alone, ms", "ratio"], rows)
 

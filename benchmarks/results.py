@@ -62,6 +62,10 @@ def with_pymoo(study: str) -> str:
 
 IMAGES = "--data=fashion_mnist --validation_images=10000 --learning_rate=0.3"
 RANK = f"python -m experiments.rank_supernet {IMAGES} --steps=780 --networks=14 --out=runs/ranking"
+SCORE = (
+    "python -m experiments.score --space=mobilenet_v3_small28 --records=nagjax/data/default/records.csv "
+    "--where=resolution=28 --num=300 --evaluators=naswot,synflow,snip,grad_norm,grasp,fisher,jacov --out=runs/scores"
+)
 
 ENTRIES = (
     Entry(
@@ -280,6 +284,22 @@ range of multiply-adds: regret of the best of them. `single` takes the first 20 
         body=result_tables.by_way,
     ),
     Entry(
+        title="Scores without training",
+        source="scores",
+        commands=[SCORE, "python -m benchmarks.scores --scores=runs/scores --results=runs/scores_results"],
+        said="""\
+300 of the shipped labels of `mobilenet_v3_small28` on Fashion-MNIST at 28 pixels, drawn by a seed; a label is the
+accuracy with the weights of a supernet. Kendall's tau of scores of untrained networks with them, one set of fresh
+weights, its 95 % interval of a bootstrap, and tau within equal parts of the range of multiply-adds, with the standard
+deviation that it has where a score says nothing. Milliseconds are medians on a busy machine of two cores, without
+compiling. Below, 20 labels: regret, points, of the best of 20 queries as in
+[twenty queries](#twenty-queries-of-mixed-scores), among these architectures, for budgets at 50, 75 and 100 percent of
+the range; `robot` weighs the scores, `robot_sizes` multiply-adds and parameters too, `single` is one score's first 20,
+`gp` 10 random labels and 10 by expected improvement. Tau of what is fitted to 20 random labels: a Gaussian process on
+path features, on these and the scores, and the default predictor.""",
+        body=result_tables.scores,
+    ),
+    Entry(
         title="One generator for many devices",
         source="multi_device.csv",
         commands=["python -m benchmarks.multi_device --data_dir=DATA --updates=100 --results=runs/multi_device.csv"],
@@ -454,6 +474,17 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         body=result_tables.kinds,
     ),
     Entry(
+        title="Strategies of shared weights",
+        source="strategies.json",
+        commands=["python -m benchmarks.strategies"],
+        said="""\
+Handwritten digits, networks of one unit at 16 pixels. Kendall's tau with the mean test accuracy of networks trained
+alone, of what a supernet says: the accuracy of validation images with its weights, or the `angle` by which training
+turned them. Every strategy sees as many images. `few_shot` splits on the depth, `few_shot_size` into three bands;
+`given` begins from the largest, on which it spent half of the images.""",
+        body=result_tables.strategies,
+    ),
+    Entry(
         title="Softmax and linear attention in one decoder",
         source="transformer.json",
         commands=[
@@ -467,6 +498,19 @@ alike layers of softmax, the width 12 times the depth. `searched` is the generat
 answers of that kind. Hypervolume in ms x points. Latencies in brackets are of whole networks, the least of 25 rounds;
 the machine was busy.""",
         body=result_tables.transformer,
+    ),
+    Entry(
+        title="What choosing costs: a step within the supernet",
+        source="elastic_overhead.json",
+        commands=["python -m benchmarks.elastic_overhead --results=benchmarks/results/elastic_overhead.json"],
+        said="""\
+Forward and backward pass of the largest architecture of a space, batch 64: through its supernet, whose tokens are
+traced and whose gradients are of all weights, and through the network alone. Both alternate in one run; medians, and
+their ratio. Two shared x86 cores with other work, so the milliseconds of different spaces do not compare. Cells have 8
+channels and one cell a stage at 28 pixels, NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells
+take a product a tap for a convolution both within and alone; [journal.md](journal.md) has XLA's beside it. Spaces that
+are not listed have not been measured yet.""",
+        body=result_tables.elastic_overhead,
     ),
     Entry(
         title="What supernet labels are worth",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from experiments.published import shared_weights
 from experiments.published.registry import BUILT, NOT_BUILT
 from experiments.published.system import VERDICTS, System
 
@@ -120,7 +121,8 @@ def _scores(folder: Path, words: Sequence[str]) -> list[float]:
     """A figure of a score that needs no training, or of a way of spending labels by it: name, column."""
     *name, column = words
     ranked = json.loads((folder / "ranked.json").read_text(encoding="utf-8"))["scores"]
-    return [ranked[name[0]][column]] if name[0] in ranked else _by_way(folder / "queries.csv", words)
+    row = ranked.get(" ".join(name), {})
+    return [row[column]] if column in row else _by_way(folder / "queries.csv", words)
 
 
 def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:
@@ -165,6 +167,14 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
     return [json.loads(path.read_text(encoding="utf-8"))["tau"][ranked_by]["value"]]
 
 
+def _strategies(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
+    *names, column = words
+    found = shared_weights.figures(json.loads(path.read_text(encoding="utf-8")))
+    one, _, other = " ".join(names).partition("-")
+    return shared_weights.difference(found, one, other, column) if other else list(found[one][column].values())
+
+
 _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "latent.csv": _by_way,
@@ -178,5 +188,6 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "estimates.json": _estimates,
     "joint_search.json": _joint,
     "supernet_ranking.json": _ranking,
+    "strategies.json": _strategies,
 }
 """By name of the file; any other is the folder of a comparison."""
