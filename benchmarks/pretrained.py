@@ -1,15 +1,15 @@
 """Parts of a model that is trained already: searched, against uniform cuts, at equal parameters and at equal bytes.
 
 ``python -m benchmarks.pretrained --folder=runs/pretrained [--seeds=1] --results=FILE``. A model of GPT-2's layout (6
-layers of width 64, 4 heads, 300,000 weights) is trained on the task ``char_lm`` and written under GPT-2's names;
-``experiments.import_weights`` reads it. Parts are not trained, but for ``_tuned``: 300 updates of the shared weights
+layers of width 48, 4 heads, 170,000 weights) is trained on the task ``char_lm`` and written under GPT-2's names;
+``experiments.import_weights`` reads it. Parts are not trained, but for ``_tuned``: 150 updates of the shared weights
 before anything is chosen, in which random parts learn from the whole (strategy ``given``). ``drop1`` to ``drop3``:
 nats a character on test text with no more parameters than the model has without 1, 2, 3 of its layers. ``size1`` to
 ``size3``: with no more bytes than all of it in 8 bits, and 0.8 and 0.65 of that.
 
 All choices are made on validation text. ``uniform_drop`` leaves out evenly spaced layers, ``best_drop`` the best of
 all sets of as many. ``width_ORDER`` keeps equally many heads and hidden units of every layer, the best pair that
-fits, in an order of worth. ``front`` is the best that a search of 300 evaluations met. Of bytes: ``int8_uniform`` is
+fits, in an order of worth. ``front`` is the best that a search of 140 evaluations met. Of bytes: ``int8_uniform`` is
 the model in 8 bits, and a search of its parts, ``bits_only`` a search of bits, ``mixed_bits`` of all. What is done
 stays in the folder, and a second call goes on.
 """
@@ -45,17 +45,17 @@ from nagjax.supernet.evaluation import Assessor, calibration_inputs, supernet_as
 from nagjax.supernet.task import Part, Task, make_task
 
 TASK = {"length": 64, "vocabulary": 96}
-SIZES = {**TASK, "width": 64, "layers": 6, "heads": 4}
-HEADS, HIDDEN, BITS = (1, 2, 3, 4), (64, 128, 192, 256), (4, 8, 16, 32)
-STEPS, BATCH, RATE, DECAY = 1000, 32, 3e-3, 0.1
-TUNED = 300
+SIZES = {**TASK, "width": 48, "layers": 6, "heads": 4}
+HEADS, HIDDEN, BITS = (1, 2, 3, 4), (48, 96, 144, 192), (4, 8, 16, 32)
+STEPS, BATCH, RATE, DECAY = 400, 32, 4e-3, 0.1
+TUNED = 150
 """Updates in which parts learn from the whole, at a third of the rate."""
 CHUNK = 50
 """Steps after which training is kept, to go on from."""
 CALIBRATION = 64
 VALIDATED = 192
 """Validation sequences that choices are made on."""
-SEARCH: Mapping[str, Any] = {"evaluations": 300, "start": 60, "per_round": 40}
+SEARCH: Mapping[str, Any] = {"evaluations": 140, "start": 60, "per_round": 40}
 DROPS, SHARES = (1, 2, 3), (1.0, 0.8, 0.65)
 ORDERS = ("contributions", "activations", "magnitude", "given")
 COLUMNS = ("way", "seed", *(f"drop{k}" for k in DROPS), *(f"size{k}" for k in range(1, len(SHARES) + 1)))
