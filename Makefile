@@ -14,6 +14,12 @@ OUT ?= runs/quickstart
 # A second quickstart goes on where the first one ended; the other folder of a different one is given by OUT.
 QUICKSTART := $(BIN)/python -m experiments.run $(if $(wildcard $(OUT)/run.json),--resume)
 
+# One budget as a file that runs, timed beside what its device table predicts. Status 3: slower than the table's machine.
+TO_FILE = { $(BIN)/python -c 'import onnx, onnxruntime' 2>/dev/null \
+  || { echo "no network file without ONNX: pip install 'nagjax[deploy]'"; exit 0; }; } && \
+  { $(BIN)/python -m experiments.deploy --supernet="$$folder/supernet" --checkpoint="$(OUT)" --resume \
+    --device="$$folder/onnxruntime.json" --budgets_ms=0.06 --formats=onnx --out="$(OUT)/deployed" || [ $$? = 3 ]; }
+
 .PHONY: help env quickstart style types test test-all docs format clean
 help:
 	@echo "make quickstart [DATA=folder] | test | test-all | docs | format | clean"
@@ -34,7 +40,7 @@ quickstart: env
 	  $(QUICKSTART) --flagfile=experiments/flags/note10.flags --data_dir="$(DATA)" --out="$(OUT)"; \
 	else \
 	  folder=$$($(BIN)/python -m experiments.embedded) && \
-	  $(QUICKSTART) --flagfile="$$folder/default.flags" --data_dir="$$folder" --out="$(OUT)"; \
+	  $(QUICKSTART) --flagfile="$$folder/default.flags" --data_dir="$$folder" --out="$(OUT)" && $(TO_FILE); \
 	fi
 
 style: env
@@ -45,8 +51,9 @@ types: env
 	@$(BIN)/mypy
 
 # The import rule and the smoke test of the built wheel are tests like the others: test_imports.py, test_wheel.py.
-test: style types
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+# mypy needs one core for a minute, so it runs beside the tests, which share what is left.
+test: style
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest $(PYTEST_FLAGS); tests=$$?; wait $$types && exit $$tests
 
 test-all:
 	@set -e; for v in 3.11 3.12 3.13; do p=python$$v; \

@@ -39,8 +39,9 @@ from absl import flags
 from benchmarks import common, decoder_rivals
 from benchmarks.quality_note10 import made
 from experiments.comparison.case import Case, make_case
+from experiments.comparison.limits import EVALUATIONS, Limit
 from experiments.comparison.run import Options, Trainer
-from experiments.comparison.tasks import EVALUATIONS, EVERYWHERE, Contender, Limit, Task
+from experiments.comparison.tasks import EVERYWHERE, Contender, Task
 from experiments.frame import runtime
 from nagjax import durable
 from nagjax.devices.formats import read_table

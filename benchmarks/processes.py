@@ -1,12 +1,13 @@
 """Do several processes train, and go on with, the same supernet as one?
 
-``python -m benchmarks.processes`` ends with {max_difference, restored_1_to_2, restored_2_to_1, killed_and_equal}. A
-supernet of 9 architectures, two layers under batch norms, is trained on handwritten digits by
-``experiments.train_supernet`` in 2 processes of 2 virtual devices each, and in one process of one device.
-``max_difference`` is the greatest between two weights of the two, as a share of the greatest weight of that array. The
-other three say whether a run that SIGTERM stopped in one kind and that was continued in the other ends within
-``TOLERANCE`` of the whole run, and whether a run of 2 processes, one of which was killed, ends with the same arrays as
-one that was not, bit for bit, when it is started again.
+``python -m benchmarks.processes`` ends with {max_difference, sharded_difference, labels_equal, restored_1_to_2,
+restored_2_to_1, killed_and_equal}. A supernet of 9 architectures, two layers under batch norms, is trained on
+handwritten digits by ``experiments.train_supernet`` in 2 processes of 2 virtual devices each, and in one process of one
+device. ``max_difference`` is the greatest between two weights of the two, as a share of the greatest weight of that
+array, and ``sharded_difference`` the same with parameters shared among the devices of both processes. ``labels_equal``:
+all architectures get the same quality from both. The other three say whether a run that SIGTERM stopped in one kind and
+that was continued in the other ends within ``TOLERANCE`` of the whole run, and whether a run of 2 processes, one of
+which was killed, ends with the same arrays as one that was not, bit for bit, when it is started again.
 """
 
 from __future__ import annotations
@@ -106,6 +107,13 @@ class Jobs:
             f"--out={out}", f"--compilation_cache={self._folder / 'cache'}",
         ]  # fmt: skip
 
+    def labels(self, supernet: Path, out: Path, num: int = 3) -> list[str]:
+        """What labels architectures with the supernet."""
+        return [
+            "experiments.label", f"--supernet={supernet}", f"--num={num}", f"--out={out}",
+            f"--compilation_cache={self._folder / 'cache'}",
+        ]  # fmt: skip
+
     def start(self, arguments: Sequence[str], processes: int, devices: int = DEVICES) -> list[subprocess.Popen[bytes]]:
         """Start a job in several processes."""
         count = f"--xla_force_host_platform_device_count={devices}"
@@ -189,6 +197,11 @@ def arrays(folder: Path) -> list[np.ndarray]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves(storage.read_weights(folder).parameters)]
 
 
+def read_labels(path: Path) -> dict[str, tuple[float, float]]:
+    """Quality and loss of each labelled architecture."""
+    return {row["architecture"]: (float(row["quality"]), float(row["loss"])) for row in common.read_csv(path)}
+
+
 def difference(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> float:
     """The greatest difference of two numbers, as a share of the greatest of their array."""
     pairs = zip(some, others, strict=True)
@@ -225,8 +238,16 @@ def processes() -> dict[str, Any]:
         jobs.run(jobs.flags(folder / "two"), 2)
         one, two = arrays(folder / "one"), arrays(folder / "two")
         again = killed(jobs, folder / "killed")
+        jobs.run([*jobs.flags(folder / "sharded"), "--shard_parameters"], 2)
+        labels = []
+        for count, devices in ((1, 1), (2, DEVICES)):
+            out = folder / f"labels{count}.csv"
+            jobs.run(jobs.labels(folder / "one", out, num=9), count, devices)
+            labels.append({text: quality for text, (quality, _) in read_labels(out).items()})
         return {
             "max_difference": difference(two, one),
+            "sharded_difference": difference(arrays(folder / "sharded"), one),
+            "labels_equal": labels[0] == labels[1],
             "restored_1_to_2": difference(continued(jobs, folder / "to2", 1, 2), one) < TOLERANCE,
             "restored_2_to_1": difference(continued(jobs, folder / "to1", 2, 1), one) < TOLERANCE,
             "killed_and_equal": all(a.tobytes() == b.tobytes() for a, b in zip(again, two, strict=True)),

@@ -461,7 +461,7 @@ def ranking(path: Path) -> Iterator[str]:
     yield markdown(
         ["ranked by", "tau", "95 % interval", "tau with one seed", "tau among like multiply-adds"],
         [
-            [NAMES[column], number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
+            [NAMES[column].format(quality="accuracy"), number(tau["value"]), f"{tau['low']:.2f} to {tau['high']:.2f}",
              number(tau["against_one_seed"]), f"{tau['within_bins']:.3f} ({tau['pairs_within']} pairs)"]
             for column, tau in study["tau"].items()
         ],
@@ -523,7 +523,8 @@ def _commits(runs: Mapping[str, Any]) -> str:
 def faults(path: Path) -> Iterator[str]:
     """What kills cost a search."""
     study = read(path)
-    yield markdown([name.replace("_", " ") for name in study], [[str(value) for value in study.values()]], texts=0)
+    cells = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in study.values()]
+    yield markdown([name.replace("_", " ") for name in study], [cells], texts=0)
 
 
 def by_name(path: Path) -> Iterator[str]:
@@ -647,6 +648,16 @@ def few_shot(source: Path) -> Iterator[str]:
     yield markdown(["devices", "measured", "adapted", "nearest", "scratch", "all"], close, 1)
     setting = ", ".join(f"{number(found[f'spearman_{count}_setting'])} from {count}" for count in counts)
     yield f"Where other settings of the same GPU are known: {setting}. Draws of networks: {found['draws']}."
+
+
+def elastic_overhead(path: Path) -> Iterator[str]:
+    """A step within the supernet and alone, by space."""
+    found = read(path)
+    rows = [
+        [name, number(found["elastic_ms"][name], 1), number(found["alone_ms"][name], 1), number(ratio)]
+        for name, ratio in sorted(found["ratio"].items())
+    ]
+    yield markdown(["space", "within, ms", "alone, ms", "ratio"], rows)
 
 
 def transformer(source: Path) -> Iterator[str]:

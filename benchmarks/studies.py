@@ -18,10 +18,11 @@ from experiments import compare
 from experiments.comparison import study as compare_study
 from experiments.comparison.answers import Answers
 from experiments.comparison.case import Case
+from experiments.comparison.limits import EVALUATIONS
 from experiments.comparison.results import RESULTS, Results
 from experiments.comparison.rows import Row
 from experiments.comparison.run import Options, Reading
-from experiments.comparison.tasks import EVALUATIONS, Contender, Task, all_tasks, parse_contenders, parse_limits
+from experiments.comparison.tasks import Contender, Task, all_tasks, parse_contenders, parse_limits
 from experiments.frame import cli, settings
 from nagjax.reports.front import best_within
 

@@ -2,9 +2,12 @@
 
 ``python -m benchmarks.sweep [--runs=16] [--steps=200]`` ends with {runs, steps, vmapped_speedup, same_tokens,
 largest_difference, ...}. The controller ``nag`` in the sizes of the comparison under few evaluations, on a space of 24
-architectures. Both sides are compiled before the clock starts; they take turns, and the best of each counts.
-``same_tokens``: all archives hold the same architectures; ``largest_difference`` is that of any parameter of the
-policies. ``quality_spread`` says what the seeds found: quartiles of the mean quality of the answers in the archive.
+architectures. Each core is a device, and the program is shared among them; one after another runs are on one device,
+whose operations use all cores where they are large. Both sides are compiled before the clock starts; they take turns,
+and the best of each counts. ``same_tokens``: all archives hold the same architectures; ``largest_difference`` is that
+of any parameter of the policies. ``quality_spread`` says what the seeds found: quartiles of the mean quality of the
+answers in the archive. ``--controller=regularised_evolution --beside=8`` times one without gradients, eight side by
+side on each core.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
+from experiments.frame import runtime
 from nagjax import controllers, many_runs, plugins, testing
 from nagjax.controllers import Artefact, Limits
 
@@ -28,11 +32,12 @@ SIZES = {"children": 8, "spare": 16, "tournaments": 0, "budgets": 1, "group": 2,
 REPEATS = 3
 
 
-def benchmark(data_dir: Path, runs: int, steps: int, results: str) -> dict[str, Any]:
+def benchmark(data_dir: Path, runs: int, steps: int, name: str, beside: int | None, results: str) -> dict[str, Any]:
     """The result; no public data is in it."""
     del data_dir
+    runtime.use_cores()
     problem = testing.tiny_problem(variant="depth").problem
-    controller = plugins.load("controllers", "nag")(problem.spec, **SIZES)
+    controller = plugins.load("controllers", name)(problem.spec, **(SIZES if name == "nag" else {}))
     limits, seeds, params = Limits(steps), list(range(runs)), controllers.resolve_params(controller)
 
     def one_by_one() -> list[Artefact]:
@@ -49,31 +54,32 @@ def benchmark(data_dir: Path, runs: int, steps: int, results: str) -> dict[str, 
         return found
 
     def together() -> list[Artefact]:
-        return many_runs.train_many(controller, problem, seeds, limits)
+        return many_runs.train_many(controller, problem, seeds, limits, beside=beside)
 
     pairs = [(_timed(one_by_one), _timed(together)) for _ in range(1 + REPEATS)]
-    singles, vmapped = pairs[-1][0][1], pairs[-1][1][1]
-    alone, beside = (min(pair[side][0] for pair in pairs[1:]) for side in (0, 1))
+    singles, found_together = pairs[-1][0][1], pairs[-1][1][1]
+    alone, shared = (min(pair[side][0] for pair in pairs[1:]) for side in (0, 1))
     same = all(
         np.array_equal(one.archive.tokens, other.archive.tokens)
-        for one, other in zip(singles, vmapped, strict=True)
+        for one, other in zip(singles, found_together, strict=True)
         if one.archive is not None and other.archive is not None
     )
-    policies = [jax.tree.leaves(one.policy) for one in singles], [jax.tree.leaves(one.policy) for one in vmapped]
-    furthest = max(
+    policies = [jax.tree.leaves(one.policy) for one in singles], [jax.tree.leaves(one.policy) for one in found_together]
+    furthest = [
         float(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)).max())
         for one, other in zip(*policies, strict=True)
         for a, b in zip(one, other, strict=True)
-    )
+    ]
     found = {
+        "controller": name,
         "runs": runs,
         "steps": steps,
         "seconds_one_by_one": round(alone, 3),
-        "seconds_vmapped": round(beside, 3),
-        "vmapped_speedup": round(alone / beside, 2),
+        "seconds_together": round(shared, 3),
+        "vmapped_speedup": round(alone / shared, 2),
         "same_tokens": same,
-        "largest_difference": furthest,
-        "quality_spread": [round(float(value), 5) for value in np.quantile(_best(vmapped), [0.25, 0.5, 0.75])],
+        "largest_difference": max(furthest, default=0.0),
+        "quality_spread": [round(float(value), 5) for value in np.quantile(_best(found_together), [0.25, 0.5, 0.75])],
         "devices": len(jax.devices()),
         "load": round(os.getloadavg()[0], 1),
     }
@@ -97,4 +103,9 @@ if __name__ == "__main__":
     flags.DEFINE_integer("runs", 16, "Seeds.", lower_bound=2)
     flags.DEFINE_integer("steps", 200, "Updates of each run.", lower_bound=1)
     flags.DEFINE_string("results", "", "File that the result is written to as well.")
-    common.main(lambda data_dir: benchmark(data_dir, flags.FLAGS.runs, flags.FLAGS.steps, flags.FLAGS.results))
+    flags.DEFINE_string("controller", "nag", "What is trained, by its registered name.")
+    given = flags.FLAGS
+    flags.DEFINE_integer("beside", None, "Runs side by side on a device; none: one.", lower_bound=1)
+    common.main(
+        lambda data_dir: benchmark(data_dir, given.runs, given.steps, given.controller, given.beside, given.results)
+    )

@@ -21,6 +21,7 @@ JOBS = {
     "explain": "where the milliseconds of an answer go, and what changes next to it",
     "describe": "show a space, a device table, a predictor or a checkpoint; write a table's template",
     "compare": "controllers x problems x seeds x limits, on one page",
+    "sweep": "parameters x seeds of a controller, many runs as one program",
     "fit": "fit a predictor to labelled architectures and keep it",
     "prune": "close the choices that harm, by SHAP values of boosted trees",
     "profile_device": "measure a device table on the device that JAX finds",

@@ -11,6 +11,7 @@ problems; what is done is not run again.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,10 +27,11 @@ from experiments.comparison import searches
 from experiments.comparison import study as compare_study
 from experiments.comparison.answers import DECODES
 from experiments.comparison.case import Case
+from experiments.comparison.limits import Limit
 from experiments.comparison.results import RESULTS, Results
 from experiments.comparison.run import Options, Reading, Runner, Trainer
 from experiments.comparison.table import Section
-from experiments.comparison.tasks import Contender, Limit, Task, all_tasks, parse_contenders, parse_limits
+from experiments.comparison.tasks import Contender, Task, all_tasks, parse_contenders, parse_limits
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
 from experiments.inputs.setup import define_kind_flags, predictor_kind
 from experiments.training.run_folder import FLAGS, flagfile
@@ -115,15 +117,15 @@ def _compare(values: flags.FlagValues, folder: Path) -> int:
     seeds = list(dict.fromkeys(settings.parse_seeds(values.seeds, "seeds")))
     compare_problems.check_names(values.problems)
     best_known = compare_best_known.parse_files(values.best_known, values.problems)
-    options = _options(values)
+    options = dataclasses.replace(options_of(values), idle=values.idle_updates)
     base = _base(values, contenders)
-    results = _results(values, folder)
+    results = open_results(values, folder)
     # One that is there already is written anew, so that it never lags behind the results.
     parquet = values.parquet or (results.folder / compare_parquet.PARQUET).exists()
     if parquet:
         compare_parquet.check()
     runtime.use_compilation_cache(values.compilation_cache)
-    cases = Cases(values.data_dir, values.budgets, _kind(values), best_known)
+    cases = Cases(values.data_dir, values.budgets, kind_flags(values), best_known)
     for problem in values.problems:
         _check_settings(cases(problem, seeds[0]), contenders, limits)
     full_disk.persist(lambda: durable.replace(results.folder / FLAGS, flagfile(values)), "the flags")
@@ -159,16 +161,21 @@ def runner(options: Options) -> Runner:
     return run
 
 
-def _options(values: flags.FlagValues) -> Options:
+def options_of(values: flags.FlagValues) -> Options:
+    """How runs are made and read.
+
+    Raises:
+      ValueError: if a way of answering is not known, or stands twice.
+    """
     for decode in values.decodes:
         if decode not in DECODES:
             raise ValueError(f"--decodes: {decode!r} is not a way of answering{settings.nearest(decode, DECODES)}")
     if not values.decodes or len(set(values.decodes)) < len(values.decodes):
         raise ValueError(f"--decodes={','.join(values.decodes)}: name each way once; known: {', '.join(DECODES)}")
-    return Options(values.decodes, values.checkpoints, values.chunk, values.idle_updates)
+    return Options(values.decodes, values.checkpoints, values.chunk)
 
 
-def _kind(values: flags.FlagValues) -> list[str]:
+def kind_flags(values: flags.FlagValues) -> list[str]:
     """The flags that name a kind of predictor, as given; a wrong one is refused before anything is built."""
     predictor_kind(values)
     kind = [f"--predictor_kind={values.predictor_kind}"] if values.predictor_kind else []
@@ -183,7 +190,12 @@ def _base(values: flags.FlagValues, contenders: Sequence[Contender]) -> str:
     return str(values.base or labels[0])
 
 
-def _results(values: flags.FlagValues, folder: Path) -> Results:
+def open_results(values: flags.FlagValues, folder: Path) -> Results:
+    """The results in --out.
+
+    Raises:
+      ValueError: if the folder holds something else, or what --resume says is not so.
+    """
     there = (folder / RESULTS).exists()
     if there and not values.resume:
         raise ValueError(f"--out={folder}: holds a comparison; give --resume to go on with it, or another folder")

@@ -26,7 +26,7 @@ from experiments.reports.description import (
     space_facts,
     table_facts,
 )
-from nagjax.posing import LATENCY
+from nagjax.devices.pricing import LATENCY
 
 if TYPE_CHECKING:
     from nagjax.problems.problem import Description, Problem

@@ -18,7 +18,7 @@ from experiments.frame import cli, console, full_disk, life, output, settings
 from experiments.inputs import known, setup
 from nagjax import csv_cells, durable
 from nagjax.devices.adapting import planned
-from nagjax.posing import LATENCY
+from nagjax.devices.pricing import LATENCY
 
 
 def define_flags(values: flags.FlagValues) -> None:

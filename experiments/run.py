@@ -19,7 +19,7 @@ from experiments.inputs import setup
 from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
-from nagjax import posing
+from nagjax.devices.pricing import LATENCY
 from nagjax.posing import Setup
 from nagjax.reports import report_data, wording
 
@@ -68,7 +68,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
         return cli.EXIT_INTERRUPTED
     for name, figures in report.comparisons.items():
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
-    asked = "--budgets_ms" if info.name == posing.LATENCY else f"--budgets={info.name}"
+    asked = "--budgets_ms" if info.name == LATENCY else f"--budgets={info.name}"
     first, (low, high) = next(iter(devices_ranges(built).items()), ("", (float(low), float(high))))
     on = [f"--device={first}"] if first else []
     budgets = settings.example_budgets(float(low), float(high))

@@ -323,11 +323,17 @@ def _warm_up(
     controller: Controller, moment: Moment, length: int, key: jax.Array, problem: Problem, params: Params
 ) -> None:
     """Compile before the clock starts, by a chunk whose result is thrown away."""
-    copied = jax.tree.map(jnp.copy, moment.state)
+    copied = _copied(moment.state)
     schedule = _schedule(moment, length)
     with plugins.raised_by("controllers", controller.name, "update"):
         warm = jit_chunk(controller, copied, key, jnp.int32(moment.step), problem, params, schedule)
         jax.tree.map(lambda leaf: leaf.block_until_ready(), warm)
+
+
+@jax.jit
+def _copied(state: State) -> State:
+    """In one program, where each shape would be one alone."""
+    return jax.tree.map(jnp.copy, state)
 
 
 def _schedule(moment: Moment, length: int) -> jax.Array:

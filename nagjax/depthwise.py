@@ -48,6 +48,12 @@ def native(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
     )
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def taps(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
+    """The same by shifted multiply-adds, on any platform: what ``benchmarks.accelerator`` compares."""
+    return _taps(x, weights, stride)
+
+
 def _forward(x: jax.Array, weights: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return depthwise(x, weights, stride), (x, weights)
 
@@ -123,3 +129,7 @@ def _weight_gradient(padded: jax.Array, grad: jax.Array, k: int, stride: int) ->
 
 
 depthwise.defvjp(_forward, _backward)
+taps.defvjp(
+    lambda x, weights, stride: (_taps(x, weights, stride), (x, weights)),
+    lambda stride, saved, grad: _taps_gradients(saved[0], saved[1], grad, stride),
+)

@@ -1,12 +1,16 @@
-"""Many runs of one controller as one program: seeds and swept parameters side by side, sharded over the devices.
+"""Many runs of one controller as one program: seeds and swept parameters, shared among the devices.
 
 Run number r of a call is the run that ``controllers.train`` makes alone with the same seed, parameters and steps: each
-draws from keys of its own. XLA may round sums of a batch in another order than those of one run, which Adam magnifies
-where a gradient is next to nothing; what is not trained by gradients is the same to the bit.
+draws from keys of its own. On processors a device makes its runs one after another within the program, and their arrays
+are those of single runs: a core's caches hold one run's activations, while the gradient of a batch of policies goes
+through memory and takes several times as long per run. Elsewhere runs stand side by side (``vmap``), which fills such a
+device; small searches without gradients may do so on processors too. Side by side XLA may round sums in another order
+than those of one run, which Adam magnifies where a gradient is next to nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,32 +18,63 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from nagjax import arguments, controllers, plugins
+from nagjax import arguments, controllers, mesh, plugins
 from nagjax.controllers import Artefact, Controller, Limits, Metrics, Params, State, run_chunk
+from nagjax.mesh import Placement
 from nagjax.problems.problem import Problem
 from nagjax.verification import check_metrics
 
-RUNS = "runs"
-"""Name of the mesh's axis."""
 
-Seen = Callable[[int, Mapping[str, np.ndarray]], None]
-"""Called after every chunk with the updates done and the chunk's metrics ``[R, L]``."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """Where R runs stand between two chunks.
+
+    Attributes:
+      step: updates that each has done.
+      metrics: of the last chunk, ``[R, L]``.
+      artefacts: makes what each has found so far, in the order of the seeds.
+    """
+
+    step: int
+    metrics: Mapping[str, np.ndarray]
+    artefacts: Callable[[], list[Artefact]]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _init(controller: Controller, keys: jax.Array, problem: Problem, params: Params) -> State:
-    return jax.vmap(controller.init, (0, None, 0))(keys, problem, params)
+Seen = Callable[[Moments], None]
+"""Called after every chunk."""
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _init(
+    controller: Controller, place: Placement, beside: int, problem: Problem, runs: tuple[jax.Array, Params]
+) -> State:  # fmt: skip
+    def one(problem: Problem, run: tuple[jax.Array, Params]) -> State:
+        key, params = run
+        return controller.init(jax.random.fold_in(jax.random.wrap_key_data(key), 2**31), problem, params)
+
+    return _each(place, beside, one, problem, runs)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _chunk(
-    controller: Controller, states: State, keys: jax.Array, first: jax.Array, problem: Problem, params: Params,
-    progress: jax.Array,
+    controller: Controller, place: Placement, beside: int, states: State, runs: tuple[jax.Array, Params],
+    first: jax.Array, problem: Problem, progress: jax.Array,
 ) -> tuple[State, Metrics]:  # fmt: skip
-    over_runs = jax.vmap(functools.partial(run_chunk, controller), (0, 0, None, None, 0, None))
-    return over_runs(states, keys, first, problem, params, progress)
+    def one(shared: Any, run: tuple[State, tuple[jax.Array, Params]]) -> tuple[State, Metrics]:
+        (first, problem, progress), (state, (key, params)) = shared, run
+        return run_chunk(controller, state, jax.random.wrap_key_data(key), first, problem, params, progress)
+
+    return _each(place, beside, one, (first, problem, progress), (states, runs))
+
+
+def _each(place: Placement, beside: int, one: Callable[[Any, Any], Any], shared: Any, runs: Any) -> Any:
+    """``one(shared, run)`` for each of runs, leaves ``[R, ...]``."""
+
+    def of_device(shared: Any, runs: Any) -> Any:
+        return jax.lax.map(functools.partial(one, shared), runs, batch_size=beside if beside > 1 else None)
+
+    return place.by_rows(of_device, shared, runs)
 
 
 def train_many(
@@ -48,17 +83,19 @@ def train_many(
     seeds: Sequence[int],
     limits: Limits,
     params: Sequence[Params] | None = None,
-    seen: Seen = lambda *_: None,
+    seen: Seen = lambda _: None,
+    beside: int | None = None,
 ) -> list[Artefact]:
-    """Train a controller once for each seed, all at the same time.
+    """Train a controller once for each seed, all in one program.
 
     Args:
       controller: what to train.
       problem: what it optimises.
-      seeds: R of them, one a run.
+      seeds: R of them, one a run; devices share them, as few as make no device do more.
       limits: how many updates; a limit of time is one of a single run.
       params: R of them, from ``controllers.resolve_params``; None for the defaults in every run.
       seen: told of the progress; an exception it raises ends training.
+      beside: runs that stand side by side on a device; None for one on a processor, and all elsewhere.
 
     Returns:
       what each run found, in the order of ``seeds``.
@@ -72,32 +109,40 @@ def train_many(
     if not seeds or len(swept) != len(seeds):
         raise ValueError(f"params: {len(swept)} for {len(seeds)} seeds; give one of each a run, and one run at least")
     if limits.max_seconds is not None:
-        raise ValueError(f"max_seconds={limits.max_seconds:g}: runs side by side share their time; limit their steps")
-    keys = jnp.stack([jax.random.key(arguments.seed(seed)) for seed in seeds])
-    keys, stacked = _placed((keys, jax.tree.map(lambda *leaves: jnp.stack(leaves), *swept)), len(seeds))
+        raise ValueError(f"max_seconds={limits.max_seconds:g}: runs of one program share its time; limit their steps")
+    num = len(seeds)
+    each = -(-num // mesh.own_devices().size)
+    place = mesh.own_devices(-(-num // each))
+    if beside is None:
+        beside = 1 if jax.default_backend() == "cpu" else each
+    beside = min(arguments.count(beside, "beside"), each)
+    keys = [np.asarray(jax.random.key_data(jax.random.key(arguments.seed(seed)))) for seed in seeds]
+    idle = place.rounded(num) - num
+    keys, swept = [*keys, *keys[:1] * idle], [*swept, *swept[:1] * idle]
+    runs = place.examples((np.stack(keys), jax.tree.map(lambda *leaves: np.stack(leaves), *swept)))
+    everywhere = problem if place.mesh is None else place.everywhere(problem)
     with plugins.raised_by("controllers", controller.name, "init"):
-        states = _init(controller, jax.vmap(lambda key: jax.random.fold_in(key, 2**31))(keys), problem, stacked)
+        states = _init(controller, place, beside, everywhere, runs)
+    moments = Moments(0, {}, list)
     for first in range(0, limits.steps, limits.length):
         progress = jnp.asarray((first + np.arange(limits.length)) / limits.steps, jnp.float32)
         with plugins.raised_by("controllers", controller.name, "update"):
-            states, counted = _chunk(controller, states, keys, jnp.int32(first), problem, stacked, progress)
-            metrics = {name: np.asarray(value) for name, value in counted.items()}
-        for row in range(len(seeds)):
+            states, counted = _chunk(controller, place, beside, states, runs, jnp.int32(first), everywhere, progress)
+            metrics = {name: np.asarray(value)[:num] for name, value in counted.items()}
+        for row in range(num):
             check_metrics(controller.name, {name: value[row] for name, value in metrics.items()}, limits.length)
-        seen(first + limits.length, metrics)
-    return [controllers.artefact(controller, run_of(states, row), problem) for row in range(len(seeds))]
+        found = functools.partial(_artefacts, controller, problem, states, num)
+        moments = Moments(first + limits.length, metrics, found)
+        seen(moments)
+    return moments.artefacts()
+
+
+def _artefacts(controller: Controller, problem: Problem, states: State, num: int) -> list[Artefact]:
+    """What each of the first runs has found, on the default device."""
+    here = jax.device_put(states, jax.devices()[0])
+    return [controllers.artefact(controller, run_of(here, row), problem) for row in range(num)]
 
 
 def run_of(tree: Any, row: int) -> Any:
-    """One run's part of what stands side by side, leaves ``[R, ...]``."""
+    """One run's part of leaves ``[R, ...]``."""
     return jax.tree.map(lambda leaf: leaf[row], tree)
-
-
-def _placed(tree: Any, runs: int) -> Any:
-    """Arrays ``[R, ...]`` over as many devices as divide the runs; on one device as they are."""
-    devices = jax.devices()
-    num = max(count for count in range(1, len(devices) + 1) if runs % count == 0)
-    if num == 1:
-        return tree
-    mesh = Mesh(np.array(devices[:num]), (RUNS,))
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(RUNS)))

@@ -40,13 +40,18 @@ class Placement:
     mesh: Mesh | None = None
     shard_parameters: bool = False
 
+    @property
+    def size(self) -> int:
+        """Number of devices."""
+        return 1 if self.mesh is None else int(self.mesh.size)
+
     def check_batch(self, size: int, flag: str = "batch") -> None:
         """Refuse a number of examples that cannot be shared evenly.
 
         Raises:
           ValueError: with the numbers that can.
         """
-        count = 1 if self.mesh is None else self.mesh.size
+        count = self.size
         if size % count:
             raise ValueError(
                 f"{flag} is {size}; it must be a multiple of the {count} devices: give {size // count * count or count}"
@@ -59,7 +64,7 @@ class Placement:
         >>> Placement().rounded(250)
         250
         """
-        return size if self.mesh is None else -(-size // self.mesh.size) * self.mesh.size
+        return -(-size // self.size) * self.size
 
     def examples(self, tree: Any) -> Any:
         """Arrays ``[N, ...]`` of the host, the same in every process, sharded by their first axis.
@@ -96,6 +101,22 @@ class Placement:
         """In a compiled program: arrays that every device holds whole, so that every process can read them."""
         return dataclasses.replace(self, shard_parameters=False).held(tree)
 
+    def by_rows(self, call: Callable[[Any, Any], Any], shared: Any, rows: Any) -> Any:
+        """In a compiled program: ``call(shared, rows)``, which each device makes with its own rows alone.
+
+        Args:
+          call: gives arrays ``[N, ...]``, each row of which depends on the same row of ``rows`` only.
+          shared: held by every device.
+          rows: arrays ``[N, ...]``, N a multiple of the number of devices.
+        """
+        if self.mesh is None:
+            return call(shared, rows)
+        own = PartitionSpec(AXIS)
+        spread = jax.shard_map(
+            call, mesh=self.mesh, in_specs=(PartitionSpec(), own), out_specs=own, check_vma=False
+        )  # fmt: skip
+        return spread(shared, rows)
+
     def _put(self, array: Any, spec: PartitionSpec) -> jax.Array:
         assert self.mesh is not None
         whole = np.asarray(array)
@@ -125,6 +146,12 @@ def all_devices(shard_parameters: bool = False) -> Placement:
     """
     found = jax.devices()
     return ONE if len(found) == 1 else Placement(Mesh(np.array(found), (AXIS,)), shard_parameters)
+
+
+def own_devices(most: int | None = None) -> Placement:
+    """The placement over the devices of this process, ``most`` of them; ``ONE`` where there is one."""
+    found = jax.local_devices()[:most]
+    return ONE if len(found) == 1 else Placement(Mesh(np.array(found), (AXIS,)))
 
 
 def on_host(tree: Any) -> Any:
@@ -209,7 +236,12 @@ def first_does(work: Callable[[], T], like: T) -> T:
             failed = error
     if not agreed(failed is None):
         raise failed or ValueError("process 0 has refused; it says why")
-    return jax.tree.map(lambda leaf, old: _of_first(np.asarray(leaf, _dtype(old))), made, like)
+
+    def told(leaf: Any, old: Any) -> np.ndarray:
+        # What the others have may be sharded among all, of which none can see the whole.
+        return _of_first(np.asarray(leaf, _dtype(old)) if is_first() else np.zeros(np.shape(old), _dtype(old)))
+
+    return jax.tree.map(told, made, like)
 
 
 def _dtype(leaf: Any) -> Any:

@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nagjax import plugins
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import disagreement
 from nagjax.learned.fit import KIND as COST_KIND
@@ -46,8 +47,6 @@ from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
-
-LATENCY = "latency_ms"
 
 DEVICE = "device"
 """The decision that says the device, where a problem has several."""
@@ -244,7 +243,7 @@ def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> 
 def flat(on: Space) -> Linear:
     """A quality that knows nothing: all architectures are equal."""
     num = len(on.feature_names)
-    return Linear(jnp.zeros(num), jnp.float32(0.5), jnp.ones(num, bool))
+    return Linear(*jax.device_put((np.zeros(num, np.float32), np.float32(0.5), np.ones(num, bool))))
 
 
 def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from nagjax import arguments, durable, posing, rounds
 from nagjax.devices.measured import with_networks
+from nagjax.devices.pricing import LATENCY
 from nagjax.devices.table import DeviceTable
 from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import Evaluator
@@ -127,7 +128,7 @@ def search(
     fitted = rounds.final_predictor(wanted, done)
     careful = 0.0 if fitted.predictor.rank_valued else pessimism
     priced_by = setup.table
-    if priced_by is not None and posing.LATENCY in truth.costs:
+    if priced_by is not None and LATENCY in truth.costs:
         priced_by = refined(priced_by, setup, done)
     final = posing.problem(of, priced_by, predictor=fitted, pessimism=careful, **posed)
     return Found(final, done)
@@ -140,7 +141,7 @@ def refined(table: DeviceTable, setup: Setup, done: Evaluations) -> DeviceTable:
     worth: all judge it then.
     """
     known = np.flatnonzero(done.known)
-    networks = (done.tokens[known], done.costs[posing.LATENCY][known])
+    networks = (done.tokens[known], done.costs[LATENCY][known])
     allowed = np.asarray(setup.problem.allowed)
     try:
         return with_networks(table, setup.space, *networks, allowed=allowed)

@@ -35,6 +35,8 @@ PLAN = mobilenet_v3.Plan(
 )
 SPACE = mobilenet_v3.make_space("tiny_mobilenet", 1, {}, PLAN)
 SMALL, LARGE = "1:3,0:2,0:6", "2:5,3:2,3:8"
+TIMES = np.array([0.01 + operators.madds(op) / 1e5 for op in SPACE.operators])
+PRICES = Prices("latency_ms", "ms", TIMES, SPACE.trellis.valid, device="toy", source="toy.json")
 
 
 def make_images(num, seed=0, size=8):
@@ -67,8 +69,6 @@ def make_supernet() -> TrainedSupernet:
 def make_generator() -> Generator:
     """A generator of the same space with a table of made-up times and the size as quality."""
     tokens = tl.enumerate_paths(SPACE.trellis.target, SPACE.trellis.valid)
-    times = np.array([0.01 + operators.madds(op) / 1e5 for op in SPACE.operators])
-    prices = Prices("latency_ms", "ms", times, SPACE.trellis.valid, device="toy", source="toy.json")
-    quality = (0.3 + 0.1 * SPACE.operator_sum(tokens, times)).astype(np.float32)
-    problem, description = make_problem(SPACE, [prices], tabular_quality(SPACE, tokens, quality))
+    quality = (0.3 + 0.1 * SPACE.operator_sum(tokens, PRICES.values)).astype(np.float32)
+    problem, description = make_problem(SPACE, [PRICES], tabular_quality(SPACE, tokens, quality))
     return Generator(Artefact(None, None), problem, description, {"controller": {"name": "none"}, "step": 0})

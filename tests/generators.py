@@ -49,7 +49,7 @@ def make_generator(num_costs: int = 1, policy: bool = True, archive: bool = True
     quality = (0.5 + 0.1 * np.tanh(rng.normal(size=len(tokens)) + (raw[:, 0] - raw[:, 0].mean()))).astype(np.float32)
     problem, description = make_problem(space, prices, tabular_quality(space, tokens, quality))
     found = Cells.empty(problem.spec, 64)
-    some = jnp.asarray(tokens[rng.permutation(len(tokens))[:400]], jnp.int32)
+    some = np.asarray(tokens[rng.permutation(len(tokens))[:400]], np.int32)
     objective, costs = jax.jit(evaluate)(problem, some)
     found = jax.jit(Cells.insert)(found, problem, some, costs, objective)
     artefact = Artefact(

@@ -201,7 +201,8 @@ def test_nsga2_is_a_contender_at_a_limit_of_evaluations(small):
     pytest.importorskip("pymoo")
     from benchmarks import studies
     from experiments.comparison.case import make_case
-    from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
+    from experiments.comparison.limits import EVALUATIONS, Limit
+    from experiments.comparison.tasks import Contender, Task
 
     _, _, problem, description = small
     with jax.numpy_rank_promotion("allow"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nagjax import blocks
-from nagjax.depthwise import depthwise, native
+from nagjax.depthwise import depthwise, native, taps
 from nagjax.operators import Operator, layers, params
 from nagjax.spaces import mobilenet_v3, ofa_mobilenet_v3
 
@@ -46,6 +46,13 @@ def test_depthwise_and_its_gradients_equal_xla(kernel, stride):
     for size, got, expected in zip(SIZES, ours, theirs, strict=True):
         for what, a, b in zip(("maps", "gradient of maps", "gradient of weights"), got, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5, err_msg=f"{what} at {size}")
+
+
+def test_taps_can_be_asked_for_on_any_platform():
+    x, weights = normal(0, 2, 5, 4, 3), normal(1, 3, 3, 3)
+    ways = [jax.jit(jax.grad(lambda x, w, way=way: (way(x, w, 2) ** 2).sum(), (0, 1))) for way in (taps, native)]
+    for got, expected in zip(*(way(x, weights) for way in ways), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,21 @@ def test_a_cluster_is_left_as_it_is(cluster):
     assert pids(cluster)
 
 
+def die(path):
+    with path.open("a") as file:
+        file.write("called\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_call_whose_worker_dies_is_made_again_by_nobody_but_us(cluster, tmp_path):
+    path = tmp_path / "calls"
+    executor = pool._dask(cluster.scheduler_address)
+    error = executor.submit(die, path).exception(60)
+    assert type(error).__name__ in pool.DIED
+    assert path.read_text() == "called\n"
+    executor.shutdown()
+
+
 def test_evaluations_go_on_when_their_scheduler_is_lost_and_restarted(tmp_path):
     space, lost = nas_bench_macro.make(), []
     tokens = np.unique(space.sample(np.random.default_rng(0), 9), axis=0)

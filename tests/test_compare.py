@@ -24,12 +24,13 @@ from experiments.comparison import table as compare_table
 from experiments.comparison import tasks as compare_tasks
 from experiments.comparison.answers import Answers
 from experiments.comparison.case import make_case, serve, truth
+from experiments.comparison.limits import EVALUATIONS, Limit
 from experiments.comparison.metrics import Yardstick
 from experiments.comparison.problems import build, check_names
 from experiments.comparison.results import RESULTS, Results
 from experiments.comparison.rows import COLUMNS, NO_LIMIT, Row, complete, read_rows
 from experiments.comparison.run import Options, Reading
-from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
+from experiments.comparison.tasks import Contender, Task
 from experiments.frame import cli
 from nagjax import plugins, testing
 from nagjax.budgets import even_ticks

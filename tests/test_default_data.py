@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from experiments import embedded, run
 from experiments.frame import cli
 from experiments.inputs import setup
+from nagjax.deployment.supernets import load_supernet
 from nagjax.devices.json_table import read_json
 from nagjax.devices.pricing import price
 from nagjax.devices.validation import judge
@@ -61,3 +63,26 @@ def test_its_flagfile_describes_a_problem_with_its_budgets_in_range(folder):
     values = cli.parse(run.define_flags, [f"--flagfile={folder / embedded.FLAGFILE}", f"--data_dir={folder}"])
     low, high = setup.build_problem(values).description.ranges[0]
     assert all(low <= float(budget) <= high for budget in values.budgets_ms)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime.json", "onnxruntime_int8.json"])
+def test_the_tables_of_onnxruntime_price_the_whole_space_and_were_judged(folder, name):
+    table = read_json(folder / name)
+    prices = price(table, SPACE)
+    assert (prices.open_edges == SPACE.trellis.valid).all()
+    verdict = judge(table.correction, table.validation)
+    assert verdict.networks >= 50
+    assert verdict.spearman >= 0.97
+    assert verdict.median_relative_error <= 0.07
+    assert table.batch == 1
+
+
+def test_the_supernet_is_that_of_the_labels_and_carries_images_to_calibrate_on(folder):
+    supernet = load_supernet(folder / "supernet")
+    about = json.loads((folder / "records.csv.json").read_text())["supernet"]
+    assert {name: supernet.identity[name] for name in ("space", "data", "step")} == {
+        name: about[name] for name in ("space", "data", "step")
+    }
+    assert len(supernet.task.train) == 1024
+    parameters = supernet.elastic.used(supernet.weights.parameters, SPACE.smallest())
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters))

@@ -1,6 +1,7 @@
 """The way from budgets to files that run, in a space of 40 architectures; the clock is made up."""
 
 import csv
+import dataclasses
 import json
 
 import jax
@@ -8,12 +9,18 @@ import numpy as np
 import pytest
 
 import nagjax
+from nagjax.controllers import Artefact
 from nagjax.deployment import building, carried, supernets, timing
 from nagjax.deployment.finetuning import finetuned
 from nagjax.deployment.subnets import load_subnet, norm_shapes
+from nagjax.inference.generator import Generator
+from nagjax.predictors.forms.behind import Behind
+from nagjax.problems.build import make_problem
+from nagjax.problems.several import side_by_side
 from nagjax.spaces import mobilenet_v3
+from nagjax.spaces.compose import prefix
 from nagjax.supernet.training import Recipe
-from tests.deployed import LARGE, PLAN, SMALL, SPACE, make_generator, make_supernet
+from tests.deployed import LARGE, PLAN, PRICES, SMALL, SPACE, make_generator, make_supernet
 
 pytest.importorskip("onnx", reason="needs onnx: pip install 'nagjax[deploy]'")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'nagjax[deploy]'")
@@ -174,3 +181,15 @@ def test_a_supernet_is_carried_without_its_images(tmp_path, clock, monkeypatch):
     (folder / carried.FILE).write_bytes(b"PK")
     with pytest.raises(ValueError, match="cannot be read"):
         supernets.load_supernet(folder)
+
+
+def test_one_of_several_devices_is_deployed(tmp_path, clock, unjudged):
+    columns = {"one": PRICES, "two": dataclasses.replace(PRICES, values=2 * PRICES.values)}
+    both = prefix(SPACE, "device", list(columns))
+    made = make_problem(both, [side_by_side(both, columns)], Behind(GENERATOR.problem.quality, 2))
+    generator = Generator(Artefact(None, None), *made, {"controller": {"name": "none"}, "step": 0})
+    (card,) = nagjax.deploy(
+        make_supernet(), tmp_path, generator=generator.on("two"), budgets_ms=[2 * HIGH], formats=["onnx"], rounds=3
+    )
+    assert card.architecture == GENERATOR.generate([HIGH])[0].text
+    assert card.predicted["latency_ms"] == pytest.approx(2 * predicted(card.architecture))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").glob("nagjax_*"))
 
 SPINE = (
-    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes", "depthwise", "mesh"),
+    ("names", "numerals", "files", "arguments", "csv_cells", "durable", "shapes", "depthwise", "convolution", "mesh"),
     ("delimited",),
     ("tables",),
     ("plugins",),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nagjax import mesh
 from nagjax.controllers import Artefact
 from nagjax.inference import nondominated
 from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
@@ -60,6 +61,18 @@ def large(monkeypatch):
     monkeypatch.setattr(nondominated, "LISTED", 0)
     monkeypatch.setattr(nondominated, "LOOKED_UP", 0)
     monkeypatch.setattr(nondominated, "LADDER", 64)
+
+
+@pytest.mark.parametrize("decode", ["greedy", "sample"])
+def test_two_devices_answer_many_budgets_as_one_does(decode, monkeypatch):
+    """Of the second chunk a part is padding; the same budget twice draws twice."""
+    budgets = {"latency_ms": np.repeat(np.linspace(LOW, HIGH, CHUNK - 50), 2)}
+    assert mesh.own_devices().size == 2
+    two = by_ladder().generate_arrays(budgets=budgets, decode=decode, seed=3)
+    monkeypatch.setattr(mesh, "own_devices", lambda: mesh.ONE)
+    one = by_ladder().generate_arrays(budgets=budgets, decode=decode, seed=3)
+    np.testing.assert_array_equal(two.tokens, one.tokens)
+    np.testing.assert_array_equal(two.source, one.source)
 
 
 def test_greedy_beam_and_best_do_not_depend_on_the_seed_of_samples():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import processes
-from experiments import train_supernet
+from experiments import label, train_supernet
 from experiments.training import monitor
 from nagjax import mesh
 from nagjax.supernet import storage, training
@@ -79,6 +79,20 @@ def test_a_batch_that_devices_cannot_share_is_refused(space, task):
     assert even.addressable_shards[0].data.shape == (3, 2)
 
 
+def test_each_device_is_called_with_its_own_rows_alone():
+    place, seen = mesh.own_devices(), []
+
+    def call(shared, rows):
+        seen.append(rows.shape)
+        return shared + rows - rows[:1]  # what a device cannot know of the others' rows
+
+    rows = place.examples(np.array([[1.0], [2.0], [5.0], [7.0]], np.float32))
+    found = jax.jit(lambda shared, rows: place.by_rows(call, shared, rows))(np.float32(10), rows)
+    assert set(seen) == {(2, 1)}
+    assert found.ravel().tolist() == [10, 11, 10, 12]
+    assert mesh.own_devices(1) is mesh.ONE
+
+
 @pytest.mark.parametrize("flags", [["--num_processes=2"], ["--coordinator=127.0.0.1:1", "--process_id=0"]])
 def test_processes_that_are_not_all_told_of_each_other_are_refused(flags, tmp_path, capsys):
     assert train_supernet.main([*flags, f"--out={tmp_path / 'run'}"]) == 2
@@ -86,7 +100,7 @@ def test_processes_that_are_not_all_told_of_each_other_are_refused(flags, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_two_processes_go_on_from_the_checkpoint_of_one_and_end_as_it_does(tmp_path, monkeypatch):
+def test_two_processes_go_on_from_the_checkpoint_of_one_end_as_it_does_and_label_alike(tmp_path, monkeypatch):
     pytest.importorskip("sklearn", reason="needs scikit-learn, which brings the digits: pip install scikit-learn")
     jobs = processes.Jobs(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -103,7 +117,14 @@ def test_two_processes_go_on_from_the_checkpoint_of_one_and_end_as_it_does(tmp_p
         patch.setattr(monitor.Monitor, "on_chunk", stopped)
         assert train_supernet.main(other) == 130
     assert storage.read_weights(tmp_path / "other").step == 4
-    jobs.run(["experiments.train_supernet", *other, "--resume"], 2)
+    jobs.run(["experiments.train_supernet", *other, "--resume", "--shard_parameters"], 2)
     assert storage.read_weights(tmp_path / "other").step == 8
     assert processes.difference(*(processes.arrays(tmp_path / name) for name in ("other", "whole"))) < 1e-4
     assert monitor.read_metrics(tmp_path / "other")["step"] == [2, 4, 6, 8]
+    labels = jobs.labels(tmp_path / "other", tmp_path / "two.csv")
+    assert label.main([*labels[1:], f"--out={tmp_path / 'one.csv'}"]) == 0  # the last flag wins
+    jobs.run(labels, 2)
+    one, two = (processes.read_labels(tmp_path / f"{name}.csv") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for text, (quality, loss) in one.items():
+        assert two[text] == (quality, pytest.approx(loss, rel=1e-5))

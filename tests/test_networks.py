@@ -1,6 +1,7 @@
 """Elastic networks, tasks and strategies: all that are registered conform, what breaks the suites, a third party's."""
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -16,8 +17,9 @@ import nagjax
 from experiments import label, profile_device, train_supernet
 from nagjax import plugins, testing
 from nagjax.authoring import tabular_quality
-from nagjax.deployment.subnets import load_subnet
-from nagjax.spaces import nas_bench_201
+from nagjax.deployment import onnx_models, runtime
+from nagjax.deployment.subnets import Subnet, load_subnet
+from nagjax.spaces import mnasnet, nas_bench_201, nas_bench_macro
 from nagjax.spaces.mobilenet_v3 import Plan, make_space
 from nagjax.spaces.trellis import enumerate_paths
 from nagjax.supernet.strategy import make_strategy
@@ -36,10 +38,103 @@ def family():
         (8,), (1, 2), (3, 5), (2,), 8, 1, 3, (8, 8, 8, 8, 8), (2,), (True,), ("h_swish",)))  # fmt: skip
 
 
+def once(make):
+    """A space whose elastic network is made once, so that what is compiled for one test serves the others."""
+
+    @functools.cache
+    def made():
+        space = make()
+        return dataclasses.replace(space, elastic=functools.cache(space.elastic))
+
+    made.__name__ = make.__name__
+    return made
+
+
+@once
+def cells():
+    """NAS-Bench-201 of 4 channels and one cell a stage, on images of 4 pixels."""
+    return nas_bench_201.make(channels=4, cells=1, image_size=4, image_channels=1, classes=3)
+
+
+@once
+def macro():
+    """NAS-Bench-Macro of a stem of one channel, on images of 16 pixels."""
+    return nas_bench_macro.make(width=1, image_size=16, image_channels=1, classes=3)
+
+
+@once
+def factorised():
+    """MnasNet of one block of two widths and kernels, plain and inverted, with and without squeeze-excite."""
+    return mnasnet.make(
+        image_size=8, classes=3, filters="8", layers="2", strides="2", operations="conv-mbconv3", kernels="1-3",
+        scales="0.5-1", stem=4, head=8,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("check", testing.ELASTIC_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("make", [family, small_space])
+@pytest.mark.parametrize("make", [family, small_space, cells, factorised])
 def test_elastic_networks_of_the_library_conform(make, check):
     check(make)
+
+
+@pytest.mark.parametrize("check", [testing.check_elastic_alone, testing.check_elastic_operators])
+def test_networks_of_nas_bench_macro_alone_equal_those_within(check):
+    """The rest of the suite is that of chains, which ``factorised`` goes through."""
+    check(macro)
+
+
+def test_residual_branches_of_a_chain_begin_at_0_where_a_recipe_asks_for_it():
+    """The scale of the last norm alone; a place whose layer changes the shape keeps its own."""
+    elastic = macro().elastic("float32")
+    fresh = jax.jit(elastic.init)(jax.random.key(0))
+    quiet = elastic.quiet(fresh)
+    assert not quiet["layer2"]["mbconv"]["project_norm_scale"].any()
+    changed = jax.tree.map(lambda one, other: bool((one != other).any()), fresh, quiet)
+    assert sum(jax.tree.leaves(changed)) == sum(changed["layer2"]["mbconv"].values()) * 5 == 5
+
+
+DEAD, BARRED = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|", "|nor_conv_3x3~0|+|none~0|none~1|+"
+BARRED += "|none~0|none~1|nor_conv_1x1~2|"
+
+
+def test_an_edge_on_no_path_is_neither_computed_nor_held():
+    """Node 1 leads nowhere in the first cell; nothing leads through the second, and the bias is all that is told."""
+    space = cells()
+    elastic = space.elastic("float32")
+    parameters = jax.jit(elastic.init)(jax.random.key(0))
+    parameters["linear"]["bias"] = jnp.arange(3.0)
+    apply = jax.jit(elastic.apply)
+    x = jnp.asarray(elastic.example(4, 4, np.random.default_rng(0)))
+    tokens = space.parse(DEAD)
+    alone, used = elastic.alone(tokens), elastic.used(parameters, tokens)
+    assert [op.kind for op in alone.operators[:3]] == ["conv", "cell", "reduction"]
+    assert used["op1"] == {}
+    found, own = apply(parameters, x, tokens).outputs, jax.jit(alone.apply)(used, x, None)[0]
+    np.testing.assert_allclose(found, own, rtol=1e-5, atol=1e-5)
+    tokens = space.parse(BARRED)
+    alone, used = elastic.alone(tokens), elastic.used(parameters, tokens)
+    assert alone.operators == ()
+    assert [*used] == ["bias"]
+    np.testing.assert_array_equal(apply(parameters, x, tokens).outputs, np.tile([0.0, 1.0, 2.0], (4, 1)))
+    np.testing.assert_array_equal(alone.apply(used, x, None)[0], np.tile([0.0, 1.0, 2.0], (4, 1)))
+
+
+def test_a_cell_is_written_to_onnx_as_its_graph():
+    """The chain has a cell as one operator, whose nodes are the graph of its edges."""
+    pytest.importorskip("onnxruntime")
+    space = cells()
+    elastic, tokens = (
+        space.elastic("float32"),
+        space.parse("|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
+    )
+    alone, x = elastic.alone(tokens), elastic.example(4, 16, np.random.default_rng(0))
+    used = elastic.used(jax.jit(elastic.init)(jax.random.key(0)), tokens)
+    outputs, statistics = jax.jit(alone.apply)(used, x, None)
+    arrays = jax.tree.map(np.asarray, [used[f"op{at}"] for at in range(len(alone.operators))])
+    nothing = np.zeros(0, np.float32)
+    subnet = Subnet("", "", alone.operators, tuple(arrays), jax.tree.map(np.asarray, statistics), nothing, nothing)
+    found = runtime.run(runtime.session(onnx_models.network_model(subnet, 16)), x, 16)
+    np.testing.assert_allclose(found, outputs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=lambda check: check.__name__)
@@ -55,15 +150,17 @@ def test_registered_strategies_conform(name, check):
 
 
 def test_largest_and_smallest_go_by_size_and_not_by_the_order_of_choices():
-    """The average pool is the last choice of a cell and none the first; the sizes say otherwise here."""
+    """The average pool is the last choice of a cell and none the first; the sizes say otherwise."""
     space = nas_bench_201.make()
-    with pytest.raises(ValueError, match="declares neither operators nor edge_sizes"):
-        space.largest()
+    assert space.largest().tolist() == [3] * 6
+    assert space.smallest().tolist() == [1] * 6
     sizes = np.broadcast_to(np.array([0.0, 0.0, 1.0, 9.0, 0.0]), space.trellis.shape)
     sized = dataclasses.replace(space, edge_sizes=sizes)
-    assert sized.largest().tolist() == [3] * 6
     assert sized.smallest().tolist() == [0] * 6
     assert sized.largest(sized.where({"operation": ["none", "skip_connect"]})).tolist() == [1] * 6
+    unsized = dataclasses.replace(plugins.load("spaces", "tabular")([["kernel", [3, 5]]]))
+    with pytest.raises(ValueError, match="declares neither operators nor edge_sizes"):
+        unsized.largest()
 
 
 def test_the_longest_path_equals_brute_force():

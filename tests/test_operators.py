@@ -2,16 +2,20 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagjax import plugins, testing
+from nagjax import convolution, plugins, testing
 from nagjax.operators import (
     ACTIVATIONS,
     BUILT_IN,
     Operator,
+    average_pool,
+    cell,
     kind_of,
     linear,
     madds,
@@ -19,6 +23,7 @@ from nagjax.operators import (
     params,
     parse_key,
     peak_memory,
+    reduction,
     traffic,
 )
 
@@ -122,6 +127,10 @@ CASES = [
     (BLOCK, 2048 + 576 + 512, (8 + 2) * 16 + (9 + 2) * 16 + (16 + 2) * 8),
     # mid == in: no expansion
     (Operator("mbconv", 4, 4, 8, 8, kernel=3, mid_channels=8), 9 * 8 * 16 + 64 * 16, 11 * 8 + 10 * 8),
+    # two of 3x3 to 2x2 outputs, 1x1 of the means beside them
+    (reduction.reduction(4, 3, 5), 4 * (9 * 3 * 5 + 9 * 5 * 5 + 3 * 5), 9 * 3 * 5 + 9 * 5 * 5 + 3 * 5 + 4 * 5),
+    # the edge from the input to node 1 leads nowhere
+    (cell.cell(4, 3, ["nor_conv_3x3", "nor_conv_1x1", "none"]), 16 * 9, 9 + 6),
     # squeeze-excite of 64 channels through 16: two matrices, two biases
     (
         Operator("mbconv", 1, 1, 64, 8, kernel=1, mid_channels=64, squeeze_excite=True),
@@ -155,6 +164,40 @@ def test_registered_kinds_conform(name, check):
 def test_all_kinds_of_the_library_are_registered():
     assert set(BUILT_IN) <= set(plugins.names("operators"))
     assert all(kind_of(name).name == name for name in BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("operations", "says"),
+    [
+        (["nor_conv_3x3", "none"], "a cell of 2, 3, 4 nodes has 1, 3, 6 edges, not 2"),
+        (["nor_conv_7x7"], "edges names 'nor_conv_7x7'"),
+        (["nor_conv_3x3", "none", "none"], "no path leads through the cell"),
+    ],
+)
+def test_a_cell_that_is_none_is_refused(operations, says):
+    with pytest.raises(ValueError, match=says):
+        cell.cell(4, 8, operations)
+
+
+def test_a_mean_of_a_window_counts_the_pixels_that_lie_in_the_map():
+    found = kind_of("average_pool").apply(
+        average_pool.average_pool(3, 1), {}, jnp.arange(9.0).reshape(1, 3, 3, 1), None
+    )[0]
+    assert found[0, :, :, 0].tolist() == [[2.0, 2.5, 3.0], [3.5, 4.0, 4.5], [5.0, 5.5, 6.0]]
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 1), (5, 2)])
+def test_a_convolution_by_taps_and_its_gradients_equal_those_of_xla(kernel, stride):
+    rng = np.random.default_rng(0)
+    x, weights = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 5, 3), (kernel, kernel, 3, 4)))
+
+    def both(function):
+        return jax.jit(jax.value_and_grad(lambda *own: (function(*own, stride) ** 2).sum(), (0, 1)))
+
+    side = -(-5 // stride)
+    assert jax.eval_shape(lambda: convolution.convolution(x, weights, stride)).shape == (2, side, side, 4)
+    found, expected = both(convolution.taps)(x, weights), both(convolution.native)(x, weights)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4), found, expected)
 
 
 @pytest.mark.parametrize("value", [-1, 2.5, "a b", True])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare, deploy, export, fit, label, profile_device, rank_supernet, run, train_supernet
+from experiments import compare, deploy, export, fit, label, profile_device, rank_supernet, run, sweep, train_supernet
 from experiments.frame import cli, output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,6 +150,7 @@ JOBS = {
     "run": (run, output.folder, []),
     "run --resume": (run, output.folder, ["--resume"]),
     "compare": (compare, output.folder, ["--controllers=nag", "--problems=tiny", "--evaluations=10"]),
+    "sweep": (sweep, output.folder, ["--problem=tiny"]),
     "train_supernet": (train_supernet, output.folder, ["--resume"]),
     "label": (label, output.file, ["--supernet=absent", "--resume"]),
     "export": (export, output.folder, ["--checkpoint=absent"]),

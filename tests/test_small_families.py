@@ -16,7 +16,14 @@ from nagjax.supernet.graph_tasks import trees
 
 SMALL = {
     "elastic_mlp": {"features": 5, "outputs": 3, "depths": "1-2", "widths": "4-8"},
-    "elastic_gnn": {"features": 4, "neighbours": 2, "outputs": 3, "layers": "1-2", "hidden": "3-6"},
+    "elastic_gnn": {
+        "features": 4,
+        "neighbours": 2,
+        "outputs": 3,
+        "layers": "1-2",
+        "hidden": "3-6",
+        "aggregators": "mean-max-sum",
+    },
     "elastic_seg": {"side": 6, "classes": 3, "width": 4, "blocks": 1},
 }
 
@@ -121,8 +128,6 @@ def test_quiet_blocks_give_what_they_take():
 
 
 WAYS = {
-    "elastic_mlp": ("tabular", "data=diabetes", "features=10,outputs=1,depths=1-2,widths=4-8", "R2", "rows", 40,
-                    "widths=8"),
     "elastic_gnn": ("knn_graph", "labels=3,neighbours=2", "neighbours=2,layers=1,hidden=8", "accuracy", "nodes", 30,
                     "hidden=8:max"),
     "elastic_seg": ("shapes_seg", "canvas=10,training=32,validation=8,test=8", "side=10,width=4,blocks=1,ratios=1",
@@ -132,7 +137,7 @@ WAYS = {
 
 @pytest.mark.parametrize("name", WAYS)
 def test_each_goes_the_whole_way_in_its_own_words(name, tmp_path):
-    """Trained and deployed by the jobs; the card says what the task calls quality."""
+    """Trained and deployed by the jobs; the card says what the task calls quality. (Perceptrons: ``test_my_task``.)"""
     pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the deployed network runs")
     pytest.importorskip("sklearn", reason="needs scikit-learn, which brings the data")
     task, given, sizes, quality, examples, batch, text = WAYS[name]

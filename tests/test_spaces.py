@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nagjax import operators as ops
-from nagjax.spaces import mobilenet_v3, mobilenet_v3_small28, nas_bench_201, nas_bench_macro, ofa_mobilenet_v3, tabular
+from nagjax.spaces import (
+    mnasnet,
+    mobilenet_v3,
+    mobilenet_v3_small28,
+    nas_bench_201,
+    nas_bench_macro,
+    ofa_mobilenet_v3,
+    tabular,
+)
 from nagjax.spaces import trellis as tl
 
 MACRO, OFA, SMALL28 = nas_bench_macro.make(), ofa_mobilenet_v3.make(1.2), mobilenet_v3_small28.make()
@@ -175,6 +183,16 @@ def test_where_refuses_what_it_does_not_know(conditions, parts):
 
 
 # NAS-Bench-Macro
+
+
+def test_settings_of_nas_bench_macro_leave_texts_and_identity():
+    small = nas_bench_macro.make(width=8, image_size=16, image_channels=1)
+    assert small.identity == "nas_bench_macro(image_channels=1,image_size=16,width=8)/v1"
+    assert small.describe(small.parse("12100200")).splitlines()[2] == (
+        "stage 3 (2 x 2, 64 channels): ratio6_kernel5, identity, identity"
+    )
+    with refused("nas_bench_macro: image_size=28", "multiple of 8"):
+        nas_bench_macro.make(image_size=28)
 
 
 def test_nas_bench_macro_has_3969_networks():
@@ -399,6 +417,90 @@ def test_nas_bench_201_strings_are_read_and_written():
 def test_nas_bench_201_refuses_other_strings(text, says):
     with refused(*says):
         NAS201.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("operation", "flops", "parameters"),
+    [("nor_conv_3x3", 220.11968, 1.531546), ("skip_connect", 7.78304, 0.073306)],
+)
+def test_nas_bench_201_counts_what_the_benchmark_published(operation, flops, parameters):
+    """Millions of the cells of one operation, as the published file has them for CIFAR-10 (without the biases)."""
+    tokens = np.full((1, 6), nas_bench_201.OPERATIONS.index(operation))
+    for function, millions in ((ops.madds, flops), (ops.params, parameters)):
+        values = np.array([function(op) for op in NAS201.operators])
+        assert NAS201.operator_sum(tokens, values)[0] / 1e6 == pytest.approx(millions, rel=1e-9)
+
+
+def test_settings_of_nas_bench_201_leave_texts_and_identity():
+    assert NAS201.identity == "nas_bench_201()/v1"
+    small = nas_bench_201.make(channels=8, cells=2, image_size=28, image_channels=1)
+    assert small.identity == "nas_bench_201(cells=2,channels=8,image_channels=1,image_size=28)/v1"
+    assert small.parse(FIRST_201).tolist() == NAS201.parse(FIRST_201).tolist()
+    # Of an edge: a convolution in each of two cells of three stages, and its halved sides and doubled channels.
+    edge = small.trellis.operators[1, 0, nas_bench_201.OPERATIONS.index("nor_conv_3x3")]
+    assert [(small.operators[i].in_size, small.operators[i].in_channels) for i in edge if i < len(small.operators)] == [
+        (28, 8), (28, 8), (14, 16), (14, 16), (7, 32), (7, 32),
+    ]  # fmt: skip
+    with refused("nas_bench_201: image_size=30", "multiple of 4"):
+        nas_bench_201.make(image_size=30)
+
+
+# MnasNet
+
+
+def test_mnasnet_is_read_written_and_counted():
+    space = mnasnet.make()
+    text = "conv-k3-f16-n1:mbconv6-k5-se-f32-n3-skip:sepconv-k3-f32-n2"
+    tokens = space.parse(text)
+    assert tokens.tolist() == [0, 0, 0, 1, 0, 0, 3, 1, 1, 2, 2, 1, 1, 0, 0, 0, 1, 0]
+    assert space.format(tokens) == text
+    assert space.describe(tokens).splitlines()[1] == (
+        "block 2 (7 x 7, 32 channels): 3 layers of mbconv6, kernel 5, squeeze-excite, residual connections"
+    )
+    # 2 plain convolutions and 3 x 2 x 2 others, 3 widths; one layer, or two or three with skips or without.
+    assert space.count() == ((2 + 12) * 3 * (1 + 2 * 2)) ** 3
+    index = [i for i in space.trellis.operators[*_last_edge(space, tokens, 11)] if i < len(space.operators)]
+    assert [space.operators[i].key for i in index] == [
+        "mbconv-14x14x16-7x7x32-k5-s2-m96-se-relu-bn",
+        "mbconv-7x7x32-7x7x32-k5-s1-m192-se-relu-skip-bn",
+        "mbconv-7x7x32-7x7x32-k5-s1-m192-se-relu-skip-bn",
+    ]
+
+
+def _last_edge(space, tokens, t):
+    nodes, _ = tl.walk(space.trellis.target, space.trellis.valid, tokens[None])
+    return t, nodes[0, t], tokens[t]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("conv-k3-f16-n1", ["1 blocks", "the space has 3"]),
+        ("conv-k3-f16:conv-k3-f24-n1:conv-k3-f40-n1", ["'conv-k3-f16' is not of the form conv-k3-se-f12-n2-skip"]),
+        ("conv-k7-f16-n1:conv-k3-f24-n1:conv-k3-f40-n1", ["kernel of 'conv-k7-f16-n1' is one of 3, 5"]),
+        ("conv-k3-se-f16-n1:conv-k3-f24-n1:conv-k3-f40-n1", ["a conv has no -se"]),
+        ("conv-k3-f16-n1-skip:conv-k3-f24-n1:conv-k3-f40-n1", ["a single layer no -skip"]),
+    ],
+)
+def test_mnasnet_refuses_other_texts(text, says):
+    with refused(*says):
+        mnasnet.make().parse(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"layers": "2-2"}, "layers has 2 entries, filters 3"),
+        ({"layers": "1-2-2"}, "must be 2 or more"),
+        ({"scales": "1-1.05"}, "they must ascend"),
+        ({"operations": "conv-mbconv4"}, "did you mean 'mbconv3'"),
+        ({"kernels": "3-4"}, "must be odd"),
+        ({"filters": "16-x"}, "write numbers above 0"),
+    ],
+)
+def test_mnasnet_refuses_other_settings(settings, says):
+    with refused("mnasnet", says):
+        mnasnet.make(**settings)
 
 
 # Columns

@@ -14,7 +14,7 @@ import pytest
 
 from nagjax import blocks
 from nagjax.operators import params
-from nagjax.spaces import mobilenet_v3, mobilenet_v3_small28, nas_bench_macro, ofa_mobilenet_v3
+from nagjax.spaces import elastic_chain, mobilenet_v3, mobilenet_v3_small28, ofa_mobilenet_v3, tabular
 from nagjax.spaces import mobilenet_v3_elastic as network
 from nagjax.supernet import evaluation, storage, training
 from nagjax.supernet.datasets.draw import draw_indices
@@ -159,7 +159,7 @@ def test_fresh_kernel_transforms_crop_the_largest_kernel():
     assert (whole["transform3"].shape, whole["transform5"].shape) == ((9, 9), (25, 25))
     for kernel, edge in ((3, 2), (5, 1), (7, 0)):
         op = dataclasses.replace(OFA_BLOCK, kernel=kernel, mid_channels=96)
-        part = network.shrink(op, whole, (3, 5, 7))
+        part = elastic_chain.shrink(op, whole)
         np.testing.assert_array_equal(part["depthwise"], whole["depthwise"][edge : 7 - edge, edge : 7 - edge, :96])
         assert {name: value.shape for name, value in part.items()} == blocks.shapes(op)
 
@@ -168,7 +168,7 @@ def test_kernels_are_transformed_one_after_another():
     """Of 7 to 5 by mirroring top and bottom, of 5 to 3 by a factor of 2."""
     rows = np.eye(25, dtype=np.float32).reshape(5, 5, 25)[::-1].reshape(25, 25)
     whole = {**elastic_block(), "transform5": jnp.asarray(rows), "transform3": 2 * jnp.eye(9)}
-    kernels = {k: network.shrink(dataclasses.replace(OFA_BLOCK, kernel=k), whole, (3, 5, 7)) for k in (3, 5, 7)}
+    kernels = {k: elastic_chain.shrink(dataclasses.replace(OFA_BLOCK, kernel=k), whole) for k in (3, 5, 7)}
     mirrored = whole["depthwise"][::-1]
     np.testing.assert_array_equal(kernels[7]["depthwise"], whole["depthwise"])
     np.testing.assert_array_equal(kernels[5]["depthwise"], mirrored[1:6, 1:6])
@@ -529,8 +529,8 @@ def test_an_architecture_alone_learns_from_labels_and_nothing_else():
 
 
 def test_what_cannot_be_trained_is_refused():
-    with refused("nas_bench_macro has no supernet"):
-        training.supernet_learner(nas_bench_macro.make(), None, make_strategy("sandwich"))
+    with refused("tabular has no supernet"):
+        training.supernet_learner(tabular.make({"kernel": [3, 5]}), None, make_strategy("sandwich"))
     with refused("strategies: 'burger' is not registered", "progressive, random_labels, sandwich, single_path"):
         make_strategy("burger")
     with refused("steps is 0"):

@@ -197,7 +197,7 @@ def test_images_must_fit_the_space(tmp_path, capsys, monkeypatch, shape, name):
 @pytest.mark.parametrize(
     ("flag", "parts"),
     [
-        ("--space=nas_bench_macro", ("nas_bench_macro", "no supernet")),
+        ("--space=hw_gpt", ("hw_gpt", "no supernet")),
         ("--where=resolution=21", ("resolution=[21]", "20, 24, 28")),
         ("--where=unit1.depth=4", ("unit1.depth=[4]", "1, 2, 3")),
         ("--strategy=burger", ("strategy", "sandwich")),

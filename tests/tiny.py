@@ -133,17 +133,15 @@ def make_quality(space: Space, seed: int = 0, known: Sequence[bool] | None = Non
     """A linear predictor of made-up weights."""
     rng = np.random.default_rng(seed)
     num = len(space.feature_names)
-    layer = {
-        "kernel": jnp.asarray(rng.normal(0, 1, (members, num, 1)), jnp.float32),
-        "bias": jnp.zeros((members, 1)),
-    }
-    params = {
+    layer = {"kernel": rng.normal(0, 1, (members, num, 1)), "bias": np.zeros((members, 1))}
+    arrays = {
         "network": {"params": {"Dense_0": layer}},
-        "offset": jnp.full(members, 0.5),
-        "scale": jnp.full(members, 0.1),
+        "offset": np.full(members, 0.5),
+        "scale": np.full(members, 0.1),
     }
+    params = jax.device_put(jax.tree.map(np.float32, arrays))
     mask = np.ones(num, bool) if known is None else np.array(known)
-    return Predictor(params, jnp.asarray(mask), MLP(()))
+    return Predictor(params, jax.device_put(mask), MLP(()))
 
 
 def make(seed: int = 0, reduces: Sequence[str] = ("sum",), sizes: Sequence[int] = SIZES) -> tuple[Problem, Description]:

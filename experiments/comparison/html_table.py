@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from experiments.comparison.limits import UPDATES, Limit
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import SMALLER, Line, Section, Side, Spread
 from nagjax.reports.escapes import html
@@ -28,7 +29,7 @@ def limit_text(limit: str) -> str:
     >>> limit_text("2000"), limit_text("60s")
     ('2,000 evaluations', '60 s')
     """
-    return f"{limit[:-1]} s" if limit.endswith("s") else f"{float(limit):,.0f} evaluations"
+    return Limit.read(limit).words
 
 
 def side_text(side: Side | None) -> str:
@@ -100,11 +101,12 @@ def _wins(line: Line) -> str:
 
 def overruns(table: Section) -> str:
     """A sentence on who used more than the limit, as its updates are too large for it; empty for nobody."""
-    unit = "seconds" if table.limit.endswith("s") else "evaluations"
-    value = float(table.limit.removesuffix("s"))
+    limit = Limit.read(table.limit)
+    if limit.unit == UPDATES:  # of which nobody takes more
+        return ""
     over = [
-        f"{side_text(line.side)} used {line.spreads[unit].mean:,.0f}"
+        f"{side_text(line.side)} used {line.spreads[limit.unit].mean:,.0f}"
         for line in table.lines
-        if line.limit != NO_LIMIT and line.spreads[unit].mean > OVERRUN * value and line.side[1] != "best"
+        if line.limit != NO_LIMIT and line.spreads[limit.unit].mean > OVERRUN * limit.value and line.side[1] != "best"
     ]
-    return f" Over {limit_text(table.limit)}, as updates are not cut: {'; '.join(over)}." if over else ""
+    return f" Over {limit.words}, as updates are not cut: {'; '.join(over)}." if over else ""

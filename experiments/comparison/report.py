@@ -22,7 +22,9 @@ from nagjax.reports.report_data import asked_facts, error_text
 TABLE, PAGE = "table.csv", "comparison.html"
 
 
-def write(results: Results, cases: Sequence[Case], base: str, flags: str) -> list[Section]:
+def write(
+    results: Results, cases: Sequence[Case], base: str, flags: str, title: str = "Controllers compared"
+) -> list[Section]:
     """Write table.csv and comparison.html into the folder of the results.
 
     Args:
@@ -30,6 +32,7 @@ def write(results: Results, cases: Sequence[Case], base: str, flags: str) -> lis
       cases: one of each problem, for what is said of it.
       base: label of the contender that others are compared with.
       flags: all flags, one a line.
+      title: of the page.
 
     Returns:
       the tables.
@@ -39,7 +42,7 @@ def write(results: Results, cases: Sequence[Case], base: str, flags: str) -> lis
     tables = sections(rows, base, lost)
     write_csv(results.folder / TABLE, tables)
     chapters = [_chapter(results, case, [t for t in tables if t.problem == case.name], base) for case in cases]
-    text = page("Controllers compared", _tiles(rows, tables), chapters, _made(rows), flags)
+    text = page(title, _tiles(rows, tables), chapters, _made(rows), flags)
     durable.replace(results.folder / PAGE, text)
     return tables
 

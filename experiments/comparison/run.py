@@ -17,11 +17,12 @@ import numpy as np
 
 from experiments.comparison.answers import Answers, answers
 from experiments.comparison.case import Case
-from experiments.comparison.tasks import EVALUATIONS, Limit, Task
+from experiments.comparison.limits import EVALUATIONS, SECONDS, Limit
+from experiments.comparison.tasks import Task
 from nagjax import controllers
 from nagjax.controllers import Controller, Params
 
-CHUNK = {EVALUATIONS: 1, "seconds": 25}
+CHUNK = {EVALUATIONS: 1, SECONDS: 25}
 """Updates between two looks at a run, by the unit of its limit; under few evaluations every update counts."""
 
 

@@ -20,8 +20,9 @@ import numpy as np
 
 from experiments.comparison.answers import answers
 from experiments.comparison.case import Case, truth
+from experiments.comparison.limits import EVALUATIONS, Limit
 from experiments.comparison.run import Options, Reading
-from experiments.comparison.tasks import EVALUATIONS, Contender, Limit, Task
+from experiments.comparison.tasks import Contender, Task
 from nagjax import arguments, rounds, searching
 from nagjax.controllers import Artefact
 from nagjax.evaluators.evaluator import QUALITY, Evaluator

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.comparison.limits import Limit
 from experiments.comparison.rows import NO_LIMIT, Key, Row
 from nagjax import csv_cells, durable
 
@@ -96,7 +97,7 @@ def sections(rows: Sequence[Row], base: str, lost: Lost | None = None) -> list[S
         limits = dict.fromkeys(row.limit for row in last if row.limit != NO_LIMIT)
         out += [
             _section(problem, limit, [row for row in last if row.limit in (limit, NO_LIMIT)], base, lost or {})
-            for limit in sorted(limits, key=_size)
+            for limit in sorted(limits, key=lambda text: Limit.read(text).place)
         ]
     return out
 
@@ -195,8 +196,3 @@ def _by_seed(rows: Sequence[Row], metric: str) -> dict[int, float]:
 
 def _figures(one: Spread | None) -> list[str]:
     return ["", ""] if one is None else [f"{one.mean:.9g}", "" if one.std != one.std else f"{one.std:.9g}"]
-
-
-def _size(limit: str) -> tuple[bool, float]:
-    """Evaluations before seconds, each by size."""
-    return limit.endswith("s"), float(limit.removesuffix("s"))

@@ -14,44 +14,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.comparison.limits import EVALUATIONS, SECONDS, Limit
 from experiments.frame import settings
 from nagjax import plugins
 from nagjax.controllers import Controller, Params, resolve_params
 from nagjax.plugins import checked_call
 from nagjax.problems.problem import Spec
 
-EVALUATIONS, SECONDS = "evaluations", "seconds"
 EVERYWHERE = ""
 ROUNDS = "rounds:"
 """What the name of a search in rounds begins with; the proposer's follows."""
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Key and value, by limit; ``EVERYWHERE`` holds under every limit."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Limit:
-    """When a run ends: after so many ``evaluations`` of the quality function, or ``seconds`` after compilation."""
-
-    unit: str
-    value: float
-
-    @property
-    def text(self) -> str:
-        """As in flags and results.
-
-        >>> Limit(EVALUATIONS, 200).text, Limit(SECONDS, 60).text
-        ('200', '60s')
-        """
-        return f"{self.value:.10g}" + ("s" if self.unit == SECONDS else "")
-
-    def marks(self, count: int) -> list[float]:
-        """Where a run is looked at, each twice the one before, the last at the limit.
-
-        >>> Limit(EVALUATIONS, 200).marks(3)
-        [50.0, 100.0, 200.0]
-        """
-        return [self.value / 2**back for back in reversed(range(count))]
 
 
 @dataclasses.dataclass(frozen=True)

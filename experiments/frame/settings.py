@@ -133,12 +133,22 @@ def parse_integers(entries: Sequence[str], flag: str) -> list[int]:
 
 
 def parse_seeds(entries: Sequence[str], flag: str) -> list[int]:
-    """Seeds of a list flag.
+    """Seeds of a list flag, whose entries are seeds or ranges ``FIRST..LAST``.
+
+    >>> parse_seeds(["7", "0..3"], "seeds")
+    [7, 0, 1, 2, 3]
 
     Raises:
-      ValueError: if one is not an integer from 0 to 2^32 - 1, or there is none.
+      ValueError: if one is not an integer from 0 to 2^32 - 1, a range falls, or there is none.
     """
-    return [arguments.seed(value, f"--{flag}") for value in parse_integers(entries, flag)]
+    out: list[int] = []
+    for entry in entries or [""]:
+        ends = parse_integers(entry.split("..", 1), flag)
+        if ends[0] > ends[-1]:
+            raise ValueError(f"--{flag}={entry}: a range rises; write --{flag}={ends[-1]}..{ends[0]}")
+        first, last = (arguments.seed(value, f"--{flag}") for value in (ends[0], ends[-1]))
+        out += range(first, last + 1)
+    return out
 
 
 def define_seed(name: str, what: str, values: flags.FlagValues, default: int | None = 0) -> None:

@@ -9,11 +9,9 @@ from absl import flags
 
 from experiments.frame import settings
 from nagjax.devices.adapting import KnownDevices, known_devices
-from nagjax.posing import LATENCY
-from nagjax.predictors.records.labels import Labels, read_labels
-from nagjax.predictors.records.records import read_tokens
+from nagjax.devices.pricing import LATENCY
+from nagjax.learned.measured import read_measured
 from nagjax.spaces.space import Space
-from nagjax.tables import read_table
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -45,9 +43,9 @@ def read(path: Path, space: Space, flag: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
       ValueError: if anything is wrong in the file, or no row has a latency.
     """
-    table = read_table(path, ["architecture", LATENCY])
-    _, costs = read_labels(table, Labels(cost_columns=(LATENCY,), required="costs"))
-    given = ~np.isnan(costs[LATENCY])
+    found = read_measured(path, space, {LATENCY: LATENCY})
+    costs = found.costs[LATENCY]
+    given = ~np.isnan(costs)
     if not given.any():
         raise ValueError(f"--{flag}: {path}: no row has a {LATENCY}; put there what each network took")
-    return read_tokens(table, "architecture", space)[given], costs[LATENCY][given]
+    return found.tokens[given], costs[given]

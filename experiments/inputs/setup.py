@@ -16,11 +16,11 @@ from experiments.frame import settings
 from experiments.inputs.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from nagjax import plugins, posing
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC
+from nagjax.devices.pricing import ANALYTIC, LATENCY
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL
-from nagjax.posing import LATENCY, Setup
+from nagjax.posing import Setup
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT
 from nagjax.predictors.records.labels import UNITS

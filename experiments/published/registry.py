@@ -348,9 +348,9 @@ BUILT = (
             "--steps=10",
         ),
         "A small model. Nats a character within the bytes of all in 8 bits, 0.8 and 0.65 of them: parts "
-        f"in 8 bits {_parts('int8_uniform', 'size')}; both searched together {_parts('mixed_bits', 'size')}. All of the "
-        "model, bits searched: {pretrained.csv | bits_only size1}, {pretrained.csv | bits_only size2}; the third cannot "
-        "be met so. Weights alone are rounded.",
+        f"in 8 bits {_parts('int8_uniform', 'size')}; both searched together {_parts('mixed_bits', 'size')}. All of "
+        "the model, bits searched: {pretrained.csv | bits_only size1}, {pretrained.csv | bits_only size2}; the third "
+        "cannot be met so. Weights alone are rounded.",
         "not decided", ["pretrained.csv"],
     ),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from nagjax.deployment.supernets import TrainedSupernet, load_supernet
 from nagjax.deployment.timing import Conditions, Latency
 from nagjax.inference.answers import Answer
 from nagjax.inference.generator import Generator, load
+from nagjax.spaces.space import Space
 from nagjax.supernet.training import Recipe
 
 ON_MISS = ("report", "tighten")
@@ -144,11 +145,16 @@ def _check(
         raise ValueError(
             "budgets_ms need a generator (a checkpoint of nagjax run) to be answered; or give architectures"
         )
-    if generator is not None and generator.description.space.identity != supernet.space.identity:
+    if generator is not None and _networks_of(generator).identity != supernet.space.identity:
         raise ValueError(
-            f"the generator is of {generator.description.space.identity}, the supernet of {supernet.space.identity}; "
+            f"the generator is of {_networks_of(generator).identity}, the supernet of {supernet.space.identity}; "
             "both must be of one space"
         )
+
+
+def _networks_of(generator: Generator) -> Space:
+    """The space of its networks; where it serves several devices, the one behind the device."""
+    return generator.description.space.behind or generator.description.space
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -231,7 +237,10 @@ class _Job:
     def _answered(self, name: str, budget: float, asked: float, answer: Answer) -> _Wanted:
         predicted = {"latency_ms": answer.costs["latency_ms"], "quality": answer.quality,
                      "quality_std": answer.quality_std, "guaranteed": answer.guaranteed}  # fmt: skip
-        return _Wanted(name, answer.text, float(budget), float(asked), predicted)
+        text = answer.text
+        if self.generator is not None and self.generator.description.space.behind is not None:
+            text = self.supernet.space.format(answer.tokens[1:])
+        return _Wanted(name, text, float(budget), float(asked), predicted)
 
 
 def _try(one: _Wanted, timed: Mapping[str, Mapping[str, Latency]]) -> dict[str, Any]:
@@ -254,6 +263,6 @@ def _about(supernet: TrainedSupernet, generator: Generator | None, conditions: C
             if column.validation:
                 about[f"validation of {column.name}"] = column.validation
         about["quality"] = json.loads(json.dumps(dict(generator.description.quality_report), default=str))
-        about["generator"] = {name: generator.config[name] for name in ("controller", "step", "seal")
-                              if name in generator.config}  # fmt: skip
+        trained = {name: generator.config[name] for name in ("controller", "step", "seal") if name in generator.config}
+        about |= {"generator": trained} if trained else {}
     return about

@@ -23,6 +23,9 @@ from nagjax.spaces.space import Count, Space
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
+LATENCY = "latency_ms"
+"""The cost column that a device table prices."""
+
 ANALYTIC: Mapping[str, Count] = {
     "madds": Count(ops.madds),
     "params": Count(ops.params),

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Collection, Generator
 from types import TracebackType
 from typing import Any
@@ -33,8 +34,10 @@ DEATHS = 5
 """How often one architecture may lose its worker before that counts as its own failure."""
 SUSPECT = 2
 """Deaths from which on it runs alone: where one dead process takes all others with it, the others live."""
-DIED = ("CancelledError", "KilledWorker", "UncompletedJobError")
-"""Errors of Dask and submitit that say the same as a broken executor."""
+DIED = ("CancelledError", "KilledWorker", "RestartedError", "UncompletedJobError")
+"""Errors of Dask, submitit and our own that say the same as a broken executor."""
+REMEMBERED = 60.0
+"""Seconds for which a scheduler remembers a call that has been told: by then it has let go of it."""
 ANSWER = "10s"
 """How long a Dask cluster may take to answer."""
 AWAY = 1800.0
@@ -59,6 +62,10 @@ class Inline(futures.Executor):
 class Cluster(futures.Executor):
     """A Dask cluster, which goes on when it is let go of.
 
+    Dask makes a call again where a worker dies: in the middle of it, or between handing its result over and being told
+    to forget it. Each call is therefore made under a ticket that is good once, and is asked for anew only here, where
+    it is known whether its result was told.
+
     Attributes:
       client: a ``distributed.Client``.
     """
@@ -77,8 +84,10 @@ class Cluster(futures.Executor):
         if self.client.status != "running":
             raise futures.BrokenExecutor("the scheduler is lost")
         future: futures.Future[Any] = futures.Future()
-        remote = self.client.submit(fn, *args, pure=False, **kwargs)
+        ticket = f"nagjax-{uuid.uuid4().hex}"
+        remote = self.client.submit(once, ticket, fn, *args, pure=False, **kwargs)
         remote.add_done_callback(functools.partial(_pass_on, future))
+        future.add_done_callback(lambda _: self._forget(ticket))
         future.add_done_callback(lambda done: remote.cancel() if done.cancelled() and not remote.done() else None)
         return future
 
@@ -86,6 +95,40 @@ class Cluster(futures.Executor):
         """Leave the cluster, which gives up the calls that run, however that is asked for."""
         del wait, cancel_futures
         self.client.close()
+
+    def _forget(self, ticket: str) -> None:
+        """Have the scheduler forget a ticket once nothing can ask for it any more."""
+
+        def clear() -> Any:
+            return self.client.scheduler.event_clear(name=ticket) if self.client.status == "running" else None
+
+        self.client.loop.add_callback(self.client.loop.call_later, REMEMBERED, clear)
+
+
+class RestartedError(RuntimeError):
+    """Dask asked for a call whose worker had died in it, or after it."""
+
+
+def once(ticket: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """On a Dask worker: a call, unless one was begun under the same ticket.
+
+    Raises:
+      RestartedError: if one was.
+    """
+    from distributed import get_worker
+    from distributed.utils import sync
+
+    worker = get_worker()
+
+    async def used() -> bool:
+        begun = bool(await worker.scheduler.event_is_set(name=ticket))
+        if not begun:
+            await worker.scheduler.event_set(name=ticket)
+        return begun
+
+    if sync(worker.loop, used):
+        raise RestartedError("its worker died")
+    return call(*args, **kwargs)
 
 
 @dataclasses.dataclass(eq=False)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from nagjax.controllers import Artefact
 from nagjax.generator import decode
 from nagjax.generator.policy import Policy
+from nagjax.mesh import Placement
 from nagjax.populations import vary
 from nagjax.populations.archive import Archive, allowed_rows
 from nagjax.problems.problem import Problem, evaluate, path_features
@@ -137,6 +138,27 @@ def jit_candidates(
 ) -> Candidates:
     """``candidates`` compiled; one compilation a shape, whatever the device table."""
     return candidates(artefact, problem, budgets, key, how, draws, turn)
+
+
+@functools.partial(jax.jit, static_argnames=("place", "how", "draws"))
+def spread_candidates(
+    place: Placement,
+    artefact: Artefact,
+    problem: Problem,
+    budgets: jax.Array,
+    key: jax.Array,
+    how: str,
+    draws: int,
+    turn: jax.Array,
+) -> Candidates:
+    """``jit_candidates`` with the rows shared among devices: each answers its own as it would answer them alone."""
+
+    def own(shared: tuple[Artefact, Problem, jax.Array], rows: tuple[jax.Array, jax.Array]) -> Candidates:
+        found = candidates(*shared[:2], rows[0], shared[2], how, draws, rows[1])
+        return dataclasses.replace(found, source=found.source[None])
+
+    found: Candidates = place.by_rows(own, (artefact, problem, key), (budgets, turn))
+    return dataclasses.replace(found, source=found.source[0])
 
 
 @jax.jit

@@ -17,7 +17,7 @@ import numpy as np
 
 from nagjax.controllers import Artefact
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.populations.archive import Archive
 from nagjax.problems.build import make_problem
@@ -26,8 +26,6 @@ from nagjax.problems.problem import Description, Problem
 from nagjax.problems.several import side_by_side
 from nagjax.spaces.compose import BEFORE, prefix
 from nagjax.spaces.space import Space
-
-LATENCY = "latency_ms"
 
 
 def elsewhere(

@@ -12,7 +12,6 @@ import dataclasses
 from typing import TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax.controllers import Artefact
@@ -139,7 +138,7 @@ def _asked(artefact: Artefact, problem: Problem, description: Description, seed:
     free = Artefact(artefact.policy, artefact.archive if artefact.policy is None else None)
     out: Found = []
     for first in range(0, LADDER, CHUNK):
-        chunk = jnp.asarray(ladder[first : first + CHUNK])
+        chunk = ladder[first : first + CHUNK]
         found = jit_candidates(free, problem, chunk, jax.random.key(seed), "best", DRAWS)
         out += zip(np.asarray(found.source).tolist(), np.asarray(found.tokens).swapaxes(0, 1), strict=True)
     bottom = np.full(len(description.costs), tl.INFINITE - 1, np.int64)

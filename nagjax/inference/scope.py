@@ -12,19 +12,20 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from nagjax import mesh
 from nagjax.controllers import Artefact
-from nagjax.inference.answering import SOURCES, jit_candidates, jit_quality
+from nagjax.inference.answering import SOURCES, Candidates, jit_candidates, jit_quality, spread_candidates
 from nagjax.inference.distinct import distinct_architectures, enumerate_within
 from nagjax.inference.nondominated import NondominatedSet, can_be_listed, evaluate_all, make_nondominated
 from nagjax.inference.shelf import Shelf
+from nagjax.mesh import Placement
 from nagjax.problems.problem import Description, Problem, cheapest
 
 CHUNK = 256
 """Budgets are answered in chunks padded to this size: memory stays flat, one shape compiles, and an answer does not
-depend on how many others are asked."""
+depend on how many others are asked. Of more, each device of several answers a chunk at a time."""
 
 BOTTOM = 4096
 """Architectures within a few ticks of the cheapest that are looked at one by one."""
@@ -41,6 +42,17 @@ class Scope:
     description: Description
     shelf: Shelf | None = None
     fronts: dict[int, NondominatedSet] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def place(self) -> Placement:
+        """Where many budgets are answered; without a policy, what is drawn for one depends on its chunk."""
+        return mesh.own_devices() if self.artefact.policy is not None else mesh.ONE
+
+    @functools.cached_property
+    def held(self) -> tuple[Artefact, Problem]:
+        """Artefact and problem on all devices of ``place``."""
+        there: tuple[Artefact, Problem] = self.place.everywhere((self.artefact, self.problem))
+        return there
 
     @property
     def columns(self) -> int:
@@ -92,11 +104,12 @@ def find(
     turn = _turns(budgets) if decode != "greedy" else np.zeros(len(budgets), np.int32)
     tokens = np.zeros((len(budgets), scope.problem.spec.num_layers), np.int32)
     source = np.zeros(len(budgets), np.int32)
-    for first in range(0, len(budgets), CHUNK):
-        rows = slice(first, first + CHUNK)
+    size = CHUNK * scope.place.size if len(budgets) > CHUNK else CHUNK
+    for first in range(0, len(budgets), size):
+        rows = slice(first, first + size)
         tokens[rows], source[rows] = _decode(scope, budgets[rows], turn[rows], decode, seed)
         if on_progress is not None:
-            on_progress(min(first + CHUNK, len(budgets)), len(budgets))
+            on_progress(min(first + size, len(budgets)), len(budgets))
     return tokens, source
 
 
@@ -132,11 +145,7 @@ def _within(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The candidate of each budget that counts, where it is from, and whether it is within the budget."""
     num = len(ticks)
-    padding = np.zeros(CHUNK - num, int)
-    ticks, turn = np.concatenate([ticks, ticks[padding]]), np.concatenate([turn, turn[padding]])
-    draws = {"best": 16, "beam": 4}.get(decode, 1)
-    key = jax.random.key(seed)
-    one = jit_candidates(scope.artefact, scope.problem, jnp.asarray(ticks), key, decode, draws, jnp.asarray(turn))
+    one = _candidates(scope, ticks, turn, decode, seed)
     tokens, objective = np.asarray(one.tokens)[:num], np.asarray(one.objective)[:num]
     costs = scope.description.costs_of(tokens.reshape(-1, tokens.shape[-1])).reshape(*tokens.shape[:2], -1)
     fits = scope.within(costs, budgets[:, None])
@@ -147,6 +156,18 @@ def _within(
     pick = np.where(fits.any(1), pick, 0)
     rows = np.arange(num)
     return tokens[rows, pick].copy(), np.asarray(one.source)[pick].copy(), fits[rows, pick].copy()
+
+
+def _candidates(scope: Scope, ticks: np.ndarray, turn: np.ndarray, decode: str, seed: int) -> Candidates:
+    """Candidates of at least as many rows as ``ticks`` int32 ``[B, K]`` has: of one chunk here, of more everywhere."""
+    size = CHUNK if len(ticks) <= CHUNK else CHUNK * scope.place.size
+    padding = np.zeros(size - len(ticks), int)
+    ticks, turn = np.concatenate([ticks, ticks[padding]]), np.concatenate([turn, turn[padding]])
+    draws, key = {"best": 16, "beam": 4}.get(decode, 1), jax.random.key(seed)
+    if size == CHUNK:
+        return jit_candidates(scope.artefact, scope.problem, ticks, key, decode, draws, turn)
+    ticks, turn = scope.place.examples((ticks, turn))
+    return spread_candidates(scope.place, *scope.held, ticks, key, decode, draws, turn)
 
 
 def _lowest(scope: Scope, budget: np.ndarray) -> tuple[np.ndarray, int]:

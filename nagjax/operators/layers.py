@@ -76,8 +76,8 @@ def activated(watch: Watch | None, name: str, activation: str, x: jax.Array) -> 
 
 def conv2d(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
     """A convolution with weights ``[k, k, I, O]``, padded by ``k // 2`` on every side."""
-    if weights.shape[0] == 1 and stride == 1:
-        return x @ weights[0, 0]
+    if weights.shape[0] == 1:
+        return x[:, ::stride, ::stride] @ weights[0, 0]
     pad = weights.shape[0] // 2
     return lax.conv_general_dilated(
         x, weights, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")

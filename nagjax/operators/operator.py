@@ -38,7 +38,7 @@ class Operator:
       mid_channels: width of the expanded part of an ``mbconv``; 0 elsewhere.
       squeeze_excite: an ``mbconv`` with a squeeze-excite module (reduction 4).
       activation: one of ``ACTIVATIONS``.
-      skip: an ``mbconv`` with a residual connection.
+      skip: an ``mbconv`` or ``full_conv`` with a residual connection.
       norm: a batch norm follows each convolution; a ``linear`` has a bias instead.
       resolution: side of the input of the network it stands in, pixels; 0 where the space has no such decision. Tables
         exported one network resolution at a time price an operator by it; everything else ignores it, and the key

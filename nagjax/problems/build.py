@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from nagjax import arguments
@@ -16,7 +16,7 @@ from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.registry import check_form
 from nagjax.problems.contexts import References, make_contexts
 from nagjax.problems.costs import ExactCosts
-from nagjax.problems.problem import Description, Problem, Spec, cheapest, close_jointly
+from nagjax.problems.problem import Description, Problem, Spec, close_jointly
 from nagjax.problems.ticks import edge_ticks
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
@@ -132,21 +132,20 @@ def _assemble(
 ) -> Problem:  # fmt: skip
     graph = space.trellis
     num_costs, layers, nodes = len(exact), graph.shape[0], graph.shape[1]
-    blank = Problem(
-        target=jnp.asarray(graph.target),
-        open=jnp.asarray(graph.open),
-        features=jnp.asarray(graph.features),
-        allowed=jnp.asarray(allowed),
-        cost=jnp.asarray(cost),
-        need=jnp.asarray(cost),
-        togo=jnp.zeros((num_costs, layers + 1, nodes), jnp.int32),
-        tick=jnp.asarray([column.info.tick for column in exact], jnp.float32),
-        low=jnp.zeros(num_costs, jnp.int32),
-        high=jnp.asarray([column.top for column in exact], jnp.int32),
-        quality=quality,
-        pessimism=jnp.asarray(pessimism, jnp.float32),
-        ranker=ranker,
-        spec=spec,
-    )
+    # As NumPy arrays: for each new shape jax compiles a program that makes zeros, casts or copies to the device.
+    arrays = {
+        "target": graph.target,
+        "open": graph.open,
+        "features": graph.features,
+        "allowed": allowed,
+        "cost": cost,
+        "need": cost,
+        "togo": np.zeros((num_costs, layers + 1, nodes), np.int32),
+        "tick": np.array([column.info.tick for column in exact], np.float32),
+        "low": np.zeros(num_costs, np.int32),
+        "high": np.array([column.top for column in exact], np.int32),
+        "pessimism": np.float32(pessimism),
+    }
+    blank = Problem(**jax.device_put(arrays), quality=quality, ranker=ranker, spec=spec)
     closed = close_jointly(blank)
-    return dataclasses.replace(closed, low=cheapest(closed))
+    return dataclasses.replace(closed, low=jax.device_put(np.asarray(closed.togo)[:, 0, 0]))

@@ -40,11 +40,14 @@ def distinct_operators(space: Space, edges: np.ndarray) -> tuple[Subject, ...]:
 
 
 def network(space: Space, tokens: np.ndarray) -> Subject:
-    """The network of canonical tokens int ``[T]``.
+    """The network of canonical tokens int ``[T]``: as its elastic network has it, else its operators in order.
 
     Raises:
       ValueError: if its operators are not a chain.
     """
+    own = space.elastic("float32").alone(tokens).operators if space.elastic is not None else ()
+    if own:
+        return Subject("network", space.format(tokens), tuple(op for op in own if op.kind not in space.free))
     nodes, _ = tl.walk(space.trellis.target, space.trellis.valid, tokens[None])
     index = space.trellis.operators[np.arange(len(tokens)), nodes[0], tokens].ravel()
     found = [space.operators[i] for i in index if i < len(space.operators)]

@@ -129,6 +129,13 @@ def _write_surface(report: Report, description: Description, quality: str, folde
     return plot.svg(figure)
 
 
+def _title(description: Description) -> str:
+    """Space and device; of several devices the one that is asked about."""
+    space, first = description.space, description.space.decisions[0]
+    device = description.where.get(first.name) if space.behind is not None else None
+    return f"{(space.behind or space).name} on {device or description.costs[0].device}"
+
+
 def collect(generator: Generator, options: Options) -> Report:
     """Ask a generator for everything that a report shows: two calls, one a way of decoding.
 
@@ -151,7 +158,7 @@ def collect(generator: Generator, options: Options) -> Report:
     labels = cost_label(info.name), quality_title(which, options.quality_name)
     judged = _judged(generator, {"best": best[: len(curve)], "greedy": greedy[: len(curve)]})
     return Report(
-        title=f"{description.space.name} on {info.device}",
+        title=_title(description),
         subtitle=f"One generator, any {cost_label(info.name)} budget from {info.span(low, high)}.",
         cost_name=info.name,
         unit=info.unit,

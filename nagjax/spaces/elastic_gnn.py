@@ -80,12 +80,15 @@ def make(
     outputs: int = 10,
     layers: int | str = "1-2-3",
     hidden: int | str = "16-32-64",
-    aggregators: str = "mean-max-sum",
+    aggregators: str = "mean-max",
 ) -> Space:
     """The space; choices are written with ``-`` between them.
 
+    Where each node has as many neighbours, a sum is that many times the mean: another scale, no other network. So
+    ``sum`` has to be asked for.
+
     >>> make(layers="1-2", hidden="16").count()
-    12
+    6
 
     Raises:
       ValueError: if a size or choice is out of range, choices do not ascend, or trees would be too large.

@@ -40,7 +40,7 @@ def members(tokens: np.ndarray, capacity: int = 0) -> tuple[Members, np.ndarray]
     factors, hashes = _hashed(rows)
     order = np.argsort(hashes)
     order = np.concatenate([order, np.repeat(order[-1:], max(capacity - len(order), 0))])
-    return Members(jnp.asarray(rows[order]), jnp.asarray(factors), jnp.asarray(hashes[order])), order
+    return Members(*jax.device_put((rows[order], factors, hashes[order]))), order
 
 
 def _hashed(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

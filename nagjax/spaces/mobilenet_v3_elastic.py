@@ -22,6 +22,7 @@ from nagjax import blocks
 from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher, switch
 from nagjax.operators import Operator
 from nagjax.spaces import mobilenet_v3
+from nagjax.spaces.elastic_chain import shrink
 from nagjax.spaces.mobilenet_v3 import Plan
 
 Block = Mapping[str, jax.Array]
@@ -109,7 +110,7 @@ def _mixed(plan: Plan, dtype: Any, parameters: Mapping[str, Block], images: jax.
             op, share = _largest_at(plan, resolution, unit, slot), probs[first + 1 + slot]
             elastic = parameters[f"unit{unit + 1}_block{slot + 1}"]
             choices = [plan.block(resolution, unit, slot, *choice) for choice in plan.blocks]
-            parts = [_padded(shrink(one, elastic, plan.kernels), blocks.shapes(op)) for one in choices]
+            parts = [_padded(shrink(one, elastic), blocks.shapes(op)) for one in choices]
             own = jax.tree.map(lambda *each, s=share: sum(p * leaf for p, leaf in zip(s, each, strict=False)), *parts)
             x = blocks.apply(op, own, x)[0]
             reached.append(x)
@@ -248,23 +249,6 @@ def branch_index(plan: Plan, tokens: jax.Array, unit: int, slot: int) -> jax.Arr
     return jnp.where(slot < depth, 1 + tokens[first + 1 + slot], 0).astype(jnp.int32)
 
 
-def shrink(op: Operator, elastic: Block, kernels: Sequence[int]) -> dict[str, jax.Array]:
-    """Parameters of one choice of an elastic block, those of ``blocks.apply(op, ...)``.
-
-    Args:
-      op: the choice.
-      elastic: parameters of the block.
-      kernels: the plan's kernels, ascending.
-    """
-    out = {}
-    for name, shape in blocks.shapes(op).items():
-        weights = elastic[name]
-        if name == "depthwise":
-            weights = _kernel(weights, op.kernel, elastic, kernels)
-        out[name] = weights[tuple(slice(0, length) for length in shape)]
-    return out
-
-
 def subnet(plan: Plan, parameters: Mapping[str, Any], tokens: Sequence[int]) -> dict[str, Any]:
     """Parameters of ``blocks.Network(mobilenet_v3.operators(plan, tokens))`` as they are in the supernet.
 
@@ -280,7 +264,7 @@ def subnet(plan: Plan, parameters: Mapping[str, Any], tokens: Sequence[int]) -> 
     slots = [at for at, kernel in enumerate(kernels) if kernel]
     for at, op in zip(slots, body[: len(slots)], strict=True):
         unit, slot = divmod(at, plan.slots)
-        parts.append(shrink(op, parameters[f"unit{unit + 1}_block{slot + 1}"], plan.kernels))
+        parts.append(shrink(op, parameters[f"unit{unit + 1}_block{slot + 1}"]))
     parts += [parameters[f"head{at}"] for at in range(len(plan.head(resolution)))]
     return {f"op{at}": part for at, part in enumerate(parts)}
 
@@ -291,17 +275,6 @@ def _largest(plan: Plan, unit: int, slot: int) -> Operator:
 
 def _largest_at(plan: Plan, resolution: int, unit: int, slot: int) -> Operator:
     return plan.block(resolution, unit, slot, plan.kernels[-1], plan.ratios[-1])
-
-
-def _kernel(weights: jax.Array, kernel: int, elastic: Block, kernels: Sequence[int]) -> jax.Array:
-    """Depthwise weights ``[kernel, kernel, C]``: centre and transform, from the largest kernel down."""
-    for size in reversed(kernels[:-1]):
-        if size < kernel:
-            break
-        edge = (weights.shape[0] - size) // 2
-        centre = weights[edge : edge + size, edge : edge + size].reshape(size * size, -1)
-        weights = (elastic[f"transform{size}"] @ centre).reshape(size, size, -1)
-    return weights
 
 
 Apply = Callable[
@@ -317,8 +290,7 @@ def apply_elastic(plan: Plan, resolution: int, unit: int, slot: int) -> Apply:
     branches = [functools.partial(_skipped, names)] if slot else []
     first = 0 if slot else 1
     branches += [
-        functools.partial(_chosen, plan.block(resolution, unit, slot, *choice), plan.kernels, names)
-        for choice in plan.blocks
+        functools.partial(_chosen, plan.block(resolution, unit, slot, *choice), names) for choice in plan.blocks
     ]
     switched = switch(branches)
     return lambda branch, elastic, x, given: switched(branch - first, elastic, x, given)
@@ -334,7 +306,7 @@ def watch_elastic(plan: Plan, resolution: int, unit: int, slot: int) -> Callable
     def run(op: Operator | None, both: Any, x: jax.Array, _: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         elastic, gates = both
         watch = Watcher(gates)
-        y = x if op is None else blocks.watched(op, shrink(op, elastic, plan.kernels), x, watch)
+        y = x if op is None else blocks.watched(op, shrink(op, elastic), x, watch)
         return y, {name: _filled(watch.before.get(name), like) for name, like in _watched_of(widest, x).items()}
 
     chosen: list[Operator | None] = [None] if slot else []
@@ -369,16 +341,9 @@ def _of_part(part: str, gates: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     return {name.removeprefix(f"{part}."): gate for name, gate in gates.items() if name.startswith(f"{part}.")}
 
 
-def _chosen(
-    op: Operator,
-    kernels: Sequence[int],
-    names: Mapping[str, tuple[int, ...]],
-    elastic: Block,
-    x: jax.Array,
-    given: Any,
-) -> Any:
+def _chosen(op: Operator, names: Mapping[str, tuple[int, ...]], elastic: Block, x: jax.Array, given: Any) -> Any:
     """The block as one of its choices; statistics are padded to the widest, those of norms that it lacks are 0."""
-    parameters = shrink(op, elastic, kernels)
+    parameters = shrink(op, elastic)
     widths = {name: len(parameters[f"{name}_scale"]) for name in names if f"{name}_scale" in parameters}
     mine = None if given is None else {n: (given[n][0][:width], given[n][1][:width]) for n, width in widths.items()}
     y, used = blocks.apply(op, parameters, x, mine)

@@ -190,7 +190,8 @@ def start(learner: Learner, recipe: Recipe, place: mesh.Placement = mesh.ONE) ->
     key = jax.random.key(recipe.seed)
     fresh = jax.jit(lambda key: place.held(learner.init(key)))(key)
     parameters, memory = jax.jit(begin)(jax.random.fold_in(key, 1), fresh)
-    return TrainState(parameters, _rule(learner, recipe).init(parameters), 0, memory)
+    state = jax.jit(lambda parameters: place.held(_rule(learner, recipe).init(parameters)))(parameters)
+    return TrainState(parameters, state, 0, memory)
 
 
 def placed(state: TrainState, place: mesh.Placement) -> TrainState:
@@ -238,8 +239,8 @@ def train(
                 aim = run.told(learner.group(of), state.memory, inputs, of)
             grads, loss, answers = run.gradients(group, state.parameters, inputs, aim, lesson.tokens, lesson.given)
             if learner.penalised is not None and lesson.regularised:
-                grads = jax.tree.map(jnp.add, grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
-            total = grads if total is None else jax.tree.map(jnp.add, total, grads)
+                grads = _added(grads, run.decay(tuple(lesson.tokens.tolist()), state.parameters))
+            total = grads if total is None else _added(total, grads)
             if at == 0:
                 first_answers, first_loss = answers, loss
         parameters, optimiser = run.update(state.parameters, state.optimiser, total, len(lessons))
@@ -248,6 +249,12 @@ def train(
         memory = state.memory if learner.after is None else run.after(state.memory, parameters, progress)
         state = TrainState(parameters, optimiser, state.step + 1, memory)
         yield state, first_loss
+
+
+@jax.jit
+def _added(one: Any, other: Any) -> Any:
+    """The sum of two trees, in one program."""
+    return jax.tree.map(jnp.add, one, other)
 
 
 class _Programs(NamedTuple):

@@ -64,4 +64,4 @@ def tabular_quality(space: Space, tokens: np.ndarray, values: np.ndarray) -> Tab
     dense[space.path_values(tokens, offset).sum(-1)] = values
     if np.isnan(dense).any():
         raise ValueError(f"{int(np.isnan(dense).sum())} of {len(dense)} architectures of {space.name} have no quality")
-    return TabularQuality(jnp.asarray(offset), jnp.asarray(graph.target), jnp.asarray(dense))
+    return TabularQuality(*jax.device_put((offset, graph.target, dense)))

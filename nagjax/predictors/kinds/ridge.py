@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from nagjax import arguments
@@ -96,8 +96,8 @@ def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None,
         report["refitted_on"] = len(order)
     weights, offset, penalty = solve(features[order], records.quality[order], config.penalties)
     report["penalty"] = penalty
-    known = jnp.asarray(known_features(space, features))
-    predictor = Linear(jnp.asarray(weights, jnp.float32), jnp.asarray(offset, jnp.float32), known)
+    known = known_features(space, features)
+    predictor = Linear(*jax.device_put((np.float32(weights), np.float32(offset), known)))
     return FittedPredictor(predictor, report)
 
 
