@@ -19,8 +19,10 @@ from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Difference, Line, Lost, Section, Side, Spread, difference, sections, spread
+from experiments.published import shared_weights
 from experiments.reports.rank_report import NAMES
 from nagjax.reports.front import POINTS, best_within
+from nagjax.supernet import ranking as ranks
 
 MISSING, BEST_KNOWN = "-", "best_known"
 Cell = Callable[[Line], str]
@@ -390,6 +392,31 @@ def by_way(path: Path) -> Iterator[str]:
     yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
 
 
+def strategies(path: Path) -> Iterator[str]:
+    """What ranks networks as training each alone does, by the strategy that trained the weights."""
+    study = read(path)
+    found = shared_weights.figures(study)
+    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "largest": 2}
+    heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
+             "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
+
+    def cell(name: str, column: str) -> str:
+        values = found[name].get(column)
+        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
+
+    def seeds(name: str) -> str:
+        own = found[name]["tau"]
+        return MISSING if shared_weights.NO_SEED in own else str(len(own))
+
+    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
+    alone = shared_weights.alone(study)
+    yield (
+        f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
+        f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
+        f"Each strategy saw {study['images']:,} images."
+    )
+
+
 def scores(path: Path) -> Iterator[str]:
     """Scores without training: how they rank labels, and ways of spending 20 labels."""
     found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
@@ -673,18 +700,27 @@ def transformer(source: Path) -> Iterator[str]:
     rows = [[task, *(volume(one, key) for key in families.values())] for task, one in found.items()]
     yield markdown(["hypervolume", *families], rows, 1)
     cells = {
-        (task, row["budget_ms"], row["family"]): POINTS * float(np.mean(row["quality"]))
+        (task, row["budget_ms"], row["family"]): f"{number(POINTS * float(np.mean(row['quality'])), 2)} "
+        f"({number(row['measured_ms'], 2)})"
         for task, one in found.items()
         for row in one["networks"]
     }
     within = [
-        [task, number(budget, 2), *(number(cells.get((task, budget, family)), 1) for family in families)]
+        [task, number(budget, 2), *(cells.get((task, budget, family), MISSING) for family in families)]
         for task, budget in dict.fromkeys(key[:2] for key in sorted(cells))
     ]
-    yield markdown(["quality, %", "ms", *families], within, 1)
+    yield markdown(["quality, % (measured, ms)", "ms", *families], within, 1)
     for task, one in found.items():
+        times = np.array([[row["ms"], row["measured_ms"]] for row in one["networks"]])
+        off = POINTS * float(np.median(np.abs(times[:, 0] / times[:, 1] - 1)))
+        table = one["table"]
         gaps = "; ".join(
             f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
             for gap in one["mixed_over_best_alone"]
         )
-        yield f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}."
+        yield (
+            f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}. "
+            f"Latencies by the table and of {table['networks']} whole networks that its correction was not fitted to "
+            f"have a rank correlation of {number(table['spearman'], 2)} and differ by "
+            f"{number(POINTS * table['median_error'], 0)} % (median), by {number(off, 0)} % from the networks here."
+        )

@@ -469,6 +469,32 @@ from the whole, before anything is chosen.""",
         body=result_tables.by_way,
     ),
     Entry(
+        title="Strategies of shared weights",
+        source="strategies.json",
+        commands=["python -m benchmarks.strategies"],
+        said="""\
+Handwritten digits, networks of one unit at 16 pixels. Kendall's tau with the mean test accuracy of networks trained
+alone, of what a supernet says: the accuracy of validation images with its weights, or the `angle` by which training
+turned them. Every strategy sees as many images. `few_shot` splits on the depth, `few_shot_size` into three bands;
+`given` begins from the largest, on which it spent half of the images.""",
+        body=result_tables.strategies,
+    ),
+    Entry(
+        title="Softmax and linear attention in one decoder",
+        source="transformer.json",
+        commands=[
+            "python -m benchmarks.transformer --out=runs/transformer --results=benchmarks/results/transformer.json"
+        ],
+        said="""\
+An elastic decoder of width 24 to 48 and 2 to 4 layers, trained with AdamW; architectures are found with its labels and
+judged by networks trained alone, with the same few updates for all. Quality is exp(-nats per token) on the test part.
+Budgets are the latencies of `uniform_scaling` by a table of this machine, batch 1, all tokens of a sequence at once:
+alike layers of softmax, the width 12 times the depth. `searched` is the generator's answer, the others its best
+answers of that kind. Hypervolume in ms x points. Latencies in brackets are of whole networks, the least of 25 rounds;
+the machine was busy.""",
+        body=result_tables.transformer,
+    ),
+    Entry(
         title="What supernet labels are worth",
         source="supernet_ranking.json",
         commands=[

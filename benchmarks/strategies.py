@@ -8,10 +8,9 @@ alone for 200 steps of 64 images under three seeds. Every strategy sees the same
 counting as 64. Learning rates of ``sandwich``, ``bignas`` and ``single_path`` are those of 0.05 to 1 that gave the best
 labels on average under seed 100; the others have that of ``single_path``. ``few_shot`` splits on the depth,
 ``few_shot_size`` into three bands, each from a common half; ``given`` spends half on the largest.
-The angle is taken of ``random_labels`` and of ``single_path``, which has the true ones; networks of ``entangled_NAME``,
-the strategy with the sampler or the update NAME, are ranked by their logits as well. Labels are of validation images;
-the accuracies that are compared are of test images. ``experiments.published.shared_weights`` has what follows from the
-figures.
+The angle is taken of ``random_labels`` and of ``single_path``, which has the true ones. Labels are of validation
+images; the accuracies that are compared are of test images. ``experiments.published.shared_weights`` has what follows
+from the figures.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from absl import flags
 
@@ -74,12 +72,6 @@ WAYS: Mapping[str, Way] = {
     "few_shot_size": Way("few_shot", 1, settings={"split_on": "size"}),
     "given": Way("given", 4),
     "random_labels": Way("random_labels", 1),
-    "entangled": Way("entangled", 1),
-    "entangled_exponentiated": Way("entangled", 1, settings={"update": "exponentiated", "rate": 0.1}),
-    **{
-        f"entangled_{name}": Way("entangled", 1, settings={"sampler": name})
-        for name in ("gumbel", "gdas", "drnas", "gates")
-    },
 }
 """``given``: half of the images go to the largest alone, and a step of the rest has two lessons."""
 
@@ -151,23 +143,12 @@ def shared(way: str, seed: int, folder: Path) -> dict[str, Any]:
             writer.save(state, 0.0)
         judge = random_labels.make_angle(space(), str(folder / f"{way}{seed}"))
         found["angle"] = judge.evaluate(rows)["quality"].tolist()
-    if how.strategy == "entangled":
-        found |= of_logits(np.asarray(state.parameters[forms.LOGITS]), rows)
     if way != "random_labels":
         for name, part in (("label", task().validation), ("test", task().test)):
             scores = [assessor.scores(state.parameters, row, part) for row in rows]
             found[name] = [score.quality for score in scores]
             found[f"{name}_loss"] = [score.loss for score in scores]
     return found
-
-
-def of_logits(logits: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-    """Log-probabilities of architectures int32 ``[N, T]``, and the mean entropy of a decision with choices, nats."""
-    log_shares = np.asarray(jax.nn.log_softmax(logits), np.float64)
-    is_open = space().path_values(rows, np.broadcast_to(space().trellis.open[..., None], space().trellis.shape))
-    scores = (np.take_along_axis(log_shares, rows.T, 1).T * is_open).sum(1)
-    entropies = -(np.exp(log_shares) * log_shares).sum(1)
-    return {"score": scores.tolist(), "entropy": float(entropies[1:].mean())}
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:

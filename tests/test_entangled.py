@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 import nagjax
-from nagjax import plugins
+from nagjax import plugins, testing
 from nagjax.authoring import Spec, params, tabular_quality
-from nagjax.spaces import nas_bench_macro
+from nagjax.spaces import mobilenet_v3_elastic, nas_bench_macro
 from nagjax.spaces.trellis import enumerate_paths
 from nagjax.supernet import entangled, forms, storage, training
 from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.forms import LOGITS, NETWORK, Choices
 from nagjax.supernet.strategy import make_strategy
 from nagjax.testing.small import HEAD, STEM, small_elastic, small_space, small_task
+from tests import deployed
 
 SPACE, TASK = small_space(), small_task()
 EVERY = enumerate_paths(SPACE.trellis.target, SPACE.trellis.valid)
@@ -140,6 +141,17 @@ def test_logits_wait_and_the_network_does_not():
     fresh = jax.jit(training.elastic_of(SPACE, form=Choices()).init)(jax.random.key(0))
     stem = [tree[NETWORK]["stem"]["weights"] for tree in (state.parameters, fresh)]
     assert np.any(stem[0] != stem[1])
+
+
+def test_blocks_of_all_ratios_and_depths_are_mixed():
+    """Two ratios, two kernels and two depths, with the space that deployment is tested on."""
+    testing.check_elastic_mixed(lambda: deployed.SPACE)
+
+
+def test_blocks_that_do_not_expand_cannot_be_mixed():
+    plan = dataclasses.replace(deployed.PLAN, ratios=(1, 2))
+    assert mobilenet_v3_elastic.elastic(plan).mixed is None
+    assert mobilenet_v3_elastic.elastic(deployed.PLAN).mixed is not None
 
 
 def test_a_network_that_cannot_be_mixed_is_refused():

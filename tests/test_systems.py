@@ -78,8 +78,8 @@ def test_a_figure_that_is_not_there_is_told(tmp_path):
 def test_what_cannot_be_run_is_told():
     with pytest.raises(ValueError, match=r"no such system \(did you mean 'autoshrink'\?\)"):
         registry.find("autoshrnk")
-    with pytest.raises(ValueError, match=r"Few-shot NAS is not built; those that are: nag, "):
-        registry.find("few_shot_nas")
+    with pytest.raises(ValueError, match=r"BossNAS is not built; those that are: nag, "):
+        registry.find("bossnas")
 
 
 def test_systems_are_listed(capsys):

@@ -16,7 +16,8 @@ def test_hypervolumes_and_gaps_are_those_worked_by_hand():
     quality = {(one.architecture, seed): 0.1 for one in chosen for seed in (0, 1)}
     quality |= {("m1.0", 0): 0.3, ("m1.0", 1): 0.4, ("m2.0", 0): 0.5, ("m2.0", 1): 0.4}
     quality |= {("a2.0", 0): 0.4, ("b2.0", 1): 0.6}
-    found = figures(chosen, quality, (0, 1))
+    measured = {one.architecture: 0.9 * one.ms for one in chosen}
+    found = figures(chosen, quality, measured, (0, 1))
     # Seed 0: 20 points from 1 ms on and 20 more from 2 ms on; seed 1: 30 points from 1 ms on.
     assert found["mixed"] == pytest.approx([(28.0 + 36.0) / 2, 8 / 2**0.5])
     assert found["front_hypervolume"] == pytest.approx([0.0, 0.0])
@@ -26,4 +27,4 @@ def test_hypervolumes_and_gaps_are_those_worked_by_hand():
     # 10 above the better of seed 0, 20 below that of seed 1.
     assert (second["points"], second["standard_error"]) == pytest.approx((-5.0, 15.0))
     assert found["seeds"] == 2
-    assert len(found["networks"]) == 10
+    assert [row["measured_ms"] for row in found["networks"]] == [0.9, 1.8] * 5

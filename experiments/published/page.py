@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from experiments.published import shared_weights
 from experiments.published.registry import BUILT, NOT_BUILT
 from experiments.published.system import VERDICTS, System
 
@@ -165,6 +166,14 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
     return [json.loads(path.read_text(encoding="utf-8"))["tau"][ranked_by]["value"]]
 
 
+def _strategies(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
+    *names, column = words
+    found = shared_weights.figures(json.loads(path.read_text(encoding="utf-8")))
+    one, _, other = " ".join(names).partition("-")
+    return shared_weights.difference(found, one, other, column) if other else list(found[one][column].values())
+
+
 _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "latent.csv": _by_way,
@@ -179,5 +188,6 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "estimates.json": _estimates,
     "joint_search.json": _joint,
     "supernet_ranking.json": _ranking,
+    "strategies.json": _strategies,
 }
 """By name of the file; any other is the folder of a comparison."""

@@ -21,6 +21,13 @@ def _searched(kind: str, proposer: str, *more: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _taught(strategy: str, *settings: str) -> tuple[str, ...]:
+    """Arguments of the training of a supernet."""
+    given = (f"--strategy_settings={','.join(settings)}",) if settings else ()
+    return ("--data=fashion_mnist", f"--strategy={strategy}", *given, "--data_dir=DATA")
+
+
+LITTLE = ("--data=digits", "--steps=2", "--batch=8")
 MADE_UP = ("--problems=tiny_wide", "--evaluations=200", "--budgets=20")
 PAIRED = "--predictor_settings=calibrate=true,members=2,steps=500"
 FEW = ("--evaluations=40", "--start=20", "--per_round=10", "--steps=10")
@@ -95,30 +102,76 @@ BUILT = (
         ),
         ("--steps=3",),
         "Tried on a predictor, the Note10 in 60 s: hypervolume {compare_note10 | 60s gumbel greedy hypervolume}, `nag` "
-        "{compare_note10 | 60s nag greedy hypervolume}. On a supernet's weights it is not built.",
+        "{compare_note10 | 60s nag greedy hypervolume}. On a supernet's weights it is "
+        "`--strategy=entangled --strategy_settings=sampler=gumbel`, which was not measured.",
         "not decided", ["compare_note10"],
     ),
     System(
         "proxylessnas", "ProxylessNAS's estimator", "1812.00332", "Binary gates train architecture beside weights.",
         "compare", _compared("nag_pathwise", "--controller_static=nag_pathwise:estimator=gates"), MADE_UP,
         "Tried on a quality that is looked up: {compare_macro | 2000 nag_pathwise greedy} at 2,000 evaluations, "
-        "`random` {compare_macro | 2000 random archive}.",
+        "`random` {compare_macro | 2000 random archive}. On a supernet's weights it is "
+        "`--strategy=entangled --strategy_settings=sampler=gates`, which was not measured.",
         "not decided", ["compare_macro"],
     ),
     System(
         "gaea", "GAEA", "2004.07802", "Exponentiated gradients converge faster than softmax and Adam.",
         "compare", _compared("nag_simplex"), MADE_UP,
         "{compare_macro | 2000 nag_simplex greedy} at 2,000 evaluations; `reinforce`, another network by Adam, "
-        "{compare_macro | 2000 reinforce greedy}.",
+        "{compare_macro | 2000 reinforce greedy}. On a supernet's weights it is "
+        "`--strategy=entangled --strategy_settings=update=exponentiated`, which was not measured.",
         "not decided", ["compare_macro"],
     ),
     System(
         "bignas", "BigNAS", "2003.11142", "One training gives networks that need none of their own, and ranks them.",
-        "train_supernet", ("--data=fashion_mnist", "--strategy=sandwich", "--data_dir=DATA"),
-        ("--data=digits", "--steps=2", "--batch=8"),
-        "Kendall's tau with networks trained alone, of a supernet's accuracy: {supernet_ranking.json | supernet}; "
-        "of multiply-adds: {supernet_ranking.json | madds}. Three parts of the recipe are missing.",
-        "not decided", ["supernet_ranking.json"],
+        "train_supernet", _taught("bignas"), LITTLE,
+        "Kendall's tau with networks trained alone, of the accuracy with weights of its sandwich alone: "
+        "{supernet_ranking.json | supernet}; of multiply-adds: {supernet_ranking.json | madds}. On digits, with the "
+        "whole recipe: {strategies.json | bignas tau}, `sandwich` {strategies.json | sandwich tau}, multiply-adds "
+        "{strategies.json | madds tau}; mean accuracy with these weights {strategies.json | bignas test} %, `sandwich` "
+        "{strategies.json | sandwich test} %.",
+        "not decided", ["supernet_ranking.json", "strategies.json"],
+    ),
+    System(
+        "few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one.",
+        "train_supernet", _taught("few_shot", "split_on=unit1.depth"), LITTLE,
+        "Split on the depth after half of the training: tau {strategies.json | few_shot tau}, one set of weights that "
+        "saw as many images {strategies.json | single_path tau}, paired difference "
+        "{strategies.json | few_shot-single_path tau}; by the loss in the place of accuracy "
+        "{strategies.json | few_shot by_loss} and {strategies.json | single_path by_loss}. Mean accuracy with these "
+        "weights {strategies.json | few_shot test} % and {strategies.json | single_path test} %. Multiply-adds: "
+        "{strategies.json | madds tau}.",
+        "not decided", ["strategies.json"],
+    ),
+    System(
+        "autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less.",
+        "train_supernet", _taught("few_shot", "split_on=size", "parts=3"), LITTLE,
+        "Three bands of size: tau {strategies.json | few_shot_size tau}, paired difference to one set of weights "
+        "{strategies.json | few_shot_size-single_path tau}, by loss "
+        "{strategies.json | few_shot_size-single_path by_loss}, of mean accuracy "
+        "{strategies.json | few_shot_size-single_path test} points. Distillation of attention relations is not built.",
+        "not decided", ["strategies.json"],
+    ),
+    System(
+        "rlnas", "RLNAS", "2101.11834", "Random labels rank architectures as well as true ones.",
+        "train_supernet", _taught("random_labels"), LITTLE,
+        "Tau of the angle after random labels {strategies.json | random_labels angle tau}, after true ones "
+        "{strategies.json | single_path angle tau}, of accuracy with the latter's weights "
+        "{strategies.json | single_path tau}, of multiply-adds {strategies.json | madds tau}. Among networks of like "
+        "multiply-adds: {strategies.json | random_labels angle within}, {strategies.json | single_path angle within}, "
+        "{strategies.json | single_path within} and {strategies.json | madds within}. Both angles order networks "
+        "by size, in reverse: narrow choices are the first channels of wide ones, which each step trains. Spaces whose "
+        "operators have weights of their own were not tried. The evaluator is `angle`.",
+        "refuted", ["strategies.json"],
+    ),
+    System(
+        "instatune", "InstaTune", "2308.15609", "Fine-tuning is the time to make a network elastic.",
+        "train_supernet", _taught("given", "weights=runs/largest"), (*LITTLE, "--strategy_settings=random=1"),
+        "Half of the images on the largest alone, half on making it elastic: mean accuracy of networks with these "
+        "weights {strategies.json | given test} %, of `sandwich` from scratch with as many images "
+        "{strategies.json | sandwich test} %, of `single_path` {strategies.json | single_path test} %; tau "
+        "{strategies.json | given tau} and {strategies.json | sandwich tau}.",
+        "not decided", ["strategies.json"],
     ),
     System(
         "evosax", "Evolution strategies", "2212.04180", "Strategies on parameters train a generator without gradients.",
@@ -356,12 +409,13 @@ BUILT = (
 )  # fmt: skip
 
 NOT_BUILT = (
-    System("few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one."),
-    System("autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less."),
-    System("rlnas", "RLNAS", "2101.11834", "Random labels rank architectures as well as true ones."),
+    System(
+        "tanglenas",
+        "TangleNAS",
+        "2312.10440",
+        "Gradient-based search works on entangled weights. The strategy is `entangled`; the claim was not tried.",
+    ),
     System("bossnas", "BossNAS", "2103.12424", "Self-supervised training by blocks rates blocks better."),
-    System("tanglenas", "TangleNAS", "2312.10440", "Gradient-based search works on entangled weights."),
-    System("instatune", "InstaTune", "2308.15609", "Fine-tuning is the time to make a network elastic."),
     System("neas", "NEAS", "2104.00597", "Searching for ensembles with diversity beats single networks."),
     System("dass", "DASS", "2207.06968", "Operators chosen with sparsity in the loop prune better."),
     System("otov3", "OTOv3", "2312.09411", "Pruning and erasing structures of any network while it is trained."),

@@ -10,43 +10,46 @@ from scipy import stats
 
 from nagjax.supernet import ranking
 
-LABEL, ANGLE, SCORE = "", " angle", " score"
-"""What is ranked by, after the name of a way: accuracy with its weights, the angle, logits of choices."""
+LABEL, ANGLE = "", " angle"
+"""What is ranked by, after the name of a way: accuracy with its weights, or the angle."""
 
-Figures = Mapping[str, Mapping[str, list[float]]]
-"""By what is ranked by and column: a figure a seed."""
+NO_SEED = -1
+"""Of what has none, such as multiply-adds."""
+
+Figures = Mapping[str, Mapping[str, Mapping[int, float]]]
+"""By what is ranked by, column and seed."""
 
 
 def figures(study: Mapping[str, Any]) -> Figures:
     """Figures of every way.
 
-    Columns are ``tau``, Kendall's with the mean accuracy alone; ``within``, tau among networks of like multiply-adds;
+    Columns are ``tau``, Kendall's with the mean accuracy alone; ``by_loss``, that of the loss on the same images in the
+    place of accuracy; ``within``, tau among networks of like multiply-adds;
     ``lost``, points that the first by the score is behind the best; ``test`` and ``largest``, accuracy with shared
-    weights in percent, the mean of the networks and that of the largest; and ``entropy``, nats.
+    weights in percent, the mean of the networks and that of the largest.
     """
-    truth = alone(study).mean(1)
-    group = bands(study)
-    out: dict[str, dict[str, list[float]]] = {}
+    truth, group = alone(study).mean(1), bands(study)
+    out: dict[str, dict[str, dict[int, float]]] = {}
 
-    def rank(name: str, score: Any) -> None:
+    def note(name: str, seed: int, **values: float) -> None:
+        for column, value in values.items():
+            out.setdefault(name, {}).setdefault(column, {})[seed] = float(value)
+
+    def rank(name: str, seed: int, score: Any) -> None:
         scores = np.asarray(score, np.float64)
-        own = out.setdefault(name, {})
-        own.setdefault("tau", []).append(float(stats.kendalltau(scores, truth).statistic))
-        own.setdefault("within", []).append(ranking.within(scores, truth, group)[0])
-        own.setdefault("lost", []).append(100 * float(truth.max() - truth[scores == scores.max()].mean()))
+        tau, (within, _) = stats.kendalltau(scores, truth).statistic, ranking.within(scores, truth, group)
+        note(name, seed, tau=tau, within=within, lost=100 * (truth.max() - truth[scores == scores.max()].mean()))
 
     for name in ("madds", "params"):
-        rank(name, [network[name] for network in study["networks"]])
-    for run in sorted(study["shared"], key=lambda run: run["seed"]):
-        for kind, column in ((LABEL, "label"), (ANGLE, "angle"), (SCORE, "score")):
+        rank(name, NO_SEED, [network[name] for network in study["networks"]])
+    for run in study["shared"]:
+        way, seed = run["way"], run["seed"]
+        for kind, column in ((LABEL, "label"), (ANGLE, "angle")):
             if column in run:
-                rank(run["way"] + kind, run[column])
+                rank(way + kind, seed, run[column])
         if "test" in run:
-            own = out[run["way"]]
-            own.setdefault("test", []).append(100 * float(np.mean(run["test"])))
-            own.setdefault("largest", []).append(100 * run["test"][1])
-        if "entropy" in run:
-            out[run["way"]].setdefault("entropy", []).append(run["entropy"])
+            loss = stats.kendalltau(-np.asarray(run["label_loss"]), truth).statistic
+            note(way, seed, by_loss=loss, test=100 * np.mean(run["test"]), largest=100 * run["test"][1])
     return out
 
 
@@ -62,6 +65,6 @@ def bands(study: Mapping[str, Any]) -> np.ndarray:
 
 
 def difference(found: Figures, one: str, other: str, column: str) -> list[float]:
-    """What ``one`` has more than ``other``, seed by seed; what has no seeds stands beside each."""
+    """What ``one`` has more than ``other``, by the seeds that both have."""
     first, second = found[one][column], found[other][column]
-    return [a - b for a, b in zip(first, second if len(second) > 1 else second * len(first), strict=True)]
+    return [value - second[seed] for seed, value in first.items() if seed in second]

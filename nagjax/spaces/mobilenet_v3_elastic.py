@@ -86,13 +86,23 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         example=example,
         points=(*(f"stem{at}" for at in range(parts[0])), *names, *(f"head{at}" for at in range(parts[1]))),
         watched=watched,
-        mixed=lambda parameters, inputs, probs: _mixed(plan, dtype, parameters, inputs, probs),
+        mixed=functools.partial(_mixed, plan, dtype) if _mixes(plan) else None,
         quiet=lambda parameters: _quiet(plan, parameters),
     )
 
 
 def _float32(logits: jax.Array, statistics: Used) -> tuple[jax.Array, Used]:
     return logits.astype(jnp.float32), statistics
+
+
+def _mixes(plan: Plan) -> bool:
+    """Whether all choices of a block have the same layers; one of ratio 1 does not expand, so it lies in no other."""
+    side = plan.resolutions[-1]
+    blocks_of = [(unit, slot) for unit in range(plan.units) for slot in range(plan.slots)]
+    return all(
+        len({frozenset(blocks.shapes(plan.block(side, *at, *choice))) for choice in plan.blocks}) == 1
+        for at in blocks_of
+    )
 
 
 def _mixed(plan: Plan, dtype: Any, parameters: Mapping[str, Block], images: jax.Array, probs: jax.Array) -> jax.Array:

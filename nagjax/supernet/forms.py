@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.elastic import Elastic, Outputs
+from nagjax.elastic import Elastic, Outputs, Watched
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
@@ -147,6 +147,12 @@ class Regions:
         ) -> Outputs:
             return plain.apply(own(parameters, tokens), inputs, tokens, statistics, taps)
 
+        watch = plain.watched
+
+        def watched(parameters: Any, inputs: jax.Array, tokens: Any, *gates: Any) -> Watched:
+            assert watch is not None
+            return watch(own(parameters, tokens), inputs, tokens, *gates)
+
         def init(key: jax.Array) -> dict[str, Any]:
             return self.split(plain.init(key), space)
 
@@ -158,6 +164,7 @@ class Regions:
             init=init,
             apply=apply,
             used=lambda parameters, tokens: plain.used(own(parameters, tokens), tokens),
+            watched=None if watch is None else watched,
             mixed=None,
             quiet=quiet,
         )
@@ -184,7 +191,7 @@ class Choices:
     def elastic(self, space: Space, plain: Elastic) -> Elastic:
         """The network of these parameters; an architecture does not depend on the logits."""
         exists = np.array([np.arange(space.trellis.shape[2]) < len(d.choices) for d in space.decisions])
-        mixed = plain.mixed
+        mixed, watched = plain.mixed, plain.watched
 
         def apply(
             parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: tuple[str, ...] = ()
@@ -196,6 +203,7 @@ class Choices:
             init=lambda key: {NETWORK: plain.init(key), LOGITS: jnp.where(exists, 0.0, ABSENT)},
             apply=apply,
             used=lambda parameters, tokens: plain.used(parameters[NETWORK], tokens),
+            watched=None if watched is None else lambda parameters, *given: watched(parameters[NETWORK], *given),
             mixed=None if mixed is None else lambda parameters, *given: mixed(parameters[NETWORK], *given),
             quiet=lambda parameters: {**parameters, NETWORK: plain.quiet(parameters[NETWORK])},
         )
