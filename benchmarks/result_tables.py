@@ -422,11 +422,11 @@ def scores(path: Path) -> Iterator[str]:
     found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
     cells = [
         [f"`{name}`", number(row["tau"]), f"{number(row['low'])} to {number(row['high'])}",
-         number(row["tau_within_bands"]), number(row["ms_per_architecture"], 0)]
+         number(row["tau_within_bands"]), number(row["chance"]), number(row["ms_per_architecture"], 0)]
         for name, row in found["scores"].items()
     ]  # fmt: skip
     yield f"{found['architectures']} architectures, {found['bands']} bands."
-    yield markdown(["", "tau", "95 %", "tau within bands", "ms an architecture"], cells)
+    yield markdown(["", "tau", "95 %", "tau within bands", "by chance", "ms an architecture"], cells)
     yield from by_way(path / "queries.csv")
 
 

@@ -62,6 +62,10 @@ def with_pymoo(study: str) -> str:
 
 IMAGES = "--data=fashion_mnist --validation_images=10000 --learning_rate=0.3"
 RANK = f"python -m experiments.rank_supernet {IMAGES} --steps=780 --networks=14 --out=runs/ranking"
+SCORE = (
+    "python -m experiments.score --space=mobilenet_v3_small28 --records=nagjax/data/default/records.csv "
+    "--where=resolution=28 --num=300 --evaluators=naswot,synflow,snip,grad_norm,grasp,fisher,jacov --out=runs/scores"
+)
 
 ENTRIES = (
     Entry(
@@ -278,6 +282,22 @@ RoBoT's queries on NAS-Bench-Macro, 20 true evaluations for each of four budgets
 range of multiply-adds: regret of the best of them. `single` takes the first 20 by one score, `equal_sum` by their sum,
 `gp` 10 random labels and 10 by the expected improvement of a Gaussian process on path features.""",
         body=result_tables.by_way,
+    ),
+    Entry(
+        title="Scores without training",
+        source="scores",
+        commands=[SCORE, "python -m benchmarks.scores --scores=runs/scores --results=runs/scores_results"],
+        said="""\
+300 of the shipped labels of `mobilenet_v3_small28` on Fashion-MNIST at 28 pixels, drawn by a seed; a label is the
+accuracy with the weights of a supernet. Kendall's tau of scores of untrained networks with them, one set of fresh
+weights, its 95 % interval of a bootstrap, and tau within equal parts of the range of multiply-adds, with the standard
+deviation that it has where a score says nothing. Milliseconds are medians on a busy machine of two cores, without
+compiling. Below, 20 labels: regret, points, of the best of 20 queries as in
+[twenty queries](#twenty-queries-of-mixed-scores), among these architectures, for budgets at 50, 75 and 100 percent of
+the range; `robot` weighs the scores, `robot_sizes` multiply-adds and parameters too, `single` is one score's first 20,
+`gp` 10 random labels and 10 by expected improvement. Tau of what is fitted to 20 random labels: a Gaussian process on
+path features, on these and the scores, and the default predictor.""",
+        body=result_tables.scores,
     ),
     Entry(
         title="One generator for many devices",

@@ -3,7 +3,7 @@
 ``python -m benchmarks.scores --scores=runs/scores --results=FOLDER`` reads what ``experiments.score`` wrote. Labels are
 those of a supernet that ship with the package. ``ranked.json`` has Kendall's tau of each score with them, in all and
 within bands of multiply-adds, and milliseconds an architecture. ``queries.csv`` has ways of spending 20 labels, by
-seed: ``regret`` as in ``benchmarks.robot`` (four budgets, the best of 20 queries among the architectures of the file),
+seed: ``regret`` as in ``benchmarks.robot`` (three budgets, the best of 20 queries among the architectures of the file),
 where ``robot`` weighs the scores and ``robot_sizes`` multiply-adds and parameters too; ``tau`` and ``tau_within`` of
 what is fitted to 20 random labels with the others: ``gp`` and ``mlp`` on path features, ``gp_scores`` a Gaussian
 process on both.
@@ -25,6 +25,7 @@ from benchmarks import common, robot
 from benchmarks.rounds import Macro
 from experiments.frame import record_file, runtime
 from experiments.reports.score_report import COUNTS, in_bands, rated
+from experiments.reports.score_report import figures as figures_of
 from experiments.score import FIGURES, FILE, RECORD
 from nagjax import durable
 from nagjax.predictors.kinds import registry as kinds
@@ -34,6 +35,9 @@ from nagjax.predictors.records.score_columns import read_scores
 from nagjax.proposers.bo_weights import from_0_to_1
 from nagjax.spaces import mobilenet_v3_small28
 
+SHARES = (0.5, 0.75, 1.0)
+"""Budgets, of the range of multiply-adds; below the least of them too few of the architectures fit."""
+
 COLUMNS = ("way", "seed", "regret", "tau", "tau_within")
 
 
@@ -41,6 +45,7 @@ class Pool:
     """The labelled architectures of a file, and their scores.
 
     Attributes:
+      signs: of the scores, 1 where more is better.
       all: space, records and multiply-adds.
       scored: by name, float64 ``[N]``, 0 to 1, more is better.
       sizes: multiply-adds and parameters in the same way.
@@ -50,7 +55,7 @@ class Pool:
     def __init__(self, folder: Path, bands: int) -> None:
         """Read a folder of ``experiments.score``."""
         space = mobilenet_v3_small28.make()
-        signs = record_file.read(folder / RECORD, {"signs": dict}, "score again")["signs"]
+        self.signs = signs = record_file.read(folder / RECORD, {"signs": dict}, "score again")["signs"]
         tokens, columns = read_scores(folder / FILE, space, ["quality", *COUNTS, *signs])
         self.all = Macro(space, Records(tokens, columns["quality"], source=str(folder)), columns["madds"])
         self.scored = from_0_to_1({name: sign * columns[name] for name, sign in signs.items()})
@@ -73,7 +78,7 @@ def queries(pool: Pool, seed: int) -> list[list[str]]:
         "random": robot.random,
     }
     low, high = pool.all.cost.min(), pool.all.cost.max()
-    fits = [np.flatnonzero(pool.all.cost <= low + share * (high - low)) for share in robot.SHARES]
+    fits = [np.flatnonzero(pool.all.cost <= low + share * (high - low)) for share in SHARES]
     regrets = {
         name: np.mean([robot.queried(pool.all, rows, ask, seed) for rows in fits]) for name, ask in asked.items()
     }
@@ -115,8 +120,10 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     folder, out = Path(values.scores), Path(values.results)
-    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
-    pool = Pool(folder, figures["bands"])
+    before = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    spent = {name: row["ms_per_architecture"] for name, row in before["scores"].items()}
+    pool = Pool(folder, before["bands"])
+    figures = figures_of(folder / FILE, pool.signs, spent, before["bands"])
     summed = np.sum(list(pool.scored.values()), 0)
     figures["scores"]["equal_sum"] = {
         **rated(summed, pool.all.records.quality, pool.group),

@@ -1,20 +1,20 @@
 """Sixteen seeds as one program against the same seeds one after another.
 
-``python -m benchmarks.sweep [--runs=16] [--steps=200]`` ends with {runs, steps, vmapped_speedup, same_tokens,
-largest_difference, ...}. The controller ``nag`` in the sizes of the comparison under few evaluations, on a space of 24
-architectures. Each core is a device, and the program is shared among them; one after another runs are on one device,
-whose operations use all cores where they are large. Both sides are compiled before the clock starts; they take turns,
-and the best of each counts. ``same_tokens``: all archives hold the same architectures; ``largest_difference`` is that
-of any parameter of the policies. ``quality_spread`` says what the seeds found: quartiles of the mean quality of the
-answers in the archive. ``--controller=regularised_evolution --beside=8`` times one without gradients, eight side by
-side on each core.
+``python -m benchmarks.sweep [--runs=16] [--steps=200]`` ends with {runs, steps, vmapped_speedup, of, ...}. On a space
+of 24 architectures: ``nag`` in the sizes of the comparison under few evaluations, and ``regularised_evolution``, which
+has no gradients; ``vmapped_speedup`` is that of ``nag``, ``of`` has both. Each core is a device, and the program is
+shared among them; one after another runs are on one device, whose operations use all cores where they are large. Both
+sides are compiled before the clock starts; they take turns, and the best of each counts. ``same_tokens``: all archives
+hold the same architectures; ``largest_difference`` is that of any parameter of the policies. ``quality_spread`` says
+what the seeds found: quartiles of the mean quality of the answers in the archive. ``--beside`` has so many runs of a
+device stand side by side.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,31 @@ from nagjax import controllers, many_runs, plugins, testing
 from nagjax.controllers import Artefact, Limits
 
 SIZES = {"children": 8, "spare": 16, "tournaments": 0, "budgets": 1, "group": 2, "hidden": 32}
+CONTROLLERS: Mapping[str, Mapping[str, int]] = {"nag": SIZES, "regularised_evolution": {}}
 REPEATS = 3
 
 
-def benchmark(data_dir: Path, runs: int, steps: int, name: str, beside: int | None, results: str) -> dict[str, Any]:
+def benchmark(data_dir: Path, runs: int, steps: int, beside: int | None, results: str) -> dict[str, Any]:
     """The result; no public data is in it."""
     del data_dir
     runtime.use_cores()
+    of = {name: compared(name, runs, steps, beside) for name in CONTROLLERS}
+    found = {
+        "runs": runs,
+        "steps": steps,
+        "vmapped_speedup": of["nag"]["speedup"],
+        "of": of,
+        "devices": len(jax.devices()),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    common.write_result(results, found)
+    return found
+
+
+def compared(name: str, runs: int, steps: int, beside: int | None) -> dict[str, Any]:
+    """Seconds and arrays of one controller both ways."""
     problem = testing.tiny_problem(variant="depth").problem
-    controller = plugins.load("controllers", name)(problem.spec, **(SIZES if name == "nag" else {}))
+    controller = plugins.load("controllers", name)(problem.spec, **CONTROLLERS[name])
     limits, seeds, params = Limits(steps), list(range(runs)), controllers.resolve_params(controller)
 
     def one_by_one() -> list[Artefact]:
@@ -70,21 +86,14 @@ def benchmark(data_dir: Path, runs: int, steps: int, name: str, beside: int | No
         for one, other in zip(*policies, strict=True)
         for a, b in zip(one, other, strict=True)
     ]
-    found = {
-        "controller": name,
-        "runs": runs,
-        "steps": steps,
+    return {
         "seconds_one_by_one": round(alone, 3),
         "seconds_together": round(shared, 3),
-        "vmapped_speedup": round(alone / shared, 2),
+        "speedup": round(alone / shared, 2),
         "same_tokens": same,
         "largest_difference": max(furthest, default=0.0),
         "quality_spread": [round(float(value), 5) for value in np.quantile(_best(found_together), [0.25, 0.5, 0.75])],
-        "devices": len(jax.devices()),
-        "load": round(os.getloadavg()[0], 1),
     }
-    common.write_result(results, found)
-    return found
 
 
 def _timed(call: Callable[[], list[Artefact]]) -> tuple[float, list[Artefact]]:
@@ -102,10 +111,7 @@ def _best(found: list[Artefact]) -> list[float]:
 if __name__ == "__main__":
     flags.DEFINE_integer("runs", 16, "Seeds.", lower_bound=2)
     flags.DEFINE_integer("steps", 200, "Updates of each run.", lower_bound=1)
-    flags.DEFINE_string("results", "", "File that the result is written to as well.")
-    flags.DEFINE_string("controller", "nag", "What is trained, by its registered name.")
-    given = flags.FLAGS
     flags.DEFINE_integer("beside", None, "Runs side by side on a device; none: one.", lower_bound=1)
-    common.main(
-        lambda data_dir: benchmark(data_dir, given.runs, given.steps, given.controller, given.beside, given.results)
-    )
+    flags.DEFINE_string("results", "", "File that the result is written to as well.")
+    given = flags.FLAGS
+    common.main(lambda data_dir: benchmark(data_dir, given.runs, given.steps, given.beside, given.results))

@@ -10,6 +10,7 @@ The scores of a network that is not trained take milliseconds; any other evaluat
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sys
@@ -157,6 +158,7 @@ def claim(folder: Path, space: Space, values: flags.FlagValues, truths: Sequence
     signs = {name: truth.scores.get(column, 1) for name, (truth, column) in named(truths).items()}
     identity = json.loads(json.dumps({
         "space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
+        "records": {"sha256": hashlib.sha256(settings.input_path(values, "records").read_bytes()).hexdigest()},
         "evaluators": {truth.name: truth.identity for truth in truths},
         "signs": signs,
     }))  # fmt: skip

@@ -33,7 +33,7 @@ class Moments:
     Attributes:
       step: updates that each has done.
       metrics: of the last chunk, ``[R, L]``.
-      artefacts: makes what each has found so far, in the order of the seeds.
+      artefacts: makes what each has found so far, in the order of the seeds; to be called before the next chunk.
     """
 
     step: int
@@ -139,7 +139,10 @@ def train_many(
 
 def _artefacts(controller: Controller, problem: Problem, states: State, num: int) -> list[Artefact]:
     """What each of the first runs has found, on the default device."""
-    here = jax.device_put(states, jax.devices()[0])
+    # On the host, where a run's part is a view: slices of arrays on devices would be a call for each array and run.
+    here = jax.tree.map(
+        lambda leaf: leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf), states
+    )
     return [controllers.artefact(controller, run_of(here, row), problem) for row in range(num)]
 
 

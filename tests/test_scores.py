@@ -46,12 +46,12 @@ def elastic_of(parameters, run, watched=None):
 
 
 def linear():
-    """``x @ w`` with w = (1, 2), of which the first inputs count."""
+    """``x @ w`` with w = (1, -2), of which the first inputs count."""
 
     def run(parameters, inputs, count):
         return inputs @ (parameters["w"] * (jnp.arange(2) < count)[:, None])
 
-    return space_of(elastic_of({"w": np.array([[1.0], [2.0]], np.float32), "bias": np.ones(1, np.float32)}, run), 2)
+    return space_of(elastic_of({"w": np.array([[1.0], [-2.0]], np.float32), "bias": np.ones(1, np.float32)}, run), 2)
 
 
 def rectified():
@@ -69,14 +69,13 @@ def rectified():
     return space_of(elastic_of({"codes": CODES}, run, watched), 3)
 
 
-def half_square(outputs):
-    """The loss of outputs that are to be 0."""
-    return (0.5 * jnp.square(outputs)).mean()
+def value(made, space, size, aims=(0, 0)):
+    """What a score says of the network of a size, with two inputs of one 1 each, and half of squares as loss."""
 
+    def loss(outputs):
+        return (0.5 * jnp.square(outputs[:, 0] - jnp.asarray(aims, jnp.float32))).mean()
 
-def value(made, space, size):
-    """What a score says of the network of a size, with two inputs of one 1 each."""
-    examples = score.Examples(lambda group: jnp.asarray(INPUTS), half_square)
+    examples = score.Examples(lambda group: jnp.asarray(INPUTS), loss)
     found = score.evaluator(made, space, examples, score.weights_of(space, "", 1, 0), {}, {})
     outcome = evaluators.evaluate_one(found, np.array([size - 1], np.int32))
     return outcome.failure or outcome.values[made.name]
@@ -85,16 +84,16 @@ def value(made, space, size):
 @pytest.mark.parametrize(
     ("traced", "of_one", "of_both"),
     [
-        # Outputs 1 and 2: slopes 1/2 and 1 of weights 1 and 2, and the Hessian is half of the identity.
+        # Outputs 1 and -2 miss 0 and -4 by 1 and 2: slopes 1/2 and 1, and the Hessian is half of the identity.
         (weights.snip, 0.5, 0.5 + 2),
         (weights.grad_norm, 0.5, math.sqrt(0.25 + 1)),
-        (weights.grasp, -0.25, -(0.25 + 1)),
+        (weights.grasp, -0.25, -(0.25 - 1)),
     ],
 )
 def test_scores_of_weights_of_a_linear_network_by_hand(traced, of_one, of_both):
     made = score.Score("by_hand", traced, of_weights=True)
-    assert value(made, linear(), 1) == pytest.approx(of_one)
-    assert value(made, linear(), 2) == pytest.approx(of_both)
+    assert value(made, linear(), 1, aims=(0, -4)) == pytest.approx(of_one)
+    assert value(made, linear(), 2, aims=(0, -4)) == pytest.approx(of_both)
 
 
 def test_synflow_of_a_linear_network_is_the_logarithm_of_the_sum_of_its_weights():
@@ -275,5 +274,6 @@ def test_figures_by_hand(tmp_path, monkeypatch):
     assert (found["s"]["tau_within_bands"], found["s"]["pairs_within"]) == (1.0, 2)
     assert found["madds"]["tau"] == 1.0
     assert found["params"]["tau"] is None
+    assert found["s"]["chance"] == pytest.approx(0.5**0.5)
     turned = score_report.figures(tmp_path / "s.csv", {"s": -1}, {}, 2)["scores"]["s"]
     assert (turned["tau_within_bands"], turned["ms_per_architecture"]) == (-1.0, None)

@@ -121,7 +121,8 @@ def _scores(folder: Path, words: Sequence[str]) -> list[float]:
     """A figure of a score that needs no training, or of a way of spending labels by it: name, column."""
     *name, column = words
     ranked = json.loads((folder / "ranked.json").read_text(encoding="utf-8"))["scores"]
-    return [ranked[name[0]][column]] if name[0] in ranked else _by_way(folder / "queries.csv", words)
+    row = ranked.get(" ".join(name), {})
+    return [row[column]] if column in row else _by_way(folder / "queries.csv", words)
 
 
 def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mapping[str, str]], bool]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,15 +43,30 @@ def in_bands(madds: np.ndarray, bands: int) -> np.ndarray:
 
 
 def rated(score: np.ndarray, quality: np.ndarray, group: np.ndarray) -> dict[str, Any]:
-    """Tau of a score ``[N]``, its 95 % interval, and tau within groups; what has no score (NaN) is left out."""
+    """Tau of a score ``[N]``, its 95 % interval, and tau within groups; what has no score (NaN) is left out.
+
+    ``chance`` is the standard deviation that tau within groups has where the score says nothing.
+    """
     known = np.isfinite(score)
+    names = ("tau", "low", "high", "tau_within_bands", "chance")
     if known.sum() < 3:
-        return {"tau": None, "low": None, "high": None, "tau_within_bands": None, "pairs_within": 0, "scored": 0}
-    whole = dataclasses.asdict(ranking.kendall(score[known], quality[known]))
+        return {**dict.fromkeys(names), "pairs_within": 0, "scored": int(known.sum())}
+    whole = ranking.kendall(score[known], quality[known])
     near, pairs = ranking.within(score[known], quality[known], group[known])
-    found = {"tau": whole["value"], "low": whole["low"], "high": whole["high"], "tau_within_bands": near}
-    numbers = {name: None if value != value else value for name, value in found.items()}
+    found = (whole.value, whole.low, whole.high, near, chance(group[known]))
+    numbers = {name: None if value != value else value for name, value in zip(names, found, strict=True)}
     return {**numbers, "pairs_within": pairs, "scored": int(known.sum())}
+
+
+def chance(group: np.ndarray) -> float:
+    """Standard deviation of tau within groups ``[N]`` of an order that is drawn; without ties (Kendall 1938).
+
+    >>> chance(np.array([0, 0])), round(chance(np.array([0, 0, 1, 1])), 3)
+    (1.0, 0.707)
+    """
+    sizes = np.unique(group, return_counts=True)[1].astype(float)
+    pairs = (sizes * (sizes - 1) / 2).sum()
+    return float(np.sqrt((sizes * (sizes - 1) * (2 * sizes + 5) / 18).sum()) / pairs) if pairs else float("nan")
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:

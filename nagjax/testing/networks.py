@@ -143,7 +143,7 @@ def check_elastic_groups(make: MakeSpace, **settings: Any) -> None:
     for tokens in rows:
         groups.setdefault(elastic.group(tokens), []).append(tokens)
     group, members = max(groups.items(), key=lambda item: len(item[1]))
-    x = jnp.asarray(elastic.example(group, BATCH, np.random.default_rng(0)))
+    x = jax.device_put(elastic.example(group, BATCH, np.random.default_rng(0)))
     for tokens in members[:3]:  # tracing is what precedes a compilation, and enough to count it
         counted.eval_shape(parameters, x, tokens)
     found = [np.asarray(apply(parameters, x, tokens, None).outputs) for tokens in members[:3]]
@@ -277,7 +277,7 @@ def _fresh(elastic: Elastic) -> Any:
     """Fresh parameters moved a little, so that none is 0, 1 or the identity."""
     leaves, tree = jax.tree.flatten(_held(_init(elastic)))
     rng = np.random.default_rng(0)
-    moved = [jnp.asarray(leaf + 0.1 * rng.normal(size=leaf.shape).astype(leaf.dtype)) for leaf in leaves]
+    moved = [jax.device_put(leaf + 0.1 * rng.normal(size=leaf.shape).astype(leaf.dtype)) for leaf in leaves]
     return jax.tree.unflatten(tree, moved)
 
 
@@ -291,7 +291,7 @@ def _init(elastic: Elastic) -> Any:
 
 
 def _inputs(elastic: Elastic, tokens: np.ndarray, seed: int = 0) -> jax.Array:
-    return jnp.asarray(elastic.example(elastic.group(tokens), BATCH, np.random.default_rng(seed)))
+    return jax.device_put(elastic.example(elastic.group(tokens), BATCH, np.random.default_rng(seed)))
 
 
 def _jitted(elastic: Elastic) -> Callable[..., Outputs]:

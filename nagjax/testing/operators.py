@@ -78,7 +78,7 @@ def check_operator_gradients(make: MakeKind) -> None:
         parameters, x = _fresh(kind, op), _inputs(kind, op)
         apply = _jitted(kind, op)
         shape = jax.eval_shape(apply, parameters, x, None)[0].shape
-        weight = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
+        weight = np.random.default_rng(1).normal(size=shape).astype(np.float32)
         total = jax.jit(jax.grad(lambda p, x, w, apply=apply: (apply(p, x, None)[0] * w).sum()))
         for part, grad in total(parameters, x, weight).items():
             slope = np.asarray(grad)
@@ -158,7 +158,7 @@ def _fresh(kind: OperatorKind, op: Operator) -> dict[str, Any]:
     fresh = jax.jit(kind.init, static_argnums=1)(jax.random.key(0), op)
     rng, moved = np.random.default_rng(2), {}
     for part, value in fresh.items():  # by NumPy, which compiles nothing for a new shape
-        moved[part] = jnp.asarray(np.asarray(value) + 0.1 * rng.normal(size=value.shape).astype(value.dtype))
+        moved[part] = jax.device_put(np.asarray(value) + 0.1 * rng.normal(size=value.shape).astype(value.dtype))
     return moved
 
 
@@ -170,7 +170,7 @@ def _jitted(kind: OperatorKind, op: Operator) -> Callable[..., Any]:
 
 def _inputs(kind: OperatorKind, op: Operator) -> jax.Array:
     made = kind.inputs(kind.input_shape(op, BATCH), np.random.default_rng(0))
-    return jnp.asarray(made, jnp.float32 if made.dtype.kind == "f" else None)
+    return jax.device_put(made.astype(np.float32) if made.dtype.kind == "f" else made)
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:

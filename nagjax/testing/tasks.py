@@ -88,8 +88,8 @@ def check_task_loss(make: MakeTask, **settings: Any) -> None:
     loss = jax.jit(task.loss)(outputs, jax.jit(task.aims)(targets))
     claim(name, loss.shape == (SIZE,), f"loss has shape {loss.shape}, not [{SIZE}]")
     claim(name, bool(jnp.isfinite(loss).all()), "a loss is not finite")
-    own = task.loss(outputs, task.answers(outputs))
-    swapped = task.loss(outputs[::-1], task.answers(outputs))
+    answers, judge = jax.jit(task.answers)(outputs), jax.jit(task.loss)
+    own, swapped = (np.asarray(judge(one, answers)) for one in (outputs, np.asarray(outputs)[::-1]))
     claim(name, bool((own <= swapped + 1e-6).all()), "outputs lose more against their own answers than others do")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from nagjax.predictors.fitted import FittedPredictor
@@ -46,10 +46,13 @@ def read(path: str | Path, space: Space) -> FittedPredictor:
         _refuse_scale(path, space, arrays, index)
         kernel = npz.require_float(path, arrays, f"{name}_weight", wanted).T
         bias = npz.require_float(path, arrays, f"{name}_bias", wanted[:1])
-        layers[f"Dense_{index}"] = {"kernel": jnp.asarray(kernel)[None], "bias": jnp.asarray(bias)[None]}
+        layers[f"Dense_{index}"] = {
+            "kernel": np.asarray(kernel, np.float32)[None],
+            "bias": np.asarray(bias, np.float32)[None],
+        }
         sizes.append(wanted[0])
-    params = {"network": {"params": layers}, "offset": jnp.zeros(1), "scale": jnp.ones(1)}
-    known = jnp.ones(len(space.feature_names), bool)
+    one = {"offset": np.zeros(1, np.float32), "scale": np.ones(1, np.float32)}
+    params, known = jax.device_put(({"network": {"params": layers}, **one}, np.ones(len(space.feature_names), bool)))
     predictor = Predictor(params, known, MLP(tuple(sizes[1:-1])), values="perplexity")
     return FittedPredictor(predictor, {"source": f"HW-GPT-Bench perplexity network {Path(path).name}"})
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -88,7 +89,7 @@ def _nested(path: str | Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any
         here = tree
         for parent in parents:
             here = here.setdefault(parent, {})
-        here[last] = jnp.asarray(value)
+        here[last] = jax.device_put(value)
     return tree
 
 
