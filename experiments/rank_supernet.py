@@ -115,7 +115,7 @@ def train_missing(
         text = space.format(tokens)
         run = {"architecture": text, "seed": seed, "accuracy": scores.quality, "loss": scores.loss, "seconds": seconds}
         full_disk.persist(partial(append, folder / RUNS, run), "a network's figures")
-        console.say(f"{number} of {len(wanted)}: {text} seed {seed}: {100 * scores.quality:.2f} % in {seconds:.0f} s")
+        console.say(f"{number} of {len(wanted)}: {text} seed {seed}: {task.percent(scores.quality)} in {seconds:.0f} s")
 
 
 def compare(

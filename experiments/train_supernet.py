@@ -76,7 +76,7 @@ def _train(values: flags.FlagValues, folder: Path, place: mesh.Placement) -> int
     assessor = supernet_assessor(space, task, jnp.dtype(values.dtype), place, strategy.form)
     for name, tokens in (("largest", space.largest(valid)), ("smallest", space.smallest(valid))):
         scores = assessor.scores(state.parameters, tokens, task.validation)
-        console.say(f"{name}: {100 * scores.quality:.2f} % on the validation examples ({space.format(tokens)})")
+        console.say(f"{name}: {task.percent(scores.quality)} on the validation examples ({space.format(tokens)})")
     label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
     console.say(f"weights: {folder}; to label: {label}")
     return 0

@@ -118,6 +118,13 @@ def test_a_tree_of_another_size_is_refused():
         elastic.apply({}, jnp.zeros((1, 4, 4)), jnp.zeros(4, jnp.int32))
 
 
+def test_a_smaller_kernel_is_the_middle_of_the_larger():
+    elastic = make("elastic_seg").elastic("float32")
+    parameters = elastic.init(jax.random.key(0))
+    small = elastic.used(parameters, np.array([1]))["op1"]["depthwise"]
+    np.testing.assert_array_equal(small, parameters["block1"]["depthwise"][1:4, 1:4, :4])
+
+
 def test_quiet_blocks_give_what_they_take():
     elastic = make("elastic_seg").elastic("float32")
     parameters = elastic.quiet(elastic.init(jax.random.key(0)))

@@ -1,6 +1,7 @@
 """Tasks that the library brings beside images and texts: they conform, their parts do not overlap, and what is said."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 
 from nagjax import plugins, testing
 from nagjax.authoring import arrays, classification, regression, standardising
+from nagjax.deployment import carried
 from nagjax.supernet.dense_tasks import segmentation
 from nagjax.supernet.graph_tasks import nearest, trees
 from nagjax.supernet.vector_tasks import TABLES, WAVES, wave
@@ -141,8 +143,8 @@ def test_miou_is_that_worked_by_hand():
 
 
 def test_trees_are_walked_level_by_level():
-    links = np.array([[1, 2], [2, 0], [0, 1]])
-    assert trees(jnp.array([0, 2]), jnp.asarray(links), 2).tolist() == [[0, 1, 2, 2, 0, 0, 1], [2, 0, 1, 1, 2, 2, 0]]
+    links = jnp.array([[1, 2], [3, 0], [1, 0], [2, 1]])
+    assert trees(jnp.array([0, 3]), links, 2).tolist() == [[0, 1, 2, 3, 0, 1, 0], [3, 2, 1, 1, 0, 3, 0]]
     points = np.random.default_rng(0).integers(0, 5, (30, 3))
     far = ((points[:, None] - points[None]) ** 2).sum(-1)
     for at, found in enumerate(nearest(points, 4)):
@@ -169,9 +171,17 @@ def test_the_graph_carries_what_pixels_of_few_labels_do_not():
     assert far > plain + 0.03
 
 
+@pytest.mark.parametrize("name", ["tabular", "shapes_seg"])
+def test_only_images_that_are_told_apart_are_carried(name, tmp_path):
+    """Rows and canvases have a mean, too, and would be read back as images with a class each."""
+    with pytest.raises(ValueError, match=f"{name}: only images are carried"):
+        carried.write(types.SimpleNamespace(task=make(name)), tmp_path / "carried")
+
+
 def test_what_others_set_stays_as_they_set_it():
     part = arrays(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 1]))
     task = classification("made_up", {}, (part, part, part), {"features": 2}, 2)
     named = standardising(dataclasses.replace(task, quality_name="share", examples_name="rows"))
     assert (named.quality_name, named.examples_name, task.quality_name) == ("share", "rows", "accuracy")
     assert named.mean == (2.0, 3.0)
+    assert (named.percent(0.5), task.percent(0.5)) == ("50.00 % (share)", "50.00 %")

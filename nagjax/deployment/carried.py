@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from nagjax.deployment.supernets import TrainedSupernet
 
 FILE = "calibration.npz"
+SIZES = {"image_channels", "classes"}
+"""What a task of telling images apart has to agree on with a space, and no other task."""
 
 
 def write(supernet: TrainedSupernet, folder: Path) -> int:
     """Write the weights and the images; the size of both, bytes.
 
     Args:
-      supernet: of a task of images; other tasks' data are not here.
+      supernet: of a task of telling images apart; other tasks' data are not here.
       folder: new or empty.
 
     Raises:
@@ -38,7 +40,7 @@ def write(supernet: TrainedSupernet, folder: Path) -> int:
       OSError: if the folder cannot be written.
     """
     task = supernet.task
-    if not task.mean:
+    if not task.mean or set(task.sizes) != SIZES:
         raise ValueError(
             f"{task.name}: only images are carried; deploy where the data of this task are, or where it makes them"
         )

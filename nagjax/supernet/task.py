@@ -114,6 +114,11 @@ class Task:
     quality_name: str = "quality"
     examples_name: str = "examples"
 
+    def percent(self, quality: float) -> str:
+        """A quality for a person: ``93.50 %``, with its name where it is not an accuracy, ``41.03 % (R2)``."""
+        shown = f"{100 * quality:.2f} %"
+        return shown if self.quality_name == "accuracy" else f"{shown} ({self.quality_name})"
+
     def deployed(self, inputs: Any, group: Any) -> np.ndarray:
         """Inputs as a deployed network of a group takes them."""
         return np.asarray((self.given or self.prepare)(inputs, group))

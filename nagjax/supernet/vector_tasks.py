@@ -23,7 +23,7 @@ TABLES = (*CLASSES, "diabetes")
 WAVES = ("sine", "square", "triangle", "sawtooth")
 """Forms of a signal; their places are the classes."""
 
-PERIODS = (2.0, 6.0)
+PERIODS = (1.0, 3.0)
 AMPLITUDES = (0.5, 1.5)
 """Least and greatest periods in a signal, and its heights, drawn uniformly."""
 
@@ -80,8 +80,8 @@ def _read(data: str) -> tuple[np.ndarray, np.ndarray]:
 def make_signals(
     *,
     length: int = 64,
-    noise: float = 0.5,
-    training: int = 2000,
+    noise: float = 0.3,
+    training: int = 4000,
     validation: int = 500,
     test: int = 500,
     smoothing: float = 0.0,
