@@ -515,6 +515,19 @@ the machine was busy.""",
         body=result_tables.transformer,
     ),
     Entry(
+        title="What choosing costs: a step within the supernet",
+        source="elastic_overhead.json",
+        commands=["python -m benchmarks.elastic_overhead --results=benchmarks/results/elastic_overhead.json"],
+        said="""\
+Forward and backward pass of the largest architecture of a space, batch 64: through its supernet, whose tokens are
+traced and whose gradients are of all weights, and through the network alone. Both alternate in one run; medians, and
+their ratio. Two shared x86 cores with other work, so the milliseconds of different spaces do not compare. Cells have 8
+channels and one cell a stage at 28 pixels, NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells
+take a product a tap for a convolution both within and alone; [journal.md](journal.md) has XLA's beside it. Spaces that
+are not listed have not been measured yet.""",
+        body=result_tables.elastic_overhead,
+    ),
+    Entry(
         title="What supernet labels are worth",
         source="supernet_ranking.json",
         commands=[
