@@ -679,10 +679,9 @@ def few_shot(source: Path) -> Iterator[str]:
 
 def elastic_overhead(path: Path) -> Iterator[str]:
     """A step within the supernet and alone, by space."""
-    found = read(path)
     rows = [
-        [name, number(found["elastic_ms"][name], 1), number(found["alone_ms"][name], 1), number(ratio)]
-        for name, ratio in sorted(found["ratio"].items())
+        [name, number(one["within_ms"], 0), number(one["alone_ms"], 0), number(one["ratio"], 2)]
+        for name, one in sorted(read(path).items())
     ]
     yield markdown(["space", "within, ms", "alone, ms", "ratio"], rows)
 

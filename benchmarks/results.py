@@ -474,6 +474,21 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         body=result_tables.kinds,
     ),
     Entry(
+        title="Parts of a trained decoder",
+        source="pretrained.csv",
+        commands=["python -m benchmarks.pretrained --folder=runs/pretrained"],
+        said="""\
+Nats a character on test text of parts of a small model of GPT-2's layout (6 layers of width 48, 400 updates on
+`char_lm`), whose parts are not trained. `drop1` to `drop3`: within the parameters that are left without 1, 2, 3 layers;
+`size1` to `size3`: within the bytes of all in 8 bits, and 0.8 and 0.65 of those. Everything is chosen on validation
+text. `uniform_drop` leaves out evenly spaced layers, `best_drop` is the best of all sets of as many; `width_ORDER`
+keeps equally many heads and hidden units of every layer, those worth most in that order; `front` is the best of 140
+evaluations. `int8_uniform` is the model in 8 bits, and the best of 140 of its parts in 8 bits; `bits_only` leaves
+nothing out, `mixed_bits` decides both. `tuned`: after 150 updates of the shared weights in which random parts learn
+from the whole, before anything is chosen.""",
+        body=result_tables.by_way,
+    ),
+    Entry(
         title="Strategies of shared weights",
         source="strategies.json",
         commands=["python -m benchmarks.strategies"],
@@ -498,6 +513,19 @@ alike layers of softmax, the width 12 times the depth. `searched` is the generat
 answers of that kind. Hypervolume in ms x points. Latencies in brackets are of whole networks, the least of 25 rounds;
 the machine was busy.""",
         body=result_tables.transformer,
+    ),
+    Entry(
+        title="What choosing costs: a step within the supernet",
+        source="elastic_overhead.json",
+        commands=["python -m benchmarks.elastic_overhead --results=benchmarks/results/elastic_overhead.json"],
+        said="""\
+Forward and backward pass of the largest architecture of a space, batch 64: through its supernet, whose tokens are
+traced and whose gradients are of all weights, and through the network alone. Both alternate in one run; medians, and
+their ratio. Two shared x86 cores with other work, so the milliseconds of different spaces do not compare. Cells have 8
+channels and one cell a stage at 28 pixels, NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells
+take a product a tap for a convolution both within and alone; [journal.md](journal.md) has XLA's beside it. Spaces that
+are not listed have not been measured yet.""",
+        body=result_tables.elastic_overhead,
     ),
     Entry(
         title="What supernet labels are worth",
