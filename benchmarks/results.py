@@ -474,6 +474,21 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         body=result_tables.kinds,
     ),
     Entry(
+        title="Parts of a trained decoder",
+        source="pretrained.csv",
+        commands=["python -m benchmarks.pretrained --folder=runs/pretrained"],
+        said="""\
+Nats a character on test text of parts of a small model of GPT-2's layout (6 layers of width 48, 400 updates on
+`char_lm`), whose parts are not trained. `drop1` to `drop3`: within the parameters that are left without 1, 2, 3 layers;
+`size1` to `size3`: within the bytes of all in 8 bits, and 0.8 and 0.65 of those. Everything is chosen on validation
+text. `uniform_drop` leaves out evenly spaced layers, `best_drop` is the best of all sets of as many; `width_ORDER`
+keeps equally many heads and hidden units of every layer, those worth most in that order; `front` is the best of 140
+evaluations. `int8_uniform` is the model in 8 bits, and the best of 140 of its parts in 8 bits; `bits_only` leaves
+nothing out, `mixed_bits` decides both. `tuned`: after 150 updates of the shared weights in which random parts learn
+from the whole, before anything is chosen.""",
+        body=result_tables.by_way,
+    ),
+    Entry(
         title="Strategies of shared weights",
         source="strategies.json",
         commands=["python -m benchmarks.strategies"],

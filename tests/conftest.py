@@ -14,9 +14,13 @@ _FLAGS = (
     "--xla_backend_optimization_level=0",
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_collective_call_terminate_timeout_seconds=600",
 )
 os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_FLAGS])
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# The two devices meet in sums over the batch, each on a thread of its own, and a process in which one of them waits for
+# 40 s is ended. With as many threads as two cores have, one is often busy with something else.
+os.environ.setdefault("PJRT_NPROC", "8")
 # The suite's own processes fill the cores; threads of libraries would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -310,6 +310,7 @@ def test_names_of_ones_own_come_from_a_file(tmp_path):
         ({"tensor": {}}, "'tensor' is not one of"),
         ({"zeros": "head.bias"}, "zeros is 'head.bias'"),
         ({"transposed": ["x"]}, "'x' is transposed"),
+        ({"instead": {"my.wte.weight": "my.lm_head.weight", "my.lm_head.weight": "my.wte.weight"}}, "may be absent"),
     ):
         path.write_text(json.dumps(written | change))
         with pytest.raises(ValueError, match=text):

@@ -179,6 +179,7 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "latent.csv": _by_way,
     "multi_task.csv": _by_way,
+    "pretrained.csv": _by_way,
     "robot.csv": _by_way,
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "rivals.csv": _by_way,

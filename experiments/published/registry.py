@@ -42,6 +42,11 @@ def _rewarded(name: str, title: str, arxiv: str, claim: str, reward: str, measur
     )  # fmt: skip
 
 
+def _parts(way: str, kind: str) -> str:
+    """Figures of a way of cutting a trained model, under three budgets."""
+    return ", ".join(f"{{pretrained.csv | {way} {kind}{number}}}" for number in (1, 2, 3))
+
+
 BUILT = (
     System(
         "nag", "NAG", "2103.00219", "One generator trained for all budgets beats searches for each of them.",
@@ -386,6 +391,40 @@ BUILT = (
         "{systems.csv | nars-gbdt_nas 200 evaluated}. NA-DARTS is not built.",
         "seen", ["estimates.json", "systems.csv"],
     ),
+    System(
+        "llama_nas", "LLaMA-NAS", "2405.18377", "Parts searched out of a fine-tuned language model beat uniform cuts.",
+        "train_supernet",
+        (
+            "--space=pretrained_decoder", "--task=char_lm", "--strategy=given",
+            "--strategy_settings=weights=runs/pretrained", "--optimiser=adamw",
+        ),
+        ("--strategy_settings=random=1", "--steps=2", "--batch=4"),
+        "A small model. Nats a character within the parameters that are left without 1, 2, 3 of 6 layers: "
+        f"searched {_parts('front', 'drop')}; evenly spaced layers left out {_parts('uniform_drop', 'drop')}; the best "
+        f"of all sets of layers {_parts('best_drop', 'drop')}; all layers as narrow, by magnitude "
+        f"{_parts('width_magnitude', 'drop')}, by contributions {_parts('width_contributions', 'drop')}. After updates "
+        f"in which parts learn from the whole: searched {_parts('front_tuned', 'drop')}, evenly spaced layers left out "
+        f"{_parts('uniform_drop_tuned', 'drop')}.",
+        "seen", ["pretrained.csv"],
+    ),
+    System(
+        "simq_nas", "SimQ-NAS", "2312.13301", "Architecture and bit widths together beat one after the other.",
+        "search",
+        (
+            "--space=pretrained_decoder", "--space_settings=bits=4-8-16-32", "--evaluator=supernet",
+            "--evaluator_settings=folder=runs/pretrained", "--predictor_kind=gp", "--costs=weights_size",
+        ),
+        (
+            "--space_settings=layers=1,width=8,bits=4-32", "--evaluator=alone",
+            "--evaluator_settings=data=char_lm,length=64,steps=1,batch=2", "--evaluations=10", "--start=10",
+            "--steps=10",
+        ),
+        "A small model. Nats a character within the bytes of all in 8 bits, 0.8 and 0.65 of them: parts "
+        f"in 8 bits {_parts('int8_uniform', 'size')}; both searched together {_parts('mixed_bits', 'size')}. All of "
+        "the model, bits searched: {pretrained.csv | bits_only size1}, {pretrained.csv | bits_only size2}; the third "
+        "cannot be met so. Weights alone are rounded.",
+        "not decided", ["pretrained.csv"],
+    ),
 )  # fmt: skip
 
 NOT_BUILT = (
@@ -400,8 +439,6 @@ NOT_BUILT = (
     System("dass", "DASS", "2207.06968", "Operators chosen with sparsity in the loop prune better."),
     System("otov3", "OTOv3", "2312.09411", "Pruning and erasing structures of any network while it is trained."),
     System("ghn2", "GHN-2", "2110.13100", "A hypernetwork predicts the weights of unseen architectures."),
-    System("llama_nas", "LLaMA-NAS", "2405.18377", "Elastic language models; its search is `linas`."),
-    System("simq_nas", "SimQ-NAS", "2312.13301", "Architecture and bit widths together beat one after the other."),
     System("auto_deeplab", "Auto-DeepLab", "1901.02985", "The path over resolutions can be searched for segmentation."),
     System("nasaic", "NASAIC", "2002.04116", "Networks and accelerators together meet specifications."),
     System(

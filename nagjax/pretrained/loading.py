@@ -15,6 +15,9 @@ from nagjax.pretrained.maps import LAYER, MAPS, SKIPPED, WeightMap
 from nagjax.spaces.pretrained_decoder import Plan
 from nagjax.spaces.pretrained_elastic import PARTS, largest, layer_names
 
+TOLD = ("embedding.tokens", "attention.query", "attention.key", "feed_forward.up")
+"""Slots whose shapes say how large a model is."""
+
 NAMED = 5
 """Tensors that an error names at most."""
 
@@ -83,6 +86,9 @@ def settings_of(found: Given, config: Mapping[str, Any], wanted: Mapping[str, An
       ValueError: if the number of heads is not known, or the config says something that the layout cannot do.
     """
     shapes = dict(_slot_shapes(found))
+    lacking = [slot for slot in TOLD if len(shapes.get(slot, ())) != 2]
+    if lacking:
+        raise ValueError(f"{found.source}: the map gives {lacking[0]} no matrix, which says how large the model is")
     said = _from_config(found.names.family, config)
     settings: dict[str, Any] = {"family": found.names.family, "layers": found.layers}
     settings["vocabulary"], settings["width"] = shapes["embedding.tokens"]

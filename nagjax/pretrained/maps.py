@@ -51,6 +51,9 @@ class WeightMap:
         strangers = sorted(named - set(self.tensors))
         if strangers:
             raise ValueError(f"{strangers[0]!r} is transposed or stands instead of another, but is not among tensors")
+        circles = sorted(set(self.instead) & set(self.instead.values()))
+        if circles:
+            raise ValueError(f"{circles[0]!r} may be absent, so it cannot stand instead of another")
 
 
 def _layer(**parts: str | tuple[str, ...]) -> dict[str, tuple[str, ...]]:
