@@ -502,9 +502,7 @@ turned them. Every strategy sees as many images. `few_shot` splits on the depth,
     Entry(
         title="Softmax and linear attention in one decoder",
         source="transformer.json",
-        commands=[
-            "python -m benchmarks.transformer --out=runs/transformer --results=benchmarks/results/transformer.json"
-        ],
+        commands=["python -m benchmarks.transformer --tasks=char_lm --out=runs/transformer --results=transformer.json"],
         said="""\
 An elastic decoder of width 24 to 48 and 2 to 4 layers, trained with AdamW; architectures are found with its labels and
 judged by networks trained alone, with the same few updates for all. Quality is exp(-nats per token) on the test part.
