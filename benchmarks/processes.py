@@ -119,7 +119,7 @@ class Jobs:
         count = f"--xla_force_host_platform_device_count={devices}"
         given = [one for one in os.environ.get("XLA_FLAGS", "").split() if "device_count" not in one]
         path = [str(self._site), *sys.path]
-        # Devices of one process meet on its threads; two cores alone give two, of which one may be busy with something else.
+        # Devices of one process meet on its threads; of the two that two cores give, one may be busy otherwise.
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join([*given, count]),
                        "PJRT_NPROC": str(4 * devices), "PYTHONPATH": os.pathsep.join(filter(None, path))}  # fmt: skip
         port, started = free_port(), []
