@@ -119,8 +119,9 @@ class Jobs:
         count = f"--xla_force_host_platform_device_count={devices}"
         given = [one for one in os.environ.get("XLA_FLAGS", "").split() if "device_count" not in one]
         path = [str(self._site), *sys.path]
+        # Devices of one process meet on its threads; of the two that two cores give, one may be busy otherwise.
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join([*given, count]),
-                       "PYTHONPATH": os.pathsep.join(filter(None, path))}  # fmt: skip
+                       "PJRT_NPROC": str(4 * devices), "PYTHONPATH": os.pathsep.join(filter(None, path))}  # fmt: skip
         port, started = free_port(), []
         for me in range(processes):
             several = [f"--coordinator=127.0.0.1:{port}", f"--num_processes={processes}", f"--process_id={me}"]
