@@ -208,7 +208,7 @@ def test_a_warm_start_takes_another_run(arguments, trained, tmp_path, capsys):
         (["--controller=nga"], "'nag'"),
         (["--space=nas_bench_makro"], "did you mean 'nas_bench_macro'"),
         (["--device_format=jason"], "did you mean 'json'"),
-        (["--space_settings=width=2"], "no setting 'width'"),
+        (["--space_settings=depth=2"], "no setting 'depth'"),
         (["--controller_params=entropi=1"], "did you mean 'entropy'"),
         (["--controller_params=entropy=much"], "entropy=much: must be a finite number"),
         (["--controller_static=hiden=8"], "did you mean 'hidden'"),

@@ -17,6 +17,7 @@ from nagjax.problems.build import make_problem
 from nagjax.problems.costs import CostInfo
 from nagjax.problems.problem import path_costs as problem_costs
 from nagjax.problems.ticks import MAX_EXPONENT, edge_ticks
+from nagjax.spaces import tabular
 from nagjax.spaces import trellis as tl
 from tests import tiny
 
@@ -196,3 +197,8 @@ def test_an_offset_means_nothing_for_a_maximum():
     prices = dataclasses.replace(tiny.make_prices(SPACE, 0, "max"), offset=1.0)
     with pytest.raises(ValueError, match="offset of 1, which means nothing for a maximum"):
         edge_ticks(prices, SPACE, SPACE.trellis.valid)
+
+
+def test_a_space_without_operators_counts_nothing():
+    with pytest.raises(ValueError, match="declares no operators, so madds cannot be computed"):
+        analytic(tabular.make({"kernel": [3, 5]}), "madds")

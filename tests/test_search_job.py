@@ -164,7 +164,7 @@ def refused(capsys, *argv):
 
 def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, monkeypatch):
     out = f"--out={tmp_path / 'run'}"
-    assert "--evaluator is not given; it is one of alone, command" in refused(capsys, *SMALL, out)
+    assert "--evaluator is not given; it is one of alone, angle, command" in refused(capsys, *SMALL, out)
     for flags, message in (
         (["--evaluator=tabel"], "did you mean 'table'?"),
         (["--evaluator=table", "--evaluator_settings=fiel=a.csv"], "has no setting 'fiel' (did you mean 'file'?)"),

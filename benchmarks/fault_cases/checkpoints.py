@@ -112,7 +112,7 @@ def _edited() -> Iterator[Case]:
     wrong: dict[str, Callable[[dict[str, Any]], Any]] = {
         "a space that is not installed": lambda c: c["space"].update(name="my_space"),
         "a space of another version": lambda c: c["space"].update(version=2),
-        "settings that the space lacks": lambda c: c["space"].update(settings={"width": 2}),
+        "settings that the space lacks": lambda c: c["space"].update(settings={"depth": 2}),
         "no space": lambda c: c.pop("space"),
         "a space that is text": lambda c: c.update(space="nas_bench_macro"),
         "no costs": lambda c: c.pop("costs"),

@@ -83,7 +83,7 @@ def _flags() -> Iterator[Case]:
         ("an unknown space", ("--space=nas_bench_makro",), "'nas_bench_makro'"),
         ("an empty space", ("--space=",), "--space is not given"),
         ("a setting that is none", (MACRO, "--space_settings=width"), "--space_settings=width"),
-        ("an unknown setting", (MACRO, "--space_settings=width=2"), "no setting 'width'"),
+        ("an unknown setting", (MACRO, "--space_settings=depth=2"), "no setting 'depth'"),
         ("a setting twice", ("--space=mobilenet_v3_small28", "--space_settings=classes=3,classes=4"), "'classes'"),
         ("a setting of another type", ("--space=ofa_mobilenet_v3", "--space_settings=width=wide"), "width='wide'"),
         ("a setting out of range", ("--space=ofa_mobilenet_v3", "--space_settings=width=7"), "width"),

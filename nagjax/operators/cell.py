@@ -74,7 +74,7 @@ def on_a_path(there: Sequence[Bit], nodes: int) -> list[Bit]:
       nodes: of the cell.
 
     >>> on_a_path([True, False, True], 3)
-    [False, False, False]
+    [True, False, True]
     >>> on_a_path([True, True, False], 3)
     [False, True, False]
     """

@@ -138,8 +138,8 @@ def make(
 ) -> Space:
     """The space; lists are written with ``-`` between their entries.
 
-    >>> make(filters="16-24", layers="2-2", strides="1-2", operations="conv", kernels="3").count()
-    225
+    >>> make(filters="16-24", layers="2-2", strides="1-2", operations="conv-mbconv3", kernels="3").count()
+    2025
 
     Raises:
       ValueError: if a setting is out of range, or lists do not fit.
@@ -186,6 +186,8 @@ def _check(plan: Plan) -> None:
             )
     if min(plan.layers) <= -MORE[0]:
         raise ValueError(f"mnasnet: layers={plan.layers}: must be 2 or more, since a block may have one less")
+    if set(plan.operations) == {"conv"}:
+        raise ValueError("mnasnet: operations=conv: nothing there squeezes; give one of the others as well")
     if set(plan.strides) - {1, 2}:
         raise ValueError(f"mnasnet: strides={plan.strides}: must be 1 or 2")
     if list(plan.kernels) != sorted(set(plan.kernels)) or any(kernel % 2 == 0 for kernel in plan.kernels):
