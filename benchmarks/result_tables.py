@@ -568,6 +568,32 @@ def by_name(path: Path) -> Iterator[str]:
     )
 
 
+def sweep(path: Path) -> Iterator[str]:
+    """Seconds of many runs one after another and as one program, by controller."""
+    found = read(path)
+    heads = ["controller", "s, one after another", "s, one program", "times as fast", "same archives", "difference"]
+    rows = [
+        [
+            f"`{name}`", *(number(one[key], 2) for key in ("seconds_one_by_one", "seconds_together", "speedup")),
+            str(one["same_tokens"]), f"{one['largest_difference']:g}",
+        ]
+        for name, one in found["of"].items()
+    ]  # fmt: skip
+    yield markdown(heads, rows)
+    yield f"{found['runs']} runs of {found['steps']} updates each, {found['devices']} cores."
+
+
+def scaling(path: Path) -> Iterator[str]:
+    """Slopes of time against size, and the memory of many budgets."""
+    found = read(path)
+    rows = [[f"`{name}`", number(found[f"slope_{name}"])] for name in found["seconds"]]
+    yield markdown(["against", "slope"], rows)
+    yield (
+        f"{found['budgets']:,} budgets: the peak of the memory grew by {found['peak_mib']:.0f} MiB, by "
+        f"{found['grown_mib']:.0f} MiB of them after the first quarter."
+    )
+
+
 def decoders(path: Path) -> Iterator[str]:
     """Regret on decoders by contender, scale and device, and what measured networks say."""
     held = read(path)

@@ -238,6 +238,37 @@ all processes, the state saved. The runs, continued, are compared with runs that
         body=result_tables.faults,
     ),
     Entry(
+        title="A fleet whose workers, scheduler and job are killed",
+        source="fleet.json",
+        commands=["python -m benchmarks.fleet --results=benchmarks/results/fleet.json"],
+        said="""\
+A search on a Dask cluster of four workers on loopback, whose evaluations are a program of 50 ms. SIGKILL ends workers,
+the scheduler and the job at drawn numbers of rows. `lost`: rows that stood in the file at a kill and are another at the
+end; `repeated`: programs that found their architecture in the file when they started. Overhead is what an evaluation
+costs a worker beyond the 50 ms, ms, without kills and with them; two processors for all.""",
+        body=result_tables.faults,
+    ),
+    Entry(
+        title="Sixteen seeds as one program",
+        source="sweep.json",
+        commands=["python -m benchmarks.sweep --results=benchmarks/results/sweep.json"],
+        said="""\
+`nag` in its sizes for few evaluations, and a search without gradients, on a space of 24 architectures: the seeds one
+after another, and as one program that the two cores share. Compiled before the clock starts; the best of three. The
+difference is the largest between a weight of the one program and of the single run.""",
+        body=result_tables.sweep,
+    ),
+    Entry(
+        title="How time grows",
+        source="scaling.json",
+        commands=["python -m benchmarks.scaling --results=benchmarks/results/scaling.json"],
+        said="""\
+Slopes of log time against log size over sizes that double, of the steepest of several kinds of work: 1 is linear. Time
+is that of all cores. Memory is by how much the peak grew while a million budgets were answered, and how much of it came
+after the first quarter of them.""",
+        body=result_tables.scaling,
+    ),
+    Entry(
         title="Rewards, and the number of training budgets",
         source="compare_rewards",
         commands=[compare("compare_rewards")],
@@ -519,10 +550,9 @@ the machine was busy.""",
         said="""\
 Forward and backward pass of the largest architecture of a space, batch 64: through its supernet, whose tokens are
 traced and whose gradients are of all weights, and through the network alone. Both alternate in one run; medians, and
-their ratio. Two shared x86 cores with other work, so the milliseconds of different spaces do not compare. Cells have 8
-channels and one cell a stage at 28 pixels, NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells
-take a product a tap for a convolution both within and alone; [journal.md](journal.md) has XLA's beside it. Spaces that
-are not listed have not been measured yet.""",
+their ratio. Two x86 cores with nothing else running. Cells have 8 channels and one cell a stage at 28 pixels,
+NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells take a product a tap for a convolution both
+within and alone; [journal.md](journal.md) has XLA's beside it.""",
         body=result_tables.elastic_overhead,
     ),
     Entry(
