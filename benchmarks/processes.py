@@ -34,7 +34,7 @@ from experiments.frame.cli import EXIT_TERMINATED
 from nagjax import durable
 from nagjax.supernet import storage
 
-STEPS, BATCH, DEVICES = 100, 32, 2
+STEPS, BATCH, DEVICES = 400, 32, 2
 TOLERANCE = 1e-3
 """Of two trainings in float32 whose sums are taken in another order, as a share of an array's greatest value."""
 

@@ -221,7 +221,7 @@ fails for some architectures. Identical: all rows are those of a search that nob
         source="processes.json",
         commands=["python -m benchmarks.processes --results=benchmarks/results/processes.json"],
         said="""\
-A supernet of 9 architectures on handwritten digits, 100 steps: 2 processes of 2 virtual devices each against one
+A supernet of 9 architectures on handwritten digits, 400 steps: 2 processes of 2 virtual devices each against one
 process of one device. The difference is the greatest between two weights, as a share of the greatest of their array.
 `restored_1_to_2`: a run that SIGTERM stopped in one process ends, continued by 2, as one that was not stopped, to one
 part in a thousand; `restored_2_to_1` the other way. `killed_and_equal`: a run of 2 of which one was killed ends,
