@@ -71,16 +71,26 @@ def shared(one: Space, way: str, seed: int, rate: float | None = None) -> dict[s
             trace.append(round(entropy(one, state.parameters[LOGITS]), 4))
     found = {"way": way, "seed": seed, "rate": rate, "seconds": round(time.monotonic() - began, 1)}
     if update:
-        logs = log_shares(one, one.trellis.valid, np.asarray(state.parameters[LOGITS]))
-        return {**found, "scores": one.path_values(rows, logs).sum(-1).tolist(), "entropies": trace}
+        logits = np.asarray(state.parameters[LOGITS])
+        scores = one.path_values(rows, log_shares(one, one.trellis.valid, logits)).sum(-1)
+        return {**found, "chosen": largest_shares(one, logits), "scores": scores.tolist(), "entropies": trace}
     assessor = supernet_assessor(one, strategies.task(), form=strategy.form)
     losses = [assessor.scores(state.parameters, row, strategies.task().validation).loss for row in rows]
-    return {**found, "scores": [-loss for loss in losses]}
+    return {**found, "chosen": one.format(rows[int(np.argmin(losses))]), "scores": [-loss for loss in losses]}
 
 
 def networks(one: Space) -> np.ndarray:
     """All of them, int32 ``[20, T]``."""
     return enumerate_paths(one.trellis.target, one.trellis.valid)
+
+
+def largest_shares(one: Space, logits: np.ndarray) -> str:
+    """The network of the largest share of each decision, among the choices that its node has."""
+    node, tokens = 0, []
+    for t, valid in enumerate(one.trellis.valid):
+        tokens.append(int(np.where(valid[node], logits[t], -np.inf).argmax()))
+        node = one.trellis.target[t, node, tokens[-1]]
+    return one.format(np.array(tokens))
 
 
 def entropy(one: Space, logits: Any) -> float:
