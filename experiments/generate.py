@@ -138,7 +138,7 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     columns = {}
     if unnamed := [entry for entry in values.budgets if "=" not in entry]:
         raise ValueError(
-            f"--budgets={unnamed[0]} names no cost column: write --budgets=NAME={unnamed[0]}, or --budgets_ms={unnamed[0]}"
+            f"--budgets={unnamed[0]} names no cost column: write --budgets=NAME={unnamed[0]} or --budgets_ms=15,20,30"
         )
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
