@@ -136,6 +136,10 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     if values.budgets_ms:
         return {"budgets_ms": settings.parse_budgets(values.budgets_ms, "budgets_ms")}
     columns = {}
+    if unnamed := [entry for entry in values.budgets if "=" not in entry]:
+        raise ValueError(
+            f"--budgets={unnamed[0]} names no cost column: write --budgets=NAME={unnamed[0]} or --budgets_ms=15,20,30"
+        )
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
         columns[name] = settings.parse_budgets([str(entry) for entry in entries], "budgets")

@@ -51,13 +51,7 @@ Job = Callable[[flags.FlagValues], int]
 
 
 def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] | None = None) -> int:
-    """Parse flags and run a job.
-
-    Args:
-      summary: what ``--help`` says first.
-      define: adds the job's flags to the values it is given.
-      job: what is to be done; returns the exit status.
-      argv: arguments after the program's name; those of this process where None.
+    """Parse flags and run a job; ``summary`` is what ``--help`` says first.
 
     Returns:
       The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C,

@@ -29,12 +29,7 @@ def parse_value(text: str) -> Any:
 
 
 def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[str, Any]:
-    """``key=value`` entries of a repeated flag.
-
-    Args:
-      entries: the flag's values.
-      flag: its name, for errors.
-      many: whether a value may be several, separated by commas; they become a list.
+    """``key=value`` entries of a repeated flag; if ``many``, values separated by commas become a list.
 
     >>> parse_pairs(["width=1.2"], "space_settings"), parse_pairs(["kernel=3,5"], "where", many=True)
     ({'width': 1.2}, {'kernel': [3, 5]})

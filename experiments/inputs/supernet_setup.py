@@ -120,13 +120,7 @@ def load_task(values: flags.FlagValues, space: Space) -> Task:
 
 
 def task_of(config: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Task:
-    """The task that a record of ``identity`` describes, from the user's own folder.
-
-    Args:
-      config: the record.
-      data_dir: folder of its files.
-      space: what is to be trained or labelled on it.
-      image_cache: see ``nagjax.supernet.datasets.load.load``.
+    """The task that a record of ``identity`` describes, for a space, from the user's own folder.
 
     Raises:
       ValueError: as ``load_task``.

@@ -70,10 +70,7 @@ def rounded(parameters: Mapping[str, jax.Array], levels: jax.Array | int) -> dic
     """Parameters whose matrices ``[in, out]`` hold at most ``levels`` values above 0 an output channel, and below.
 
     Gradients pass as if nothing was rounded (the straight-through estimator of Bengio et al., arXiv 1308.3432).
-
-    Args:
-      parameters: float32, by name.
-      levels: as ``levels_of``; may be traced. All stays as it is where 0.
+    ``levels`` as of ``levels_of`` may be traced; all stays as it is where 0.
     """
     return {name: _rounded(value, levels) if value.ndim > 1 else value for name, value in parameters.items()}
 

@@ -68,12 +68,8 @@ def recursion(
 ) -> Joint:
     """The least of the first column to finish from every node within every bin of the second.
 
-    Args:
-      levels: int32 ``[Q]``.
-      target: int32 ``[T, S, C]``.
-      allowed: bool ``[T, S, C]``.
-      cost: int32 ``[2, T, S, C]``, ticks.
-      reduces: how each column adds up.
+    ``levels`` are int32 ``[Q]``, ``target`` int32 and ``allowed`` bool ``[T, S, C]``, ``cost`` int32 ``[2, T, S, C]``,
+    ticks; ``reduces`` is how each column adds up.
     """
     size = levels.shape[0] + 1
     bins = jnp.arange(size)
@@ -115,13 +111,9 @@ def open_choices(
 ) -> jax.Array:
     """Choices after which both budgets can still be met, bool ``[B, C]``.
 
-    Args:
-      joint: its levels.
-      onward: int32 ``[S, Q + 1]``, ``Joint.within`` of the layer after the choice.
-      target: int32 ``[B, C]``, where a choice leads.
-      paid: int32 ``[2, B, C]``, what it costs.
-      left: int32 ``[B, 2]``, what is left before it.
-      reduces: how each column adds up.
+    ``onward`` int32 ``[S, Q + 1]`` is ``Joint.within`` of the layer after the choice, ``target`` int32 ``[B, C]`` where
+    a choice leads, ``paid`` int32 ``[2, B, C]`` what it costs, ``left`` int32 ``[B, 2]`` what is left before it;
+    ``reduces`` is how each column adds up.
     """
     first, second = left[:, :1], left[:, 1:]
     after = second - paid[1] if reduces[1] == "sum" else jnp.where(paid[1] <= second, second, -1)

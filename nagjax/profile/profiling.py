@@ -52,19 +52,10 @@ class About:
 def profile(
     space: Space, edges: np.ndarray, plan: Plan, about: About, prepare: Prepare, journal: Journal, on_stage: Stage
 ) -> tuple[DeviceTable, list[summary.Outlier]]:
-    """Measure a space on the present device; what the journal holds already is not measured again.
+    """Measure a space on the present device: the table, and the operators that should be looked at.
 
-    Args:
-      space: the space.
-      edges: bool ``[T, S, C]``, its edges that matter: a profile of one resolution needs only its operators.
-      plan: how much to measure.
-      about: what the table says of how it was made.
-      prepare: how subjects are timed.
-      journal: where raw measurements are kept.
-      on_stage: is told how it goes.
-
-    Returns:
-      The table, and the operators that should be looked at.
+    What the journal holds already is not measured again. Edges bool ``[T, S, C]`` are those that matter: a profile of
+    one resolution needs only its operators.
 
     Raises:
       ValueError: if there are too few architectures, an architecture is not a chain, or no correction can be fitted.
