@@ -82,9 +82,19 @@ def _import(values: flags.FlagValues, folder: Path) -> int:
     whole = space.largest()
     scores = assessor.scores(parameters, whole, task.validation)
     console.say(f"the given model: {scores.loss:.4f} nats a token on the validation examples ({space.format(whole)})")
-    label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
-    console.say(f"{space.count():.3g} architectures; weights: {folder}; to label: {label}")
+    console.say(f"{space.count():.3g} architectures; weights: {folder}", *_next(space, folder))
     return 0
+
+
+def _next(space: Space, folder: Path) -> list[str]:
+    """The commands that follow, with the settings that the model gave the space."""
+    given = ",".join(f"{name}={value}" for name, value in space.settings.items())
+    posed = [f"--space={space.name}", f"--space_settings={given}"]
+    return [
+        f"to profile: {cli.command('experiments.profile_device', *posed, '--out=table.json')}",
+        f"to label: {cli.command('experiments.label', f'--supernet={folder}', '--out=records.csv')}",
+        f"then: {cli.command('experiments.run', *posed, '--table=table.json', '--records=records.csv')}",
+    ]
 
 
 def _task(values: flags.FlagValues) -> Task:
