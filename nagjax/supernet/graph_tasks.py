@@ -90,12 +90,8 @@ def nearest(points: np.ndarray, count: int) -> np.ndarray:
 def trees(nodes: jax.Array, links: jax.Array, layers: Any) -> jax.Array:
     """Nodes within ``layers`` steps of nodes int ``[N]``, level by level, int ``[N, 1 + k + ... + k**layers]``.
 
-    The children of the node at place i stand at ``1 + i * k`` to ``k + i * k``.
-
-    Args:
-      nodes: where trees begin.
-      links: neighbours of each node, int ``[V, k]``.
-      layers: steps.
+    The children of the node at place i stand at ``1 + i * k`` to ``k + i * k``. ``links`` are neighbours of each node,
+    int ``[V, k]``.
     """
     level = nodes[:, None]
     levels = [level]
