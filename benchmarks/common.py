@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
+from experiments.frame import runtime
 from nagjax import csv_cells, durable
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
@@ -98,6 +99,18 @@ def write_result(path: str, result: Mapping[str, Any]) -> None:
     """Write a benchmark's result to a file as one JSON object, whole or not at all; nowhere if the path is empty."""
     if path:
         durable.replace(Path(path), json.dumps(dict(result), indent=2) + "\n")
+
+
+def define_seeds(number: int = 10, what: str = "Runs of each.") -> None:
+    """Add the flags that ``seeds`` reads, and those of compiled programs."""
+    flags.DEFINE_integer("seeds", number, what, lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    runtime.define_flags(flags.FLAGS)
+
+
+def seeds() -> range:
+    """The seeds that the flags ask for."""
+    return range(flags.FLAGS.first_seed, flags.FLAGS.first_seed + flags.FLAGS.seeds)
 
 
 def report(result: Mapping[str, Any]) -> None:
