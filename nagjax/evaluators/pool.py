@@ -223,7 +223,7 @@ class Pool:
 def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Evaluator) -> Pool:
     """Workers by one of ``NAMES``, or a user's own executor, whose workers can import nagjax.
 
-    So many evaluate at a time as ``workers`` says; as many as the evaluator stands where None.
+    At most ``workers`` evaluations run at a time; None stands for as many as the evaluator allows.
 
     Raises:
       ValueError: if the name is unknown, or ``inline`` is asked for several at a time.
