@@ -118,6 +118,18 @@ def report(result: Mapping[str, Any]) -> None:
     print(json.dumps(dict(result)), flush=True)
 
 
+def kept(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:
+    """``main`` with a flag ``--results``, which names a file that keeps the result too."""
+
+    def run(data_dir: Path) -> Mapping[str, Any]:
+        result = benchmark(data_dir)
+        write_result(flags.FLAGS.results, result)
+        return result
+
+    flags.DEFINE_string("results", "", "File that the result is written to as well.")
+    main(run)
+
+
 def main(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:
     """Run a benchmark from the command line; ``benchmark(data_dir)`` returns its result."""
 
