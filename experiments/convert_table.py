@@ -39,7 +39,10 @@ def define_flags(values: flags.FlagValues) -> None:
     )  # fmt: skip
     flags.DEFINE_enum("unit", None, units, "Unit of the times, where the file says none.", flag_values=values)
     flags.DEFINE_string(
-        "networks", None, "CSV file of measured networks: architecture, and latency or profile.", flag_values=values
+        "networks",
+        None,
+        "CSV file of measured networks: architecture; latency, latency_ms or profile.",
+        flag_values=values,
     )
     flags.DEFINE_enum("networks_unit", None, units, "Unit of the column latency in --networks.", flag_values=values)
     flags.DEFINE_float(
