@@ -90,11 +90,7 @@ def write_site(folder: Path) -> Path:
 
 
 class Jobs:
-    """Starts supernet jobs on virtual devices.
-
-    Args:
-      folder: for the space, logs and compiled programs.
-    """
+    """Starts supernet jobs on virtual devices; the folder is for the space, logs and compiled programs."""
 
     def __init__(self, folder: Path) -> None:
         self._site, self._folder = write_site(folder / "site"), folder

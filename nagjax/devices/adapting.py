@@ -57,12 +57,9 @@ class KnownDevices:
 
 
 def known_devices(space: Space, measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> KnownDevices:
-    """What devices have in common that were measured before.
+    """What devices have in common that were measured: tokens int32 ``[N, T]`` and ms float64 ``[N]``, by name.
 
-    Args:
-      space: what the networks are of.
-      measured: by name of the device, tokens int32 ``[N, T]`` and latencies float64 ``[N]``, ms; the networks may
-        differ from one to the next.
+    The networks may differ from one device to the next.
 
     Raises:
       ValueError: if there are fewer than 2 devices, the space declares no operators, or the devices were measured on
@@ -84,15 +81,10 @@ def known_devices(space: Space, measured: Mapping[str, tuple[np.ndarray, np.ndar
 
 
 def planned(known: KnownDevices, allowed: np.ndarray, num: int, seed: int = 0) -> np.ndarray:
-    """Networks int32 ``[num, T]`` to measure on a new device, in the order in which they teach most.
+    """Networks int32 ``[num, T]`` to measure on a new device, 2 or more, in the order in which they teach most.
 
-    The first two are a cheap and a costly one.
-
-    Args:
-      known: the known devices.
-      allowed: bool ``[T, S, C]``, edges that the networks may take (``Space.where``).
-      num: how many, 2 or more.
-      seed: of the draw of candidates.
+    The first two are a cheap and a costly one. Edges ``allowed``, bool ``[T, S, C]``, are those that networks may take
+    (``Space.where``).
 
     Raises:
       ValueError: if there are not so many networks of what known devices were measured on.
@@ -113,13 +105,7 @@ def planned(known: KnownDevices, allowed: np.ndarray, num: int, seed: int = 0) -
 def adapted(
     known: KnownDevices, tokens: np.ndarray, measured: np.ndarray, device: str = "unknown"
 ) -> tuple[DeviceTable, Adapted]:
-    """The device table of a new device, and what it was made of.
-
-    Args:
-      known: the known devices.
-      tokens: networks int32 ``[n, T]`` that were measured on the new one.
-      measured: their latencies float64 ``[n]``, ms.
-      device: what the table calls it.
+    """The table of a new device, from networks int32 ``[n, T]`` and ms float64 ``[n]``, and what it was made of.
 
     Raises:
       ValueError: if there is no measurement, or a network has an operator that known devices were not measured on.

@@ -21,12 +21,8 @@ def read_networks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measured networks of a CSV file: tokens int32 ``[N, T]``, and float64 ``[N]`` ms.
 
-    Args:
-      path: columns ``architecture`` and ``latency``, in ``unit``, or ``latency_ms``, or ``profile``, the name of a file
-        beside it.
-      space: what the networks are of.
-      unit: of the column ``latency``.
-      of_profile: the whole network's time that a profile says, ms.
+    Columns are ``architecture`` and ``latency``, in ``unit``, or ``latency_ms``, or ``profile``, the name of a file beside
+    it, of which ``of_profile`` tells the whole network's time, ms.
 
     Raises:
       ValueError: if the file cannot be read, lacks a column or rows, an architecture is none of the space, a time is
@@ -69,13 +65,9 @@ def with_networks(
 ) -> DeviceTable:
     """The table with a correction fitted to a share of measured networks and judged on the others.
 
-    Args:
-      table: its own correction and validation are replaced.
-      space: what the networks are of.
-      tokens: the networks, int32 ``[N, T]``.
-      measured: latencies float64 ``[N]``, ms.
-      fit: share of the networks, spread evenly over their order by cost, that the correction is fitted to; 0 for none.
-      allowed: bool ``[T, S, C]``, edges that the table prices; None for all.
+    Networks are int32 ``[N, T]``, their latencies float64 ``[N]``, ms. ``fit`` is the share that the correction is
+    fitted to, spread evenly over their order by cost; 0 for none. ``allowed`` are edges bool ``[T, S, C]`` that the
+    table prices; None for all.
 
     Raises:
       ValueError: if the table misses an operator, the share is not in [0, 1), or the latencies do not rise with the

@@ -250,12 +250,7 @@ def multiply_rows(table: jax.Array, rows: jax.Array) -> jax.Array:
 def policy_step(
     tables: PolicyTables, problem: Problem, rows: Callable[[jax.Array, jax.Array], jax.Array] = take_rows
 ) -> Decide:
-    """One decision of a policy, to be called along a walk.
-
-    Args:
-      tables: from ``policy_tables``.
-      problem: the problem.
-      rows: how rows of a table are looked up, ``take_rows`` or ``multiply_rows``.
+    """One decision of a policy along a walk; rows of tables are looked up by ``take_rows`` or ``multiply_rows``.
 
     Returns:
       ``decide(carry, layer, slack int32 [B, K]) -> hidden, cell`` float32 ``[B, H]`` and logits float32 ``[B, C']``

@@ -28,14 +28,8 @@ def segmentation(name: str, settings: Mapping[str, Any], parts: Parts, sizes: Ma
     """The task of saying the class of each pixel: targets int ``[N, H, W]``, outputs logits ``[N, H, W, classes]``.
 
     Quality is mIoU: of each class the pixels that are it and are said to be it, by those of which one is so, over all
-    examples; the mean over classes that are there or are said. Loss is the mean cross-entropy of a pixel, in nats.
-
-    Args:
-      name: of the task.
-      settings: that make it again.
-      parts: for training, validation and test.
-      sizes: what a space has to have too.
-      classes: how many, the background included; targets are below it.
+    examples; the mean over classes that are there or are said. Loss is the mean cross-entropy of a pixel, in nats. The
+    background is a class too.
     """
     flat = classification(name, settings, parts, sizes, classes)
 

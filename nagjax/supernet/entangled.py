@@ -190,7 +190,15 @@ def learned_scores(folder: str | Path) -> np.ndarray:
     Raises:
       ValueError: if the folder holds no trained weights, or they have no logits.
     """
-    weights = storage.read_weights(Path(folder))
+    return logits_of(storage.read_weights(Path(folder)), folder)
+
+
+def logits_of(weights: storage.Weights, folder: str | Path) -> np.ndarray:
+    """Logits of the choices float32 ``[T, C]`` of weights that were read from a folder.
+
+    Raises:
+      ValueError: if they have none.
+    """
     if not isinstance(weights.form, Choices):
         raise ValueError(f"{folder}: its weights have no logits of choices; give a supernet of --strategy=entangled")
     return np.asarray(weights.parameters[LOGITS], np.float32)

@@ -32,11 +32,7 @@ def image_task(
 ) -> Task:
     """The task of telling the classes of images apart; quality is the share that is right.
 
-    Args:
-      splits: the images.
-      augmentation: how training images are varied.
-      smoothing: of the labels, a fraction.
-      settings: that make the task again.
+    ``augmentation`` varies training images, ``smoothing`` of labels is a fraction; the settings make the task again.
 
     Raises:
       ValueError: if smoothing is no fraction below 1.

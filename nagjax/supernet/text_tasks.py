@@ -35,15 +35,9 @@ def language_task(
     length: int,
     judged: slice = slice(None),
 ) -> Task:
-    """The task of saying the token that follows.
+    """The task of saying the token that follows, in sequences of ``length`` tokens.
 
-    Args:
-      name: of the task.
-      settings: that make it again.
-      parts: for training, validation and test.
-      vocabulary: number of tokens that there are.
-      length: tokens of a sequence.
-      judged: positions whose next token is learned and judged; the others are only read.
+    The next token is learned and judged at the positions of ``judged``; the others are only read.
     """
 
     def loss(logits: jax.Array, aims: jax.Array) -> jax.Array:
