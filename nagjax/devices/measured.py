@@ -21,8 +21,8 @@ def read_networks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measured networks of a CSV file: tokens int32 ``[N, T]``, and float64 ``[N]`` ms.
 
-    Columns are ``architecture`` and ``latency``, in ``unit``, or ``latency_ms``, or ``profile``, the name of a file beside
-    it, of which ``of_profile`` tells the whole network's time, ms.
+    Columns are ``architecture`` and ``latency``, in ``unit``, or ``latency_ms``, or ``profile``, the name of a file
+    beside it, of which ``of_profile`` tells the whole network's time, ms.
 
     Raises:
       ValueError: if the file cannot be read, lacks a column or rows, an architecture is none of the space, a time is
