@@ -16,7 +16,7 @@ from absl import flags
 from experiments.frame import cli, console, full_disk, life, output, settings
 from experiments.inputs import known, setup
 from nagjax.devices import json_table
-from nagjax.devices.adapting import adapted
+from nagjax.devices.adapting import adapted, doubts
 from nagjax.devices.validation import spearman
 
 
@@ -44,6 +44,8 @@ def _adapt(values: flags.FlagValues, out: Path) -> int:
     tokens, times = known.read(settings.input_path(values, "measured"), space, "measured")
     devices = known.load(values, space)
     table, found = adapted(devices, tokens, times, values.device)
+    for doubt in doubts(devices, tokens, times):
+        console.complain(f"warning: {doubt}")
     full_disk.persist(lambda: json_table.write_json(table, out), "the table")
     order = np.argsort(-found.likeness)[:3]
     console.say(

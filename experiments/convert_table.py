@@ -35,7 +35,7 @@ def define_flags(values: flags.FlagValues) -> None:
     units = list(MS_PER_UNIT)
     define.string("names", None, "CSV file: which operator each name of the profile is (name, operator, layer).")
     define.enum("unit", None, units, "Unit of the times, where the file says none.")
-    define.string("networks", None, "CSV file of measured networks: architecture, and latency or profile.")
+    define.string("networks", None, "CSV file of measured networks: architecture; latency, latency_ms or profile.")
     define.enum("networks_unit", None, units, "Unit of the column latency in --networks.")
     define.float(
         "fit_share", 0.5, "Share of the networks that the correction is fitted to; the others judge it.",
