@@ -131,7 +131,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         print(what, flush=True)
 
     done = {(run["way"], run["seed"], run["rate"]) for run in study["shared"]}
-    for seed in range(values.first_seed, values.first_seed + values.seeds):
+    for seed in common.seeds():
         for way in values.ways:
             rate = values.rate or RATES.get(way.partition(" ")[2])
             if (way, seed, rate) not in done:
@@ -139,7 +139,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
                 keep({name: value for name, value in study["shared"][-1].items() if not isinstance(value, list)})
     chosen = {run["chosen"] for run in study["shared"]}
     for network in (one for one in study["networks"] if values.alone and one["architecture"] in chosen):
-        for seed in range(values.first_seed, values.first_seed + values.seeds):
+        for seed in common.seeds():
             if str(seed) not in network["alone"]:
                 row = strategies.space().parse(network["architecture"])
                 network["alone"][str(seed)] = strategies.alone(row, seed)
@@ -148,11 +148,9 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 3, "Of every training.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(3, "Of every training.")
     flags.DEFINE_list("ways", list(WAYS), "Which.")
     flags.DEFINE_float("rate", None, "Of the logits, in place of what was tuned.")
     flags.DEFINE_bool("alone", True, "Train the networks that were chosen alone.")
     flags.DEFINE_string("results", "benchmarks/results/entangled.json", "The file of figures.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

@@ -399,16 +399,14 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     rows = []
-    for seed in range(values.first_seed, values.first_seed + values.seeds):
+    for seed in common.seeds():
         rows += measured(Path(values.folder), seed)
     common.write_rows(values.results, COLUMNS, rows)
     return {f"{row[0]}_{row[1]}": row[2:] for row in rows}
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 2, "Models.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(2, "Models.")
     flags.DEFINE_string("folder", "runs/pretrained", "Where models and searches are kept.")
     flags.DEFINE_string("results", "benchmarks/results/pretrained.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)
