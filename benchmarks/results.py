@@ -244,8 +244,10 @@ all processes, the state saved. The runs, continued, are compared with runs that
         said="""\
 A search on a Dask cluster of four workers on loopback, whose evaluations are a program of 50 ms. SIGKILL ends workers,
 the scheduler and the job at drawn numbers of rows. `lost`: rows that stood in the file at a kill and are another at the
-end; `repeated`: programs that found their architecture in the file when they started. Overhead is what an evaluation
-costs a worker beyond the 50 ms, ms, without kills and with them; two processors for all.""",
+end; `repeated`: programs that found the row of their architecture when they started; `begun_again`: programs that were
+started again for an evaluation that a kill took along before it had a row, at most as many as ran at the kills.
+Overhead is what an evaluation costs a worker beyond the 50 ms, ms, without kills and with them; two processors for all.
+It ran at real-time priority, since other programs used the machine: the load is that of all.""",
         body=result_tables.faults,
     ),
     Entry(

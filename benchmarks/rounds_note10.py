@@ -135,12 +135,7 @@ def held(path: Path) -> dict[str, Run]:
 
 
 def summary(runs: Mapping[str, Run], best_known: float) -> dict[str, Any]:
-    """Means and deviations over seeds of every figure, and the regret to the best known.
-
-    Args:
-      runs: by part and seed.
-      best_known: gap of the best architectures known, points.
-    """
+    """Means and deviations over seeds of every figure, and the regret to the best known, a gap in points."""
     out: dict[str, Any] = {"evaluations": max(COUNTS)}
     for part in PARTS:
         mine = [run for label, run in runs.items() if label.startswith(f"{part}/")]

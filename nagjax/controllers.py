@@ -140,19 +140,10 @@ def run_chunk(
     params: Params,
     progress: jax.Array,
 ) -> tuple[State, Metrics]:
-    """A chunk of updates: pure, for users' own jit and vmap (over seeds: ``state`` and ``key``).
+    """A chunk of L updates, pure, for users' own jit and vmap (over ``state`` and ``key``): state and metrics ``[L]``.
 
-    Args:
-      controller: static.
-      state: before the chunk.
-      key: the run's key; update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks.
-      first: int32, number of the first update.
-      problem: the problem.
-      params: what is swept.
-      progress: float32 ``[L]``, progress of each of the L updates.
-
-    Returns:
-      state after the chunk and metrics, each ``[L]``.
+    Update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks. ``first`` is the number of
+    the chunk's first update, int32; ``progress`` is float32 ``[L]``. The controller is static.
     """
 
     def step(state: State, x: tuple[jax.Array, jax.Array]) -> tuple[State, Metrics]:

@@ -200,10 +200,7 @@ def alone(path: str | Path) -> Iterator[None]:
 def append(path: str | Path, text: str, header: str = "") -> None:
     """Append whole lines to a file that several processes may append to; durable when this returns.
 
-    Args:
-      path: the file.
-      text: lines, each with its end.
-      header: what a new file begins with.
+    ``header`` is what a new file begins with.
 
     Raises:
       OSError: if they cannot be written; then none of them is in the file.

@@ -104,10 +104,8 @@ class Placement:
     def by_rows(self, call: Callable[[Any, Any], Any], shared: Any, rows: Any) -> Any:
         """In a compiled program: ``call(shared, rows)``, which each device makes with its own rows alone.
 
-        Args:
-          call: gives arrays ``[N, ...]``, each row of which depends on the same row of ``rows`` only.
-          shared: held by every device.
-          rows: arrays ``[N, ...]``, N a multiple of the number of devices.
+        ``call`` gives arrays ``[N, ...]``, each row of which depends on the same row of ``rows`` only; N is a multiple
+        of the number of devices.
         """
         if self.mesh is None:
             return call(shared, rows)
@@ -139,11 +137,7 @@ ONE = Placement()
 
 
 def all_devices(shard_parameters: bool = False) -> Placement:
-    """The placement over all devices of all processes; ``ONE`` where there is one.
-
-    Args:
-      shard_parameters: see ``Placement``.
-    """
+    """The placement over all devices of all processes; ``ONE`` where there is one."""
     found = jax.devices()
     return ONE if len(found) == 1 else Placement(Mesh(np.array(found), (AXIS,)), shard_parameters)
 
@@ -166,12 +160,9 @@ def on_host(tree: Any) -> Any:
 
 
 def join(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
-    """Make this process one of several; before any array is made.
+    """Make this process, whose number from 0 is ``process_id``, one of several; before any array is made.
 
-    Args:
-      coordinator: ``HOST:PORT`` at which the first process listens, or ``AUTO``.
-      num_processes: how many there are.
-      process_id: which this is, from 0.
+    The first process listens at the coordinator, ``HOST:PORT``, or ``AUTO``.
 
     Raises:
       ValueError: if a number is missing, or jax does not find what is to be found.
@@ -217,11 +208,7 @@ def agreed(said: bool) -> bool:
 
 
 def first_does(work: Callable[[], T], like: T) -> T:
-    """What the first process makes, in every process.
-
-    Args:
-      work: done in the first process alone.
-      like: a tree of the same structure, shapes and dtypes.
+    """What the first process makes, in every process; ``like`` is a tree of the same structure, shapes and dtypes.
 
     Raises:
       ValueError: in the others, where it failed in the first, which raises its own error.

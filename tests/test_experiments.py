@@ -138,6 +138,7 @@ def test_generate_refuses_what_cannot_be(trained, capsys, tmp_path):
     assert "--budgets_ms" in refused(capsys, generate.main, *asked, "--budgets_ms=ten")
     assert "no folder" in refused(capsys, generate.main, *asked, "--budgets_ms=5", f"--csv={tmp_path}/no/a.csv")
     assert "--checkpoint" in refused(capsys, generate.main, "--budgets_ms=5")
+    assert "names no cost column" in refused(capsys, generate.main, *asked, "--budgets=5,6")
     assert "checkpoint" in refused(capsys, generate.main, f"--checkpoint={tmp_path}", "--budgets_ms=5")
 
 

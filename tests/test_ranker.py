@@ -9,7 +9,7 @@ import pytest
 
 from nagjax.budgets import anchor_weights
 from nagjax.operators import madds
-from nagjax.ranking.dominance import dominance, dominance_key, factored_score, kendall_tau
+from nagjax.ranking.dominance import dominance, dominance_key, kendall_tau
 from nagjax.ranking.ranker import RankerConfig, fit_ranker, pair_loss, score
 from nagjax.spaces import nas_bench_macro
 
@@ -72,16 +72,6 @@ def test_kendall_tau_of_constants():
     quality, cost = tied_population(0)
     assert kendall_tau(np.zeros(len(cost)), quality, cost, 4.0) == 0.0
     assert np.isnan(kendall_tau(np.arange(3.0), np.full(3, 0.5), np.ones(3), 4.0))
-
-
-@pytest.mark.parametrize("dtype", [jnp.int32, jnp.float32])
-def test_factored_score_orders_as_dominance_does(dtype):
-    quality, cost = tied_population(3)
-    for budget in (0.5 if dtype == jnp.float32 else 1, 4, 8):
-        budgets = jnp.full(len(cost), budget, dtype)
-        scores = np.asarray(factored_score(jnp.asarray(quality, jnp.float32), jnp.asarray(cost, dtype), budgets))
-        assert kendall_tau(scores, quality, cost, budget) == 1.0
-        assert (scores[cost > budget] < 0).all()
 
 
 def test_pair_loss_by_hand():

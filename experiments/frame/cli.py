@@ -7,6 +7,7 @@ call too, and no two of them meet.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import re
@@ -51,13 +52,7 @@ Job = Callable[[flags.FlagValues], int]
 
 
 def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] | None = None) -> int:
-    """Parse flags and run a job.
-
-    Args:
-      summary: what ``--help`` says first.
-      define: adds the job's flags to the values it is given.
-      job: what is to be done; returns the exit status.
-      argv: arguments after the program's name; those of this process where None.
+    """Parse flags and run a job; ``summary`` is what ``--help`` says first.
 
     Returns:
       The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C,
@@ -67,6 +62,11 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
     with terminal.forgiving(), _sigterm_is_ctrl_c(terminated):
         code = _run(summary, define, job, sys.argv[1:] if argv is None else argv)
     return EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code
+
+
+def entry(summary: str | None, define: Define, job: Job) -> functools.partial[int]:
+    """The ``main`` of a job's module: ``execute``, of the arguments alone."""
+    return functools.partial(execute, summary, define, job)
 
 
 def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> int:

@@ -61,13 +61,7 @@ class Round:
 
 
 def rounds_of(evaluations: Evaluations, cost: np.ndarray, ends: tuple[float, float]) -> list[Round]:
-    """Figures of each round.
-
-    Args:
-      evaluations: N of them.
-      cost: float64 ``[N]``, in units.
-      ends: cheapest and costliest architecture of the space.
-    """
+    """Figures of each round of N evaluations, whose costs are float64 ``[N]``; ``ends`` are those of the space."""
     out = []
     for number in np.unique(evaluations.number).tolist():
         own = evaluations.number == number

@@ -18,13 +18,8 @@ def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int 
     """Write the int8 version of an ONNX file.
 
     Weights are int8 with a scale for each channel, activations uint8 with one for each tensor, from their least and
-    greatest values on the calibration images.
-
-    Args:
-      model: file of the float32 network.
-      out: file to write.
-      images: float32 ``[N, R, R, channels]``, 0..1, or what else the network takes; of training examples.
-      batch: images of a run.
+    greatest values on the calibration images. These are training examples float32 ``[N, R, R, channels]``, 0..1, or
+    what else the network takes.
 
     Raises:
       ValueError: if onnxruntime is not installed.

@@ -35,11 +35,21 @@ def read_budgets(
     names = [info.name for info in description.costs]
     unknown = [name for name in given if name not in names]
     if unknown or not given:
-        raise ValueError(f"budgets: {unknown or 'none'} given; this checkpoint's costs are {', '.join(names)}")
+        short = " (budgets_ms are of latency_ms)" if budgets is None else ""
+        raise ValueError(
+            f"budgets: {unknown or 'none'} given{short}; this checkpoint's costs are {', '.join(names)}: write "
+            f"--budgets={names[0]}=..., in Python budgets={{{names[0]!r}: ...}}"
+        )
     columns = {name: read_numbers(values, name) for name, values in given.items()}
-    lengths = {name: values.shape for name, values in columns.items()}
-    if len(set(lengths.values())) > 1 or any(values.ndim != 1 for values in columns.values()):
-        raise ValueError(f"budgets: every column must be a flat list of the same length, not of the shapes {lengths}")
+    deep = [f"{name} of the shape {values.shape}" for name, values in columns.items() if values.ndim != 1]
+    if deep:
+        raise ValueError(f"budgets: {', '.join(deep)}; give each column as a flat list")
+    if len({len(values) for values in columns.values()}) > 1:
+        lengths = ", ".join(f"{len(values)} of {name}" for name, values in columns.items())
+        raise ValueError(
+            f"budgets: {lengths}; give as many of each, every combination (--grid, in Python nagjax.grid), or leave a "
+            "column out, which is then no limit"
+        )
     return columns
 
 
@@ -116,7 +126,16 @@ def remarks(description: Description, asked: Mapping[str, np.ndarray]) -> list[s
         far = values[np.isfinite(values) & (values >= FAR * high)]
         if len(far) and high > 0:
             out.append(
-                f"budget {listed(info.name, far)} is {far.min() / high:.0f} times or more what the costliest "
+                f"budget {listed(info.name, far)} is {_times(far.min() / high)} times or more what the costliest "
                 f"architecture costs ({rounded_up(float(high))} {info.unit}): is it in another unit?"
             )
     return out
+
+
+def _times(factor: float) -> str:
+    """A factor to be read.
+
+    >>> _times(1234.5), _times(7.5e28)
+    ('1234', '7.5e+28')
+    """
+    return f"{factor:.0f}" if factor < 1e6 else f"{factor:.2g}"

@@ -36,11 +36,8 @@ LOOP_MADDS, LONGEST_LOOP, SHORTEST_LOOP = 2e8, 64, 4
 def preparation(batch: int, dtype: str, least_ms: float, clock: Callable[[], float] = time.perf_counter) -> Prepare:
     """How subjects are made ready on the default device: compiled, run once to warm up, and run for long enough.
 
-    Args:
-      batch: images a run.
-      dtype: ``"float32"`` or ``"bfloat16"``.
-      least_ms: how long one timing takes at least, ms: far above the clock's resolution and a timer interrupt.
-      clock: seconds.
+    A run has ``batch`` images, ``"float32"`` or ``"bfloat16"``; one timing takes at least ``least_ms`` ms, far above
+    the resolution of the clock (seconds) and a timer interrupt.
     """
 
     def prepare(subject: Subject) -> Stopwatch:

@@ -23,10 +23,7 @@ def cut(op: Operator, parameters: Mapping[str, jax.Array]) -> dict[str, jax.Arra
 def first(channels: Sequence[int], token: jax.Array, dtype: Any) -> jax.Array:
     """Ones for the channels that a choice has and zeros for the others, ``[C]`` of the last, largest choice.
 
-    Args:
-      channels: how many each choice has, ascending.
-      token: which is taken, traced.
-      dtype: of the result.
+    ``channels`` are how many each choice has, ascending; the token is traced.
     """
     return (jnp.arange(channels[-1]) < jnp.asarray(channels)[token]).astype(dtype)
 

@@ -153,11 +153,8 @@ def refine(
 ) -> tuple[Trellis, tuple[tuple[Hashable, ...], ...], np.ndarray]:
     """The product of a trellis with a small automaton, for costs that depend on more of the past than the nodes keep.
 
-    Args:
-      trellis: what to refine; tokens, choices and features keep their meaning.
-      start: context at the first node.
-      update: ``update(context, t, s, c)`` gives the context after edge ``(t, s, c)``.
-      max_edges: as in ``build``.
+    ``start`` is the context at the first node, ``update(context, t, s, c)`` gives the one after edge ``(t, s, c)``.
+    Tokens, choices and features keep their meaning.
 
     Returns:
       The refined trellis; the context of each of its nodes, a tuple a layer; and int32 ``[T, S]``, the node of the
@@ -236,15 +233,9 @@ def _last_choice(share: np.ndarray) -> np.ndarray:
 
 
 def walk(target: np.ndarray, valid: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Follow tokens through the graph on the host.
+    """Follow tokens int ``[B, T]`` through the graph on the host: nodes int32 ``[B, T]``, and bool ``[B]`` if valid.
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      valid: bool ``[T, S, C]``.
-      tokens: int ``[B, T]``.
-
-    Returns:
-      nodes int32 ``[B, T]`` that each decision is taken at, and bool ``[B]``, whether every edge is valid.
+    ``target`` is int32, ``valid`` bool ``[T, S, C]``; a row is valid if every edge is.
     """
     tokens = np.asarray(tokens)
     nodes = np.zeros(tokens.shape, np.int32)
@@ -274,16 +265,10 @@ def enumerate_paths(target: np.ndarray, valid: np.ndarray, limit: int = 1_000_00
 
 
 def cost_to_go(target: jax.Array, allowed: jax.Array, cost: jax.Array, reduce: str = "sum") -> jax.Array:
-    """Cheapest way to finish from every node: the backward min recursion (min-max when costs reduce by max).
+    """Cheapest way to finish from every node: the backward min recursion (min-max when costs reduce by ``"max"``).
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      allowed: bool ``[T, S, C]``.
-      cost: int32 ``[T, S, C]`` edge costs in ticks, >= 0.
-      reduce: ``"sum"`` or ``"max"``.
-
-    Returns:
-      int32 ``[T + 1, S]``; ``INFINITE`` where no allowed path leads to the end.
+    ``target`` is int32, ``allowed`` bool, ``cost`` int32 ``[T, S, C]``, ticks, >= 0. Gives int32 ``[T + 1, S]``;
+    ``INFINITE`` where no allowed path leads to the end.
     """
 
     def layer(ahead: jax.Array, edge: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -327,11 +312,8 @@ def cheapest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: 
 def longest(target: np.ndarray, allowed: np.ndarray, value: np.ndarray, last: bool) -> np.ndarray | None:
     """Tokens int32 ``[T]`` of the path with the greatest sum of values; None where no path is left.
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      allowed: bool ``[T, S, C]``.
-      value: float64 ``[T, S, C]``, finite.
-      last: of equal choices the last is taken, else the first.
+    ``target``, ``allowed`` and values, float64 and finite, are ``[T, S, C]``. Of equal choices the last is taken if
+    ``last``, else the first.
     """
     ahead = np.zeros(target.shape[1])
     best = np.zeros(target.shape[:2], np.int32)

@@ -47,12 +47,7 @@ class Weights:
 
 
 class Writer:
-    """Writes the checkpoints of one run; use as a context manager.
-
-    Args:
-      folder: of the run.
-      config: JSON values that say whose weights these are.
-    """
+    """Writes the checkpoints of one run, a context manager; ``config`` says whose weights these are, JSON."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._steps = Steps(folder / FOLDER)
@@ -127,11 +122,7 @@ def check_space(weights: Weights, space: Space, folder: str | Path) -> None:
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
-    """The last complete state, as NumPy arrays, and the seconds behind it, to go on from.
-
-    Args:
-      folder: of the run.
-      fresh: a state of the same structure.
+    """The last complete state, as NumPy arrays, and the seconds behind it; ``fresh`` is a state of the same structure.
 
     Raises:
       ValueError: if shapes differ, or it cannot be read.

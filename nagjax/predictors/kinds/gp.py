@@ -90,13 +90,7 @@ def make(**settings: Any) -> Kind:
 
 
 def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit a Gaussian process to records.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out.
+    """Fit a Gaussian process to records; the seed decides which are held out.
 
     Raises:
       ValueError: if there are too few records or too many.

@@ -76,13 +76,7 @@ def make(**settings: Any) -> Kind:
 
 
 def fit_light(space: Space, records: Records, config: LightConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit the better of the candidates to records.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out, and the folds.
+    """Fit the better of the candidates to records; the seed decides which are held out, and the folds.
 
     Returns:
       the predictor, of the form ``linear`` or ``kernel``; its report also has ``chosen`` and ``held_out_percent``, the

@@ -108,14 +108,9 @@ def fit(
     seed: int = 0,
     progress: batches.Progress | None = None,
 ) -> FittedPredictor:
-    """Fit a predictor.
+    """Fit a predictor; the seed decides the split, the initial parameters and the order of batches.
 
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides the split, the initial parameters and the order of batches.
-      progress: called as ``progress(steps_done, steps_in_all)``.
+    ``progress`` is called as ``progress(steps_done, steps_in_all)``.
 
     Raises:
       ValueError: if there are too few records or a setting is out of range.

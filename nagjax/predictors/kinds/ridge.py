@@ -69,13 +69,7 @@ def make(**settings: Any) -> Kind:
 
 
 def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit a linear predictor.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out.
+    """Fit a linear predictor to records; the seed decides which are held out.
 
     Returns:
       the predictor, of the form ``linear``; its report also has the ``penalty`` that was chosen.
@@ -107,13 +101,9 @@ def solve(
     penalties: tuple[float, ...] = PENALTIES,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float, float]:
-    """Ridge regression with an intercept that is not penalised.
+    """Ridge regression of quality float64 ``[N]`` on features float64 ``[N, F]``; the intercept is not penalised.
 
-    Args:
-      features: float64 ``[N, F]``.
-      quality: float64 ``[N]``.
-      penalties: tried; see ``RidgeConfig``.
-      weights: float64 ``[N]``, above 0, what a squared error counts; None where all count alike.
+    ``weights`` float64 ``[N]``, above 0, are what squared errors count; None where all count alike.
 
     Returns:
       weights float64 ``[F]``, the intercept, and the penalty of the smallest mean squared leave-one-out error.

@@ -67,13 +67,7 @@ def make(**settings: Any) -> Kind:
 
 
 def fit_trees(space: Space, records: Records, config: TreesConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit boosted trees to records.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out, and what each tree sees.
+    """Fit boosted trees to records; the seed decides which are held out, and what each tree sees.
 
     Raises:
       ValueError: if there are too few records, or LightGBM is not installed.
