@@ -59,9 +59,9 @@ def descend(
 ) -> Any:  # fmt: skip
     """Parameters of an ensemble, every leaf with a leading axis E.
 
-    Features are float32 ``[N, F]`` (see ``batches.padding``), targets float32 ``[N]``; ``rows`` int ``[M]`` are the records
-    that are fitted to. The loss is a function of a module, so that its compilation is kept. The seed decides the
-    initial parameters and the order of batches.
+    Features are float32 ``[N, F]``, padded (``batches.padding``), targets float32 ``[N]``; ``rows`` int ``[M]`` are the
+    records that are fitted to. The loss is a function of a module, so that its compilation is kept. The seed decides
+    the initial parameters and the order of batches.
     """
     keys = jax.random.split(jax.random.key(seed), settings.members)
     network, state = _start(keys, features, module, settings)
