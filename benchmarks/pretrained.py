@@ -5,7 +5,7 @@ layers of width 48, 4 heads, 170,000 weights) is trained on the task ``char_lm``
 ``experiments.import_weights`` reads it. Parts are not trained, but for ``_tuned``: 150 updates of the shared weights
 before anything is chosen, in which random parts learn from the whole (strategy ``given``). ``drop1`` to ``drop3``:
 nats a character on test text with no more parameters than the model has without 1, 2, 3 of its layers. ``ms1`` to
-``ms3``: in no more milliseconds than it then takes, by ``pretrained_table.json`` among the results. ``size1`` to
+``ms3``: in no more milliseconds than it then takes, by ``pretrained_table.json`` beside this file. ``size1`` to
 ``size3``: with no more bytes than all of it in 8 bits, and 0.8 and 0.65 of that.
 
 All choices are made on validation text. ``uniform_drop`` leaves out evenly spaced layers, ``best_drop`` the best of
@@ -65,7 +65,7 @@ DROPS, SHARES = (1, 2, 3), (1.0, 0.8, 0.65)
 ORDERS = ("contributions", "activations", "magnitude", "given")
 COLUMNS = ("way", "seed", *(f"{what}{k}" for what in ("drop", "ms", "size") for k in DROPS))
 """As many budgets of each kind: of parameters, milliseconds and bytes."""
-TABLE = Path("benchmarks/results/pretrained_table.json")
+TABLE = Path(__file__).with_name("pretrained_table.json")
 FLOAT: Mapping[str, Any] = {"bits": [0, BITS[-1]]}
 
 
@@ -399,16 +399,14 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     rows = []
-    for seed in range(values.first_seed, values.first_seed + values.seeds):
+    for seed in common.seeds():
         rows += measured(Path(values.folder), seed)
     common.write_rows(values.results, COLUMNS, rows)
     return {f"{row[0]}_{row[1]}": row[2:] for row in rows}
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 2, "Models.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(2, "Models.")
     flags.DEFINE_string("folder", "runs/pretrained", "Where models and searches are kept.")
     flags.DEFINE_string("results", "benchmarks/results/pretrained.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

@@ -18,6 +18,7 @@ from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Difference, Line, Lost, Section, Side, Spread, difference, sections, spread
+from experiments.published import entangled as entangled_weights
 from experiments.published import shared_weights
 from experiments.reports.rank_report import NAMES
 from nagjax.reports.front import POINTS, best_within
@@ -399,6 +400,25 @@ def strategies(path: Path) -> Iterator[str]:
         f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
         f"Each strategy saw {study['images']:,} images."
     )
+
+
+def entangled(path: Path) -> Iterator[str]:
+    """What shares learned with entangled weights choose, and when they become sparse."""
+    study = read(path)
+    found = entangled_weights.figures(study)
+    columns = {"tau": 3, "lost": 2, "entropy": 3, "steps": 0}
+    heads = ["way", "tau", "points lost by the chosen", "entropy at the end, nats",
+             f"updates to {entangled_weights.SPARSE} nats", "seeds"]  # fmt: skip
+
+    def cell(name: str, column: str) -> str:
+        values = found[name].get(column)
+        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
+
+    def seeds(name: str) -> str:
+        own = found[name]["lost"]
+        return MISSING if shared_weights.NO_SEED in own else str(len(own))
+
+    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
 
 
 def scores(path: Path) -> Iterator[str]:

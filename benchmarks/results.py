@@ -513,6 +513,7 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         said="""\
 Nats a character on test text of parts of a small model of GPT-2's layout (6 layers of width 48, 400 updates on
 `char_lm`), whose parts are not trained. `drop1` to `drop3`: within the parameters that are left without 1, 2, 3 layers;
+`ms1` to `ms3`: within the time that it then takes in onnxruntime, one thread of an x86 core, by a device table;
 `size1` to `size3`: within the bytes of all in 8 bits, and 0.8 and 0.65 of those. Everything is chosen on validation
 text. `uniform_drop` leaves out evenly spaced layers, `best_drop` is the best of all sets of as many; `width_ORDER`
 keeps equally many heads and hidden units of every layer, those worth most in that order; `front` is the best of 140

@@ -142,8 +142,8 @@ def run_chunk(
 ) -> tuple[State, Metrics]:
     """A chunk of L updates, pure, for users' own jit and vmap (over ``state`` and ``key``): state and metrics ``[L]``.
 
-    Update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks; ``first`` is int32, the
-    number of the chunk's first. ``progress`` is float32 ``[L]``. The controller is static.
+    Update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks. ``first`` is the number of
+    the chunk's first update, int32; ``progress`` is float32 ``[L]``. The controller is static.
     """
 
     def step(state: State, x: tuple[jax.Array, jax.Array]) -> tuple[State, Metrics]:

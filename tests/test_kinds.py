@@ -122,7 +122,7 @@ def test_a_comparison_is_with_records_spread_over_the_ranks():
 def test_our_kinds_are_registered_under_their_names():
     entries = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
     assert entries["nagjax.predictors"] == {name: f"{module}:make" for name, module in registry.BUILT_IN.items()}
-    assert set(entries["nagjax.predictor_formats"]) == {"hw_gpt", "nagjax", "ofa_npz"}
+    assert set(entries["nagjax.predictor_formats"]) == {"hw_gpt", "nagjax", "ofa_npz", "shares"}
     assert set(SMALL) == set(registry.BUILT_IN)
 
 

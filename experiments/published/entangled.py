@@ -15,22 +15,24 @@ SPARSE = 0.1
 
 
 def figures(study: Mapping[str, Any]) -> Figures:
-    """Figures of every way, of ``madds`` (the largest is chosen) and of ``random``.
+    """Figures of every way, of ``madds`` (the largest is chosen) and of ``random``, among networks trained alone.
 
     Columns are ``tau``, Kendall's of what a way says with the mean accuracy alone; ``lost``, points that the chosen
     network is behind the best, by that accuracy; ``entropy`` of the shares at the end, nats, mean over decisions; and
     ``steps``, updates until it was below ``SPARSE``, or all of them where it never was.
     """
-    texts = [network["architecture"] for network in study["networks"]]
-    truth = np.array([np.mean([run["accuracy"] for run in network["alone"].values()]) for network in study["networks"]])
+    judged = [at for at, network in enumerate(study["networks"]) if network["alone"]]
+    known = [study["networks"][at] for at in judged]
+    texts = [network["architecture"] for network in known]
+    truth = np.array([np.mean([run["accuracy"] for run in network["alone"].values()]) for network in known])
     lost = dict(zip(texts, 100 * (truth.max() - truth), strict=True))
-    madds = np.array([network["madds"] for network in study["networks"]])
+    madds = np.array([network["madds"] for network in known])
     out: dict[str, dict[str, dict[int, float]]] = {
         "madds": {"tau": {NO_SEED: _tau(madds, truth)}, "lost": {NO_SEED: lost[texts[int(madds.argmax())]]}},
         "random": {"lost": {NO_SEED: float(np.mean(list(lost.values())))}},
     }
     for run in study["shared"]:
-        own = {"tau": _tau(run["scores"], truth), "lost": lost[run["chosen"]]}
+        own = {"tau": _tau(np.asarray(run["scores"])[judged], truth), "lost": lost[run["chosen"]]}
         if "entropies" in run:
             own |= {"entropy": run["entropies"][-1], "steps": float(_sparse(run["entropies"], study["every"]))}
         for column, value in own.items():

@@ -404,10 +404,12 @@ BUILT = (
             "--strategy_settings=weights=runs/pretrained", "--optimiser=adamw",
         ),
         ("--strategy_settings=random=1", "--steps=2", "--batch=4"),
-        "A small model. Nats a character within the parameters that are left without 1, 2, 3 of 6 layers: "
+        "Two small models. Nats a character within the parameters that are left without 1, 2, 3 of 6 layers: "
         f"searched {_parts('front', 'drop')}; evenly spaced layers left out {_parts('uniform_drop', 'drop')}; the best "
         f"of all sets of layers {_parts('best_drop', 'drop')}; all layers as narrow, by magnitude "
-        f"{_parts('width_magnitude', 'drop')}, by contributions {_parts('width_contributions', 'drop')}. After updates "
+        f"{_parts('width_magnitude', 'drop')}, by contributions {_parts('width_contributions', 'drop')}. In the time "
+        f"that it then takes: searched {_parts('front', 'ms')}, no better than the best of all sets of layers "
+        f"{_parts('best_drop', 'ms')}; all layers as narrow {_parts('width_contributions', 'ms')}. After updates "
         f"in which parts learn from the whole: searched {_parts('front_tuned', 'drop')}, evenly spaced layers left out "
         f"{_parts('uniform_drop_tuned', 'drop')}.",
         "seen", ["pretrained.csv"],
@@ -424,7 +426,7 @@ BUILT = (
             "--evaluator_settings=data=char_lm,length=64,steps=1,batch=2", "--evaluations=10", "--start=10",
             "--steps=10",
         ),
-        "A small model. Nats a character within the bytes of all in 8 bits, 0.8 and 0.65 of them: parts "
+        "Two small models. Nats a character within the bytes of all in 8 bits, 0.8 and 0.65 of them: parts "
         f"in 8 bits {_parts('int8_uniform', 'size')}; both searched together {_parts('mixed_bits', 'size')}. All of "
         "the model, bits searched: {pretrained.csv | bits_only size1}, {pretrained.csv | bits_only size2}; the third "
         "cannot be met so. Weights alone are rounded.",

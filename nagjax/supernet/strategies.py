@@ -30,7 +30,7 @@ def make_single_path() -> Strategy:
 
 
 def make_sandwich(random: int = 2) -> Strategy:
-    """The strategy ``sandwich``: the largest, the smallest and so many random ones (Yu and Huang, arXiv 1903.05134).
+    """The strategy ``sandwich``: the largest, the smallest and ``random`` random ones (Yu and Huang, arXiv 1903.05134).
 
     All but the first are taught by it, as in BigNAS (arXiv 2003.11142).
 
