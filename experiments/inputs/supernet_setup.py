@@ -113,7 +113,7 @@ def load_task(values: flags.FlagValues, space: Space) -> Task:
 
 
 def label_command(folder: Path, data_dir: str | None) -> str:
-    """What labels architectures by the weights in ``folder``; where the data are is not recorded there, so it is told."""
+    """The command that labels architectures by the weights in ``folder``, which do not record where the data are."""
     images = [f"--data_dir={data_dir}"] if data_dir else []
     return cli.command("experiments.label", f"--supernet={folder}", *images, "--out=records.csv")
 
