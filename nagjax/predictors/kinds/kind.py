@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
 from nagjax.names import suggestion
-from nagjax.predictors.fitted import FittedPredictor, agreement
+from nagjax.predictors.fitted import FittedPredictor, agreement, asked
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
@@ -53,8 +52,8 @@ def held_out_first(
     report: dict[str, float | int | str] = {"source": records.source, "train": len(order) - held, "validation": held}
     if held:
         valid, first = take(records, order[:held]), form_of(take(records, order[held:]))
-        mean, _ = first(jnp.asarray(valid.tokens), jnp.asarray(space.features(valid.tokens)))
-        report |= agreement(np.asarray(mean), valid.quality, first.rank_valued)
+        mean = asked(first, valid.tokens, space.features(valid.tokens))
+        report |= agreement(mean, valid.quality, first.rank_valued)
         report["refitted_on"] = len(order)
     return FittedPredictor(form_of(records), report)
 

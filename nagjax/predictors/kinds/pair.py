@@ -18,7 +18,7 @@ from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.pair import Comparator, Pair
 from nagjax.predictors.forms.scores import score_levels
 from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
-from nagjax.predictors.network_fit import comparison, descend, padding
+from nagjax.predictors.network_fit import comparison, descend
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -79,7 +79,7 @@ def compared(space: Space, records: Records, config: PairConfig, seed: int) -> P
     """The form fitted to records."""
     features, quality = space.features(records.tokens), records.quality
     module, num = Comparator(config.hidden, config.width), len(quality)
-    more = padding(num)  # never drawn
+    more = batches.padding(num)  # never drawn
     inputs = jnp.asarray(np.pad(features, ((0, more), (0, 0))))
     targets = jnp.asarray(np.pad(_ranks(quality), (0, more)), jnp.float32)
     counter = batches.Counter(None, config.steps)
