@@ -202,7 +202,7 @@ kind of predictor without rounds.""",
         commands=["python -m benchmarks.rounds_note10 --results=runs/rounds_note10.json --data_dir=DATA"],
         said="""\
 The OFA predictor stands in for the truth, and is asked about one network at a time, by the defaults of `nagjax search`.
-The gap is to the published OFA2 NSGA-II front at its 100 latencies. A generator is `nag`, trained for 100 updates on
+The gap is to the published OFA2 NSGA-II front at its 100 latencies. A generator is `nag`, trained for 400 updates on
 what was evaluated and a fitted predictor, asked by `best`. NSGA-II has a population of a tenth of its evaluations.""",
         body=result_tables.rounds_note10,
     ),
