@@ -534,6 +534,19 @@ turned them. Every strategy sees as many images. `few_shot` splits on the depth,
         body=result_tables.strategies,
     ),
     Entry(
+        title="Entangled weights: two updates of logits",
+        source="entangled.json",
+        commands=["python -m benchmarks.entangled"],
+        said="""\
+Handwritten digits, networks of one unit at 16 pixels; those that were trained alone, under three seeds, are compared.
+`entangled` by sampler and update of the logits, without a price, chooses the largest share of each decision, and orders
+networks by their probability; `single_path` chooses and orders by the loss on validation images with its weights;
+`madds` takes the largest network, `random` any. Tau is Kendall's with the mean test accuracy alone, and points lost are
+by that accuracy. Entropy is of the shares, a mean over decisions; all updates stand where it never fell so low. Every
+way sees 25,600 images, in 400 updates.""",
+        body=result_tables.entangled,
+    ),
+    Entry(
         title="Softmax and linear attention in one decoder",
         source="transformer.json",
         commands=["python -m benchmarks.transformer --out=runs/transformer --results=transformer.json"],
