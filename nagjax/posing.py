@@ -26,7 +26,7 @@ from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import disagreement
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
-from nagjax.learned.fit import SETTINGS as COST_SETTINGS
+from nagjax.learned.fit import SETTINGS_OF as COST_SETTINGS
 from nagjax.learned.measured import Measured, read_measured
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
@@ -138,7 +138,8 @@ def problem(
         are learned from them; the table's sums are corrected by half of them and judged on the others.
       measured_columns: column of that file for each cost, whose name ends in its unit; latency_ms of its own name where
         it is left out.
-      cost_kind: how costs are learned, a kind of predictor whose values add up over edges; additive by default.
+      cost_kind: how costs are learned, a kind of predictor whose values add up over edges, or residual; additive by
+        default.
       cost_settings: settings of that kind.
       where: conditions as ``Space.where`` takes them.
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
@@ -334,7 +335,7 @@ def _cost_kind(name: str | None, settings: Mapping[str, Any] | None) -> Kind:
     Raises:
       ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
     """
-    given = {**(COST_SETTINGS if name in (None, COST_KIND) else {}), **(settings or {})}
+    given = {**COST_SETTINGS.get(name or COST_KIND, {}), **(settings or {})}
     try:
         return make(name or COST_KIND, given)
     except ValueError as error:

@@ -13,11 +13,12 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.inference.portable import Generator as Portable
 from nagjax.learned import bound as bounds
 from nagjax.learned.bound import Bound, best_within, choices, fit_bound
-from nagjax.learned.fit import SETTINGS, asked, learn_cost
+from nagjax.learned.fit import SETTINGS, learn_cost
 from nagjax.learned.measured import Measured, networks, read_measured
 from nagjax.learned.noise import by_neighbours, by_repeats
 from nagjax.learned.prices import additive_prices, nonnegative
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem

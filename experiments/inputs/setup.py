@@ -82,8 +82,8 @@ def define_cost_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_string(
-        "cost_kind", None, f"How a cost is learned, a kind of predictor that adds up over edges; {COST_KIND} where it "
-        "is left out.", flag_values=values,
+        "cost_kind", None, f"How a cost is learned: a kind of predictor that adds up over edges, or residual; if left "
+        f"out {COST_KIND}.", flag_values=values,
     )  # fmt: skip
     flags.DEFINE_list("cost_settings", None, "Settings of that kind.", flag_values=values)
     flags.DEFINE_float(

@@ -311,6 +311,9 @@ class Generator:
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
         fine = possible(scope.description, asked)
+        if not fine.all() and scope.has_residual and scope.has_front:
+            # An architecture of a larger sum may cost less than that of the least.
+            fine |= scope.front(seed).best(_matrix(scope.description, asked)) >= 0
         if not fine.all() and on_infeasible == "raise":
             raise ValueError(refusal(scope.description, asked))
         if scope.columns > 1 and scope.listable:

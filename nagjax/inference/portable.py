@@ -68,7 +68,8 @@ class Generator:
         asked = self._asked(budgets)
         rows = self._best(asked) if decode == "best" else None
         tokens = self._greedy(asked) if rows is None else self.arrays["front_tokens"][rows]
-        costs, is_open = self._costs(tokens), self.arrays["open"][np.arange(tokens.shape[1]), self._nodes(tokens)]
+        costs = self._costs(tokens) if rows is None else self.arrays["front_costs"][rows]
+        is_open = self.arrays["open"][np.arange(tokens.shape[1]), self._nodes(tokens)]
         names, fits, out = [column.name for column in self.columns], self._within(costs, asked), []
         for i, one in enumerate(tokens.tolist()):
             named = zip(self.header["decisions"], one, is_open[i], strict=True)
