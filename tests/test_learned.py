@@ -240,6 +240,34 @@ def test_from_a_file_of_measured_networks_to_answers_that_say_their_level(tmp_pa
     assert sum(part.cost for part in parts) + info.offset == pytest.approx(answers[-1].costs["latency_ms"], rel=1e-6)
 
 
+def test_several_devices_are_learned_side_by_side(tmp_path):
+    """Each from its own networks; its answers cost what its own bound says of them."""
+    tokens = SMALL.sample(np.random.default_rng(5), 200)
+    files = {}
+    for name, factor in (("fast", 1.0), ("slow", 3.0)):
+        noise = 1 + 0.02 * np.random.default_rng(len(files)).normal(size=200)
+        files[name] = Measured(tokens, {"latency_ms": factor * small_costs(tokens) * noise}, f"{name}.csv")
+    asked_for = {"records": quality_file(tmp_path / "quality.csv"), "predictor_kind": "ridge", "cost_quantile": 0.9}
+    setup = nagjax.problem(SMALL, measured=files, **asked_for)
+    assert list(setup.learned) == ["fast: latency_ms", "slow: latency_ms"]
+    info = setup.description.costs[0]
+    assert (info.learned, info.level, info.device) == (True, 0.1, "fast, slow")
+    generator = nagjax.train(setup, "nag", steps=2, seed=0, progress=False)
+    for name in files:
+        learned = setup.learned[f"{name}: latency_ms"]
+        for answer in generator.generate(np.linspace(*generator.on(name).budget_range[0], 3), device=name):
+            predicted = asked(learned.form, SMALL, answer.tokens[None, 1:])[0] * learned.whole
+            assert answer.costs["latency_ms"] == pytest.approx(learned.bound.of(predicted), rel=1e-5)
+            assert (answer.within, answer.guaranteed, answer.levels) == (True, False, {"latency_ms": 0.1})
+    with pytest.raises(ValueError, match="take no residual"):
+        nagjax.problem(SMALL, measured=files, cost_kind="residual", cost_settings={"rest": "ridge"}, **asked_for)
+    with pytest.raises(ValueError, match="either a table or measured networks of each"):
+        nagjax.problem(SMALL, {"fast": "a.json"}, measured=files, **asked_for)
+    other = Measured(tokens, {"energy_mj": small_costs(tokens)})
+    with pytest.raises(ValueError, match="devices differ in their costs"):
+        nagjax.problem(SMALL, measured={**files, "other": other}, **asked_for)
+
+
 def test_measurements_that_say_nothing_are_named(tmp_path):
     tokens = SMALL.sample(np.random.default_rng(1), 200)
     noise = np.random.default_rng(2).uniform(1, 3, 200)
