@@ -167,7 +167,7 @@ def problem(
     gains = several_devices.changes(quality_change, several)
     if several is not None:
         named = None if costs is None else cost_names(costs, on)
-        several_devices.refuse(found is not None, named, tables=isinstance(table, Mapping))
+        several_devices.refuse(found is not None, named, isinstance(table, Mapping), cost_kind or COST_KIND)
     # What arguments alone can tell is refused before large files are read.
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)

@@ -45,13 +45,14 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
     return None
 
 
-def refuse(of_benchmark: bool, costs: Sequence[str] | None, tables: bool) -> None:
-    """Refuse several devices where there is nothing that they price.
+def refuse(of_benchmark: bool, costs: Sequence[str] | None, tables: bool, cost_kind: str) -> None:
+    """Refuse several devices where there is nothing that they price, or not so.
 
     Args:
       of_benchmark: whether costs are those of a tabular benchmark.
       costs: names of the cost columns that were asked for; None where that was left out.
       tables: whether devices have tables, which price latency.
+      cost_kind: how their costs are learned where they have none.
 
     Raises:
       ValueError: if so.
@@ -63,6 +64,10 @@ def refuse(of_benchmark: bool, costs: Sequence[str] | None, tables: bool) -> Non
         )
     if tables and costs is not None and LATENCY not in costs:
         raise ValueError(f"costs={','.join(costs)}: tables of several devices price {LATENCY}; name it")
+    if not tables and cost_kind == "residual":
+        raise ValueError(
+            "cost_kind=residual: costs of several devices take no residual; learn them by the kind additive"
+        )
 
 
 def changes(given: Mapping[str, float] | None, devices: Collection[str] | None) -> jnp.ndarray | None:
