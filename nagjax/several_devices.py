@@ -31,7 +31,8 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
     Raises:
       ValueError: if both are given, or a dict is empty or names a device by something other than text.
     """
-    for what, given, other in (("table", table, measured), ("measured", measured, table)):
+    both = (("table", "table", table, measured), ("measured", "file of measured networks", measured, table))
+    for what, one, given, other in both:
         if not isinstance(given, Mapping):
             continue
         if other is not None:
@@ -40,7 +41,7 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
                 "are corrected each by itself (nagjax convert_table)"
             )
         if not given or not all(isinstance(name, str) for name in given):
-            raise ValueError(f"{what}={list(given)}: give at least one, each by the name of its device")
+            raise ValueError(f"{what}={list(given)}: give at least one {one}, each by the name of its device")
         return tuple(given)
     return None
 
