@@ -182,6 +182,11 @@ def problem(
     if tables and "" in networks:
         tables = {name: _corrected(one, on, networks[""], allowed) for name, one in tables.items()}
     learned_names = () if tables or not networks else tuple(next(iter(networks.values())).costs)
+    # Before anything is fitted: what they refuse is told at once.
+    others = {
+        device: _prices(costs, tables.get(device), on, found, cost_quantile, allowed, learned_names)
+        for device in several or ("",)
+    }
     if isinstance(records, str | Path):
         labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
         read = read_labelled if whole.name == "tabular" else read_texts
@@ -201,11 +206,8 @@ def problem(
         for device in networks for name in learned_names
     }  # fmt: skip
     columns = {
-        device: [
-            *(learned[device, name].prices for name in learned_names),
-            *_prices(costs, tables.get(device), on, found, cost_quantile, allowed, learned_names),
-        ]
-        for device in several or ("",)
+        device: [*(learned[device, name].prices for name in learned_names), *priced]
+        for device, priced in others.items()
     }
     if several is None:
         prices = columns[""]
