@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
@@ -386,6 +387,30 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, capsys, monkey
     text = capsys.readouterr().err
     assert "compiled programs are not kept" in text
     assert "--compilation_cache=FOLDER" in text
+
+
+def product(factor):
+    return jax.jit(lambda x: x @ (factor * x)).lower(jnp.ones((2, 2))).as_text()
+
+
+def test_products_of_a_job_are_exact_to_float32_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv(runtime.PRECISION, raising=False)
+    seen = []
+
+    def job(values):
+        seen.append((product(2), os.environ[runtime.PRECISION]))
+        return 0
+
+    assert cli.execute("", lambda values: None, job, []) == 0
+    text, told = seen[0]
+    assert "HIGHEST" in text
+    assert told == "float32", "processes that the job starts are told"
+    assert runtime.PRECISION not in os.environ
+    assert "HIGHEST" not in product(3)
+    monkeypatch.setenv(runtime.PRECISION, "tensorfloat32")
+    seen.clear()
+    assert cli.execute("", lambda values: None, job, []) == 0
+    assert "HIGHEST" not in seen[0][0]
 
 
 def test_garbage_is_looked_for_as_before_once_a_job_has_ended():

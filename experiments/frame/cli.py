@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.frame import console, flagfile, full_disk, life, terminal
+from experiments.frame import console, flagfile, full_disk, life, runtime, terminal
 from nagjax import numerals
 
 EXIT_ERROR = 2
@@ -72,7 +72,8 @@ def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> 
             head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
             console.say(*f"{head}\n{values.get_help()}".splitlines())
             return 0
-        with _quiet_libraries(debug), _our_warnings(), life.signs(quiet=_on_terminal()):
+        quiet = _on_terminal()
+        with _quiet_libraries(debug), _our_warnings(), life.signs(quiet=quiet), runtime.float32_products():
             return job(values)
     except KeyboardInterrupt:
         console.complain("interrupted: nothing more was written")
