@@ -205,7 +205,7 @@ def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def benchmark(data_dir: Path, num: int, results: str) -> dict[str, Any]:
+def benchmark(data_dir: Path, num: int) -> dict[str, Any]:
     """The result; no public data is in it."""
     del data_dir
     rng = np.random.default_rng()
@@ -217,7 +217,7 @@ def benchmark(data_dir: Path, num: int, results: str) -> dict[str, Any]:
         killed = watched(folder, "killed", num, list(zip(at, KILLS, strict=True)), rng)
         final, begun = evaluated(folder / "killed"), lines(folder / "killed" / "begun")
         repeated = len(lines(folder / "killed" / "repeated"))
-        found = {
+        return {
             "evaluations": len(final),
             "workers": WORKERS,
             "killed": killed.killed,
@@ -230,11 +230,8 @@ def benchmark(data_dir: Path, num: int, results: str) -> dict[str, Any]:
             "peak_mib": round(max(whole.peak_mib, killed.peak_mib), 1),
             "load": round(os.getloadavg()[0], 1),
         }
-    common.write_result(results, found)
-    return found
 
 
 if __name__ == "__main__":
     flags.DEFINE_integer("evaluations", 2000, "How many.", lower_bound=100)
-    flags.DEFINE_string("results", "", "File that the result is written to as well.")
-    common.main(lambda data_dir: benchmark(data_dir, flags.FLAGS.evaluations, flags.FLAGS.results))
+    common.kept(lambda data_dir: benchmark(data_dir, flags.FLAGS.evaluations))

@@ -202,7 +202,7 @@ kind of predictor without rounds.""",
         commands=["python -m benchmarks.rounds_note10 --results=runs/rounds_note10.json --data_dir=DATA"],
         said="""\
 The OFA predictor stands in for the truth, and is asked about one network at a time, by the defaults of `nagjax search`.
-The gap is to the published OFA2 NSGA-II front at its 100 latencies. A generator is `nag`, trained for 100 updates on
+The gap is to the published OFA2 NSGA-II front at its 100 latencies. A generator is `nag`, trained for 400 updates on
 what was evaluated and a fitted predictor, asked by `best`. NSGA-II has a population of a tenth of its evaluations.""",
         body=result_tables.rounds_note10,
     ),
@@ -513,6 +513,7 @@ best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` w
         said="""\
 Nats a character on test text of parts of a small model of GPT-2's layout (6 layers of width 48, 400 updates on
 `char_lm`), whose parts are not trained. `drop1` to `drop3`: within the parameters that are left without 1, 2, 3 layers;
+`ms1` to `ms3`: within the time that it then takes in onnxruntime, one thread of an x86 core, by a device table;
 `size1` to `size3`: within the bytes of all in 8 bits, and 0.8 and 0.65 of those. Everything is chosen on validation
 text. `uniform_drop` leaves out evenly spaced layers, `best_drop` is the best of all sets of as many; `width_ORDER`
 keeps equally many heads and hidden units of every layer, those worth most in that order; `front` is the best of 140

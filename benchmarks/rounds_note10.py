@@ -42,7 +42,9 @@ from nagjax.proposers import proposer as proposers
 from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import draws
 
-COUNTS, UPDATES, PESSIMISM = (200, 1000), 100, 1.0
+COUNTS, PESSIMISM = (200, 1000), 1.0
+UPDATES = 400
+"""Of a generator: 1,500 find nothing that is better by the predictor, 100 lose 0.08 points."""
 Run = dict[str, Any]
 
 

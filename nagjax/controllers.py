@@ -143,8 +143,8 @@ def run_chunk(
 ) -> tuple[State, Metrics]:
     """A chunk of L updates, pure, for users' own jit and vmap (over ``state`` and ``key``): state and metrics ``[L]``.
 
-    Update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks; ``first`` is int32, the
-    number of the chunk's first. ``progress`` is float32 ``[L]``. The controller is static. Within
+    Update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks. ``first`` is the number of
+    the chunk's first update, int32; ``progress`` is float32 ``[L]``. The controller is static. Within
     ``mesh.Placement.context`` devices share the architectures of each update.
     """
 

@@ -14,6 +14,7 @@ import pytest
 
 from experiments import generate, search
 from experiments.frame import cli
+from experiments.published.registry import SYSTEMS, find
 from experiments.reports import search_report
 from nagjax import searching
 from nagjax.checkpoint import checkpoint
@@ -169,6 +170,7 @@ def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, 
         (["--evaluator=tabel"], "did you mean 'table'?"),
         (["--evaluator=table", "--evaluator_settings=fiel=a.csv"], "has no setting 'fiel' (did you mean 'file'?)"),
         (["--evaluator=table", "--evaluator_settings=file=no.csv"], "no.csv"),
+        (["--evaluator=command", "--evaluator_settings=command=true a,b,seconds=-3"], "seconds=-3"),
         ([*arguments, "--proposer=improvment"], "did you mean 'improvement'?"),
         ([*arguments, "--executor=thread"], "is not one of inline, threads"),
         ([*arguments, "--start=30"], "start=30 is more than evaluations=24"),
@@ -179,6 +181,18 @@ def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, 
     monkeypatch.setattr(pool, "ANSWER", "1s")
     text = refused(capsys, *arguments, "--executor=dask:127.0.0.1:9", out)
     assert "no cluster answers there" in text
+
+
+def test_settings_of_an_evaluator_end_at_its_next_setting():
+    given = "--evaluator_settings=command=train --at=1,2 --x,seconds=60"
+    values = cli.parse(search.define_flags, ["--evaluator=command", given, "--evaluator_settings=costs=latency_ms"])
+    assert search.evaluator_settings(values) == {"command": "train --at=1,2 --x", "seconds": 60, "costs": "latency_ms"}
+
+
+@pytest.mark.parametrize("name", [system.name for system in SYSTEMS if system.job == "search"])
+def test_a_published_search_names_settings_one_by_one(name):
+    values = cli.parse(search.define_flags, find(name).trial("labels.csv", "data", "out"))
+    assert not [text for text in search.evaluator_settings(values).values() if "," in str(text)]
 
 
 def test_another_truth_is_refused_by_a_search_that_is_resumed(arguments, truth, tmp_path, capsys, monkeypatch):

@@ -7,6 +7,7 @@ call too, and no two of them meet.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import re
@@ -61,6 +62,11 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
     with terminal.forgiving(), _sigterm_is_ctrl_c(terminated):
         code = _run(summary, define, job, sys.argv[1:] if argv is None else argv)
     return EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code
+
+
+def entry(summary: str | None, define: Define, job: Job) -> functools.partial[int]:
+    """The ``main`` of a job's module: ``execute``, of the arguments alone."""
+    return functools.partial(execute, summary, define, job)
 
 
 def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> int:

@@ -85,6 +85,19 @@ def file(name: str | None, example: str, flag: str = "out") -> Iterator[Path]:
         yield place
 
 
+@contextlib.contextmanager
+def new_file(name: str | None, example: str, flag: str = "out") -> Iterator[Path]:
+    """As ``file``, of a name that is free.
+
+    Raises:
+      ValueError: as ``file``, or if there is such a file.
+    """
+    with file(name, example, flag) as place:
+        if place.exists():
+            raise ValueError(f"--{flag}={place}: exists; choose another name, or remove it")
+        yield place
+
+
 def try_checkpoints(place: Path, flag: str = "out") -> None:
     """Write a checkpoint below a folder and read it again.
 

@@ -26,12 +26,11 @@ RECORDED = ("nagjax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flag that ``use_compilation_cache`` reads."""
-    flags.DEFINE_string(
-        "compilation_cache",
-        _cache_home(),
+    define = settings.Definer(values)
+    define.string(
+        "compilation_cache", _cache_home(),
         "Folder of compiled programs, so that a second start is quick; empty for none.",
-        flag_values=values,
-    )
+    )  # fmt: skip
 
 
 def use_compilation_cache(folder: str) -> None:

@@ -18,30 +18,23 @@ from nagjax.posing import Setup
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``prepare`` reads."""
-    flags.DEFINE_string("controller", "nag", "Controller, by its registered name.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "controller_params",
-        [],
-        "Swept values of the controller, key=value,key=value; may be repeated.",
-        flag_values=values,
+    define = settings.Definer(values)
+    define.string("controller", "nag", "Controller, by its registered name.")
+    define.multi_string(
+        "controller_params", [], "Swept values of the controller, key=value,key=value; may be repeated."
     )
-    flags.DEFINE_multi_string(
-        "controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_integer("steps", 2000, "Updates.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("max_seconds", None, "End after this time, compilation not counted.", flag_values=values)
-    flags.DEFINE_integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
+    define.multi_string("controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.")
+    define.integer("steps", 2000, "Updates.", lower_bound=1)
+    define.float("max_seconds", None, "End after this time, compilation not counted.")
+    define.integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1)
     settings.define_seed("seed", "Seed of training.", values)
-    flags.DEFINE_string("init_from", None, "Run whose last checkpoint training starts from.", flag_values=values)
-    flags.DEFINE_bool(
-        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
-        flag_values=values,
+    define.string("init_from", None, "Run whose last checkpoint training starts from.")
+    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    define.bool(
+        "shard_updates", False,
+        "All devices share the architectures of each update; each core is one without an accelerator.",
     )  # fmt: skip
-    flags.DEFINE_bool(
-        "shard_updates", False, "All devices share the architectures of each update; each core is one without an "
-        "accelerator.", flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
+    define.float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0)
 
 
 def use_devices(values: flags.FlagValues) -> None:

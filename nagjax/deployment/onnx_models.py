@@ -79,7 +79,7 @@ def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]
 
 
 def pools_model(shape: Shape, number: int) -> Any:
-    """So many global average pools side by side as an ``onnx.ModelProto``, each with an own input ``[N, C, H, W]``.
+    """``number`` global average pools side by side as an ``onnx.ModelProto``, each with its own input ``[N, C, H, W]``.
 
     Raises:
       ValueError: if onnx is not installed.

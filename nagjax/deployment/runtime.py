@@ -25,7 +25,7 @@ def name() -> str:
 def session(model: Any, threads: int = 1) -> Session:
     """A session on the processor of a file or an ``onnx.ModelProto``, with every optimisation of the graph.
 
-    One operator may use so many threads.
+    An operator runs on at most ``threads`` threads.
 
     Raises:
       ValueError: if onnxruntime is not installed.

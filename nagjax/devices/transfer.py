@@ -38,7 +38,10 @@ EVEN = 1e-6
 """Penalty of weights, in units of the mean sum of a term's squares, that shares evenly what nothing tells apart."""
 
 FLOOR = 1e-6
-"""Least weight of a term, as a share of the mean weight: an operator takes some time."""
+"""Least weight of a term that a device is found to have, as a share of the mean weight: none is free."""
+
+LEAST = 0.01
+"""The same of a weight that is shared evenly: where networks leave a choice, an operator takes some time."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -194,10 +197,11 @@ def shared_evenly(prior: Prior, weights: np.ndarray) -> np.ndarray:
     design = prior.reference / (prior.reference @ weights)[:, None]
     penalty = np.sqrt(EVEN * np.square(design).sum() / len(weights))
     stacked = np.concatenate([design, penalty * np.eye(len(weights))])
-    target = np.concatenate([np.ones(len(design)), np.zeros(len(weights))])
+    least = LEAST * float(weights.mean())
+    target = np.concatenate([np.ones(len(design)), np.zeros(len(weights))]) - least * stacked.sum(1)
     _, reduced = np.linalg.qr(np.concatenate([stacked, target[:, None]], 1))
-    found = nnls(reduced[:, :-1], reduced[:, -1], maxiter=100 * len(weights))[0]
-    return np.maximum(found, FLOOR * float(found.mean()))
+    above: np.ndarray = nnls(reduced[:, :-1], reduced[:, -1], maxiter=100 * len(weights))[0]
+    return least + above
 
 
 def plan(prior: Prior, candidates: np.ndarray, num: int) -> np.ndarray:

@@ -221,12 +221,9 @@ class Pool:
 
 
 def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Evaluator) -> Pool:
-    """Workers by name, or an executor of the user's own.
+    """Workers by one of ``NAMES``, or a user's own executor, whose workers can import nagjax.
 
-    Args:
-      name: one of ``NAMES``, or an executor whose workers can import nagjax.
-      workers: evaluations at a time; None: as many as the evaluator stands.
-      evaluator: what will run.
+    At most ``workers`` evaluations run at a time; None stands for as many as the evaluator allows.
 
     Raises:
       ValueError: if the name is unknown, or ``inline`` is asked for several at a time.

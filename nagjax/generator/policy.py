@@ -69,11 +69,9 @@ class PolicyNetwork(nn.Module):
             ]
 
     def __call__(self, weights: jax.Array, traits: jax.Array | None = None) -> PolicyTables:
-        """Everything that does not depend on the tokens.
+        """Everything that does not depend on the tokens, of weights of budgets float32 ``[B, K * A]``.
 
-        Args:
-          weights: of budgets, float32 ``[B, K * A]``.
-          traits: of contexts, float32 ``[R]`` or ``[B, R]``, where the policy is told of them.
+        Traits of contexts are float32 ``[R]`` or ``[B, R]``, where the policy is told of them.
         """
         pairs = zip(self.layer_bias, self.anchor_logits, strict=True)
         unary = tuple(bias[None] + jnp.tensordot(weights, logits, 1) for bias, logits in pairs)

@@ -40,11 +40,8 @@ class Joint:
 def make_levels(cost: np.ndarray, allowed: np.ndarray, reduce: str, high: int) -> np.ndarray | None:
     """Levels int32 ``[Q]`` of the second column; None where the graph is too large for the recursion.
 
-    Args:
-      cost: int32 ``[T, S, C]``, its ticks.
-      allowed: bool ``[T, S, C]``, edges that are taken.
-      reduce: ``"sum"`` or ``"max"``.
-      high: ticks of its costliest path.
+    ``cost`` is int32 ``[T, S, C]``, ticks, adding up by ``"sum"`` or ``"max"`` along edges ``allowed``, bool ``[T, S,
+    C]``; ``high`` is what the costliest path costs.
 
     >>> make_levels(np.array([[[3, 5, 5]]]), np.ones((1, 1, 3), bool), "max", 5).tolist()
     [0, 3, 5]

@@ -10,10 +10,11 @@ import numpy as np
 from nagjax.devices.correction import Correction
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.validation import MeasuredNetwork, fit_correction
+from nagjax.operators.stored import as_computed
 from nagjax.profile import networks, rounds, summary
 from nagjax.profile.journal import Journal
 from nagjax.profile.programs import Prepare
-from nagjax.profile.subjects import Subject, distinct_operators, network
+from nagjax.profile.subjects import Subject, network, timed, used_operators
 from nagjax.spaces.space import Space
 
 Stage = Callable[[str, int], Callable[[Subject, int], None]]
@@ -59,9 +60,11 @@ def profile(
     Raises:
       ValueError: if there are too few architectures, an architecture is not a chain, or no correction can be fitted.
     """
-    operators = distinct_operators(space, edges)
-    _measure("operators", operators, plan, prepare, journal, on_stage)
-    rows = summary.rows(operators, journal.seconds)
+    operators = used_operators(space, edges)
+    subjects = timed(operators)
+    _measure("operators", subjects, plan, prepare, journal, on_stage)
+    measured = summary.rows(subjects, journal.seconds)
+    rows = {op.key: measured[as_computed(op).key] for op in operators}
     values = np.array([rows[op.key].mean if op.key in rows else 0.0 for op in space.operators])
     correction: Correction | None = None
     validation: tuple[MeasuredNetwork, ...] = ()
@@ -71,7 +74,7 @@ def profile(
         about.device, about.runtime, about.batch, about.dtype, "ms", about.measured,
         {(key, None): row for key, row in rows.items()}, correction=correction, validation=validation,
     )  # fmt: skip
-    return table, summary.outliers(operators, rows)
+    return table, summary.outliers(subjects, measured)
 
 
 def _networks(

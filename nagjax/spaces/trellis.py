@@ -233,15 +233,9 @@ def _last_choice(share: np.ndarray) -> np.ndarray:
 
 
 def walk(target: np.ndarray, valid: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Follow tokens through the graph on the host.
+    """Follow tokens int ``[B, T]`` through the graph on the host: nodes int32 ``[B, T]``, and bool ``[B]`` if valid.
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      valid: bool ``[T, S, C]``.
-      tokens: int ``[B, T]``.
-
-    Returns:
-      nodes int32 ``[B, T]`` that each decision is taken at, and bool ``[B]``, whether every edge is valid.
+    ``target`` is int32, ``valid`` bool ``[T, S, C]``; a row is valid if every edge is.
     """
     tokens = np.asarray(tokens)
     nodes = np.zeros(tokens.shape, np.int32)

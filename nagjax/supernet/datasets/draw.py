@@ -30,13 +30,9 @@ def three_parts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices int64 of training, validation and test examples, each ascending, every class by its share.
 
-    The test examples do not depend on the seed, so that none of one run is a training example of another.
-
-    Args:
-      classes: int32 ``[N]``, from 0; all 0 where examples have none.
-      held_out: share of the examples that is for validation, and as much for test.
-      seed: of which are for validation.
-      what: has these examples, for errors.
+    The test examples do not depend on the seed, so that none of one run is a training example of another. ``classes``
+    are int32 ``[N]``, from 0, all 0 where examples have none; ``held_out`` is the share for validation, and as much for
+    test; ``what`` has these examples, for errors.
 
     >>> tuple(len(part) for part in three_parts(np.zeros(10, np.int32), 0.2, seed=0, what="mine"))
     (6, 2, 2)
