@@ -438,3 +438,21 @@ def test_every_job_is_explained_to_a_user_without_a_home():
         env={**kept, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    """As in ``nagjax run --help | head``: the pipe is closed after a few bytes."""
+    root = Path(__file__).resolve().parent.parent
+    program = [sys.executable, "-m", "experiments.generate", "--help"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root) as process:
+        process.stdout.close()
+        assert process.wait(timeout=120) == cli.EXIT_PIPE
+        assert process.stderr.read() == b""
+
+
+def test_a_broken_pipe_that_is_not_stdout_is_an_error(capsys):
+    def job(values):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    assert cli.execute("", lambda values: None, job, []) == cli.EXIT_ERROR
+    assert "Broken pipe" in capsys.readouterr().err
