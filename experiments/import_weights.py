@@ -82,17 +82,17 @@ def _import(values: flags.FlagValues, folder: Path) -> int:
     whole = space.largest()
     scores = assessor.scores(parameters, whole, task.validation)
     console.say(f"the given model: {scores.loss:.4f} nats a token on the validation examples ({space.format(whole)})")
-    console.say(f"{space.count():.3g} architectures; weights: {folder}", *_next(space, folder))
+    console.say(f"{space.count():.3g} architectures; weights: {folder}", *_next(space, folder, values.data_dir))
     return 0
 
 
-def _next(space: Space, folder: Path) -> list[str]:
+def _next(space: Space, folder: Path, data_dir: str | None) -> list[str]:
     """The commands that follow, with the settings that the model gave the space."""
     given = ",".join(f"{name}={value}" for name, value in space.settings.items())
     posed = [f"--space={space.name}", f"--space_settings={given}"]
     return [
         f"to profile: {cli.command('experiments.profile_device', *posed, '--out=table.json')}",
-        f"to label: {cli.command('experiments.label', f'--supernet={folder}', '--out=records.csv')}",
+        f"to label: {supernet_setup.label_command(folder, data_dir)}",
         f"then: {cli.command('experiments.run', *posed, '--table=table.json', '--records=records.csv')}",
     ]
 

@@ -114,7 +114,8 @@ def made(names: Sequence[str], given: Sequence[str], space: Space) -> list[Evalu
     if twice:
         raise ValueError(f"--evaluators: {twice[0]} stands there twice; name it once")
     of: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for key, value in settings.parse_pairs(given, "evaluator_settings").items():
+    parts = settings.separate(given, lambda key: ":" in key or any(evaluators.takes(one, key) for one in names))
+    for key, value in settings.parse_pairs(parts, "evaluator_settings").items():
         name, colon, own = key.partition(":")
         takers = [name] if colon else [one for one in names if evaluators.takes(one, key)]
         if not takers or takers[0] not in of:

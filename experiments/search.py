@@ -9,6 +9,7 @@ Evaluations are kept one by one in ``evaluations.csv``. Ctrl-C or a crash loses 
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,16 @@ def define_flags(values: flags.FlagValues) -> None:
     runtime.define_flags(values)
     define.string("evaluator", None, f"The truth: {', '.join(EVALUATORS)}, or a plugin's.")
     define.multi_string(
-        "evaluator_settings", [], "A setting of the evaluator, such as command=python evaluate.py; may be repeated."
+        "evaluator_settings",
+        [],
+        "Settings of the evaluator, such as command=python evaluate.py,seconds=600; may be repeated.",
     )
     define.integer("evaluations", 300, "True evaluations in all.", lower_bound=10)
     define.integer("start", 25, "Of them before anything is predicted.", lower_bound=10)
     define.integer("per_round", 25, "Evaluations between two fits.", lower_bound=1)
     define.integer("retries", 1, "How often a failure is tried again.", lower_bound=0)
     define.string("proposer", proposers.DEFAULT, f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.")
-    define.multi_string("proposer_settings", [], "A setting of the proposer, key=value.")
+    define.multi_string("proposer_settings", [], "Settings of the proposer, key=value,key=value; may be repeated.")
     define.string("executor", "inline", f"Where: {', '.join(EXECUTORS)}.")
     define.integer("workers", None, "Evaluations at a time.", lower_bound=1)
     define.float(
@@ -75,6 +78,7 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     run_folder.check(values, folder)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
+    training.use_devices(values)
     output.try_checkpoints(folder)
     space = setup.load_space(values)
     table = setup.load_table(values, space) if values.table else None
@@ -109,15 +113,21 @@ def checked_evaluator(values: flags.FlagValues, space: Space) -> Evaluator:
     rounds.Plan(values.evaluations, values.start, values.per_round, values.retries)
     kinds.make(values.predictor_kind or searching.KIND, pairs(values, "predictor_settings"))
     proposers.make(values.proposer, pairs(values, "proposer_settings"))
-    truth = evaluators.make(values.evaluator, space, pairs(values, "evaluator_settings"))
+    truth = evaluators.make(values.evaluator, space, evaluator_settings(values))
     evaluators.check_quality(truth)
     open_pool(values.executor, values.workers, truth)
     return truth
 
 
+def evaluator_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """The settings of --evaluator; a comma that no setting of it follows is part of a value, such as of a command."""
+    given = settings.separate(values.evaluator_settings, functools.partial(evaluators.takes, values.evaluator))
+    return settings.parse_pairs(given, "evaluator_settings")
+
+
 def pairs(values: flags.FlagValues, flag: str) -> dict[str, Any]:
     """The settings that a repeated flag gives."""
-    return settings.parse_pairs(values[flag].value or (), flag)
+    return settings.parse_pairs(settings.separate(values[flag].value or (), lambda _: True), flag)
 
 
 def evaluate(

@@ -77,8 +77,7 @@ def _train(values: flags.FlagValues, folder: Path, place: mesh.Placement) -> int
     for name, tokens in (("largest", space.largest(valid)), ("smallest", space.smallest(valid))):
         scores = assessor.scores(state.parameters, tokens, task.validation)
         console.say(f"{name}: {task.percent(scores.quality)} on the validation examples ({space.format(tokens)})")
-    label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
-    console.say(f"weights: {folder}; to label: {label}")
+    console.say(f"weights: {folder}; to label: {supernet_setup.label_command(folder, values.data_dir)}")
     return 0
 
 

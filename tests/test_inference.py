@@ -393,6 +393,12 @@ def test_two_cost_columns_bind_together_or_alone():
         generator.generate(budgets={"madds_m": [ranges[1, 0] * 0.9]})
 
 
+@pytest.mark.parametrize("within", [jax.jit, jax.vmap, jax.grad])
+def test_a_generator_says_that_it_is_compiled_itself(within):
+    with pytest.raises(ValueError, match=r"budgets of latency_ms are traced.*outside of jax.jit"):
+        within(lambda budgets: GENERATOR.generate_arrays(budgets).quality)(jnp.array([MIDDLE]))
+
+
 def test_budgets_ms_of_a_checkpoint_without_latency_ms_name_its_columns():
     description = GENERATOR.description
     renamed = dataclasses.replace(description, costs=(dataclasses.replace(description.costs[0], name="pixel_ms"),))

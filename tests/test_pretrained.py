@@ -362,7 +362,7 @@ def test_int8_of_a_decoder_attends_as_the_decoder_does(tmp_path):
     assert 0 < off < 0.03 * answers["a"].std(), off / answers["a"].std()
 
 
-def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path):
+def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path, capsys):
     pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the deployed network runs")
     model = tmp_path / "model"
     model.mkdir()
@@ -381,6 +381,8 @@ def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path):
     safetensors.save_file(wide, model / "model.safetensors")
     assert import_weights.main([*flags, f"--task_settings={task}", f"--out={tmp_path / 'a'}"]) == 0
     recorded = json.loads((tmp_path / "a" / "supernet.json").read_text())["config"]
+    given = ",".join(f"{name}={value}" for name, value in recorded["space"]["settings"].items())
+    assert f"--space_settings={given} " in capsys.readouterr().out.replace("\n", " "), "what follows can be pasted"
     assert recorded["recipe"]["order"] == "contributions"
     assert len(recorded["recipe"]["weights"]["sha256"]) == 64
     (card,) = nagjax.deploy(

@@ -52,6 +52,26 @@ def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[s
     return out
 
 
+def separate(entries: Sequence[str], known: Callable[[str], bool]) -> list[str]:
+    """The ``key=value`` of lists ``key=value,key=value`` whose values may hold commas.
+
+    A comma ends a value where a key that is ``known`` and ``=`` follow.
+
+    >>> separate(["command=train --at=1,2,seconds=8", "seed=1"], {"command", "seconds", "seed"}.__contains__)
+    ['command=train --at=1,2', 'seconds=8', 'seed=1']
+    """
+    out: list[str] = []
+    for entry in entries:
+        first, *rest = re.split(r",(?=\s*[A-Za-z_][\w:]*=)", entry)
+        out.append(first)
+        for part in rest:
+            if known(part.partition("=")[0].strip()):
+                out.append(part)
+            else:
+                out[-1] += f",{part}"
+    return out
+
+
 def parse_settings(entries: Sequence[str], flag: str) -> dict[str, Any]:
     """Lists ``key=value,key=value`` of a repeated flag.
 

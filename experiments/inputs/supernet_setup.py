@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from experiments.frame import console, runtime, settings
+from experiments.frame import cli, console, runtime, settings
 from nagjax import plugins
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.load import DEFAULT_BACKGROUND
@@ -109,6 +110,12 @@ def load_task(values: flags.FlagValues, space: Space) -> Task:
     elif values.task_settings:
         raise ValueError("--task_settings is given without --task")
     return task_of(_config(values), values.data_dir, space, values.image_cache)
+
+
+def label_command(folder: Path, data_dir: str | None) -> str:
+    """The command that labels architectures by the weights in ``folder``, which do not record where the data are."""
+    images = [f"--data_dir={data_dir}"] if data_dir else []
+    return cli.command("experiments.label", f"--supernet={folder}", *images, "--out=records.csv")
 
 
 def task_of(config: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Task:

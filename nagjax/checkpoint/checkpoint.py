@@ -12,7 +12,6 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
@@ -63,10 +62,8 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._steps.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._steps.__exit__(*error)
 
     def close(self) -> None:
         """Wait for the last save."""

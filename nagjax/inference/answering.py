@@ -122,18 +122,8 @@ def _from_archive(archive: Archive, problem: Problem, budgets: jax.Array) -> tup
     return archive.tokens[row][:, None], archive.costs[row][:, None], quality[:, None]
 
 
-@functools.partial(jax.jit, static_argnames=("how", "draws"))
-def jit_candidates(
-    artefact: Artefact,
-    problem: Problem,
-    budgets: jax.Array,
-    key: jax.Array,
-    how: str,
-    draws: int,
-    turn: jax.Array | None = None,
-) -> Candidates:
-    """``candidates`` compiled; one compilation a shape, whatever the device table."""
-    return candidates(artefact, problem, budgets, key, how, draws, turn)
+jit_candidates = jax.jit(candidates, static_argnames=("how", "draws"))
+"""``candidates`` compiled; one compilation a shape, whatever the device table."""
 
 
 @functools.partial(jax.jit, static_argnames=("place", "how", "draws"))

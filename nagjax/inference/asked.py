@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import jax
 import numpy as np
 
 from nagjax.problems.costs import exactly, rounded_up
@@ -59,6 +60,11 @@ def read_numbers(values: Any, name: str) -> np.ndarray:
     Raises:
       ValueError: if they are not numbers.
     """
+    if isinstance(values, jax.core.Tracer):
+        raise ValueError(
+            f"budgets of {name} are traced: a generator checks budgets and is compiled itself; call it outside of "
+            "jax.jit, vmap and grad, with an array of any length (generate_arrays)"
+        )
     what = f"budgets of {name}: a {type(values).__name__} is not a list of numbers"
     if isinstance(values, str | bytes | bytearray | memoryview | bool | Mapping | set | frozenset) or (
         isinstance(values, Iterable) and not hasattr(values, "__len__") and not hasattr(values, "__array__")

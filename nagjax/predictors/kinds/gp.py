@@ -30,7 +30,7 @@ from nagjax.predictors.batches import padding
 from nagjax.predictors.fitted import FittedPredictor, asked, errors
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.scores import KNOTS, REACH, score_levels
-from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
+from nagjax.predictors.kinds.kind import Kind, check_records, check_share, configured, known_features
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -64,8 +64,7 @@ class GpConfig:
 
     def __post_init__(self) -> None:
         arguments.count(self.most, "most", least=10)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_share(self.validation_share)
         if self.target not in TARGETS:
             raise ValueError(f"target is {self.target!r}; it is one of {', '.join(TARGETS)}")
 
@@ -81,12 +80,7 @@ class Scales(NamedTuple):
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``GpConfig``."""
-    config = configure("kind gp", GpConfig, settings)
-
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return fit_gp(space, records, config, seed)
-
-    return Kind("gp", written(config), fitted)
+    return configured("gp", GpConfig, settings, fit_gp)
 
 
 def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed: int = 0) -> FittedPredictor:

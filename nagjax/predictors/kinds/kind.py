@@ -38,6 +38,18 @@ class Kind:
     fit: Callable[[Space, Records, int], FittedPredictor] = dataclasses.field(compare=False)
 
 
+def configured(
+    name: str, config: type[C], settings: Mapping[str, Any], fit: Callable[[Space, Records, C, int], FittedPredictor]
+) -> Kind:
+    """A kind whose settings are the fields of a dataclass, which ``fit(space, records, config, seed)`` is given.
+
+    Raises:
+      ValueError: as ``configure``.
+    """
+    made = configure(f"kind {name}", config, settings)
+    return Kind(name, written(made), lambda space, records, seed: fit(space, records, made, seed))
+
+
 def held_out_first(
     space: Space, records: Records, share: float, seed: int, form_of: Callable[[Records], Form]
 ) -> FittedPredictor:
@@ -56,6 +68,12 @@ def held_out_first(
         report |= agreement(mean, valid.quality, first.rank_valued)
         report["refitted_on"] = len(order)
     return FittedPredictor(form_of(records), report)
+
+
+def check_share(share: float) -> None:
+    """Raise ValueError unless such a share of the records can be held out."""
+    if not 0 <= share < 1:
+        raise ValueError(f"validation_share is {share}; it lies in 0 <= share < 1")
 
 
 def configure(name: str, config: type[C], settings: Mapping[str, Any]) -> C:

@@ -17,7 +17,7 @@ from nagjax.predictors import batches
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.pair import Comparator, Pair
 from nagjax.predictors.forms.scores import score_levels
-from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
+from nagjax.predictors.kinds.kind import Kind, check_share, configured, held_out_first, known_features
 from nagjax.predictors.network_fit import comparison, descend
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
@@ -59,20 +59,19 @@ class PairConfig:
             arguments.count(size, "hidden")
         arguments.finite(self.learning_rate, "learning_rate", above=0)
         arguments.finite(self.weight_decay, "weight_decay", least=0)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_share(self.validation_share)
 
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``PairConfig``."""
-    config = configure("kind pair", PairConfig, settings)
+    return configured("pair", PairConfig, settings, fit_pair)
 
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return held_out_first(
-            space, records, config.validation_share, seed, lambda some: compared(space, some, config, seed)
-        )
 
-    return Kind("pair", written(config), fitted)
+def fit_pair(space: Space, records: Records, config: PairConfig, seed: int) -> FittedPredictor:
+    """Fit the form ``pair`` to records."""
+    return held_out_first(
+        space, records, config.validation_share, seed, lambda some: compared(space, some, config, seed)
+    )
 
 
 def compared(space: Space, records: Records, config: PairConfig, seed: int) -> Pair:
