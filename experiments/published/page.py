@@ -168,7 +168,7 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
 
 
 def _strategies(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of the study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
+    """A column of a study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
     *names, column = words
     found = shared_weights.figures(json.loads(path.read_text(encoding="utf-8")))
     one, _, other = " ".join(names).partition("-")
@@ -188,7 +188,8 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "few_labels.json": _kinds,
     "estimates.json": _estimates,
     "joint_search.json": _joint,
-    "supernet_ranking.json": _ranking,
+    "shipped_labels.json": _ranking,
     "strategies.json": _strategies,
+    "supernet_ranking.json": _strategies,
 }
 """By name of the file; any other is the folder of a comparison."""

@@ -126,11 +126,11 @@ BUILT = (
         "bignas", "BigNAS", "2003.11142", "One training gives networks that need none of their own, and ranks them.",
         "train_supernet", _taught("bignas"), LITTLE,
         "Kendall's tau with networks trained alone, of the accuracy with weights of its sandwich alone: "
-        "{supernet_ranking.json | supernet}; of multiply-adds: {supernet_ranking.json | madds}. On digits, with the "
+        "{shipped_labels.json | supernet}; of multiply-adds: {supernet_ranking.json | madds}. On digits, with the "
         "whole recipe: {strategies.json | bignas tau}, `sandwich` {strategies.json | sandwich tau}, multiply-adds "
         "{strategies.json | madds tau}; mean accuracy with these weights {strategies.json | bignas test} %, `sandwich` "
         "{strategies.json | sandwich test} %.",
-        "not decided", ["supernet_ranking.json", "strategies.json"],
+        "not decided", ["shipped_labels.json", "strategies.json"],
     ),
     System(
         "few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one.",
