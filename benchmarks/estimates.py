@@ -151,7 +151,7 @@ def of_supernet(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
-    seeds = range(values.first_seed, values.first_seed + values.seeds)
+    seeds = common.seeds()
     rows = list(of_supernet(values.kinds, seeds))
     macro = read(data_dir)
     for seed in seeds:
@@ -164,8 +164,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Draws of estimates.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(what="Draws of estimates.")
     flags.DEFINE_list("kinds", list(KINDS), "Which.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

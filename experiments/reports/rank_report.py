@@ -46,12 +46,10 @@ def figures(
 ) -> dict[str, Any]:
     """Tau of every column with the networks' mean quality, in all and among equal multiply-adds.
 
-    Args:
-      texts: the networks; the first is the smallest, the second the largest.
-      alone: quality ``[N, seeds]`` of networks trained alone.
-      columns: what may rank them, each ``[N]``, higher is better; ``madds`` among them.
-      test: quality ``[N]`` of the supernet on the examples that the networks are compared on.
-      bins: parts of the range of multiply-adds within which networks count as equals.
+    The first network is the smallest, the second the largest. ``alone`` is quality ``[N, seeds]`` of networks trained
+    alone, ``columns`` what may rank them, each ``[N]``, higher being better, ``madds`` among them, ``test`` quality
+    ``[N]`` of the supernet on the examples that the networks are compared on. Within one of ``bins`` parts of the range
+    of multiply-adds networks count as equals.
     """
     mean, madds = alone.mean(1), columns["madds"]
     group = np.minimum((bins * (madds - madds.min()) / np.ptp(madds)).astype(int), bins - 1)
