@@ -25,7 +25,6 @@ from absl import flags
 import nagjax
 from benchmarks import common
 from experiments import embedded
-from nagjax import durable
 
 RUNS = 5
 PROGRAM = """
@@ -67,16 +66,7 @@ def _timed(command: Sequence[str]) -> tuple[float, str]:
     return time.perf_counter() - started, done.stdout
 
 
-def _measured(data_dir: Path) -> dict[str, Any]:
-    values = flags.FLAGS
-    result = artefact(data_dir, values.steps, values.budgets)
-    if values.results:
-        durable.replace(values.results, json.dumps(result, indent=2) + "\n")
-    return result
-
-
 if __name__ == "__main__":
     flags.DEFINE_integer("steps", 300, "Updates of training.")
     flags.DEFINE_integer("budgets", 100, "How many are asked.")
-    flags.DEFINE_string("results", None, "Also write the result to this file.")
-    common.main(_measured)
+    common.kept(lambda data_dir: artefact(data_dir, flags.FLAGS.steps, flags.FLAGS.budgets))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
+from experiments.frame import runtime
 from nagjax import csv_cells, durable
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import price
@@ -100,9 +101,33 @@ def write_result(path: str, result: Mapping[str, Any]) -> None:
         durable.replace(Path(path), json.dumps(dict(result), indent=2) + "\n")
 
 
+def define_seeds(number: int = 10, what: str = "Runs of each.") -> None:
+    """Add the flags that ``seeds`` reads, and those of compiled programs."""
+    flags.DEFINE_integer("seeds", number, what, lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    runtime.define_flags(flags.FLAGS)
+
+
+def seeds() -> range:
+    """The seeds that the flags ask for."""
+    return range(flags.FLAGS.first_seed, flags.FLAGS.first_seed + flags.FLAGS.seeds)
+
+
 def report(result: Mapping[str, Any]) -> None:
     """Print a benchmark's result: the last line it writes."""
     print(json.dumps(dict(result)), flush=True)
+
+
+def kept(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:
+    """``main`` with a flag ``--results``, which names a file that keeps the result too."""
+
+    def run(data_dir: Path) -> Mapping[str, Any]:
+        result = benchmark(data_dir)
+        write_result(flags.FLAGS.results, result)
+        return result
+
+    flags.DEFINE_string("results", "", "File that the result is written to as well.")
+    main(run)
 
 
 def main(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:

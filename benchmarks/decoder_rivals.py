@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,9 +29,6 @@ KICKS = 3
 """Decisions that a kick changes."""
 BINS = 4000
 """Of the budget, in which networks are counted."""
-
-Counted = Callable[[np.ndarray], np.ndarray]
-"""Quality float64 ``[N]`` of tokens ``[N, T]``; every call is counted."""
 
 
 @dataclasses.dataclass
@@ -117,14 +113,9 @@ def _drawn(
 def additive_search(
     problem: Problem, description: Description, budgets: np.ndarray, evaluations: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """The rival of additive scores.
+    """The rival of additive scores, for decoders with one cost column and budgets float64 ``[B]`` in its unit.
 
-    Args:
-      problem: of decoders, with one cost column.
-      description: its companion.
-      budgets: float64 ``[B]``, in its unit.
-      evaluations: of all together; regressions, solutions and steps of the search count.
-      seed: of the draws.
+    Regressions, solutions and steps of the search count as evaluations, of all budgets together.
 
     Returns:
       tokens int32 ``[B, T]`` of the search, those of the dynamic programme alone, and the number of evaluations.

@@ -11,7 +11,6 @@ headroom taken out.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ import nagjax
 from benchmarks import common
 from benchmarks.profile_ort import profile_ort
 from experiments import embedded
-from nagjax import durable
 from nagjax.deployment import summary
 from nagjax.deployment.supernets import load_supernet
 
@@ -73,13 +71,10 @@ def _measured(data_dir: Path) -> dict[str, Any]:
         table = Path(values.table) if values.table else folder / "tables" / "ort_float32.json"
         if not values.table:
             profile_ort(table.parent, ["float32"])
-        result = deploy(
+        return deploy(
             Path(values.supernet), table, folder / "networks", values.budgets, values.quantile, values.steps,
             values.images, data_dir=values.images_dir,
         )  # fmt: skip
-    if values.results:
-        durable.replace(values.results, json.dumps(result, indent=2) + "\n")
-    return result
 
 
 if __name__ == "__main__":
@@ -91,5 +86,4 @@ if __name__ == "__main__":
     flags.DEFINE_integer("steps", 1500, "Updates of the generator.")
     flags.DEFINE_integer("images", None, "Images that accuracies are of; none: all.")
     flags.DEFINE_string("images_dir", None, "Folder of the images' files.")
-    flags.DEFINE_string("results", None, "Also write the result to this file.")
-    common.main(_measured)
+    common.kept(_measured)

@@ -6,7 +6,7 @@ kind and seed. Each kind is fitted to 400 estimates, other ones for every seed:
 - ``macro``: accuracies of NAS-Bench-Macro with Gaussian noise of two points, made up. ``tau`` is Kendall's with the
   accuracies of all 3,969, ``regret`` what the best predicted within each of 400 budgets loses of accuracy, points.
 - ``supernet``: accuracies with a supernet's weights that travel along (``nagjax/data/default/records.csv``); ``tau`` is
-  that with 16 networks trained alone (``benchmarks/results/supernet_ranking.json``), which no kind was fitted to.
+  that with 16 networks trained alone (``benchmarks/results/shipped_labels.json``), which no kind was fitted to.
 
 ``estimates`` are the estimates themselves, of every architecture, and ``smoothed`` their means over neighbours.
 ``graph`` is a chain of decisions, ``complete`` joins all and ``unjoined`` none, which leaves a network per decision.
@@ -58,7 +58,7 @@ KINDS: Mapping[str, Kind] = {
     "smooth_trees": make("nars", WHOLE),
 }
 PRUNED = ("ridge", "mlp", "graph")
-RANKING = ROOT / "benchmarks" / "results" / "supernet_ranking.json"
+RANKING = ROOT / "benchmarks" / "results" / "shipped_labels.json"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ def of_supernet(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
-    seeds = range(values.first_seed, values.first_seed + values.seeds)
+    seeds = common.seeds()
     rows = list(of_supernet(values.kinds, seeds))
     macro = read(data_dir)
     for seed in seeds:
@@ -164,8 +164,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Draws of estimates.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(what="Draws of estimates.")
     flags.DEFINE_list("kinds", list(KINDS), "Which.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

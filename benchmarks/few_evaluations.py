@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +246,23 @@ def posed(macro: Macro, folder: Path) -> Study:
     return Study(macro, problem(macro.space, quality=quality, costs=["madds"]).problem, file, folder)
 
 
+def of_ways(
+    data_dir: Path, ways: Iterable[str], one: Callable[[Study, str, int], Mapping[str, str]]
+) -> Mapping[str, Any]:
+    """A row for each way and seed that the flags ask for, written to the file of rows."""
+    values = flags.FLAGS
+    runtime.use_compilation_cache(values.compilation_cache)
+    rows: list[Mapping[str, str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        study = posed(read(data_dir), Path(name))
+        for way in ways:
+            for seed in common.seeds():
+                rows.append(one(study, way, seed))
+                print(rows[-1], flush=True)
+    common.write_rows(values.results, list(rows[0]), [list(row.values()) for row in rows])
+    return {"rows": len(rows), "results": values.results}
+
+
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
@@ -255,7 +272,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         study = posed(read(data_dir), Path(name))
         for searcher in values.searchers:
-            for seed in range(values.first_seed, values.first_seed + values.seeds):
+            for seed in common.seeds():
                 if (searcher, seed) not in done and not (searcher == MADDS and seed > values.first_seed):
                     rows += rows_of(study, searcher, seed)
                     _write(path, rows)
@@ -265,8 +282,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     flags.DEFINE_list("searchers", [MADDS, *SEARCHERS], "Which.")
-    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds()
     flags.DEFINE_string("results", "benchmarks/results/few_evaluations.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

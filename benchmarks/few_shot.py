@@ -126,11 +126,8 @@ def scratch(family: Family, chosen: np.ndarray, times: np.ndarray, gp: bool) -> 
 def study(family: Family, draws: int, together: bool, gp: bool) -> tuple[dict[str, Any], dict[str, Figures]]:
     """Means over devices and draws by way, and the figures of each device.
 
-    Args:
-      family: the devices.
-      draws: of networks from which to choose.
-      together: what has the new device's ``unit`` is unknown as well.
-      gp: whether to fit Gaussian processes, at the first draw.
+    If ``together``, what has the new device's ``unit`` is unknown as well. Gaussian processes are fitted at the first
+    draw if ``gp``.
     """
     found: dict[str, Figures] = {}
     for name in family.measured:

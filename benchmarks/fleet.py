@@ -1,14 +1,17 @@
 """Does a fleet lose an evaluation when its workers, its scheduler and the search are killed, and what does it cost?
 
 ``python -m benchmarks.fleet [--evaluations=2000]`` ends with {evaluations, workers, killed, lost, repeated,
-overhead_ms, overhead_killed_ms, identical, peak_mib}. A Dask scheduler and four workers run on loopback; the job
-``experiments.search`` has them evaluate by a program that takes 50 ms. At drawn numbers of rows SIGKILL ends a worker,
-the scheduler or the job, and whatever ended is started again. A row that stood in the file at a kill and is another at
-the end is ``lost``; a program that finds its architecture in the file when it starts is ``repeated``, and so is a
-second row. ``overhead_ms`` is what an evaluation costs a worker beyond the 50 ms, with nobody killed: seconds between
-two rows far apart, times workers, by evaluations between them; ``overhead_killed_ms`` the same of the search with
-kills. ``peak_mib`` is by how much the memory of the job grew at most while rows came in. ``identical``: all rows are
-those of the search that nobody killed. Dask's sampling of its own calls is off.
+begun_again, overhead_ms, overhead_killed_ms, identical, peak_mib}. A Dask scheduler and four workers run on loopback;
+the job ``experiments.search`` has them evaluate by a program that takes 50 ms. At drawn numbers of rows SIGKILL ends a
+worker, the scheduler or the job, and whatever ended is started again. A row that stood in the file at a kill and is
+another at the end is ``lost``; a program that finds the row of its architecture in the file when it starts is
+``repeated``, and so is a second row. ``begun_again`` counts programs that were started again since their evaluation had
+no row yet: the kill took its worker, the scheduler or the job along, and nobody knows what came of it. It is not more
+than the evaluations that ran at the kills, one at that of a worker and all at the others. ``overhead_ms`` is what an
+evaluation costs a worker beyond the 50 ms, with nobody killed: seconds between two rows far apart, times workers, by
+evaluations between them; ``overhead_killed_ms`` the same of the search with kills. ``peak_mib`` is by how much the
+memory of the job grew at most while rows came in. ``identical``: all rows are those of the search that nobody killed.
+Dask's sampling of its own calls is off.
 """
 
 from __future__ import annotations
@@ -38,17 +41,21 @@ UNSAMPLED = "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"
 SKIPPED = 0.05
 """Share of the rows at either end that the overhead does not count: workers start, and the last of them idle."""
 PROGRAM = """\
-read -r line
+read -r line || exit 1
 text=${line#*'"architecture": "'}
 text=${text%%'"'*}
-grep -qF -- "$text" "$1" && echo "$text" >> "${1%/*}/repeated"
+echo "$text" >> "${1%/*}/begun"
+grep -q "^$text," "$1" && echo "$text" >> "${1%/*}/repeated"
 tokens=${line#*'"tokens": ['}
 IFS=', ' sum=0
 for token in ${tokens%%']'*}; do sum=$((sum + token)); done
 sleep 0.05
 echo "{\\"quality\\": 0.$((500 + sum))}"
 """
-"""A shell starts in 1 ms; an interpreter of Python would take the time of the processors that the fleet is on."""
+"""A shell starts in 1 ms; an interpreter of Python would take the time of the processors that the fleet is on.
+
+Rows are looked for at the beginning of lines: the eight digits of an architecture also occur within seconds.
+"""
 
 
 @dataclasses.dataclass
@@ -160,11 +167,11 @@ def watched(folder: Path, name: str, num: int, kills: list[tuple[int, str]], rng
             while job.poll() is None:
                 time.sleep(WAIT)
                 made.keep()
+                now = resident_mib(job.pid)  # before rows are counted: behind the last of them the job trains
                 rows = max(path.read_bytes().count(b"\n") - 1, 0) if path.exists() else 0
                 if rows and (not seen.moments or seen.moments[-1][1] < rows):
                     seen.moments.append((time.perf_counter(), rows))
                     if rows < num:
-                        now = resident_mib(job.pid)
                         base = base or now
                         seen.peak_mib = max(seen.peak_mib, now - base)
                 if kills and rows >= kills[0][0]:
@@ -193,7 +200,12 @@ def resident_mib(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def benchmark(data_dir: Path, num: int, results: str) -> dict[str, Any]:
+def lines(path: Path) -> list[str]:
+    """Of a file; none of one that is not there."""
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def benchmark(data_dir: Path, num: int) -> dict[str, Any]:
     """The result; no public data is in it."""
     del data_dir
     rng = np.random.default_rng()
@@ -203,25 +215,23 @@ def benchmark(data_dir: Path, num: int, results: str) -> dict[str, Any]:
         (folder / "evaluate.sh").write_text(PROGRAM, encoding="utf-8")
         whole = watched(folder, "whole", num, [], rng)
         killed = watched(folder, "killed", num, list(zip(at, KILLS, strict=True)), rng)
-        final, log = evaluated(folder / "killed"), folder / "killed" / "repeated"
-        twice = len(final) - len({row[0] for row in final})
-        found = {
+        final, begun = evaluated(folder / "killed"), lines(folder / "killed" / "begun")
+        repeated = len(lines(folder / "killed" / "repeated"))
+        return {
             "evaluations": len(final),
             "workers": WORKERS,
             "killed": killed.killed,
             "lost": len(killed.stood - {*final}),
-            "repeated": twice + (len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0),
+            "repeated": repeated + len(final) - len({row[0] for row in final}),
+            "begun_again": len(begun) - len({*begun}) - repeated,
             "overhead_ms": round(whole.overhead_ms(num), 2),
             "overhead_killed_ms": round(killed.overhead_ms(num), 2),
             "identical": sorted(final) == sorted(evaluated(folder / "whole")),
             "peak_mib": round(max(whole.peak_mib, killed.peak_mib), 1),
             "load": round(os.getloadavg()[0], 1),
         }
-    common.write_result(results, found)
-    return found
 
 
 if __name__ == "__main__":
     flags.DEFINE_integer("evaluations", 2000, "How many.", lower_bound=100)
-    flags.DEFINE_string("results", "", "File that the result is written to as well.")
-    common.main(lambda data_dir: benchmark(data_dir, flags.FLAGS.evaluations, flags.FLAGS.results))
+    common.kept(lambda data_dir: benchmark(data_dir, flags.FLAGS.evaluations))

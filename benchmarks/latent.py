@@ -9,7 +9,6 @@ before its first update; ``random`` is random search within budgets with as many
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from benchmarks.few_evaluations import Study, evaluated_by, posed
-from benchmarks.rounds import BUDGETS, read
-from experiments.frame import runtime
+from benchmarks.few_evaluations import Study, evaluated_by, of_ways
+from benchmarks.rounds import BUDGETS
 from nagjax import controllers, plugins
 from nagjax.budgets import even_ticks
 from nagjax.generator import decode
@@ -79,22 +77,10 @@ _answer = jax.jit(decode.greedy)
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
-    rows: list[dict[str, str]] = []
-    with tempfile.TemporaryDirectory() as name:
-        study = posed(read(data_dir), Path(name))
-        for way in (*WAYS, "random"):
-            for seed in range(values.first_seed, values.first_seed + values.seeds):
-                rows.append(one(study, way, seed))
-                print(rows[-1], flush=True)
-    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
-    return {"rows": len(rows), "results": values.results}
+    return of_ways(data_dir, (*WAYS, "random"), one)
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds()
     flags.DEFINE_string("results", "benchmarks/results/latent.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

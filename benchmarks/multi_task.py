@@ -119,7 +119,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     tasks = posed(read(data_dir))
     rows = [("madds", 0, float(np.mean([macro.lost(macro.cost) for macro in tasks.macros])))]
     for way in (*LEARNED, "random", "regularised_evolution"):
-        for seed in range(values.first_seed, values.first_seed + values.seeds):
+        for seed in common.seeds():
             rows.append((way, seed, (learned if way in LEARNED else evaluated)(tasks, way, seed)))
             print(rows[-1], flush=True)
     common.write_rows(values.results, COLUMNS, [(way, str(seed), f"{regret:.5f}") for way, seed, regret in rows])
@@ -128,8 +128,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds()
     flags.DEFINE_string("results", "benchmarks/results/multi_task.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

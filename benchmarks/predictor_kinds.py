@@ -88,7 +88,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         for name in values.kinds:
             taus: list[float | None] = []
             regrets: list[float] = []
-            for seed in range(values.first_seed, values.first_seed + values.seeds):
+            for seed in common.seeds():
                 labelled = draw(every, num, seed)
                 if name in RIVALS:
                     predicted = cost if name == "madds" else looked_up(every, labelled)
@@ -112,9 +112,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Draws of labels.", lower_bound=1)
+    common.define_seeds(what="Draws of labels.")
     flags.DEFINE_list("labels", ["50", "100", "200"], "Accuracies that a fit sees.")
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
     flags.DEFINE_list("kinds", [*kinds(), *RIVALS], "Which.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

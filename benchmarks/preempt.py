@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import Jobs, arrays, ended, main, terminate, wait_for
+from benchmarks import common
+from benchmarks.processes import Jobs, arrays, ended, terminate, wait_for
 
 STEPS = 200
 CASES = {"one": (1, 1), "two": (2, 2)}
@@ -41,4 +42,4 @@ def preempt() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(preempt)
+    common.kept(lambda _: preempt())

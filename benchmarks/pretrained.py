@@ -1,17 +1,20 @@
 """Parts of a model that is trained already: searched, against uniform cuts, at equal parameters and at equal bytes.
 
-``python -m benchmarks.pretrained --folder=runs/pretrained [--seeds=1] --results=FILE``. A model of GPT-2's layout (6
+``python -m benchmarks.pretrained --folder=runs/pretrained [--seeds=2] --results=FILE``. A model of GPT-2's layout (6
 layers of width 48, 4 heads, 170,000 weights) is trained on the task ``char_lm`` and written under GPT-2's names;
 ``experiments.import_weights`` reads it. Parts are not trained, but for ``_tuned``: 150 updates of the shared weights
 before anything is chosen, in which random parts learn from the whole (strategy ``given``). ``drop1`` to ``drop3``:
-nats a character on test text with no more parameters than the model has without 1, 2, 3 of its layers. ``size1`` to
+nats a character on test text with no more parameters than the model has without 1, 2, 3 of its layers. ``ms1`` to
+``ms3``: in no more milliseconds than it then takes, by ``pretrained_table.json`` beside this file. ``size1`` to
 ``size3``: with no more bytes than all of it in 8 bits, and 0.8 and 0.65 of that.
 
 All choices are made on validation text. ``uniform_drop`` leaves out evenly spaced layers, ``best_drop`` the best of
 all sets of as many. ``width_ORDER`` keeps equally many heads and hidden units of every layer, the best pair that
 fits, in an order of worth. ``front`` is the best that a search of 140 evaluations met. Of bytes: ``int8_uniform`` is
 the model in 8 bits, and a search of its parts, ``bits_only`` a search of bits, ``mixed_bits`` of all. What is done
-stays in the folder, and a second call goes on.
+stays in the folder, and a second call goes on. The table is what ``experiments.profile_device`` wrote on a quiet
+machine, with ``--runtime=onnxruntime --rounds=9 --validate=20 --validate_fit=20 --least_ms=5`` and the settings that
+``supernet.json`` in the folder of an imported model holds.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ from benchmarks import common
 from experiments import import_weights, train_supernet
 from experiments.frame import runtime
 from nagjax import durable
+from nagjax.devices.formats import read_table
+from nagjax.devices.pricing import LATENCY
 from nagjax.operators import params
 from nagjax.operators.stored import stored_bytes
 from nagjax.pretrained import importance, loading, maps, reading
@@ -58,7 +63,10 @@ VALIDATED = 192
 SEARCH: Mapping[str, Any] = {"evaluations": 140, "start": 60, "per_round": 40}
 DROPS, SHARES = (1, 2, 3), (1.0, 0.8, 0.65)
 ORDERS = ("contributions", "activations", "magnitude", "given")
-COLUMNS = ("way", "seed", *(f"drop{k}" for k in DROPS), *(f"size{k}" for k in range(1, len(SHARES) + 1)))
+COLUMNS = ("way", "seed", *(f"{what}{k}" for what in ("drop", "ms", "size") for k in DROPS))
+"""As many budgets of each kind: of parameters, milliseconds and bytes."""
+TABLE = Path(__file__).with_name("pretrained_table.json")
+FLOAT: Mapping[str, Any] = {"bits": [0, BITS[-1]]}
 
 
 class Memo:
@@ -231,9 +239,13 @@ def _dashed(values: Sequence[int]) -> str:
     return "-".join(map(str, values))
 
 
-def costs(space: Space, rows: np.ndarray, of: Callable[[Any], int]) -> np.ndarray:
-    """Parameters, or bytes, of tokens ``[N, T]``."""
-    return space.operator_sum(rows, np.array([of(op) for op in space.operators], np.int64))
+Of = Callable[[Any], float]
+"""What an operator costs: parameters, bytes, milliseconds."""
+
+
+def costs(space: Space, rows: np.ndarray, of: Of) -> np.ndarray:
+    """Cost of tokens ``[N, T]``, float64."""
+    return space.operator_sum(rows, np.array([of(op) for op in space.operators], np.float64))
 
 
 def rows_of(space: Space, texts: Sequence[str]) -> np.ndarray:
@@ -260,40 +272,70 @@ def searched(one: Study, name: str, column: str, where: Mapping[str, Any], seed:
     """All that a search evaluated, int32 ``[N, T]``, best on validation text first."""
     found = nagjax.search(
         one.space, "supernet", folder=one.folder.parent / name, where=where, costs=[column], seed=seed,
+        table=TABLE if column == LATENCY else None,
         evaluator_settings={"folder": str(one.folder), "images": VALIDATED}, **SEARCH,
     )  # fmt: skip
     known = found.evaluations.known
     return found.evaluations.tokens[known][np.argsort(-found.evaluations.quality[known], kind="stable")]
 
 
-def within(space: Space, rows: np.ndarray, of: Callable[[Any], int], budget: float) -> np.ndarray | None:
+def within(space: Space, rows: np.ndarray, of: Of, budget: float) -> np.ndarray | None:
     """The first of ``rows`` that costs no more; None where none does."""
-    fits = np.flatnonzero(costs(space, rows, of) <= budget)
+    fits = np.flatnonzero(costs(space, rows, of) <= budget * (1 + 1e-9))  # sums of milliseconds are rounded
     return rows[fits[0]] if len(fits) else None
 
 
-def at_parameters(studies: Mapping[str, Study], seed: int) -> dict[str, list[np.ndarray | None]]:
-    """Architectures of each way at each number of parameters."""
+def dropped(studies: Mapping[str, Study]) -> dict[str, list[np.ndarray | None]]:
+    """Layers left out, as many as each budget is without: all layers have as many parameters, and take as long."""
     first = studies[ORDERS[0]]
     space, every = first.space, range(SIZES["layers"])
-    budgets = [int(costs(space, rows_of(space, [without(range(k))]), params)[0]) for k in DROPS]
-    found: dict[str, list[np.ndarray | None]] = {
+    return {
         "uniform_drop": [space.parse(without(evenly(k))) for k in DROPS],
         "best_drop": [
             first.best([space.parse(without(left)) for left in itertools.combinations(every, k)]) for k in DROPS
         ],
     }
+
+
+def narrowed(studies: Mapping[str, Study], of: Of, budgets: Sequence[float]) -> dict[str, list[np.ndarray | None]]:
+    """The same heads and hidden units of every layer, in each order of worth."""
+    space, found = studies[ORDERS[0]].space, {}
     pairs = rows_of(space, [":".join(whole(h, f)) for h in HEADS for f in HIDDEN])
     for order in ORDERS:
         one = studies[order]
         order_of = np.argsort([one.nats(row, one.validation) for row in pairs], kind="stable")
-        found[f"width_{order}"] = [within(space, pairs[order_of], params, budget) for budget in budgets]
-    rows = searched(first, "search", "params", {"bits": [0, BITS[-1]]}, seed)
-    found["front"] = [within(space, rows, params, budget) for budget in budgets]
-    found["uniform_drop_tuned"] = found["uniform_drop"]
-    rows = searched(studies["tuned"], "search_tuned", "params", {"bits": [0, BITS[-1]]}, seed)
-    found["front_tuned"] = [within(space, rows, params, budget) for budget in budgets]
+        found[f"width_{order}"] = [within(space, pairs[order_of], of, budget) for budget in budgets]
     return found
+
+
+def budgets_of(space: Space, of: Of) -> list[float]:
+    """What the model costs without 1, 2, 3 layers."""
+    return [float(costs(space, rows_of(space, [without(range(k))]), of)[0]) for k in DROPS]
+
+
+def at_parameters(studies: Mapping[str, Study], seed: int) -> dict[str, list[np.ndarray | None]]:
+    """Architectures of each way at each number of parameters."""
+    space = studies[ORDERS[0]].space
+    budgets, found = budgets_of(space, params), dropped(studies)
+    found |= narrowed(studies, params, budgets)
+    for way, one, name in (("front", ORDERS[0], "search"), ("front_tuned", "tuned", "search_tuned")):
+        rows = searched(studies[one], name, "params", FLOAT, seed)
+        found[way] = [within(space, rows, params, budget) for budget in budgets]
+    return {**found, "uniform_drop_tuned": found["uniform_drop"]}
+
+
+def at_milliseconds(studies: Mapping[str, Study], seed: int) -> dict[str, list[np.ndarray | None]]:
+    """Architectures of each way at each time by the table."""
+    space = studies[ORDERS[0]].space
+    rows = read_table(TABLE, space.operators).rows
+
+    def milliseconds(op: Any) -> float:
+        return rows[op.key, None].mean
+
+    budgets, found = budgets_of(space, milliseconds), dropped(studies)
+    found |= narrowed(studies, milliseconds, budgets)
+    best = searched(studies[ORDERS[0]], "search_ms", LATENCY, FLOAT, seed)
+    return {**found, "front": [within(space, best, milliseconds, budget) for budget in budgets]}
 
 
 def at_bytes(one: Study, seed: int) -> dict[str, list[np.ndarray | None]]:
@@ -328,23 +370,28 @@ def measured(folder: Path, seed: int) -> list[list[str]]:
     model = first.nats(first.space.largest(), task.test)
     print(f"seed {seed}: the model {model:.4f} nats", flush=True)
     again = studies["tuned"].nats(first.space.largest(), task.test)
-    rows = [["model", str(seed), *[f"{model:.4f}"] * (len(DROPS) + len(SHARES))]]
-    rows.append(["model_tuned", str(seed), *[f"{again:.4f}"] * len(DROPS), *[""] * len(SHARES)])
-    blank = [""] * len(DROPS)
+    rows: dict[str, list[str]] = {}
+
+    def fill(way: str, kind: int, cells: Sequence[str]) -> None:
+        row = rows.setdefault(way, [way, str(seed), *[""] * (len(COLUMNS) - 2)])
+        first_cell = 2 + kind * len(DROPS)
+        row[first_cell : first_cell + len(cells)] = cells
+
+    fill("model", 0, [f"{model:.4f}"] * (len(COLUMNS) - 2))
+    fill("model_tuned", 0, [f"{again:.4f}"] * len(DROPS))
 
     def told(way: str, found: Sequence[np.ndarray | None]) -> list[str]:
         one = studies["tuned"] if way.endswith("_tuned") else studies.get(way.removeprefix("width_"), first)
         return ["" if row is None else f"{one.nats(row, task.test):.4f}" for row in found]
 
-    chosen = {}
-    for at_all, place in ((at_parameters(studies, seed), 0), (at_bytes(first, seed), 1)):
-        for way, found in at_all.items():
-            cells = told(way, found)
-            rows.append([way, str(seed), *(blank if place else cells), *(cells if place else blank)])
-            chosen[way] = ["" if row is None else first.space.format(row) for row in found]
-            print(rows[-1], flush=True)
+    chosen: dict[str, list[str]] = {}
+    for kind, found in enumerate((at_parameters(studies, seed), at_milliseconds(studies, seed), at_bytes(first, seed))):
+        for way, held in found.items():
+            fill(way, kind, told(way, held))
+            chosen.setdefault(way, []).extend("" if row is None else first.space.format(row) for row in held)
+            print(rows[way], flush=True)
     durable.replace(weights.parent / "chosen.json", json.dumps(chosen, indent=2) + "\n")
-    return rows
+    return list(rows.values())
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
@@ -352,16 +399,14 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     rows = []
-    for seed in range(values.first_seed, values.first_seed + values.seeds):
+    for seed in common.seeds():
         rows += measured(Path(values.folder), seed)
     common.write_rows(values.results, COLUMNS, rows)
     return {f"{row[0]}_{row[1]}": row[2:] for row in rows}
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 1, "Models.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(2, "Models.")
     flags.DEFINE_string("folder", "runs/pretrained", "Where models and searches are kept.")
     flags.DEFINE_string("results", "benchmarks/results/pretrained.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

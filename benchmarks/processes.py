@@ -13,7 +13,6 @@ which was killed, ends with the same arrays as one that was not, bit for bit, wh
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -21,17 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from absl import flags
 
 from benchmarks import common
 from experiments.frame.cli import EXIT_TERMINATED
-from nagjax import durable
 from nagjax.supernet import storage
 
 STEPS, BATCH, DEVICES = 400, 32, 2
@@ -90,11 +87,7 @@ def write_site(folder: Path) -> Path:
 
 
 class Jobs:
-    """Starts supernet jobs on virtual devices.
-
-    Args:
-      folder: for the space, logs and compiled programs.
-    """
+    """Starts supernet jobs on virtual devices; the folder is for the space, logs and compiled programs."""
 
     def __init__(self, folder: Path) -> None:
         self._site, self._folder = write_site(folder / "site"), folder
@@ -255,19 +248,5 @@ def processes() -> dict[str, Any]:
         }
 
 
-def main(benchmark: Callable[[], Mapping[str, Any]]) -> None:
-    """Run a benchmark that needs no data; ``--results`` names a file that keeps what it found."""
-
-    def run(data_dir: Path) -> Mapping[str, Any]:
-        del data_dir  # the digits come with scikit-learn
-        result = benchmark()
-        if flags.FLAGS.results:
-            durable.replace(Path(flags.FLAGS.results), json.dumps(result, indent=1) + "\n")
-        return result
-
-    flags.DEFINE_string("results", None, "File for the result.")
-    common.main(run)
-
-
 if __name__ == "__main__":
-    main(processes)
+    common.kept(lambda _: processes())

@@ -8,7 +8,6 @@ leave the machine alone) and writes the tables into ``--out``; tables that are t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from absl import flags
 from benchmarks import common
 from benchmarks.profile_validation import NETWORKS, SPACE, profile_validation
 from experiments import profile_device
-from nagjax import durable
 from nagjax.devices.json_table import read_json
 
 
@@ -40,18 +38,9 @@ def profile_ort(folder: Path, dtypes: Sequence[str] = ("float32", "int8"), round
     return out
 
 
-def _measured(data_dir: Path) -> dict[str, Any]:
-    del data_dir
-    values = flags.FLAGS
-    result = profile_ort(Path(values.out), values.dtypes, values.rounds)
-    if values.results:
-        durable.replace(values.results, json.dumps(result, indent=2) + "\n")
-    return result
-
-
 if __name__ == "__main__":
     flags.DEFINE_list("dtypes", ["float32", "int8"], "Types of the computation.")
     flags.DEFINE_integer("rounds", 15, "Measurements of each operator and network.")
     flags.DEFINE_string("out", "runs/profile_ort", "Folder of the tables.")
-    flags.DEFINE_string("results", None, "Also write the result to this file.")
-    common.main(_measured)
+    values = flags.FLAGS
+    common.kept(lambda _: profile_ort(Path(values.out), values.dtypes, values.rounds))

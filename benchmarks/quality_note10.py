@@ -122,11 +122,9 @@ def best_known_gap(data_dir: Path, path: Path) -> float:
 
 
 def summary(held: Mapping[str, Entry], best_known: float) -> dict[str, Any]:
-    """The benchmark's keys, medians over seeds; null where there is no run.
+    """The benchmark's keys, medians over seeds of runs by name, part and seed; null where there is no run.
 
-    Args:
-      held: runs by name, part and seed.
-      best_known: gap of the best architectures known, points.
+    ``best_known`` is the gap of the best architectures known, points.
     """
 
     def median(name: str, part: str, key: str) -> float | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import Difference, Line, Lost, Section, Side, Spread, difference, sections, spread
+from experiments.published import entangled as entangled_weights
 from experiments.published import shared_weights
 from experiments.reports.rank_report import NAMES
 from nagjax.reports.front import POINTS, best_within
@@ -67,6 +67,11 @@ def plus_minus(one: Spread | None, digits: int = 3) -> str:
     if one is None:
         return MISSING
     return number(one.mean, digits) + ("" if one.std != one.std else f" ± {number(one.std, digits)}")
+
+
+def mean(values: Collection[float], digits: int = 3) -> str:
+    """Mean ± deviation of figures; a dash where there are none."""
+    return plus_minus(spread(list(values)), digits) if values else MISSING
 
 
 def lost(results: Results) -> Lost:
@@ -199,7 +204,7 @@ def by_hypervolume(folder: Path, base: str = "nag") -> Iterator[str]:
 def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
     """The study on Note10, with the gap at the published latencies and the quality in bands of latency."""
     study = Study(folder, base)
-    gaps = json.loads((folder / published_latencies.GAPS).read_text(encoding="utf-8"))
+    gaps = read(folder / published_latencies.GAPS)
     kept: dict[str, list[list[float]]] = {}
     for one in published_latencies.answers(Results(folder)):
         kept.setdefault(one.name, []).append(published_latencies.bands(one))
@@ -212,7 +217,7 @@ def at_latencies(folder: Path, base: str = "nag") -> Iterator[str]:
     yield lines(study.tables[0], study, {
         "hypervolume": figure("hypervolume"),
         **study.known(),
-        "gap": lambda line: plus_minus(spread(gaps[" ".join(line.side)])),
+        "gap": lambda line: mean(gaps[" ".join(line.side)]),
         **{f"{low:g}-{high:g} ms": band(at) for at, (low, high) in enumerate(edges)},
         "evaluations": evaluations,
     })  # fmt: skip
@@ -231,7 +236,7 @@ def quality(path: Path) -> Iterator[str]:
 
     def cell(limit: str, way: str) -> str:
         gaps = [run[f"{way}_mean"] for run in held[limit, way].values()]
-        return f"{plus_minus(spread(gaps))} ({len(gaps)})" if gaps else MISSING
+        return f"{mean(gaps)} ({len(gaps)})" if gaps else MISSING
 
     def row(way: str, run: Mapping[str, Any]) -> list[str]:
         figures = {f"{way}_mean": 3, f"{way}_wins": 0, f"{way}_worst": 3, "evaluations": 0}
@@ -305,7 +310,7 @@ def joint(path: Path) -> Iterator[str]:
         held = [run for run in runs if (run["problem"], run["way"], run["figure"]) == kind]
         points = np.array([run["points"] for run in held])
         rows.append([
-            *kind, number(held[0]["evaluations"], 0), str(len(held)), plus_minus(spread(list(points.mean(1)))),
+            *kind, number(held[0]["evaluations"], 0), str(len(held)), mean(points.mean(1).tolist()),
             *(number(value) for value in points.mean(0)),
         ])  # fmt: skip
     shares = [f"at {100 * share:.0f} %" for share in joint_search.SHARES]
@@ -314,91 +319,72 @@ def joint(path: Path) -> Iterator[str]:
 
 def systems(path: Path, base: str = "gp") -> Iterator[str]:
     """Systems in rounds: regret of what was evaluated, and of what a generator answers; differences to a base."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    counts = tuple(dict.fromkeys(row["evaluations"] for row in rows))
-    held = {
-        (row["system"], row["evaluations"], column): _by_seed(rows, row["system"], row["evaluations"], column)
-        for row in rows
-        for column in ("evaluated", "answered")
-    }
-    heads = [f"{count} {column}" for count in counts for column in ("evaluated", "answered")]
-    names = sorted(
-        dict.fromkeys(row["system"] for row in rows), key=lambda name: _mean(held[name, counts[-1], "evaluated"])
-    )
-
-    def cell(name: str, head: str) -> str:
-        count, column = head.split()
-        values = list(held[name, count, column].values())
-        return plus_minus(spread(values)) if values else MISSING
-
-    def against(name: str) -> str:
-        found = difference(held[name, counts[-1], "evaluated"], held[base, counts[-1], "evaluated"], smaller=True)
-        return MISSING if found is None or name == base else paired(found)
-
-    yield markdown(
-        ["", *heads, f"{counts[-1]} evaluated, difference to `{base}`"],
-        [[f"`{name}`", *(cell(name, head) for head in heads), against(name)] for name in names],
-    )
-
-
-def _by_seed(rows: Sequence[Mapping[str, str]], system: str, count: str, column: str) -> dict[int, float]:
-    here = [row for row in rows if (row["system"], row["evaluations"]) == (system, count) and row[column]]
-    return {int(row["seed"]): float(row[column]) for row in here}
-
-
-def _mean(values: Mapping[int, float]) -> float:
-    return sum(values.values()) / len(values)
+    rows = common.read_csv(path)
+    counts = list(dict.fromkeys(row["evaluations"] for row in rows))
+    heads = [(count, column) for count in counts for column in ("evaluated", "answered")]
+    yield _compared(rows, "system", heads, (counts[-1], "evaluated"), base, f"{counts[-1]} evaluated")
 
 
 def few_evaluations(path: Path, base: str = "nsga2") -> Iterator[str]:
     """Searchers by what they evaluated: regret by the number of evaluations, and all figures of the largest number."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    figures = list(rows[0])[3:]
-    blind = [row for row in rows if row["evaluations"] == "0"]
-    rows = [row for row in rows if row["evaluations"] != "0"]
-    counts = tuple(dict.fromkeys(row["evaluations"] for row in rows))
-    heads = [*((count, "regret") for count in counts), *((counts[-1], column) for column in figures[1:])]
-    held = {
-        (row["searcher"], *head): {
-            int(one["seed"]): float(one[head[1]])
-            for one in rows
-            if (one["searcher"], one["evaluations"]) == (row["searcher"], head[0])
-        }
-        for row in rows
-        for head in heads
-    }
-    last = (counts[-1], "regret")
-    names = sorted(dict.fromkeys(row["searcher"] for row in rows), key=lambda name: _mean(held[name, *last]))
+    every = common.read_csv(path)
+    rows = [row for row in every if row["evaluations"] != "0"]
+    counts = list(dict.fromkeys(row["evaluations"] for row in rows))
+    heads = [*((count, "regret") for count in counts), *((counts[-1], column) for column in list(every[0])[4:])]
+    yield _compared(rows, "searcher", heads, (counts[-1], "regret"), base, f"regret at {counts[-1]}")
+    for row in every:
+        if row["evaluations"] == "0":
+            yield f"`{row['searcher']}`, without an evaluation: regret {float(row['regret']):.3f}."
+
+
+def _compared(
+    rows: Sequence[Mapping[str, str]], by: str, heads: Sequence[tuple[str, str]], judged: tuple[str, str], base: str,
+    said: str,
+) -> str:  # fmt: skip
+    """A row for each value of the column ``by``, the least of ``judged`` first, and its paired difference to a base.
+
+    ``heads`` are pairs of a number of evaluations and a column of figures; ``said`` is what is judged.
+    """
+
+    def held(name: str, head: tuple[str, str]) -> dict[int, float]:
+        here = [row for row in rows if (row[by], row["evaluations"]) == (name, head[0]) and row[head[1]]]
+        return {int(row["seed"]): float(row[head[1]]) for row in here}
 
     def against(name: str) -> str:
-        found = difference(held[name, *last], held[base, *last], smaller=True)
+        found = difference(held(name, judged), held(base, judged), smaller=True)
         return MISSING if found is None or name == base else paired(found)
 
-    yield markdown(
-        ["", *(" ".join(head) for head in heads), f"regret at {counts[-1]}, difference to `{base}`"],
+    def order(name: str) -> float:
+        values = held(name, judged).values()
+        return sum(values) / len(values)
+
+    return markdown(
+        ["", *(" ".join(head) for head in heads), f"{said}, difference to `{base}`"],
         [
-            [f"`{name}`", *(plus_minus(spread(list(held[name, *head].values()))) for head in heads), against(name)]
-            for name in names
+            [f"`{name}`", *(mean(held(name, head).values()) for head in heads), against(name)]
+            for name in sorted(dict.fromkeys(row[by] for row in rows), key=order)
         ],
     )
-    for row in blind:
-        yield f"`{row['searcher']}`, without an evaluation: regret {float(row['regret']):.3f}."
+
+
+def crossed(rows: Sequence[Mapping[str, Any]], by: str, heads: Mapping[str, tuple[str, Mapping[str, Any]]]) -> str:
+    """Means over rows: a line for each value of the column ``by``, a column for each head.
+
+    A head says which figure is meant, and what else its rows have; where one of them lacks it, a dash stands.
+    """
+
+    def cell(name: str, column: str, where: Mapping[str, Any]) -> str:
+        found: list[Any] = [row.get(column) for row in rows if row[by] == name and where.items() <= row.items()]
+        return MISSING if None in found or "" in found else mean([float(value) for value in found])
+
+    names = dict.fromkeys(row[by] for row in rows)
+    return markdown(["", *heads], [[f"`{name}`", *(cell(name, *head) for head in heads.values())] for name in names])
 
 
 def by_way(path: Path) -> Iterator[str]:
     """Ways of doing something, seed by seed: mean and deviation of each column."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    figures = list(rows[0])[2:]
-
-    def cell(way: str, figure: str) -> str:
-        values = [float(row[figure]) for row in rows if row["way"] == way and row[figure]]
-        return plus_minus(spread(values)) if values else MISSING
-
-    ways = dict.fromkeys(row["way"] for row in rows)
-    yield markdown(["", *figures], [[f"`{way}`", *(cell(way, figure) for figure in figures)] for way in ways])
+    rows = common.read_csv(path)
+    yield crossed(rows, "way", {figure: (figure, {}) for figure in list(rows[0])[2:]})
 
 
 def strategies(path: Path) -> Iterator[str]:
@@ -410,8 +396,7 @@ def strategies(path: Path) -> Iterator[str]:
              "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:
-        values = found[name].get(column)
-        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
+        return mean(found[name].get(column, {}).values(), columns[column])
 
     def seeds(name: str) -> str:
         own = found[name]["tau"]
@@ -422,13 +407,32 @@ def strategies(path: Path) -> Iterator[str]:
     yield (
         f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
         f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
-        f"Each strategy saw {study['images']:,} images."
+        f"Each strategy saw {study['images']:,} {study.get('examples_name', 'images')}."
     )
+
+
+def entangled(path: Path) -> Iterator[str]:
+    """What shares learned with entangled weights choose, and when they become sparse."""
+    study = read(path)
+    found = entangled_weights.figures(study)
+    columns = {"tau": 3, "lost": 2, "entropy": 3, "steps": 0}
+    heads = ["way", "tau", "points lost by the chosen", "entropy at the end, nats",
+             f"updates to {entangled_weights.SPARSE} nats", "seeds"]  # fmt: skip
+
+    def cell(name: str, column: str) -> str:
+        values = found[name].get(column)
+        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
+
+    def seeds(name: str) -> str:
+        own = found[name]["lost"]
+        return MISSING if shared_weights.NO_SEED in own else str(len(own))
+
+    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
 
 
 def scores(path: Path) -> Iterator[str]:
     """Scores without training: how they rank labels, and ways of spending 20 labels."""
-    found = json.loads((path / "ranked.json").read_text(encoding="utf-8"))
+    found = read(path / "ranked.json")
     cells = [
         [f"`{name}`", number(row["tau"]), f"{number(row['low'])} to {number(row['high'])}",
          number(row["tau_within_bands"]), number(row["chance"]), number(row["ms_per_architecture"], 0)]
@@ -441,8 +445,7 @@ def scores(path: Path) -> Iterator[str]:
 
 def multi_device(path: Path) -> Iterator[str]:
     """Ways of serving devices: what they lose to dedicated generators, answers over budget, seconds of training."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = common.read_csv(path)
     dedicated = {(row["seed"], row["device"]): row for row in rows if row["way"] == "dedicated"}
 
     def cells(way: str) -> list[str]:
@@ -463,32 +466,15 @@ def multi_device(path: Path) -> Iterator[str]:
 def losses(path: Path) -> Iterator[str]:
     """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
     rows = read(path)["rows"]
-    labels = tuple(dict.fromkeys(row["labels"] for row in rows))
-    heads = [(column, num) for column in ("tau", "regret") for num in labels]
-
-    def cell(kind: str, column: str, num: int) -> str:
-        here = [row[column] for row in rows if (row["kind"], row["labels"]) == (kind, num)]
-        return MISSING if None in here else plus_minus(spread(here))
-
-    yield markdown(
-        ["", *(f"{column}, {num} labels" for column, num in heads)],
-        [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
-    )
+    labels = dict.fromkeys(row["labels"] for row in rows)
+    heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in ("tau", "regret") for num in labels}
+    yield crossed(rows, "kind", heads)
 
 
 def estimates(path: Path) -> Iterator[str]:
     """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
-    rows = read(path)["rows"]
     heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
-
-    def cell(kind: str, problem: str, column: str) -> str:
-        here = [row.get(column) for row in rows if (row["problem"], row["kind"]) == (problem, kind)]
-        return MISSING if None in here or not here else plus_minus(spread(here))
-
-    yield markdown(
-        ["", *(" ".join(head) for head in heads)],
-        [[f"`{kind}`", *(cell(kind, *head) for head in heads)] for kind in dict.fromkeys(row["kind"] for row in rows)],
-    )
+    yield crossed(read(path)["rows"], "kind", {" ".join(head): (head[1], {"problem": head[0]}) for head in heads})
 
 
 def ranking(path: Path) -> Iterator[str]:
@@ -542,8 +528,7 @@ def rounds_note10(path: Path) -> Iterator[str]:
     rows = []
     for name, shown in names.items():
         values = [run[name] for run in runs.values() if name in run]
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-        rows.append([shown, plus_minus(Spread(float(np.mean(values)), spread, len(values))), str(len(values))])
+        rows.append([shown, mean(values), str(len(values))])
     yield markdown(["true evaluations", "gap", "seeds"], rows)
     seconds = [run["search_s"] for run in runs.values() if "search_s" in run]
     yield (
@@ -608,10 +593,7 @@ def decoders(path: Path) -> Iterator[str]:
     held = read(path)
     found, runs = hw_gpt.regrets(held), held["runs"]
     names = dict.fromkeys(name for by_contender in found.values() for name in by_contender)
-    rows = [
-        [f"`{name}`", *(plus_minus(spread(of[name]) if name in of else None, 4) for of in found.values())]
-        for name in names
-    ]
+    rows = [[f"`{name}`", *(mean(of.get(name, []), 4) for of in found.values())] for name in names]
     yield markdown(["contender", *found], rows)
     most, over = max(run["evaluations"] for run in runs.values()), sum(run["violations"] for run in runs.values())
     yield f"At most {most:,} evaluations per run; {over} of {6 * len(runs)} answers above the price. {_commits(runs)}"
@@ -714,7 +696,7 @@ def read(path: Path) -> Any:
 
 def few_shot(source: Path) -> Iterator[str]:
     """Rank correlation by number of measurements and way, and what lies within 10 %."""
-    found = json.loads(source.read_text(encoding="utf-8"))
+    found = read(source)
     families = {"gpus": found, **{f"decoders, {scale}": held for scale, held in found["unseen_gpu"].items()}}
     counts = sorted(int(key.removeprefix("random_")) for key in found if key.startswith("random_"))
     ways = ("spearman", "random", "nearest", "scratch")

@@ -14,7 +14,6 @@ accuracy, points; ``best`` that of the highest that the predictor gives within e
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common
-from benchmarks.few_evaluations import Study, posed
+from benchmarks.few_evaluations import Study, of_ways
 from benchmarks.latent import lost_greedily
-from benchmarks.rounds import read
-from experiments.frame import runtime
 from nagjax import controllers, plugins
 from nagjax.controllers import Limits, Moment
 from nagjax.predictors.kinds.registry import fit, make
@@ -84,22 +81,10 @@ def one(study: Study, name: str, seed: int) -> dict[str, str]:
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
-    rows: list[dict[str, str]] = []
-    with tempfile.TemporaryDirectory() as name:
-        study = posed(read(data_dir), Path(name))
-        for way in WAYS:
-            for seed in range(values.first_seed, values.first_seed + values.seeds):
-                rows.append(one(study, way, seed))
-                print(rows[-1], flush=True)
-    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
-    return {"rows": len(rows), "results": values.results}
+    return of_ways(data_dir, WAYS, one)
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds()
     flags.DEFINE_string("results", "benchmarks/results/rivals.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

@@ -122,7 +122,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     macro, rows = read(data_dir), []
-    for seed in range(values.first_seed, values.first_seed + values.seeds):
+    for seed in common.seeds():
         rows += one_seed(macro, seed)
         print(rows[-1], flush=True)
     common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
@@ -134,8 +134,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds()
     flags.DEFINE_string("results", "benchmarks/results/robot.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

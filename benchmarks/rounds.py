@@ -126,7 +126,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         file = Path(name) / "macro.csv"
         write_records(macro.records, macro.space, file)
         for kind, rows in figures.items():
-            for seed in range(values.first_seed, values.first_seed + values.seeds):
+            for seed in common.seeds():
                 rows.append(one_seed(macro, file, Path(name) / f"{kind}{seed}", kind, seed))
                 print(kind, seed, {key: round(value, 3) for key, value in rows[-1].items()}, flush=True)
     means = {
@@ -142,8 +142,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 10, "Searches of each kind.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(what="Searches of each kind.")
     flags.DEFINE_list("kinds", [KIND], "Kinds of predictors that are tried.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

@@ -42,7 +42,9 @@ from nagjax.proposers import proposer as proposers
 from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import draws
 
-COUNTS, UPDATES, PESSIMISM = (200, 1000), 100, 1.0
+COUNTS, PESSIMISM = (200, 1000), 1.0
+UPDATES = 400
+"""Of a generator: 1,500 find nothing that is better by the predictor, 100 lose 0.08 points."""
 Run = dict[str, Any]
 
 
@@ -133,12 +135,7 @@ def held(path: Path) -> dict[str, Run]:
 
 
 def summary(runs: Mapping[str, Run], best_known: float) -> dict[str, Any]:
-    """Means and deviations over seeds of every figure, and the regret to the best known.
-
-    Args:
-      runs: by part and seed.
-      best_known: gap of the best architectures known, points.
-    """
+    """Means and deviations over seeds of every figure, and the regret to the best known, a gap in points."""
     out: dict[str, Any] = {"evaluations": max(COUNTS)}
     for part in PARTS:
         mine = [run for label, run in runs.items() if label.startswith(f"{part}/")]

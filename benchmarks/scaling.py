@@ -128,7 +128,7 @@ def slope(times: Times) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def benchmark(data_dir: Path, budgets: int, results: str) -> dict[str, Any]:
+def benchmark(data_dir: Path, budgets: int) -> dict[str, Any]:
     """The result; no public data is in it."""
     del data_dir
     few = many_budgets(budgets=budgets // 4)["peak_mib"]
@@ -144,12 +144,9 @@ def benchmark(data_dir: Path, budgets: int, results: str) -> dict[str, Any]:
     }
     slopes = {f"slope_{what}": round(max(map(slope, of.values())), 3) for what, of in times.items()}
     memory = {"budgets": budgets, "peak_mib": round(few + grown, 1), "grown_mib": round(grown, 1)}
-    found = {**slopes, **memory, "load": round(os.getloadavg()[0], 1), "seconds": times}
-    common.write_result(results, found)
-    return found
+    return {**slopes, **memory, "load": round(os.getloadavg()[0], 1), "seconds": times}
 
 
 if __name__ == "__main__":
     flags.DEFINE_integer("budgets", 1_000_000, "How many are answered for the memory.", lower_bound=4)
-    flags.DEFINE_string("results", "", "File that the result is written to as well.")
-    common.main(lambda data_dir: benchmark(data_dir, flags.FLAGS.budgets, flags.FLAGS.results))
+    common.kept(lambda data_dir: benchmark(data_dir, flags.FLAGS.budgets))

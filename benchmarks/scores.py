@@ -130,7 +130,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         "ms_per_architecture": None,
     }
     rows = []
-    for seed in range(values.first_seed, values.first_seed + values.seeds):
+    for seed in common.seeds():
         rows += queries(pool, seed) + fitted(pool, seed)
         print(rows[-1], flush=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -146,8 +146,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     flags.DEFINE_string("scores", "runs/scores", "Folder that experiments.score wrote.")
-    flags.DEFINE_integer("seeds", 10, "Runs of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds()
     flags.DEFINE_string("results", "benchmarks/results/scores", "Folder of results.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

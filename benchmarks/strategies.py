@@ -156,7 +156,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values, path = flags.FLAGS, Path(flags.FLAGS.results)
     runtime.use_compilation_cache(values.compilation_cache)
     study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
-    seeds = range(values.first_seed, values.first_seed + values.seeds)
+    seeds = common.seeds()
 
     def keep(what: Mapping[str, Any]) -> None:
         durable.replace(path, json.dumps(study, indent=1) + "\n")
@@ -198,9 +198,7 @@ def verdicts() -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 3, "Of every training.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(3, "Of every training.")
     flags.DEFINE_list("ways", [ALONE, *WAYS], "Which; alone trains the networks.")
     flags.DEFINE_string("results", "benchmarks/results/strategies.json", "The file of figures.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

@@ -33,12 +33,12 @@ CONTROLLERS: Mapping[str, Mapping[str, int]] = {"nag": SIZES, "regularised_evolu
 REPEATS = 3
 
 
-def benchmark(data_dir: Path, runs: int, steps: int, beside: int | None, results: str) -> dict[str, Any]:
+def benchmark(data_dir: Path, runs: int, steps: int, beside: int | None) -> dict[str, Any]:
     """The result; no public data is in it."""
     del data_dir
     runtime.use_cores()
     of = {name: compared(name, runs, steps, beside) for name in CONTROLLERS}
-    found = {
+    return {
         "runs": runs,
         "steps": steps,
         "vmapped_speedup": of["nag"]["speedup"],
@@ -46,8 +46,6 @@ def benchmark(data_dir: Path, runs: int, steps: int, beside: int | None, results
         "devices": len(jax.devices()),
         "load": round(os.getloadavg()[0], 1),
     }
-    common.write_result(results, found)
-    return found
 
 
 def compared(name: str, runs: int, steps: int, beside: int | None) -> dict[str, Any]:
@@ -112,6 +110,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("runs", 16, "Seeds.", lower_bound=2)
     flags.DEFINE_integer("steps", 200, "Updates of each run.", lower_bound=1)
     flags.DEFINE_integer("beside", None, "Runs side by side on a device; none: one.", lower_bound=1)
-    flags.DEFINE_string("results", "", "File that the result is written to as well.")
     given = flags.FLAGS
-    common.main(lambda data_dir: benchmark(data_dir, given.runs, given.steps, given.beside, given.results))
+    common.kept(lambda data_dir: benchmark(data_dir, given.runs, given.steps, given.beside))

@@ -148,7 +148,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         file = Path(name) / "macro.csv"
         write_records(macro.records, macro.space, file)
         for system in values.systems:
-            for seed in range(values.first_seed, values.first_seed + values.seeds):
+            for seed in common.seeds():
                 if (system, seed) not in done:
                     rows += one(macro, file, Path(name) / f"{system}{seed}", system, seed)
                     _write(path, rows)
@@ -158,8 +158,6 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     flags.DEFINE_list("systems", list(SYSTEMS), "Which.")
-    flags.DEFINE_integer("seeds", 10, "Searches of each.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
+    common.define_seeds(what="Searches of each.")
     flags.DEFINE_string("results", "benchmarks/results/systems.csv", "The file of rows.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

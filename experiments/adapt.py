@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +16,25 @@ from absl import flags
 from experiments.frame import cli, console, full_disk, life, output, settings
 from experiments.inputs import known, setup
 from nagjax.devices import json_table
-from nagjax.devices.adapting import adapted
+from nagjax.devices.adapting import adapted, doubts
 from nagjax.devices.validation import spearman
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     setup.define_space_flags(values)
     known.define_flags(values)
-    flags.DEFINE_string(
-        "measured", None, "CSV file of networks measured on the new device: architecture, latency_ms.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string("device", "unknown", "What the table calls the device.", flag_values=values)
-    flags.DEFINE_string("out", None, "The file to write: .json.", flag_values=values)
+    define.string("measured", None, "CSV file of networks measured on the new device: architecture, latency_ms.")
+    define.string("device", "unknown", "What the table calls the device.")
+    define.string("out", None, "The file to write: .json.")
 
 
 def job(values: flags.FlagValues) -> int:
     """Adapt, write the table, and say how well measured networks are predicted by the others."""
     if not values.measured:
         raise ValueError("--measured is not given: name the file of networks measured on the new device")
-    with output.file(values.out, "table.json") as out:
-        if out.exists():
-            raise ValueError(f"--out={values.out}: exists; choose another name, or remove it")
+    with output.new_file(values.out, "table.json") as out:
         return _adapt(values, out)
 
 
@@ -49,6 +44,8 @@ def _adapt(values: flags.FlagValues, out: Path) -> int:
     tokens, times = known.read(settings.input_path(values, "measured"), space, "measured")
     devices = known.load(values, space)
     table, found = adapted(devices, tokens, times, values.device)
+    for doubt in doubts(devices, tokens, times):
+        console.complain(f"warning: {doubt}")
     full_disk.persist(lambda: json_table.write_json(table, out), "the table")
     order = np.argsort(-found.likeness)[:3]
     console.say(
@@ -60,10 +57,7 @@ def _adapt(values: flags.FlagValues, out: Path) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -40,44 +40,32 @@ from nagjax import durable
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     known = ", ".join(compare_problems.NAMES)
-    flags.DEFINE_list(
-        "controllers", [], "Controllers by registered name, rounds:PROPOSER, or label=name.", flag_values=values
+    define.list("controllers", [], "Controllers by registered name, rounds:PROPOSER, or label=name.")
+    define.multi_string(
+        "controller_params", [], "Swept values, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated."
     )
-    flags.DEFINE_multi_string(
-        "controller_params", [], "Swept values, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_multi_string(
-        "controller_static", [], "Sizes, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_list("problems", [], f"Problems: {known}, macro_N, or name=FLAGFILE.", flag_values=values)
-    flags.DEFINE_string("data_dir", "", "Folder of the public data sets.", flag_values=values)
-    flags.DEFINE_list("seeds", ["0"], "Seeds.", flag_values=values)
-    flags.DEFINE_list("evaluations", [], "Limits in evaluations, such as 200,2000.", flag_values=values)
-    flags.DEFINE_list("max_seconds", [], "Limits in seconds after compilation, such as 60.", flag_values=values)
-    flags.DEFINE_list("decodes", ["greedy", "archive"], f"Ways of answering: {', '.join(DECODES)}.", flag_values=values)
-    flags.DEFINE_integer("budgets", 400, "Budgets that are answered.", lower_bound=2, flag_values=values)
-    flags.DEFINE_integer("checkpoints", 5, "Looks at a run, its end included.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer(
-        "chunk", None, "Updates at a time; default 1 under evaluations, 25 under seconds.", lower_bound=1,
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_integer(
-        "idle_updates", 1000, "End a run after so many updates without a new evaluation.", lower_bound=1,
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string("base", None, "Label that others are compared with; default the first.", flag_values=values)
-    flags.DEFINE_string("out", None, "Folder that is written.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Go on with the comparison in --out.", flag_values=values)
-    flags.DEFINE_bool(
-        "parquet", False, f"Write {compare_parquet.PARQUET} too, at the end (needs pyarrow).", flag_values=values
+    define.multi_string(
+        "controller_static", [], "Sizes, LABEL:key=value,... or LABEL@LIMIT:key=value,...; may be repeated."
     )
-    flags.DEFINE_multi_string(
-        "best_known", [], "PROBLEM=FILE: CSV of the best architectures known on a problem; may be repeated.",
-        flag_values=values,
-    )  # fmt: skip
+    define.list("problems", [], f"Problems: {known}, macro_N, or name=FLAGFILE.")
+    define.string("data_dir", "", "Folder of the public data sets.")
+    define.list("seeds", ["0"], "Seeds.")
+    define.list("evaluations", [], "Limits in evaluations, such as 200,2000.")
+    define.list("max_seconds", [], "Limits in seconds after compilation, such as 60.")
+    define.list("decodes", ["greedy", "archive"], f"Ways of answering: {', '.join(DECODES)}.")
+    define.integer("budgets", 400, "Budgets that are answered.", lower_bound=2)
+    define.integer("checkpoints", 5, "Looks at a run, its end included.", lower_bound=1)
+    define.integer("chunk", None, "Updates at a time; default 1 under evaluations, 25 under seconds.", lower_bound=1)
+    define.integer("idle_updates", 1000, "End a run after so many updates without a new evaluation.", lower_bound=1)
+    define.string("base", None, "Label that others are compared with; default the first.")
+    define.string("out", None, "Folder that is written.")
+    define.bool("resume", False, "Go on with the comparison in --out.")
+    define.bool("parquet", False, f"Write {compare_parquet.PARQUET} too, at the end (needs pyarrow).")
+    define.multi_string(
+        "best_known", [], "PROBLEM=FILE: CSV of the best architectures known on a problem; may be repeated."
+    )
     define_kind_flags(values)
     runtime.define_flags(values)
 
@@ -216,10 +204,7 @@ def _check_settings(case: Case, contenders: Sequence[Contender], limits: Sequenc
                 contender.make(case.problem.spec, limit)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

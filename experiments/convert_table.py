@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,26 +29,22 @@ _ABOUT = {"device": "device", "runtime": "runtime", "dtype": "type of the comput
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
     setup.define_space_flags(values)
     units = list(MS_PER_UNIT)
-    flags.DEFINE_string(
-        "names", None, "CSV file: which operator each name of the profile is (name, operator, layer).",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_enum("unit", None, units, "Unit of the times, where the file says none.", flag_values=values)
-    flags.DEFINE_string(
-        "networks", None, "CSV file of measured networks: architecture, and latency or profile.", flag_values=values
-    )
-    flags.DEFINE_enum("networks_unit", None, units, "Unit of the column latency in --networks.", flag_values=values)
-    flags.DEFINE_float(
+    define.string("names", None, "CSV file: which operator each name of the profile is (name, operator, layer).")
+    define.enum("unit", None, units, "Unit of the times, where the file says none.")
+    define.string("networks", None, "CSV file of measured networks: architecture; latency, latency_ms or profile.")
+    define.enum("networks_unit", None, units, "Unit of the column latency in --networks.")
+    define.float(
         "fit_share", 0.5, "Share of the networks that the correction is fitted to; the others judge it.",
-        lower_bound=0.0, upper_bound=1.0, flag_values=values,
+        lower_bound=0.0, upper_bound=1.0,
     )  # fmt: skip
     for name, what in _ABOUT.items():
-        flags.DEFINE_string(name, None, f"What the table calls the {what}.", flag_values=values)
-    flags.DEFINE_integer("batch", None, "Images a run.", lower_bound=1, flag_values=values)
-    flags.DEFINE_string("out", None, "The file to write: .json, or .csv for a spreadsheet.", flag_values=values)
+        define.string(name, None, f"What the table calls the {what}.")
+    define.integer("batch", None, "Images a run.", lower_bound=1)
+    define.string("out", None, "The file to write: .json, or .csv for a spreadsheet.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -58,11 +53,9 @@ def job(values: flags.FlagValues) -> int:
         raise ValueError("--table is not given: name the file that another tool wrote")
     if values.networks and not values.space:
         raise ValueError("--networks needs --space: the sums of its architectures are priced")
-    with output.file(values.out, "table.json") as out:
+    with output.new_file(values.out, "table.json") as out:
         if out.suffix not in (".json", ".csv"):
             raise ValueError(f"--out={values.out}: must end in .json or .csv")
-        if out.exists():
-            raise ValueError(f"--out={values.out}: exists; choose another name, or remove it")
         space = setup.load_space(values) if values.space else None
         table = _described(_read(values, space), values)
         if values.networks and space is not None:  # without --space it was refused
@@ -117,10 +110,7 @@ def _summary(table: DeviceTable, space: Space | None, out: Path) -> list[str]:
     return lines + [f"note: {doubt}" for doubt in doubts(table, space.identity if space else None)]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,40 +24,32 @@ DECODES = ("best", "greedy", "sample", "beam")
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
-    flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
-    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
-    flags.DEFINE_string(
+    define.string("supernet", None, "Folder of a trained supernet.")
+    define.string("data_dir", None, "Folder of the data set's files.")
+    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
+    define.string(
         "device", None,
         "Which of several devices the files run on; or the table of another than the checkpoint was trained for.",
-        flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms, that the checkpoint answers.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "architectures", [], "An architecture as text, in place of a budget; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "where", [], "A condition, such as resolution=28 or kernel=3,5; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_list("formats", list(FORMATS), f"Files to write: {', '.join(FORMATS)}.", flag_values=values)
-    flags.DEFINE_integer(
-        "finetune", 0, "Updates of each network's weights, taught by the largest.", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_float("finetune_rate", 0.01, "Learning rate of these.", lower_bound=0.0, flag_values=values)
-    flags.DEFINE_integer(
-        "images", None, "Validation and test examples that qualities are of; none: all.", 1, flag_values=values
-    )
-    flags.DEFINE_integer("threads", 1, "That one operator may use when timed.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", 1, "Inputs a run when timed.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("rounds", 15, "Timings of each file.", lower_bound=3, flag_values=values)
-    flags.DEFINE_enum(
+    define.list("budgets_ms", [], "Latency budgets, ms, that the checkpoint answers.")
+    define.multi_string("architectures", [], "An architecture as text, in place of a budget; may be repeated.")
+    define.enum("decode", "best", DECODES, "How architectures are found.")
+    define.multi_string("where", [], "A condition, such as resolution=28 or kernel=3,5; may be repeated.")
+    define.list("formats", list(FORMATS), f"Files to write: {', '.join(FORMATS)}.")
+    define.integer("finetune", 0, "Updates of each network's weights, taught by the largest.", lower_bound=0)
+    define.float("finetune_rate", 0.01, "Learning rate of these.", lower_bound=0.0)
+    define.integer("images", None, "Validation and test examples that qualities are of; none: all.", 1)
+    define.integer("threads", 1, "That one operator may use when timed.", lower_bound=1)
+    define.integer("batch", 1, "Inputs a run when timed.", lower_bound=1)
+    define.integer("rounds", 15, "Timings of each file.", lower_bound=3)
+    define.enum(
         "on_miss", "report", ("report", "tighten"),
-        "A network over its budget is reported, or asked for again with a smaller budget.", flag_values=values,
+        "A network over its budget is reported, or asked for again with a smaller budget.",
     )  # fmt: skip
-    flags.DEFINE_string("out", None, "Folder to write.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Go on with --out.", flag_values=values)
+    define.string("out", None, "Folder to write.")
+    define.bool("resume", False, "Go on with --out.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -133,10 +125,7 @@ def _given(values: flags.FlagValues) -> list[str]:
     return [line for flag in given if flag.value not in (None, []) for line in flag.serialize().split("\n")]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

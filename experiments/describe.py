@@ -34,12 +34,10 @@ if TYPE_CHECKING:
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     run.define_flags(values)  # so that a run's flagfile can be described before it is run
-    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
-    flags.DEFINE_string(
-        "write_template", None, "File to write: a device table of the space and --where without times.",
-        flag_values=values,
-    )  # fmt: skip
+    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
+    define.string("write_template", None, "File to write: a device table of the space and --where without times.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -123,10 +121,7 @@ def _show(title: str, facts: Facts) -> None:
     out.print()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

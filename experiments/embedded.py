@@ -21,11 +21,7 @@ QUALITY = ("records.csv", "predictor.npz")
 
 
 def find(name: str = "default", root: Path | None = None) -> Path:
-    """Folder of an embedded data set.
-
-    Args:
-      name: the folder's name.
-      root: folder of data sets; that of the installed package where None.
+    """Folder of an embedded data set, among those of the installed package or of ``root``.
 
     Raises:
       ValueError: if there is no such data set, or a file of it is missing.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -31,19 +30,15 @@ NEARBY = ("less", "more", "cheaper", "costlier")
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
-    flags.DEFINE_bool(
-        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_float("budget_ms", None, "A latency budget, ms.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "budget", [], "A budget for any cost column, such as madds_m=300; the first is explained.", flag_values=values
-    )
-    flags.DEFINE_float("step", 0.05, "Share of the budget by which less and more is asked.", flag_values=values)
+    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
+    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    define.float("budget_ms", None, "A latency budget, ms.")
+    define.multi_string("budget", [], "A budget for any cost column, such as madds_m=300; the first is explained.")
+    define.float("step", 0.05, "Share of the budget by which less and more is asked.")
     settings.define_seed("seed", "Seed of the answers.", values)
-    flags.DEFINE_string("json", None, "Also write the explanation to this JSON file.", flag_values=values)
+    define.string("json", None, "Also write the explanation to this JSON file.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -138,10 +133,7 @@ def to_json(found: Explanation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

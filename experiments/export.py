@@ -8,7 +8,6 @@ not: the last weights, and the images that norms are calibrated on.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 from absl import flags
 
@@ -17,19 +16,16 @@ from experiments.frame import cli, console, life, output, runtime, settings
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
-    flags.DEFINE_bool(
-        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_multi_string(
-        "where", [], "A condition that every answer satisfies, such as resolution=224; may be repeated.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string("supernet", None, "Folder of a trained supernet, in place of --checkpoint.", flag_values=values)
-    flags.DEFINE_string("data_dir", None, "Folder of the supernet's images.", flag_values=values)
-    flags.DEFINE_string("out", None, "Folder to write; an earlier export in it is replaced.", flag_values=values)
+    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
+    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    define.multi_string(
+        "where", [], "A condition that every answer satisfies, such as resolution=224; may be repeated."
+    )
+    define.string("supernet", None, "Folder of a trained supernet, in place of --checkpoint.")
+    define.string("data_dir", None, "Folder of the supernet's images.")
+    define.string("out", None, "Folder to write; an earlier export in it is replaced.")
     settings.define_seed("seed", "Seed of what decode=best answers from.", values)
 
 
@@ -81,10 +77,7 @@ def _generator(values: flags.FlagValues) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

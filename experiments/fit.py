@@ -9,7 +9,6 @@ then fitted to all.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
@@ -18,36 +17,31 @@ from experiments.frame import cli, console, full_disk, life, output, runtime, se
 from experiments.inputs import setup
 from nagjax.predictors.formats.storage import save_predictor
 from nagjax.predictors.kinds.registry import fit
-from nagjax.predictors.records.records import read_records
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
     setup.define_space_flags(values)
     setup.define_quality_flags(values)
-    flags.DEFINE_string("out", None, "The file to write.", flag_values=values)
+    define.string("out", None, "The file to write.")
 
 
 def job(values: flags.FlagValues) -> int:
     """Fit, save, and say how good the predictor is."""
     if not values.records or values.predictor:
         raise ValueError("give --records, the labelled architectures to fit to, and no --predictor")
-    with output.file(values.out, "predictor.npz") as out:
+    with output.new_file(values.out, "predictor.npz") as out:
         return _fit(values, out)
 
 
 def _fit(values: flags.FlagValues, out: Path) -> int:
-    if out.exists():
-        raise ValueError(f"--out={values.out}: exists; name a file that does not exist yet")
     life.doing("fitting")
     runtime.use_compilation_cache(values.compilation_cache)
     space = setup.load_space(values)
     kind = setup.predictor_kind(values)  # before large files are read
-    records = read_records(
-        settings.input_path(values, "records"), space, values.text_column, values.quality_column, values.quality_unit,
-        (), values.duplicate_tolerance, values.units_are_right,
-    )  # fmt: skip
+    records = setup.load_records(values, space)
     fitted = fit(kind, space, records, values.fit_seed)
     full_disk.persist(lambda: save_predictor(fitted, space, out), "the predictor")
     shown = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
@@ -56,10 +50,7 @@ def _fit(values: flags.FlagValues, out: Path) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -28,46 +28,31 @@ DECODES = ("best", "greedy", "sample", "beam")
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.", flag_values=values)
-    flags.DEFINE_bool(
-        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string(
+    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
+    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    define.string(
         "device", None,
         "Where the generator serves several devices, the name of one, or several with commas, of which it may choose; "
         "or the table of a device that it has never seen.",
-        flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_list("budgets_ms", [], "Latency budgets, ms.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_bool(
-        "grid", False, "Answer every combination of the budgets of several columns, not row by row.", flag_values=values
-    )
-    flags.DEFINE_integer("num_samples", 1, "Distinct architectures per budget.", lower_bound=1, flag_values=values)
-    flags.DEFINE_enum("decode", "best", DECODES, "How architectures are found.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "where", [], "A condition, such as resolution=224 or kernel=3,5; may be repeated.", flag_values=values
-    )
+    define.list("budgets_ms", [], "Latency budgets, ms.")
+    define.multi_string("budgets", [], "Budgets for any cost column, such as madds_m=300,400; may be repeated.")
+    define.bool("grid", False, "Answer every combination of the budgets of several columns, not row by row.")
+    define.integer("num_samples", 1, "Distinct architectures per budget.", lower_bound=1)
+    define.enum("decode", "best", DECODES, "How architectures are found.")
+    define.multi_string("where", [], "A condition, such as resolution=224 or kernel=3,5; may be repeated.")
     settings.define_seed("seed", "Seed of sampling.", values)
-    flags.DEFINE_enum(
-        "on_infeasible",
-        "raise",
-        ("raise", "skip"),
+    define.enum(
+        "on_infeasible", "raise", ("raise", "skip"),
         "Budgets that nothing meets are refused, all of them at once, or skipped.",
-        flag_values=values,
+    )  # fmt: skip
+    define.bool(
+        "allow_unguaranteed", False, "Show answers over one of several limits as answers, and end with status 0."
     )
-    flags.DEFINE_bool(
-        "allow_unguaranteed",
-        False,
-        "Show answers over one of several limits as answers, and end with status 0.",
-        flag_values=values,
-    )
-    flags.DEFINE_string("json", None, "Also write the answers to this JSON file.", flag_values=values)
-    flags.DEFINE_string("csv", None, "Also write the answers to this CSV file.", flag_values=values)
+    define.string("json", None, "Also write the answers to this JSON file.")
+    define.string("csv", None, "Also write the answers to this CSV file.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -136,6 +121,10 @@ def _budgets(values: flags.FlagValues) -> dict[str, Any]:
     if values.budgets_ms:
         return {"budgets_ms": settings.parse_budgets(values.budgets_ms, "budgets_ms")}
     columns = {}
+    if unnamed := [entry for entry in values.budgets if "=" not in entry]:
+        raise ValueError(
+            f"--budgets={unnamed[0]} names no cost column: write --budgets=NAME={unnamed[0]} or --budgets_ms=15,20,30"
+        )
     for name, value in settings.parse_pairs(values.budgets, "budgets", many=True).items():
         entries = value if isinstance(value, list) else [value]
         columns[name] = settings.parse_budgets([str(entry) for entry in entries], "budgets")

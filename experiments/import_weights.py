@@ -10,7 +10,6 @@ the space, such as ``keep_heads=4-8-12`` or ``bits=4-8-32``, stands in --space_s
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +33,19 @@ SPACE = "pretrained_decoder"
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("weights", None, "A .safetensors file, or the folder of them.", flag_values=values)
-    flags.DEFINE_string(
-        "weight_map", None, f"JSON file of names and slots; one of {', '.join(maps.MAPS)} where it is left out.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_list("space_settings", [], f"Settings of {SPACE}, such as keep_heads=4-8-12.", flag_values=values)
-    flags.DEFINE_string("task", "char_lm", "Task, by its registered name: the text.", flag_values=values)
-    flags.DEFINE_list("task_settings", [], "Settings of --task, such as length=128.", flag_values=values)
-    flags.DEFINE_string("data_dir", None, "Folder of the task's files.", flag_values=values)
-    flags.DEFINE_enum(
-        "order", "contributions", list(importance.ORDERS), "What heads and hidden units are worth.", flag_values=values
+    define.string("weights", None, "A .safetensors file, or the folder of them.")
+    define.string(
+        "weight_map", None, f"JSON file of names and slots; one of {', '.join(maps.MAPS)} where it is left out."
     )
-    flags.DEFINE_integer("calibration", 64, "Sequences of training text that worth is of.", 1, flag_values=values)
-    flags.DEFINE_string("out", None, "Folder that the job writes.", flag_values=values)
+    define.list("space_settings", [], f"Settings of {SPACE}, such as keep_heads=4-8-12.")
+    define.string("task", "char_lm", "Task, by its registered name: the text.")
+    define.list("task_settings", [], "Settings of --task, such as length=128.")
+    define.string("data_dir", None, "Folder of the task's files.")
+    define.enum("order", "contributions", list(importance.ORDERS), "What heads and hidden units are worth.")
+    define.integer("calibration", 64, "Sequences of training text that worth is of.", 1)
+    define.string("out", None, "Folder that the job writes.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -85,9 +82,19 @@ def _import(values: flags.FlagValues, folder: Path) -> int:
     whole = space.largest()
     scores = assessor.scores(parameters, whole, task.validation)
     console.say(f"the given model: {scores.loss:.4f} nats a token on the validation examples ({space.format(whole)})")
-    label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
-    console.say(f"{space.count():.3g} architectures; weights: {folder}; to label: {label}")
+    console.say(f"{space.count():.3g} architectures; weights: {folder}", *_next(space, folder, values.data_dir))
     return 0
+
+
+def _next(space: Space, folder: Path, data_dir: str | None) -> list[str]:
+    """The commands that follow, with the settings that the model gave the space."""
+    given = ",".join(f"{name}={value}" for name, value in space.settings.items())
+    posed = [f"--space={space.name}", f"--space_settings={given}"]
+    return [
+        f"to profile: {cli.command('experiments.profile_device', *posed, '--out=table.json')}",
+        f"to label: {supernet_setup.label_command(folder, data_dir)}",
+        f"then: {cli.command('experiments.run', *posed, '--table=table.json', '--records=records.csv')}",
+    ]
 
 
 def _task(values: flags.FlagValues) -> Task:
@@ -133,10 +140,7 @@ def _config(values: flags.FlagValues, space: Space, task: Task, path: Path) -> d
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

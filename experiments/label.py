@@ -12,7 +12,7 @@ import contextlib
 import datetime as dt
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,20 +35,19 @@ BINS = 50
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
     processes.define_flags(values)
-    flags.DEFINE_string("supernet", None, "Folder of a trained supernet.", flag_values=values)
-    flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
+    define.string("supernet", None, "Folder of a trained supernet.")
+    define.string("data_dir", None, "Folder of the data set's files.")
     supernet_setup.define_cache_flag(values)
-    flags.DEFINE_multi_string(
-        "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_integer("num", 1500, "Architectures to label.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("images", None, "Validation examples of a label; none: all.", 1, flag_values=values)
-    flags.DEFINE_enum("draw", "stratified", DRAWS, "By multiply-adds, or uniform over all.", flag_values=values)
+    define.multi_string("where", [], "A condition on architectures, such as resolution=28; may be repeated.")
+    define.integer("num", 1500, "Architectures to label.", lower_bound=1)
+    define.integer("images", None, "Validation examples of a label; none: all.", 1)
+    define.enum("draw", "stratified", DRAWS, "By multiply-adds, or uniform over all.")
     settings.define_seed("seed", "Seed of the draw.", values)
-    flags.DEFINE_string("out", None, "The file to append to; how it was made goes beside it.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Go on with --out.", flag_values=values)
+    define.string("out", None, "The file to append to; how it was made goes beside it.")
+    define.bool("resume", False, "Go on with --out.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -158,10 +157,7 @@ def progress(rows: np.ndarray, total: int) -> Iterator[np.ndarray]:
             yield row
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,6 @@ and ``nagjax adapt`` makes a device table of it. The networks stand in the order
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
@@ -23,21 +22,18 @@ from nagjax.devices.pricing import LATENCY
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     setup.define_space_flags(values)
     known.define_flags(values)
-    flags.DEFINE_multi_string(
-        "where", [], "A condition on networks, such as resolution=224; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_integer("networks", 20, "Networks to measure.", lower_bound=2, flag_values=values)
+    define.multi_string("where", [], "A condition on networks, such as resolution=224; may be repeated.")
+    define.integer("networks", 20, "Networks to measure.", lower_bound=2)
     settings.define_seed("seed", "Seed of the draw from which networks are chosen.", values)
-    flags.DEFINE_string("out", None, "The file to write: .csv.", flag_values=values)
+    define.string("out", None, "The file to write: .csv.")
 
 
 def job(values: flags.FlagValues) -> int:
     """Choose, and write the file to fill in."""
-    with output.file(values.out, "plan.csv") as out:
-        if out.exists():
-            raise ValueError(f"--out={values.out}: exists; choose another name, or remove it")
+    with output.new_file(values.out, "plan.csv") as out:
         return _plan(values, out)
 
 
@@ -52,10 +48,7 @@ def _plan(values: flags.FlagValues, out: Path) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

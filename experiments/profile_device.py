@@ -10,7 +10,7 @@ Ctrl-C or a crash loses one measurement at most; ``--resume`` goes on. Leave the
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -29,31 +29,22 @@ DTYPES = {"jax": ("float32", "bfloat16"), "onnxruntime": ("float32", "int8")}
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("space", None, "Search space, by its registered name.", flag_values=values)
-    flags.DEFINE_list("space_settings", [], "Settings of the space, such as width=1.2.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "where", [], "Measure only what such architectures need, such as resolution=224.", flag_values=values
-    )
-    flags.DEFINE_string("out", None, "The table to write; raw measurements go beside it.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Go on with the measurements beside --out.", flag_values=values)
-    flags.DEFINE_string("device", None, "What the table calls the device; default what it says.", flag_values=values)
-    flags.DEFINE_integer("batch", 1, "Images a run; times are of a whole batch.", lower_bound=1, flag_values=values)
-    flags.DEFINE_enum("runtime", "jax", list(DTYPES), "What runs the operators and networks.", flag_values=values)
-    flags.DEFINE_string(
-        "dtype", "float32", "Type of the computation: float32, bfloat16 (jax), int8 (onnxruntime).", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "threads", 1, "Threads that an operator may use in onnxruntime; jax takes all cores.", 1, flag_values=values
-    )
-    flags.DEFINE_integer("rounds", 15, "Measurements of each operator and network.", lower_bound=3, flag_values=values)
-    flags.DEFINE_float("least_ms", 10.0, "Least time of one measurement, ms.", lower_bound=0.1, flag_values=values)
-    flags.DEFINE_integer(
-        "validate", 0, "Networks that judge the sum; 0 for no correction either.", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "validate_fit", 30, "Further networks that the correction is fitted to.", lower_bound=0, flag_values=values
-    )
+    define.string("space", None, "Search space, by its registered name.")
+    define.list("space_settings", [], "Settings of the space, such as width=1.2.")
+    define.multi_string("where", [], "Measure only what such architectures need, such as resolution=224.")
+    define.string("out", None, "The table to write; raw measurements go beside it.")
+    define.bool("resume", False, "Go on with the measurements beside --out.")
+    define.string("device", None, "What the table calls the device; default what it says.")
+    define.integer("batch", 1, "Images a run; times are of a whole batch.", lower_bound=1)
+    define.enum("runtime", "jax", list(DTYPES), "What runs the operators and networks.")
+    define.string("dtype", "float32", "Type of the computation: float32, bfloat16 (jax), int8 (onnxruntime).")
+    define.integer("threads", 1, "Threads that an operator may use in onnxruntime; jax takes all cores.", 1)
+    define.integer("rounds", 15, "Measurements of each operator and network.", lower_bound=3)
+    define.float("least_ms", 10.0, "Least time of one measurement, ms.", lower_bound=0.1)
+    define.integer("validate", 0, "Networks that judge the sum; 0 for no correction either.", lower_bound=0)
+    define.integer("validate_fit", 30, "Further networks that the correction is fitted to.", lower_bound=0)
     settings.define_seed("seed", "Seed of orders and of the draw of networks.", values)
 
 
@@ -139,10 +130,7 @@ def _check(values: flags.FlagValues) -> None:
         )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,6 @@ quality itself, as in GBDT-NAS-3S (arXiv 2007.04785), which closes what is cheap
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,36 +18,31 @@ from experiments.frame import cli, console, full_disk, life, output, settings
 from experiments.inputs import setup
 from nagjax.devices.pricing import analytic
 from nagjax.predictors import shap
-from nagjax.predictors.records.records import read_records
 from nagjax.spaces import pruning
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     setup.define_space_flags(values)
     setup.define_quality_flags(values)
-    flags.DEFINE_integer("most", 4, "Choices to close at most.", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("beyond_cost", True, "Judge by what quality is beyond that of like cost.", flag_values=values)
-    flags.DEFINE_string("out", None, "The file to write.", flag_values=values)
+    define.integer("most", 4, "Choices to close at most.", lower_bound=1)
+    define.bool("beyond_cost", True, "Judge by what quality is beyond that of like cost.")
+    define.string("out", None, "The file to write.")
 
 
 def job(values: flags.FlagValues) -> int:
     """Fit, close, and say why."""
     if not values.records or values.predictor:
         raise ValueError("give --records, the labelled architectures to judge by, and no --predictor")
-    with output.file(values.out, "prune.json") as out:
+    with output.new_file(values.out, "prune.json") as out:
         return _prune(values, out)
 
 
 def _prune(values: flags.FlagValues, out: Path) -> int:
-    if out.exists():
-        raise ValueError(f"--out={values.out}: exists; name a file that does not exist yet")
     life.doing("fitting")
     space = setup.load_space(values)
-    records = read_records(
-        settings.input_path(values, "records"), space, values.text_column, values.quality_column, values.quality_unit,
-        (), values.duplicate_tolerance, values.units_are_right,
-    )  # fmt: skip
+    records = setup.load_records(values, space)
     explained, what = np.asarray(records.quality), "quality"
     if values.beyond_cost:
         madds = space.operator_sum(records.tokens, analytic(space, "madds").values)
@@ -62,10 +56,7 @@ def _prune(values: flags.FlagValues, out: Path) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

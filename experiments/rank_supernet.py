@@ -41,16 +41,17 @@ RUNS = "alone.jsonl"
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     supernet_setup.define_space_flags(values)
     supernet_setup.define_data_flags(values)
     supernet_setup.define_recipe_flags(values, steps=780)
     runtime.define_flags(values)
-    flags.DEFINE_integer("networks", 16, "Networks beside the smallest and the largest.", 1, flag_values=values)
-    flags.DEFINE_integer("bins", 4, "Parts of the cost range that they are drawn from evenly.", 1, flag_values=values)
-    flags.DEFINE_list("seeds", ["0", "1"], "Seeds of training that this process does.", flag_values=values)
-    flags.DEFINE_integer("images", None, "Validation examples of a label; none: all.", 1, flag_values=values)
-    flags.DEFINE_string("supernet", None, "Folder of the supernet to judge; none: train networks.", flag_values=values)
-    flags.DEFINE_string("out", None, "Folder of the study.", flag_values=values)
+    define.integer("networks", 16, "Networks beside the smallest and the largest.", 1)
+    define.integer("bins", 4, "Parts of the cost range that they are drawn from evenly.", 1)
+    define.list("seeds", ["0", "1"], "Seeds of training that this process does.")
+    define.integer("images", None, "Validation examples of a label; none: all.", 1)
+    define.string("supernet", None, "Folder of the supernet to judge; none: train networks.")
+    define.string("out", None, "Folder of the study.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -176,10 +177,7 @@ def append(path: Path, run: dict[str, Any]) -> None:
     durable.append(path, json.dumps(run) + "\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

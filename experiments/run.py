@@ -8,7 +8,6 @@ Ctrl-C saves, and ``--resume`` goes on. On a finished run ``--resume`` only writ
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +25,14 @@ from nagjax.reports import report_data, wording
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     setup.define_flags(values)
     training.define_flags(values)
     setup.define_ranker_flags(values)
     run_report.define_flags(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Continue the run in --out.", flag_values=values)
+    define.string("out", None, "Folder that the run writes.")
+    define.bool("resume", False, "Continue the run in --out.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -45,6 +45,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     run_folder.check(values, folder)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
+    training.use_devices(values)
     output.try_checkpoints(folder)
     life.doing("reading the inputs, fitting a predictor where records are given")
     built = setup.with_ranker(setup.build_problem(values), values)
@@ -87,10 +88,7 @@ def devices_ranges(built: Setup) -> dict[str, tuple[float, float]]:
     return {name: ends for name, ends in every.items() if ends[0] <= ends[1]}  # a closed one has no range
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -41,25 +41,20 @@ COUNTS = ("madds", "params")
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     setup.define_space_flags(values)
     setup.define_quality_flags(values)
     runtime.define_flags(values)
-    flags.DEFINE_list("evaluators", [], "Evaluators, such as naswot,synflow,snip.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "evaluator_settings", [], "A setting, key=value, of all evaluators that take it, or NAME:key=value of one.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_multi_string(
-        "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
+    define.list("evaluators", [], "Evaluators, such as naswot,synflow,snip.")
+    define.multi_string(
+        "evaluator_settings", [], "A setting, key=value, of all evaluators that take it, or NAME:key=value of one."
     )
-    flags.DEFINE_integer("num", None, "Records to score, drawn by --seed; none: all.", 1, flag_values=values)
+    define.multi_string("where", [], "A condition on architectures, such as resolution=28; may be repeated.")
+    define.integer("num", None, "Records to score, drawn by --seed; none: all.", 1)
     settings.define_seed("seed", "Seed of the draw.", values)
-    flags.DEFINE_integer(
-        "bands", 20, "Parts of the range of multiply-adds within which networks count as equals.", 1,
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string("out", None, "Folder that this job writes.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Go on in --out.", flag_values=values)
+    define.integer("bands", 20, "Parts of the range of multiply-adds within which networks count as equals.", 1)
+    define.string("out", None, "Folder that this job writes.")
+    define.bool("resume", False, "Go on in --out.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -76,10 +71,7 @@ def _score(values: flags.FlagValues, folder: Path) -> int:
     life.doing("reading records and data")
     runtime.use_compilation_cache(values.compilation_cache)
     space = setup.load_space(values)
-    records = recorded.read_records(
-        settings.input_path(values, "records"), space, values.text_column, values.quality_column, values.quality_unit,
-        (), values.duplicate_tolerance, values.units_are_right,
-    )  # fmt: skip
+    records = setup.load_records(values, space)
     records = chosen(values, space, records)
     truths = made(values.evaluators, values.evaluator_settings, space)
     columns = named(truths)
@@ -122,7 +114,8 @@ def made(names: Sequence[str], given: Sequence[str], space: Space) -> list[Evalu
     if twice:
         raise ValueError(f"--evaluators: {twice[0]} stands there twice; name it once")
     of: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for key, value in settings.parse_pairs(given, "evaluator_settings").items():
+    parts = settings.separate(given, lambda key: ":" in key or any(evaluators.takes(one, key) for one in names))
+    for key, value in settings.parse_pairs(parts, "evaluator_settings").items():
         name, colon, own = key.partition(":")
         takers = [name] if colon else [one for one in names if evaluators.takes(one, key)]
         if not takers or takers[0] not in of:
@@ -214,10 +207,7 @@ def report(folder: Path, truths: Sequence[Evaluator], seconds: Mapping[str, list
     console.say(*score_report.lines(figures), f"{folder / FILE}: {figures['architectures']} architectures")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

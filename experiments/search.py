@@ -9,8 +9,8 @@ Evaluations are kept one by one in ``evaluations.csv``. Ctrl-C or a crash loses 
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,36 +38,32 @@ from nagjax.spaces.space import Space
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     setup.define_space_flags(values)
     setup.define_cost_flags(values)
     setup.define_kind_flags(values)
     training.define_flags(values)
     run_report.define_flags(values)
     runtime.define_flags(values)
-    flags.DEFINE_string("evaluator", None, f"The truth: {', '.join(EVALUATORS)}, or a plugin's.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "evaluator_settings", [], "A setting of the evaluator, such as command=python evaluate.py; may be repeated.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_integer("evaluations", 300, "True evaluations in all.", lower_bound=10, flag_values=values)
-    flags.DEFINE_integer("start", 25, "Of them before anything is predicted.", lower_bound=10, flag_values=values)
-    flags.DEFINE_integer("per_round", 25, "Evaluations between two fits.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("retries", 1, "How often a failure is tried again.", lower_bound=0, flag_values=values)
-    flags.DEFINE_string(
-        "proposer",
-        proposers.DEFAULT,
-        f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.",
-        flag_values=values,
+    define.string("evaluator", None, f"The truth: {', '.join(EVALUATORS)}, or a plugin's.")
+    define.multi_string(
+        "evaluator_settings",
+        [],
+        "Settings of the evaluator, such as command=python evaluate.py,seconds=600; may be repeated.",
     )
-    flags.DEFINE_multi_string("proposer_settings", [], "A setting of the proposer, key=value.", flag_values=values)
-    flags.DEFINE_string("executor", "inline", f"Where: {', '.join(EXECUTORS)}.", flag_values=values)
-    flags.DEFINE_integer("workers", None, "Evaluations at a time.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
-        "pessimism", 1.0, "Deviations taken from what is predicted, when the generator is trained.", lower_bound=0.0,
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string("out", None, "Folder that the search writes.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Continue the search in --out.", flag_values=values)
+    define.integer("evaluations", 300, "True evaluations in all.", lower_bound=10)
+    define.integer("start", 25, "Of them before anything is predicted.", lower_bound=10)
+    define.integer("per_round", 25, "Evaluations between two fits.", lower_bound=1)
+    define.integer("retries", 1, "How often a failure is tried again.", lower_bound=0)
+    define.string("proposer", proposers.DEFAULT, f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.")
+    define.multi_string("proposer_settings", [], "Settings of the proposer, key=value,key=value; may be repeated.")
+    define.string("executor", "inline", f"Where: {', '.join(EXECUTORS)}.")
+    define.integer("workers", None, "Evaluations at a time.", lower_bound=1)
+    define.float(
+        "pessimism", 1.0, "Deviations taken from what is predicted, when the generator is trained.", lower_bound=0.0
+    )
+    define.string("out", None, "Folder that the search writes.")
+    define.bool("resume", False, "Continue the search in --out.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -82,6 +78,7 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     run_folder.check(values, folder)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
+    training.use_devices(values)
     output.try_checkpoints(folder)
     space = setup.load_space(values)
     table = setup.load_table(values, space) if values.table else None
@@ -116,15 +113,21 @@ def checked_evaluator(values: flags.FlagValues, space: Space) -> Evaluator:
     rounds.Plan(values.evaluations, values.start, values.per_round, values.retries)
     kinds.make(values.predictor_kind or searching.KIND, pairs(values, "predictor_settings"))
     proposers.make(values.proposer, pairs(values, "proposer_settings"))
-    truth = evaluators.make(values.evaluator, space, pairs(values, "evaluator_settings"))
+    truth = evaluators.make(values.evaluator, space, evaluator_settings(values))
     evaluators.check_quality(truth)
     open_pool(values.executor, values.workers, truth)
     return truth
 
 
+def evaluator_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """The settings of --evaluator; a comma that no setting of it follows is part of a value, such as of a command."""
+    given = settings.separate(values.evaluator_settings, functools.partial(evaluators.takes, values.evaluator))
+    return settings.parse_pairs(given, "evaluator_settings")
+
+
 def pairs(values: flags.FlagValues, flag: str) -> dict[str, Any]:
     """The settings that a repeated flag gives."""
-    return settings.parse_pairs(values[flag].value or (), flag)
+    return settings.parse_pairs(settings.separate(values[flag].value or (), lambda _: True), flag)
 
 
 def evaluate(
@@ -153,10 +156,7 @@ def evaluate(
         )  # fmt: skip
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -30,41 +30,35 @@ from experiments.comparison.together import Together
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
 from experiments.inputs.setup import define_kind_flags
 from experiments.training.run_folder import FLAGS, flagfile
-from nagjax import durable
+from nagjax import durable, many_runs
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     known = ", ".join(compare_problems.NAMES)
-    flags.DEFINE_string("problem", None, f"Problem: {known}, macro_N, or name=FLAGFILE.", flag_values=values)
-    flags.DEFINE_string("controller", "nag", "Controller, by its registered name.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "controller_param", [], "A parameter that is swept, key=VALUE|VALUE|...; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_multi_string(
-        "controller_params", [], "Parameters of all runs, key=value,key=value; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_multi_string(
-        "controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_string("data_dir", "", "Folder of the public data sets.", flag_values=values)
-    flags.DEFINE_list("seeds", ["0..15"], "Seeds and ranges of them, such as 0..15.", flag_values=values)
-    flags.DEFINE_integer("steps", 2000, "Updates of each run.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer(
-        "at_a_time", 64, "Runs of a program: those of one that is interrupted are lost.", lower_bound=1,
-        flag_values=values,
+    define.string("problem", None, f"Problem: {known}, macro_N, or name=FLAGFILE.")
+    define.string("controller", "nag", "Controller, by its registered name.")
+    define.multi_string("controller_param", [], "A parameter that is swept, key=VALUE|VALUE|...; may be repeated.")
+    define.multi_string("controller_params", [], "Parameters of all runs, key=value,key=value; may be repeated.")
+    define.multi_string("controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.")
+    define.string("data_dir", "", "Folder of the public data sets.")
+    define.list("seeds", ["0..15"], "Seeds and ranges of them, such as 0..15.")
+    define.integer("steps", 2000, "Updates of each run.", lower_bound=1)
+    define.integer(
+        "at_a_time", None, "Runs of a program, which are lost where it is interrupted; none: as many as devices make "
+        "at the same moment, 64 where all stand side by side.", lower_bound=1,
     )  # fmt: skip
-    flags.DEFINE_integer(
-        "beside", None, "Runs side by side on a device; none: one on a processor, all elsewhere.", lower_bound=1,
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_list("decodes", ["greedy", "archive"], f"Ways of answering: {', '.join(DECODES)}.", flag_values=values)
-    flags.DEFINE_integer("budgets", 400, "Budgets that are answered.", lower_bound=2, flag_values=values)
-    flags.DEFINE_integer("checkpoints", 5, "Looks at a run, its end included.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("chunk", 25, "Updates between two looks at the runs.", lower_bound=1, flag_values=values)
-    flags.DEFINE_string("base", None, "Label that others are compared with; default the first.", flag_values=values)
-    flags.DEFINE_string("out", None, "Folder that is written.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Go on with the sweep in --out.", flag_values=values)
+    define.integer(
+        "beside", None, "Runs side by side on a device; none: one on a processor, all elsewhere.", lower_bound=1
+    )
+    define.list("decodes", ["greedy", "archive"], f"Ways of answering: {', '.join(DECODES)}.")
+    define.integer("budgets", 400, "Budgets that are answered.", lower_bound=2)
+    define.integer("checkpoints", 5, "Looks at a run, its end included.", lower_bound=1)
+    define.integer("chunk", 25, "Updates between two looks at the runs.", lower_bound=1)
+    define.string("base", None, "Label that others are compared with; default the first.")
+    define.string("out", None, "Folder that is written.")
+    define.bool("resume", False, "Go on with the sweep in --out.")
     define_kind_flags(values)
     runtime.define_flags(values)
 
@@ -136,7 +130,8 @@ def _sweep(values: flags.FlagValues, folder: Path) -> int:
     tasks = all_tasks([entry], every, seeds, [limit], how)
     missing = [task for task in tasks if not results.has(task.key, task.settings)]
     try:
-        runner = Together(options, missing, cases, values.at_a_time, values.beside)
+        at_a_time = values.at_a_time or many_runs.at_once(values.beside)
+        runner = Together(options, missing, cases, at_a_time, values.beside)
         compare_study.run_missing(tasks, cases, runner, results)
         life.doing("writing the report")
         title = f"{values.controller} swept"
@@ -150,10 +145,7 @@ def _sweep(values: flags.FlagValues, folder: Path) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

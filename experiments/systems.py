@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from experiments import embedded
-from experiments.frame import cli, console
+from experiments.frame import cli, console, settings
 from experiments.published import page
 from experiments.published.registry import SYSTEMS, find
 from nagjax import durable
@@ -30,9 +29,10 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "systems.md"
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
-    flags.DEFINE_string("run", None, "System that is run in small, by its name.", flag_values=values)
-    flags.DEFINE_string("out", None, "Folder that --run writes.", flag_values=values)
-    flags.DEFINE_bool("write", False, "Write docs/systems.md.", flag_values=values)
+    define = settings.Definer(values)
+    define.string("run", None, "System that is run in small, by its name.")
+    define.string("out", None, "Folder that --run writes.")
+    define.bool("write", False, "Write docs/systems.md.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -73,10 +73,7 @@ def made_up(path: Path) -> None:
     write_records(Records(tokens, quality, source="made up"), space, path)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

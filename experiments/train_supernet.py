@@ -12,7 +12,6 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,17 @@ JOB = "experiments.train_supernet"
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
+    define = settings.Definer(values)
     supernet_setup.define_space_flags(values)
     supernet_setup.define_data_flags(values)
     supernet_setup.define_strategy_flag(values)
     supernet_setup.define_recipe_flags(values, steps=6000)
     runtime.define_flags(values)
     processes.define_flags(values)
-    flags.DEFINE_integer("chunk", 20, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("save_seconds", 120.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
-    flags.DEFINE_string("out", None, "Folder that the run writes.", flag_values=values)
-    flags.DEFINE_bool("resume", False, "Continue the run in --out.", flag_values=values)
+    define.integer("chunk", 20, "Updates between two looks at the run.", lower_bound=1)
+    define.float("save_seconds", 120.0, "Time between two checkpoints, s.", lower_bound=0.0)
+    define.string("out", None, "Folder that the run writes.")
+    define.bool("resume", False, "Continue the run in --out.")
 
 
 def job(values: flags.FlagValues) -> int:
@@ -77,8 +77,7 @@ def _train(values: flags.FlagValues, folder: Path, place: mesh.Placement) -> int
     for name, tokens in (("largest", space.largest(valid)), ("smallest", space.smallest(valid))):
         scores = assessor.scores(state.parameters, tokens, task.validation)
         console.say(f"{name}: {task.percent(scores.quality)} on the validation examples ({space.format(tokens)})")
-    label = cli.command("experiments.label", f"--supernet={folder}", "--out=records.csv")
-    console.say(f"weights: {folder}; to label: {label}")
+    console.say(f"weights: {folder}; to label: {supernet_setup.label_command(folder, values.data_dir)}")
     return 0
 
 
@@ -164,10 +163,7 @@ def run(
     return state
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.operators import Operator, kind_of
-from nagjax.operators.kind import Parameters, Statistics, Watch
+from nagjax.operators.kind import Applied, Parameters, Statistics, Watch
 
-__all__ = ["Network", "Parameters", "Statistics", "apply", "block", "init", "input_shape", "made_up_input",
+__all__ = ["Network", "Parameters", "Statistics", "apply", "init", "input_shape", "made_up_input",
            "output_shape", "shapes", "watched"]  # fmt: skip
 
 
@@ -42,19 +42,11 @@ def init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return kind.init(key, op)
 
 
-def apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None = None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
-    """What an operator does.
+def apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None = None) -> Applied:
+    """Output of an operator for what it takes, maps ``[N, H, W, C]`` or other, and the statistics of its norms it used.
 
-    Args:
-      op: the operator.
-      parameters: its parameters.
-      x: what it takes; feature maps are ``[N, H, W, C]``. The type is that of the computation.
-      statistics: of its batch norms; those of the batch where None.
-
-    Returns:
-      Its output, ``[N, 1, 1, C]`` for ``pool``, ``[N, C]`` for ``linear``, and the statistics that were used.
+    The type of the input is that of the computation; without ``statistics`` those of the batch are taken. ``pool``
+    gives ``[N, 1, 1, C]``, ``linear`` ``[N, C]``.
 
     Raises:
       ValueError: if its kind is priced only.
@@ -100,11 +92,6 @@ class Network(nn.Module):
             x, taken = apply(op, parameters, x, None if statistics is None else statistics[at])
             used.append(taken)
         return x, tuple(used)
-
-
-def block(op: Operator) -> Network:
-    """A network of one operator."""
-    return Network((op,))
 
 
 def input_shape(op: Operator, batch: int) -> tuple[int, ...]:

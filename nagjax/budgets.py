@@ -126,14 +126,9 @@ def even_ticks(low: int, high: int, num: int) -> np.ndarray:
 
 
 def anchor_weights(budgets: jax.Array, anchors: jax.Array) -> jax.Array:
-    """Linear interpolation between neighbouring anchors, as a soft one-hot (Guo et al., arXiv 2103.00219, section 3).
+    """Budgets float ``[B]`` between increasing anchors float ``[A]``: shares ``[B, A]``, at most two a row, 1 in sum.
 
-    Args:
-      budgets: float ``[B]``, clipped to the range of the anchors.
-      anchors: float ``[A]``, increasing.
-
-    Returns:
-      ``[B, A]``, non-negative, at most two entries a row are not 0, rows add up to 1.
+    Linear interpolation as a soft one-hot (Guo et al., arXiv 2103.00219, section 3); budgets are clipped to the range.
 
     >>> anchor_weights(jnp.array([15.0, 99.0]), jnp.array([10.0, 20.0, 40.0])).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]

@@ -18,15 +18,9 @@ from jax import lax
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolution(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
-    """Convolution over all channels.
+    """Convolution of maps ``[N, H, W, I]`` by weights ``[k, k, I, O]``, k odd, stride 1 or 2, over all channels.
 
-    Args:
-      x: feature maps ``[N, H, W, I]``.
-      weights: ``[k, k, I, O]`` with odd k.
-      stride: 1 or 2.
-
-    Returns:
-      Feature maps ``[N, ceil(H / stride), ceil(W / stride), O]``.
+    Gives maps ``[N, ceil(H / stride), ceil(W / stride), O]``.
     """
     return lax.platform_dependent(
         x, weights, cpu=functools.partial(taps, stride=stride), default=functools.partial(native, stride=stride)

@@ -34,11 +34,7 @@ class Delimited:
 
 
 def read_delimited(path: Path, wanted: Sequence[str] = ()) -> Delimited:
-    """Read a delimited file; blank lines are passed over.
-
-    Args:
-      path: the file, see ``nagjax.files.read_text``.
-      wanted: columns that are looked for; they tell the separator.
+    """Read a delimited text file without its blank lines; ``wanted`` columns tell the separator.
 
     Raises:
       ValueError: if the file cannot be read, is empty, or its rows do not fit its header; it names the row.

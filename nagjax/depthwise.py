@@ -17,15 +17,9 @@ from jax import lax
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def depthwise(x: jax.Array, weights: jax.Array, stride: int) -> jax.Array:
-    """Depthwise convolution.
+    """Depthwise convolution of maps ``[N, H, W, C]`` by weights ``[k, k, C]``, k odd, stride 1 or 2.
 
-    Args:
-      x: feature maps ``[N, H, W, C]``.
-      weights: ``[k, k, C]`` with odd k.
-      stride: 1 or 2.
-
-    Returns:
-      Feature maps ``[N, ceil(H / stride), ceil(W / stride), C]``.
+    Gives maps ``[N, ceil(H / stride), ceil(W / stride), C]``.
     """
     return lax.platform_dependent(
         x,

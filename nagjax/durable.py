@@ -12,7 +12,6 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 try:
@@ -110,9 +109,7 @@ class Appender:
     def __enter__(self) -> Appender:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property
@@ -200,10 +197,7 @@ def alone(path: str | Path) -> Iterator[None]:
 def append(path: str | Path, text: str, header: str = "") -> None:
     """Append whole lines to a file that several processes may append to; durable when this returns.
 
-    Args:
-      path: the file.
-      text: lines, each with its end.
-      header: what a new file begins with.
+    ``header`` is what a new file begins with.
 
     Raises:
       OSError: if they cannot be written; then none of them is in the file.

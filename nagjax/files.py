@@ -55,11 +55,7 @@ def is_folder(path: Path) -> bool:
 
 
 def check_file(path: Path, what: str = "the file") -> None:
-    """Refuse a path that is not a file with something in it.
-
-    Args:
-      path: the path; links are followed.
-      what: what should stand there, for the remedy: ``"the device table"``.
+    """Refuse a path that is not a file with something in it; ``what`` should stand there, for the remedy.
 
     Raises:
       MissingFileError: if there is nothing.

@@ -7,6 +7,7 @@ the same with the same values; the first one alone reads checkpoints and writes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -104,10 +105,8 @@ class Placement:
     def by_rows(self, call: Callable[[Any, Any], Any], shared: Any, rows: Any) -> Any:
         """In a compiled program: ``call(shared, rows)``, which each device makes with its own rows alone.
 
-        Args:
-          call: gives arrays ``[N, ...]``, each row of which depends on the same row of ``rows`` only.
-          shared: held by every device.
-          rows: arrays ``[N, ...]``, N a multiple of the number of devices.
+        ``call`` gives arrays ``[N, ...]``, each row of which depends on the same row of ``rows`` only; N is a multiple
+        of the number of devices.
         """
         if self.mesh is None:
             return call(shared, rows)
@@ -116,6 +115,10 @@ class Placement:
             call, mesh=self.mesh, in_specs=(PartitionSpec(), own), out_specs=own, check_vma=False
         )  # fmt: skip
         return spread(shared, rows)
+
+    def context(self) -> contextlib.AbstractContextManager[Any]:
+        """A block in which all programs are of all devices: ``rows`` and ``whole`` say in them how arrays lie."""
+        return contextlib.nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
 
     def _put(self, array: Any, spec: PartitionSpec) -> jax.Array:
         assert self.mesh is not None
@@ -139,11 +142,7 @@ ONE = Placement()
 
 
 def all_devices(shard_parameters: bool = False) -> Placement:
-    """The placement over all devices of all processes; ``ONE`` where there is one.
-
-    Args:
-      shard_parameters: see ``Placement``.
-    """
+    """The placement over all devices of all processes; ``ONE`` where there is one."""
     found = jax.devices()
     return ONE if len(found) == 1 else Placement(Mesh(np.array(found), (AXIS,)), shard_parameters)
 
@@ -152,6 +151,33 @@ def own_devices(most: int | None = None) -> Placement:
     """The placement over the devices of this process, ``most`` of them; ``ONE`` where there is one."""
     found = jax.local_devices()[:most]
     return ONE if len(found) == 1 else Placement(Mesh(np.array(found), (AXIS,)))
+
+
+def rows(tree: Any) -> Any:
+    """Arrays ``[N, ...]`` of a program that is compiled within ``Placement.context``, shared by their first axis.
+
+    Those whose N the number of devices does not divide stay as they are, and so do all of any other program.
+    """
+    size = _shared_by()
+
+    def shared(array: Any) -> Any:
+        return array if len(array) % size else jax.lax.with_sharding_constraint(array, PartitionSpec(AXIS))
+
+    return tree if size == 1 else jax.tree.map(shared, tree)
+
+
+def whole(tree: Any) -> Any:
+    """Arrays of a program that is compiled within ``Placement.context``, which every device then holds whole."""
+    if _shared_by() == 1:
+        return tree
+    return jax.tree.map(lambda array: jax.lax.with_sharding_constraint(array, PartitionSpec()), tree)
+
+
+def _shared_by() -> int:
+    """How many devices share the program that is being compiled, and not a part of it that each makes by itself."""
+    mesh = jax.sharding.get_abstract_mesh()
+    shared = mesh.axis_names == (AXIS,) and mesh.axis_types == (jax.sharding.AxisType.Auto,)
+    return int(mesh.size) if shared else 1
 
 
 def on_host(tree: Any) -> Any:
@@ -166,12 +192,9 @@ def on_host(tree: Any) -> Any:
 
 
 def join(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
-    """Make this process one of several; before any array is made.
+    """Make this process, whose number from 0 is ``process_id``, one of several; before any array is made.
 
-    Args:
-      coordinator: ``HOST:PORT`` at which the first process listens, or ``AUTO``.
-      num_processes: how many there are.
-      process_id: which this is, from 0.
+    The first process listens at the coordinator, ``HOST:PORT``, or ``AUTO``.
 
     Raises:
       ValueError: if a number is missing, or jax does not find what is to be found.
@@ -217,11 +240,7 @@ def agreed(said: bool) -> bool:
 
 
 def first_does(work: Callable[[], T], like: T) -> T:
-    """What the first process makes, in every process.
-
-    Args:
-      work: done in the first process alone.
-      like: a tree of the same structure, shapes and dtypes.
+    """What the first process makes, in every process; ``like`` is a tree of the same structure, shapes and dtypes.
 
     Raises:
       ValueError: in the others, where it failed in the first, which raises its own error.

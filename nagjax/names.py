@@ -83,12 +83,8 @@ def nearest(name: str, known: Iterable[str], least: float = NEAR) -> str | None:
     """The known name with the fewest edits to ``name``, for its length; None where none is near.
 
     An edit is a character inserted, removed or replaced, or two neighbours swapped: the slip of the finger that makes
-    "nga" of "nag" is one, where difflib finds "nsga2" nearer.
-
-    Args:
-      name: as a user wrote it; case does not count.
-      known: the names there are.
-      least: share of the longer name that is as it should be.
+    "nga" of "nag" is one, where difflib finds "nsga2" nearer. Case does not count; ``least`` is the share of the longer
+    name that is as it should be.
 
     >>> nearest("quality", ["arch", "top1"]) is None
     True

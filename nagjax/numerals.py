@@ -95,11 +95,9 @@ def scaled(value: float, factor: float, name: str) -> float:
 
 
 def has_decimal_commas(texts: Sequence[str], commas_are_free: bool) -> bool:
-    """Whether a column is written with decimal commas and nothing else can be meant.
+    """Whether the fields of a column are written with decimal commas and nothing else can be meant.
 
-    Args:
-      texts: the fields of the column.
-      commas_are_free: whether the file's separator says so (a semicolon stands where the comma is the decimal mark).
+    ``commas_are_free``: the file's separator says so (a semicolon stands where the comma is the decimal mark).
 
     >>> has_decimal_commas(["0,5", "12"], False), has_decimal_commas(["1,234"], False)
     (True, False)

@@ -108,11 +108,8 @@ def load(kind: str, name: str) -> Callable[..., Any]:
 def raised_by(kind: str, name: str, doing: str = "", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """A context in which a plugin's code runs: whatever it raises is raised as a ``PluginError`` that names it.
 
-    Args:
-      kind: one of ``KINDS``.
-      name: under which it is registered; one that is not (made in a notebook) is named as it is.
-      doing: what was asked of it, for the message.
-      passing: errors that are its way to refuse what it is given; they pass as they are.
+    ``doing`` is what was asked of it. Errors ``passing`` are its way to refuse what it is given; they pass as they are.
+    A name that is not registered (made in a notebook) is named as it is.
 
     Raises:
       PluginError: with the plugin's own error as its cause.

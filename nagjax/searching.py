@@ -204,7 +204,7 @@ def decisive(wanted: rounds.Search) -> dict[str, Any]:
         "costs": [[info.name, info.device] for info in wanted.description.costs],
         "evaluator": {"name": wanted.evaluator.name, **wanted.evaluator.identity},
         "predictor": {"kind": wanted.kind.name, **wanted.kind.settings},
-        "proposer": {"name": wanted.proposer.name, **wanted.proposer.settings},
+        "proposer": {"name": wanted.proposer.name, **wanted.proposer.settings, **wanted.proposer.contents},
         "start": wanted.plan.start,
         "per_round": wanted.plan.per_round,
         "seed": wanted.seed,

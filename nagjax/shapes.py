@@ -11,13 +11,9 @@ import numpy as np
 
 
 def check(what: str, array: jax.Array | np.ndarray, shape: tuple[int | None, ...], kind: type) -> None:
-    """Refuse an array that an entrance does not take.
+    """Refuse an array, concrete or traced, that an entrance does not take; ``what`` names both.
 
-    Args:
-      what: the entrance and its argument, for the message.
-      array: the argument, concrete or traced.
-      shape: length of each axis, None for any.
-      kind: ``int`` or ``float``, of any width.
+    ``shape`` has the length of each axis, None for any; ``kind`` is ``int`` or ``float``, of any width.
 
     Raises:
       ValueError: with the shape or type that it has and should have.

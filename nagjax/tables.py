@@ -57,9 +57,7 @@ class Table:
 def read_table(path: Path, wanted: Sequence[str] = ()) -> Table:
     """Read a .parquet or .pq file (rows counted from 1), or else CSV (rows counted from 1, the header is row 1).
 
-    Args:
-      path: the file.
-      wanted: columns that are looked for; they tell the separator of a CSV file, see ``delimited``.
+    ``wanted`` columns tell the separator of a CSV file, see ``delimited``.
 
     Raises:
       FileNotFoundError: if there is no such file.

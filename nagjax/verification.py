@@ -26,13 +26,9 @@ _allowed = jax.jit(allowed_rows)
 
 
 def check_archive(name: str, archive: Archive, problem: Problem, description: Description) -> None:
-    """Refuse an archive whose rows are not architectures of the problem at their own costs.
+    """Refuse a controller's archive whose rows are not architectures of the problem at their own costs.
 
-    Args:
-      name: of the controller whose archive it is.
-      archive: N cells; those whose quality is -inf are empty and not looked at.
-      problem: what the architectures and their costs are of.
-      description: its companion.
+    Cells whose quality is -inf are empty and not looked at.
 
     Raises:
       PluginError: naming the controller, the first such row and what it should be.
@@ -69,12 +65,7 @@ def check_archive(name: str, archive: Archive, problem: Problem, description: De
 
 
 def check_metrics(name: str, metrics: Mapping[str, np.ndarray], length: int) -> None:
-    """Refuse metrics of a chunk that cannot be true.
-
-    Args:
-      name: of the controller whose they are.
-      metrics: by name, one value an update ``[length]``.
-      length: updates of the chunk.
+    """Refuse a controller's metrics of a chunk, ``[length]`` by name, that cannot be true.
 
     Raises:
       PluginError: if a count is missing, of another shape, NaN, infinite or below 0, ``evaluations`` falls, or an

@@ -77,6 +77,29 @@ def test_a_call_whose_worker_dies_is_made_again_by_nobody_but_us(cluster, tmp_pa
     executor.shutdown()
 
 
+def note(path):
+    with path.open("a") as file:
+        file.write("called\n")
+    return os.getpid()
+
+
+def test_a_call_that_was_told_is_not_made_again_when_the_worker_that_holds_its_result_dies(cluster, tmp_path):
+    path = tmp_path / "calls"
+    executor = pool._dask(cluster.scheduler_address)
+    worker = executor.submit(note, path).result(60)
+    while not executor._finished:  # it is put there in another thread
+        pass
+    (_, remote), *_ = executor._finished
+    os.kill(worker, signal.SIGKILL)
+    while remote.status == "finished":  # until the scheduler knows
+        executor.client.ncores()
+    assert type(remote.exception(60)).__name__ in pool.DIED
+    assert path.read_text() == "called\n"
+    executor.submit(max, 2, 3).result(60)
+    assert not any(held is remote for _, held in executor._finished), "it is released with the next call"
+    executor.shutdown()
+
+
 def test_evaluations_go_on_when_their_scheduler_is_lost_and_restarted(tmp_path):
     space, lost = nas_bench_macro.make(), []
     tokens = np.unique(space.sample(np.random.default_rng(0), 9), axis=0)

@@ -10,13 +10,16 @@ import pytest
 
 import nagjax
 from nagjax import plugins, testing
-from nagjax.authoring import Spec, params, tabular_quality
+from nagjax.authoring import Spec, madds, params, tabular_quality
+from nagjax.predictors.formats.readers import read_predictor
 from nagjax.spaces import mobilenet_v3_elastic, nas_bench_macro
 from nagjax.spaces.mobilenet_v3 import make_space
 from nagjax.spaces.trellis import enumerate_paths
 from nagjax.supernet import entangled, forms, storage, training
 from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.forms import LOGITS, NETWORK, Choices
+from nagjax.supernet.shares import LEAST
+from nagjax.supernet.shares import read as shares_read
 from nagjax.supernet.strategy import make_strategy
 from nagjax.testing.small import HEAD, STEM, small_elastic, small_space, small_task
 from tests import deployed
@@ -213,6 +216,58 @@ def test_logits_become_a_policy_that_answers_any_budget(folder, tmp_path):
         assert answer.text == SPACE.format(np.array([first, second]))
 
 
+def shared_folder(folder, space, logits, where=()):
+    """A folder with logits and no network: what shares are read from."""
+    config = {"space": {"name": space.name, "version": space.version, "settings": dict(space.settings)},
+              "where": dict(where), **forms.written(Choices())}  # fmt: skip
+    with storage.Writer(folder, config) as writer:
+        writer.save(training.TrainState({NETWORK: {"a": np.zeros(1)}, LOGITS: np.float32(logits)}, (), 1), 0.0)
+    return folder
+
+
+def log_probability(space, logits, tokens, edges):
+    """By hand, walking node by node: the share of each choice among those that its node has."""
+    node, total = 0, 0.0
+    for t, choice in enumerate(tokens):
+        has = np.flatnonzero(edges[t, node])
+        total += logits[t, choice] - np.log(np.exp(logits[t, has]).sum())
+        node = space.trellis.target[t, node, choice]
+    return total
+
+
+def test_the_most_probable_architecture_within_any_budget_is_found_exactly(tmp_path):
+    """Depths close decisions, so shares are among what a node has; every budget that changes the answer, by a list."""
+    space = make_space("shared", 1, {}, dataclasses.replace(deployed.PLAN, resolutions=(8,)))
+    edges = space.trellis.valid
+    every = enumerate_paths(space.trellis.target, edges)
+    noise = np.random.default_rng(3).normal(scale=0.5, size=(edges.shape[0], edges.shape[2]))
+    logits = np.float64(np.float32(noise + 2 * np.arange(edges.shape[2])))  # the larger the more likely
+    folder = shared_folder(tmp_path / "supernet", space, logits)
+    posed = nagjax.problem(space, costs=["madds"], predictor=folder, predictor_format="shares")
+    generator = nagjax.train(posed, "exact", steps=40, progress=False)
+    costs = space.operator_sum(every, np.array([madds(op) for op in space.operators], np.float64)) / 1e6
+    truth = np.array([log_probability(space, logits, row, edges) for row in every])
+    budgets = np.unique(costs)
+    answers = generator.generate(budgets={"madds_m": budgets.tolist()})
+    found = [log_probability(space, logits, answer.tokens, edges) for answer in answers]
+    best = [truth[costs <= budget].max() for budget in budgets]
+    assert len(np.unique(best)) > 4
+    np.testing.assert_allclose(found, best, atol=1e-5)
+    quality = np.array([answer.quality for answer in answers])
+    np.testing.assert_allclose(quality, 1 - np.array(best) / truth.min(), atol=1e-5)
+
+
+def test_what_the_training_had_closed_is_hardly_probable(tmp_path):
+    """And shares of the others are among those that were open: 1 / 2 each."""
+    folder = shared_folder(tmp_path / "supernet", SPACE, np.zeros((2, 3)), {"block2": [0, 1]})
+    found = read_predictor(folder, SPACE, "shares", {"shares": shares_read}).predictor
+    assert found.rank_valued
+    values = jax.jit(lambda *asked: found(*asked)[0])(EVERY, SPACE.features(EVERY))
+    open_ = EVERY[:, 1] < 2
+    least = np.log(2) - np.log(LEAST)
+    np.testing.assert_allclose(values, np.where(open_, 1 - 2 * np.log(2) / least, 0), atol=1e-6)
+
+
 def _params(rows):
     return SPACE.operator_sum(rows, np.array([params(op) for op in SPACE.operators], np.float64)) / 1e6
 
@@ -226,3 +281,6 @@ def test_scores_of_another_space_and_weights_without_any_are_refused(folder, tmp
         writer.save(training.TrainState({"a": np.zeros(1)}, (), 1), 0.0)
     with pytest.raises(ValueError, match="no logits of choices"):
         make(spec, start=str(tmp_path))
+    named = shared_folder(tmp_path / "named", SPACE, np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"is a supernet of small\(.*, not of nas_bench_macro"):
+        shares_read(named, nas_bench_macro.make())

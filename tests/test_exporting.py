@@ -149,6 +149,22 @@ def test_the_program_needs_numpy_alone(tmp_path):
     assert modules == "['numpy']"
 
 
+def test_the_program_says_what_is_wrong_in_one_line(tmp_path):
+    tiny_generator().export(tmp_path)
+    program = [sys.executable, str(tmp_path / "answer.py")]
+    for word, said in (("1e-9", "error: budget "), ("ten", "error: could not convert string to float: 'ten'")):
+        done = subprocess.run([*program, word], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(said)
+        assert done.stderr.count("\n") == 1
+
+
+def test_no_limit_is_null_in_json(tmp_path):
+    (answer,) = read(tiny_generator(), tmp_path).answer([float("inf")])
+    assert list(answer["budget"].values()) == [None]
+    json.dumps(answer, allow_nan=False)
+
+
 def test_it_stays_small():
     """A person reads it before they trust it."""
     assert len(Path(portable.__file__).read_text(encoding="utf-8").splitlines()) <= 200

@@ -273,6 +273,21 @@ def test_a_process_by_hand():
     np.testing.assert_allclose(unsure, np.sqrt(4 - 8 * np.exp(-1) / (1 + np.exp(-1))), rtol=1e-4)
 
 
+def test_a_process_with_a_rough_part_by_hand():
+    levels = jnp.asarray(0.5 + np.linspace(-4, 4, 65), jnp.float32)
+    # Of one record without noise, of score 1.2: the prior's variance is 4 (1 + 0.5).
+    arrays = (jnp.zeros((1, NUM)), jnp.array([1.2 / 6]), jnp.array([[1 / np.sqrt(6)]]))
+    scales = map(jnp.float32, (1.0, 2.0))
+    form = GaussianProcess(
+        *arrays, *scales, levels, jnp.ones(NUM, bool), short=jnp.float32(0.5), rough=jnp.float32(0.5)
+    )
+    at = jnp.zeros((2, NUM)).at[1, 0].set(1.0)
+    mean, std = form(jnp.asarray(TOKENS)[:2], at)
+    near = 4 * (np.exp(-0.5) + 0.5 * np.exp(-2.0))
+    np.testing.assert_allclose(mean, [1.7, 0.5 + near * 0.2], rtol=1e-5)
+    np.testing.assert_allclose(std, [0.0, np.sqrt(6 - near**2 / 6)], rtol=1e-4, atol=3e-3)
+
+
 def test_a_mix_is_the_quality_at_the_mean_score_and_as_unsure_as_a_choice_among_its_parts():
     tokens, qualities = jnp.asarray(TOKENS[:2]), ([0.25, 0.5], [0.75, 0.5])
     parts = [tabular_quality(SPACE, TOKENS, np.resize(values, len(TOKENS))) for values in qualities]

@@ -12,10 +12,12 @@ from nagjax import mesh
 from nagjax.controllers import Artefact
 from nagjax.inference import nondominated
 from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
+from nagjax.inference.asked import read_budgets
 from nagjax.inference.generator import Generator
 from nagjax.inference.scope import CHUNK
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.problems.costs import exactly, rounded_up
+from nagjax.reports.answers import to_table
 from nagjax.spaces import trellis as tl
 from tests.generators import DEVICE, make_generator
 
@@ -299,7 +301,7 @@ def test_no_budgets_give_no_answers():
         ({"budgets_ms": [20], "budgets": {"latency_ms": [20]}}, "give either budgets_ms or budgets"),
         ({"budgets": {"energy_mj": [20]}}, "energy_mj.* costs are latency_ms"),
         ({"budgets": {}}, "costs are latency_ms"),
-        ({"budgets_ms": [[20.0, 21.0]]}, "list of the same length"),
+        ({"budgets_ms": [[20.0, 21.0]]}, r"latency_ms of the shape \(1, 2\); give each column as a flat list"),
         ({"budgets_ms": [float("nan")]}, "latency_ms=nan is not a number"),
         ({"budgets_ms": [-float("inf")]}, "latency_ms=-inf is below"),
         ({"budgets_ms": "20"}, "a str is not a list of numbers"),
@@ -383,10 +385,25 @@ def test_two_cost_columns_bind_together_or_alone():
     one = generator.generate(budgets={"latency_ms": budgets["latency_ms"]}, decode="greedy")
     two = generator.generate(budgets=budgets, decode="greedy")
     assert [a.text for a in one] == [a.text for a in two]
-    with pytest.raises(ValueError, match="same length"):
+    with pytest.raises(ValueError, match=r"2 of latency_ms, 1 of madds_m; .*--grid.*leave a column out"):
         generator.generate(budgets={"latency_ms": [30.0, 31.0], "madds_m": [9.0]})
+    headers = [str(column.header) for column in to_table(one, generator.description).columns]
+    assert headers[:3] == ["latency_ms budget, ms", "latency_ms, ms", "madds_m, M"]
     with pytest.raises(ValueError, match=r"madds_m=.* is below"):
         generator.generate(budgets={"madds_m": [ranges[1, 0] * 0.9]})
+
+
+@pytest.mark.parametrize("within", [jax.jit, jax.vmap, jax.grad])
+def test_a_generator_says_that_it_is_compiled_itself(within):
+    with pytest.raises(ValueError, match=r"budgets of latency_ms are traced.*outside of jax.jit"):
+        within(lambda budgets: GENERATOR.generate_arrays(budgets).quality)(jnp.array([MIDDLE]))
+
+
+def test_budgets_ms_of_a_checkpoint_without_latency_ms_name_its_columns():
+    description = GENERATOR.description
+    renamed = dataclasses.replace(description, costs=(dataclasses.replace(description.costs[0], name="pixel_ms"),))
+    with pytest.raises(ValueError, match=r"are of latency_ms\).*costs are pixel_ms: write --budgets=pixel_ms="):
+        read_budgets(renamed, [3.0], None)
 
 
 def test_a_pair_of_budgets_that_nothing_meets_is_refused_with_what_is_possible():

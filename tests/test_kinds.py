@@ -123,7 +123,7 @@ def test_a_comparison_is_with_records_spread_over_the_ranks():
 def test_our_kinds_are_registered_under_their_names():
     entries = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
     assert entries["nagjax.predictors"] == {name: f"{module}:make" for name, module in registry.BUILT_IN.items()}
-    assert set(entries["nagjax.predictor_formats"]) == {"hw_gpt", "nagjax", "ofa_npz"}
+    assert set(entries["nagjax.predictor_formats"]) == {"hw_gpt", "nagjax", "ofa_npz", "shares"}
     assert set(SMALL) == set(registry.BUILT_IN)
 
 
@@ -176,14 +176,32 @@ def test_a_process_finds_the_scales_it_was_drawn_from():
     assert better < gp.surprise(squares, target, gp.Scales(found.length, found.noise * 30))
 
 
-def test_a_process_predicts_each_record_by_the_others_as_a_fit_without_it_does():
+def test_a_process_tells_what_is_rough_from_noise():
+    rng = np.random.default_rng(3)
+    # Records are a few changes away from one of three architectures, as what a search evaluates is.
+    bases, change = rng.random((3, 60)) < 0.5, rng.random((200, 60)) < 0.08
+    features = (bases[rng.integers(3, size=200)] ^ change).astype(float)
+    squares = np.square(features[:, None] - features[None]).sum(-1)
+    unit = np.sqrt(squares.mean())
+    smooth, rough = (np.exp(-squares / (2 * (of * unit) ** 2)) for of in (4.0, gp.SHORT))
+    drawn = np.linalg.cholesky(smooth + 3e-3 * rough + 1e-5 * np.eye(200)) @ rng.normal(size=200)
+    target = (drawn - drawn.mean()) / drawn.std()
+    found = gp.likeliest(squares, target)
+    assert found.short == pytest.approx(gp.SHORT * unit)
+    assert found.rough > 10 * found.noise
+    without = found._replace(rough=0.0, noise=found.noise + found.rough)
+    assert gp.surprise(squares, target, found) < gp.surprise(squares, target, without) - 10
+
+
+@pytest.mark.parametrize("rough", [0.0, 0.4])
+def test_a_process_predicts_each_record_by_the_others_as_a_fit_without_it_does(rough):
     rng = np.random.default_rng(0)
     features, target = rng.normal(size=(12, 3)), rng.normal(size=12)
     squares = np.square(features[:, None] - features[None]).sum(-1)
-    scales = gp.Scales(1.3, 0.05)
+    scales = gp.Scales(1.3, 0.05, rough, 0.6)
     for row, said in enumerate(gp.left_out(squares, target, scales)):
         rest = np.delete(np.arange(12), row)
-        near = np.exp(-squares / (2 * 1.3**2))
+        near = np.exp(-squares / (2 * 1.3**2)) + rough * np.exp(-squares / (2 * 0.6**2))
         weights = np.linalg.solve(near[np.ix_(rest, rest)] + 0.05 * np.eye(11), target[rest])
         assert said == pytest.approx(near[row, rest] @ weights)
 

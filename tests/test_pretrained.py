@@ -10,6 +10,8 @@ import pytest
 import nagjax
 from experiments import import_weights
 from nagjax import blocks, testing
+from nagjax.deployment import onnx_models, quantisation
+from nagjax.deployment.subnets import Subnet
 from nagjax.operators.gpt2_mlp import gpt2_mlp
 from nagjax.operators.stored import levels_of, rounded, stored_bytes
 from nagjax.pretrained import importance, loading, maps, reading
@@ -340,7 +342,27 @@ def test_texts_that_name_no_part_are_refused(text):
         pretrained_decoder.make(**TINY).parse(text)
 
 
-def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path):
+def test_int8_of_a_decoder_attends_as_the_decoder_does(tmp_path):
+    """Where scores and what hides later tokens share a scale, all scores become equal: 0.1 deviations off, not 0.01."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the network runs")
+    space, plan, parameters = loaded("gpt2")
+    largest = space.largest()
+    used = space.elastic().used(parameters, largest)
+    operators = pretrained_decoder.operators_of(plan, largest)
+    held = tuple({name: np.asarray(value) for name, value in used[f"op{at}"].items()} for at in range(len(operators)))
+    none = np.zeros(0, np.float32)
+    subnet = Subnet("", "", operators, held, ({},) * len(operators), none, none)
+    onnx_models.save(onnx_models.network_model(subnet), tmp_path / "a.onnx")
+    quantisation.quantise(tmp_path / "a.onnx", tmp_path / "b.onnx", TOKENS)
+    answers = {}
+    for name in ("a", "b"):
+        session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+        answers[name] = session.run(None, {onnx_models.INPUT: TOKENS})[0]
+    off = np.abs(answers["b"] - answers["a"]).mean()
+    assert 0 < off < 0.03 * answers["a"].std(), off / answers["a"].std()
+
+
+def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path, capsys):
     pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the deployed network runs")
     model = tmp_path / "model"
     model.mkdir()
@@ -359,6 +381,8 @@ def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path):
     safetensors.save_file(wide, model / "model.safetensors")
     assert import_weights.main([*flags, f"--task_settings={task}", f"--out={tmp_path / 'a'}"]) == 0
     recorded = json.loads((tmp_path / "a" / "supernet.json").read_text())["config"]
+    given = ",".join(f"{name}={value}" for name, value in recorded["space"]["settings"].items())
+    assert f"--space_settings={given} " in capsys.readouterr().out.replace("\n", " "), "what follows can be pasted"
     assert recorded["recipe"]["order"] == "contributions"
     assert len(recorded["recipe"]["weights"]["sha256"]) == 64
     (card,) = nagjax.deploy(

@@ -23,7 +23,7 @@ from nagjax.profile import networks, programs, subjects, summary
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile
 from nagjax.profile.rounds import measure, missing
-from nagjax.spaces import mobilenet_v3_small28, nas_bench_macro
+from nagjax.spaces import mobilenet_v3_small28, nas_bench_macro, pretrained_decoder
 from tests import tiny
 
 SMALL = nas_bench_macro.make()
@@ -73,18 +73,18 @@ def quiet(*_):
 
 def test_each_operator_once_however_many_resolutions_use_it():
     space = mobilenet_v3_small28.make()
-    everything = subjects.distinct_operators(space, space.trellis.valid)
-    assert len({one.name for one in everything}) == len(everything) < len(space.operators)
-    assert {one.name for one in everything} == {op.key for op in space.operators if op.kind != "identity"}
-    one = subjects.distinct_operators(space, space.where({"resolution": 20}))
-    assert {s.name for s in one} == {op.key for op in space.operators if op.resolution == 20 and op.kind != "identity"}
+    everything = subjects.used_operators(space, space.trellis.valid)
+    assert len({one.key for one in everything}) == len(everything) < len(space.operators)
+    assert {one.key for one in everything} == {op.key for op in space.operators if op.kind != "identity"}
+    one = subjects.used_operators(space, space.where({"resolution": 20}))
+    assert {op.key for op in one} == {op.key for op in space.operators if op.resolution == 20 and op.kind != "identity"}
 
 
 def test_an_operator_that_no_path_reaches_is_not_measured():
     space = tiny.make_space()
     edges = space.trellis.valid.copy()
     edges[1, :, 1] = False  # depth 2
-    names = {one.name for one in subjects.distinct_operators(space, edges)}
+    names = {one.key for one in subjects.used_operators(space, edges)}
     assert not names & {tiny.block(size, 1, kernel).key for size in tiny.SIZES for kernel in tiny.KERNELS}
     assert names == {
         op.key
@@ -263,6 +263,19 @@ def test_the_offset_is_never_negative_and_a_sum_that_says_nothing_is_refused():
 # The whole way
 
 
+def test_weights_kept_in_fewer_bits_take_the_time_that_is_measured_once(tmp_path):
+    """Two heads and two sizes of MLP in 4, 8 and 32 bits, and the ends: 6 of 14 rows are timed."""
+    space = pretrained_decoder.make(length=4, layers=1, heads=2, keep_heads="1-2", keep_hidden="8-256", bits="4-8-32")
+    fake = Fake()
+    with Journal(tmp_path / "a.jsonl", HEADER) as journal:
+        table, _ = profile(space, space.trellis.valid, Plan(3, 0, 0), ABOUT, fake, journal, quiet)
+    assert len(fake.prepared) == 6
+    assert {key for key, _ in table.rows} == {op.key for op in space.operators}
+    for op in space.operators:
+        whole = op.key.replace("bits=4", "bits=32").replace("bits=8", "bits=32")
+        assert table.rows[op.key, None].mean == table.rows[whole, None].mean
+
+
 def run_profile(path, fake, plan, resume=False):
     with Journal(path, HEADER, resume) as journal:
         return profile(SMALL, SMALL.trellis.valid, plan, ABOUT, fake, journal, quiet)
@@ -329,6 +342,20 @@ def test_a_stopwatch_divides_by_calls_and_turns():
     calls.clear()
     assert timed() == 0.25
     assert len(calls) == 10
+
+
+def test_an_accelerator_is_waited_for_once_a_timing():
+    """A device that takes a second for what it was given; asking it to begin takes none."""
+    begun, ended, waits = [], [], []
+
+    def wait(found):
+        waits.append(found)
+        ended.extend(begun[len(ended) :])
+
+    timed = programs.stopwatch(lambda: begun.append(1) or len(begun), 4, 10.0, lambda: float(len(ended)), wait)
+    waits.clear()
+    assert timed() == 0.25
+    assert waits == [len(begun)] == [12], "two calls told how many are needed"
 
 
 def test_loops_are_longer_where_an_operator_is_small():

@@ -231,6 +231,8 @@ def test_a_table_goes_to_a_spreadsheet_and_back(tmp_path):
         ("architecture,latency\n{},0\n", "ms", "row 2, column 'latency': latency is 0.0"),
         ("architecture,latency\n{},1\n", None, "nothing says the unit of the column latency"),
         ("architecture,time\n{},1\n", "ms", "no column 'latency'"),
+        ("architecture,latency_ms\n{},1\n", "us", "the column latency_ms is in ms, and --networks_unit=us"),
+        ("architecture,latency_ms\n{},0\n", None, "row 2, column 'latency_ms': latency_ms is 0.0"),
     ],
 )
 def test_measured_networks_are_refused_with_their_place(rows, unit, said, tmp_path):
@@ -238,6 +240,14 @@ def test_measured_networks_are_refused_with_their_place(rows, unit, said, tmp_pa
     path = write(tmp_path / "networks.csv", rows.format(one))
     with pytest.raises(ValueError, match=re.escape(said)):
         measured.read_networks(path, SPACE, unit, lambda _: 1.0)
+
+
+@pytest.mark.parametrize("unit", [None, "ms"])
+def test_latency_ms_says_the_unit_of_measured_networks(unit, tmp_path):
+    one = SPACE.format(SPACE.canonical(np.zeros((1, len(SPACE.decisions)), np.int32))[0])
+    path = write(tmp_path / "networks.csv", f'architecture,latency_ms\n"{one}",2.5\n')
+    _, times = measured.read_networks(path, SPACE, unit, lambda _: 1.0)
+    assert times.tolist() == [2.5]
 
 
 def test_profiles_of_whole_networks_are_measured_networks(tmp_path):

@@ -619,6 +619,22 @@ def test_evaluations_of_another_search_or_of_nobody_knows_which_are_refused(tmp_
         searching.claim(search(looked_up()), tmp_path)
 
 
+def test_a_search_is_of_what_a_file_of_scores_holds_wherever_it_lies(tmp_path):
+    one, moved = tmp_path / "one.csv", tmp_path / "moved.csv"
+
+    def scored_by(file):
+        chosen = proposer.make("bo_weights", {"file": str(file)})
+        return dataclasses.replace(search(looked_up()), proposer=chosen)
+
+    one.write_text(f"architecture,a\n{TINY.space.format(TINY.oracle.tokens[0])},1\n")
+    searching.claim(scored_by(one), tmp_path / "search")
+    one.rename(moved)
+    searching.claim(scored_by(moved), tmp_path / "search")
+    moved.write_text(moved.read_text().replace(",1", ",2"))
+    with pytest.raises(ValueError, match=r"holds another search \(proposer was"):
+        searching.claim(scored_by(moved), tmp_path / "search")
+
+
 def test_two_searches_at_a_time_are_refused(tmp_path):
     wanted = search(looked_up(), plan=rounds.Plan(12, 12))
 

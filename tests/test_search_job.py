@@ -14,11 +14,13 @@ import pytest
 
 from experiments import generate, search
 from experiments.frame import cli
+from experiments.published.registry import SYSTEMS, find
 from experiments.reports import search_report
 from nagjax import searching
 from nagjax.checkpoint import checkpoint
 from nagjax.evaluators import pool
 from nagjax.evaluators.journal import Evaluations, Journal
+from nagjax.reports import plot
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -169,6 +171,7 @@ def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, 
         (["--evaluator=tabel"], "did you mean 'table'?"),
         (["--evaluator=table", "--evaluator_settings=fiel=a.csv"], "has no setting 'fiel' (did you mean 'file'?)"),
         (["--evaluator=table", "--evaluator_settings=file=no.csv"], "no.csv"),
+        (["--evaluator=command", "--evaluator_settings=command=true a,b,seconds=-3"], "seconds=-3"),
         ([*arguments, "--proposer=improvment"], "did you mean 'improvement'?"),
         ([*arguments, "--executor=thread"], "is not one of inline, threads"),
         ([*arguments, "--start=30"], "start=30 is more than evaluations=24"),
@@ -179,6 +182,18 @@ def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, 
     monkeypatch.setattr(pool, "ANSWER", "1s")
     text = refused(capsys, *arguments, "--executor=dask:127.0.0.1:9", out)
     assert "no cluster answers there" in text
+
+
+def test_settings_of_an_evaluator_end_at_its_next_setting():
+    given = "--evaluator_settings=command=train --at=1,2 --x,seconds=60"
+    values = cli.parse(search.define_flags, ["--evaluator=command", given, "--evaluator_settings=costs=latency_ms"])
+    assert search.evaluator_settings(values) == {"command": "train --at=1,2 --x", "seconds": 60, "costs": "latency_ms"}
+
+
+@pytest.mark.parametrize("name", [system.name for system in SYSTEMS if system.job == "search"])
+def test_a_published_search_names_settings_one_by_one(name):
+    values = cli.parse(search.define_flags, find(name).trial("labels.csv", "data", "out"))
+    assert not [text for text in search.evaluator_settings(values).values() if "," in str(text)]
 
 
 def test_another_truth_is_refused_by_a_search_that_is_resumed(arguments, truth, tmp_path, capsys, monkeypatch):
@@ -202,7 +217,10 @@ def test_a_round_counts_its_own_on_the_front_and_how_far_it_was_off():
     predicted = np.array([np.nan] * 3 + [0.63, 0.66, 0.6])
     found = Evaluations(tokens, quality, {}, np.array([0, 0, 0, 1, 1, 1]), predicted, predicted, ("",) * 6)
     # The last has a cost of the front, 2, and a quality of the front, 0.6, and is not on it.
-    start, first = search_report.rounds_of(found, np.array([1.0, 2.0, 1.0, 1.0, 2.0, 2.0]), (1.0, 3.0))
+    costs = np.array([1.0, 2.0, 1.0, 1.0, 2.0, 2.0])
+    start, first = search_report.rounds_of(found, costs, (1.0, 3.0))
+    # On dark paper the page turns the colours of paths and not those of images: points and their legend are alike.
+    assert "<image" not in plot.svg(search_report.figure_of(found, costs, [start, first], "latency_ms, ms"))
     assert (start.failed, start.on_front, start.error, start.best) == (1, 2, None, 60.0)
     assert (first.on_front, first.failed, first.best, first.tau) == (
         2,

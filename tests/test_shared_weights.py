@@ -1,8 +1,10 @@
-"""What follows from the study of strategies: figures worked by hand from four networks."""
+"""What follows from studies of shared weights: figures worked by hand from four networks."""
+
+import json
 
 import pytest
 
-from experiments.published import shared_weights
+from experiments.published import entangled, page, shared_weights
 
 TEST = [0.1, 0.4, 0.3, 0.2]
 STUDY = {
@@ -26,7 +28,40 @@ def test_figures_of_four_networks():
     assert found["a"]["lost"] == {0: pytest.approx(10), 1: 0}
     assert found["a"]["test"] == {0: pytest.approx(25), 1: pytest.approx(25)}
     assert found["a"]["by_loss"] == {0: pytest.approx(4 / 6), 1: pytest.approx(-1)}
+    assert found["a"]["within_by_loss"] == {0: 0, 1: -1}
     assert found["a"]["largest"][0] == pytest.approx(40)  # the second network is the largest
     assert found["a angle"]["tau"] == {1: pytest.approx(-1)}
     assert found["madds"]["tau"] == {shared_weights.NO_SEED: pytest.approx(1)}
     assert shared_weights.difference(found, "b", "a", "tau") == [pytest.approx(4 / 6 - 1)]
+
+
+def test_figures_of_entangled_weights():
+    """Best is d; the way a chooses c, 10 points behind, and its shares are sparse at the third look of 20 updates."""
+    texts = ("a", "b", "c", "d")
+    study = {
+        "every": 20,
+        "networks": [{"architecture": text, **one} for text, one in zip(texts, STUDY["networks"], strict=True)],
+        "shared": [
+            {"way": "x", "seed": 0, "chosen": "c", "scores": [1, 2, 4, 3], "entropies": [0.5, 0.2, 0.09, 0.3]},
+            {"way": "x", "seed": 1, "chosen": "d", "scores": [1, 2, 3, 4], "entropies": [0.5, 0.4, 0.3, 0.2]},
+            {"way": "y", "seed": 0, "chosen": "a", "scores": [4, 3, 2, 1]},
+        ],
+    }
+    found = entangled.figures(study)
+    assert found["x"]["lost"] == {0: pytest.approx(10), 1: 0}
+    assert found["x"]["tau"] == {0: pytest.approx(4 / 6), 1: pytest.approx(1)}
+    assert found["x"]["steps"] == {0: 60, 1: 80}
+    assert found["x"]["entropy"] == {0: 0.3, 1: 0.2}
+    assert set(found["y"]) == {"tau", "lost"}
+    assert found["random"]["lost"][shared_weights.NO_SEED] == pytest.approx(15)
+    assert found["madds"]["lost"][shared_weights.NO_SEED] == 0
+
+
+def test_decoders_are_compared_budget_by_budget(tmp_path):
+    rows = [
+        {"family": family, "budget_ms": budget, "quality": quality}
+        for family, budget, quality in (("m", 2.0, [0.3, 0.5]), ("m", 1.0, [0.2, 0.1]), ("s", 1.0, [0.1, 0.2]))
+    ]
+    (tmp_path / "transformer.json").write_text(json.dumps({"t": {"networks": rows}}))
+    assert page.read(tmp_path / "transformer.json", "t m 2") == "40.000 ± 14.142"
+    assert page.read(tmp_path / "transformer.json", "t m-s 1") == "0.000 ± 14.142"

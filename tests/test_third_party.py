@@ -88,6 +88,8 @@ def test_its_kind_is_fitted_by_a_job(tmp_path):
         ValueError, match=r"'marginl' is not known \(did you mean 'marginal'\?\); known: additive, auto, gp"
     ):
         kinds.make("marginl")
+    with pytest.raises(ValueError, match=r"kind marginal has no setting 'shrnk' \(did you mean 'shrink'\?\)"):
+        kinds.make("marginal", {"shrnk": 2})
 
 
 @pytest.mark.parametrize("check", testing.SPACE_CHECKS, ids=lambda check: check.__name__)

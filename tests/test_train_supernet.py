@@ -141,9 +141,11 @@ def test_ctrl_c_saves_and_resume_goes_on_to_the_same_weights(trained, tmp_path, 
 
 def test_a_finished_run_can_be_resumed_and_stays_what_it_is(trained, capsys):
     before = storage.read_weights(trained)
-    assert train_supernet.main([*FLAGS, f"--out={trained}", "--resume"]) == 0
+    assert train_supernet.main([*FLAGS, f"--out={trained}", "--resume", "--data_dir=my images"]) == 0
     jax.tree.map(np.testing.assert_array_equal, storage.read_weights(trained).parameters, before.parameters)
-    assert "largest: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "largest: " in said
+    assert f"to label: python -m experiments.label --supernet={trained} '--data_dir=my images'" in said
 
 
 def test_a_folder_is_needed(capsys):

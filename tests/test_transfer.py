@@ -10,7 +10,7 @@ import pytest
 
 from experiments import adapt as adapt_job
 from experiments import measure_plan
-from nagjax.devices.adapting import adapted, known_devices, planned
+from nagjax.devices.adapting import adapted, doubts, known_devices, planned
 from nagjax.devices.json_table import read_json
 from nagjax.devices.operator_terms import operator_terms
 from nagjax.devices.pricing import price
@@ -85,6 +85,15 @@ def test_what_nothing_tells_apart_is_shared_evenly():
     prior = learn_prior([np.array([2.0, 0.0, 1.0, 1.0]), np.array([4.0, 0.0, 1.0, 2.0])], terms)
     even = shared_evenly(prior, np.array([3.0, 0.0, 1.0, 2.0]))
     np.testing.assert_allclose(even, [1.5, 1.5, 1.0, 2.0], rtol=0.001)
+
+
+def test_where_networks_leave_a_choice_no_operator_is_free():
+    """Two terms that always stand together took 3 ms, all of it with the first; a third one took 0.001 ms."""
+    terms = np.stack([np.ones(8), np.ones(8), np.arange(8.0)], 1)
+    prior = learn_prior([np.array([2.0, 0.0, 0.1]), np.array([4.0, 0.0, 0.1])], terms)
+    found = shared_evenly(prior, np.array([3.0, 0.0, 0.001]))
+    assert (found >= 0.0099 * found.mean()).all()
+    np.testing.assert_allclose(terms @ found, terms @ [3.0, 0.0, 0.001], rtol=0.02)
 
 
 def test_a_plan_is_the_cheapest_the_costliest_and_then_the_least_certain():
@@ -172,6 +181,19 @@ def test_a_device_of_ten_measurements_prices_the_space():
     assert table.measured == "adapted from device0, device1, device2 by 10 measured networks"
 
 
+def test_measurements_in_another_unit_or_far_from_the_others_are_doubted():
+    known = known_devices(SPACE, known_of())
+    tokens = SPACE.sample(np.random.default_rng(5), 20)
+    times = made_up(0.3, 1.0, tokens)
+    assert doubts(known, tokens, times) == []
+    (unit,) = doubts(known, tokens, 1000 * times)
+    assert "is the unit right? latency_ms is in ms" in unit
+    spoilt = np.where(np.arange(20) == 7, 80 * times, times)
+    (far,) = doubts(known, tokens, spoilt)
+    assert far.startswith("1 of 20 networks are far from")
+    assert f"{SPACE.format(tokens[7])}: {80 * times[7]:.4g} ms" in far
+
+
 def test_a_network_unlike_all_known_ones_is_refused():
     tokens = SPACE.sample(np.random.default_rng(2), 60)
     narrow = tokens[tokens[:, 1] == tokens[0, 1]][:4]
@@ -216,6 +238,10 @@ def test_a_plan_is_filled_in_and_becomes_a_table(tmp_path, capsys):
     assert "most like: device" in said
     table = read_json(out)
     assert table.device == "mine"
+    assert not any("implausible" in doubt for doubt in price(table, SPACE).doubts)
+    write(path, tokens, [*made_up(0.3, 1.0, tokens)[:9], 999.0, None, None])
+    assert adapt_job.main([*given, f"--measured={path}", f"--out={tmp_path / 'spoilt.json'}"]) == 0
+    assert "warning: 1 of 10 networks are far from what" in capsys.readouterr().err
     judged = SPACE.sample(np.random.default_rng(4), 100)
     assert spearman(SPACE.operator_sum(judged, price(table, SPACE).values), made_up(0.3, 1.0, judged)) > 0.99
 

@@ -24,12 +24,7 @@ COLUMN = "architecture"
 
 
 def read_architectures(path: Path, space: Space, allowed: np.ndarray) -> np.ndarray:
-    """Architectures of a file, tokens int32 ``[N, T]``.
-
-    Args:
-      path: a CSV or Parquet file.
-      space: what they are of.
-      allowed: edges that they may take, bool ``[T, S, C]``.
+    """Architectures of a .csv or .parquet file, tokens int32 ``[N, T]``, of edges ``allowed``, bool ``[T, S, C]``.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -61,11 +56,7 @@ def with_best_known(case: Case, path: Path) -> Case:
 
 
 def parse_files(entries: Sequence[str], problems: Sequence[str]) -> dict[str, Path]:
-    """Files of ``--best_known=PROBLEM=FILE``, by problem.
-
-    Args:
-      entries: the flag's values.
-      problems: the entries of ``--problems``.
+    """Files of the entries of ``--best_known=PROBLEM=FILE``, by problem.
 
     Raises:
       ValueError: if an entry is not a pair, or its problem is not compared, or stands twice.

@@ -58,14 +58,8 @@ def make_case(
 ) -> Case:  # fmt: skip
     """A case from a problem; a space small enough is enumerated.
 
-    Args:
-      name: of the case.
-      problem: see ``nagjax.problems.problem``.
-      description: its companion.
-      num_budgets: how many budgets answers are asked for.
-      judge: whose quality counts; ``problem`` where None.
-      labels: of the problem's predictor.
-      rivals: see ``Case``; IGD+ and the gap are measured to the first where there is no exact front.
+    The judge's quality counts, the problem's where None. Answers are asked for at so many budgets; IGD+ and the gap are
+    measured to the first of the rivals where there is no exact front.
     """
     judge, rivals = judge or problem, dict(rivals or {})
     low, high = np.asarray(problem.low, np.int64), np.asarray(problem.high, np.int64)

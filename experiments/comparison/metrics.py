@@ -83,12 +83,8 @@ def measure(
 ) -> Mapping[str, float]:
     """All figures of the answers to the yardstick's budgets; NaN for what the problem does not allow to know.
 
-    Args:
-      yardstick: of the problem.
-      cost: float64 ``[B]``, true cost of each answer.
-      quality: float64 ``[B]``, its true quality.
-      within: bool ``[B]``, whether it keeps its budget; where not, it counts as an answer of quality 0.
-      tokens: int ``[B, T]``, or None where only costs and qualities are known.
+    Cost and quality are the true ones, float64 ``[B]``; where an answer is not ``within`` its budget, bool ``[B]``, it
+    counts as one of quality 0. Tokens are int ``[B, T]``, None where only costs and qualities are known.
     """
     served = _served(quality, within)
     span = yardstick.budgets[-1] - yardstick.budgets[0]

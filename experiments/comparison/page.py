@@ -73,15 +73,7 @@ def page(
     made: Sequence[tuple[str, str]],
     flags: str,
 ) -> str:
-    """The page as text.
-
-    Args:
-      title: what was compared.
-      tiles: name and figure of what stands at the top.
-      chapters: one a problem.
-      made: name and value of how it was made.
-      flags: all flags, one a line.
-    """
+    """The page as text: names and figures of tiles at the top, a chapter a problem, how it was made, and all flags."""
     used = {name for chapter in chapters for table in chapter.tables for line in table.lines for name in [line.side[1]]}
     ways = [(name, text) for name, text in DECODES.items() if name in used]
     parts = [

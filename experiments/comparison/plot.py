@@ -54,13 +54,8 @@ def quality_figure(
 ) -> Figure:
     """Mean quality over seeds of the answer to each budget; beside it how many answers lose how much to the oracle.
 
-    Args:
-      rows: of one problem, under one limit, and what the problem itself brings.
-      budgets: float64 ``[B]`` in ``unit``.
-      answered: what runs ended with.
-      unit: of the first cost column.
-      oracle: fractions ``[B]``; None where it is not known.
-      base: label of the contender that others are compared with.
+    Rows are of one problem, under one limit, and what the problem itself brings. Budgets are float64 ``[B]`` in
+    ``unit``, the oracle fractions ``[B]``, None where it is not known.
     """
     figure, panels = plot.new_figure(1 if oracle is None else 2, 12.0, 4.6)
     _qualities(panels[0], rows, budgets, [side for side in shown(rows, base) if answered.get(side)], answered)
@@ -76,8 +71,7 @@ def quality_figure(
 def progress_figure(rows: Sequence[Row]) -> Figure:
     """The deciding figure against evaluations (labels included), and hypervolume against wall time.
 
-    Args:
-      rows: of one problem; all readings of one limit, and what the problem itself brings.
+    Rows are of one problem: all readings of one limit, and what the problem itself brings.
     """
     figure, (left, right) = plot.new_figure(2, 12.0, 4.6)
     metric = deciding(rows)

@@ -58,14 +58,10 @@ def check_names(entries: Sequence[str]) -> None:
 
 
 def build(entry: str, data_dir: str, seed: int, num_budgets: int, kind: Sequence[str] = ()) -> Case:
-    """A problem by its entry in ``--problems``.
+    """A problem by its entry in ``--problems``; the seed draws the labels where only some are used.
 
-    Args:
-      entry: one that ``check_names`` admits.
-      data_dir: folder of the public data sets, with ``nas_bench_macro/`` and ``ofa_mobilenet_v3/``.
-      seed: draws the labels where only some are used.
-      num_budgets: how many budgets answers are asked for.
-      kind: flags that say how predictors are fitted, where the problem fits one; empty for what it says itself.
+    The folder has ``nas_bench_macro/`` and ``ofa_mobilenet_v3/``. ``kind`` are flags that say how predictors are
+    fitted, where the problem fits one; empty for what it says itself.
 
     Raises:
       ValueError: if a file is missing or cannot be used.

@@ -25,17 +25,9 @@ TABLE, PAGE = "table.csv", "comparison.html"
 def write(
     results: Results, cases: Sequence[Case], base: str, flags: str, title: str = "Controllers compared"
 ) -> list[Section]:
-    """Write table.csv and comparison.html into the folder of the results.
+    """Write table.csv and comparison.html into the folder of the results; the tables.
 
-    Args:
-      results: of whole runs.
-      cases: one of each problem, for what is said of it.
-      base: label of the contender that others are compared with.
-      flags: all flags, one a line.
-      title: of the page.
-
-    Returns:
-      the tables.
+    ``cases`` are one of each problem, for what is said of it.
     """
     rows = [row for row in results.rows if row.problem in {case.name for case in cases}]
     lost = {name: regret for case in cases for name, regret in _lost(results, case).items()}

@@ -26,17 +26,7 @@ RIVAL, RIVAL_SETTINGS = "reference", "{}"
 def run_missing(
     tasks: Sequence[Task], cases: Cases, runner: Runner, results: Results, say: Callable[[str], None] = console.say
 ) -> int:
-    """Run every task that the results do not hold.
-
-    Args:
-      tasks: in the order in which they are run.
-      cases: builds problems.
-      runner: does a task.
-      results: what is done; grows.
-      say: tells a person how far it is.
-
-    Returns:
-      how many were run.
+    """Run every task that the results do not hold, in their order; how many were run.
 
     Raises:
       ValueError: if a run that is done was done with other settings.

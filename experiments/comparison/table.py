@@ -86,10 +86,7 @@ class Section:
 def sections(rows: Sequence[Row], base: str, lost: Lost | None = None) -> list[Section]:
     """Tables of all problems and limits, in the order of the rows; limits by size.
 
-    Args:
-      rows: of whole runs.
-      base: label of the contender that others are compared with.
-      lost: regret to the best known, of the runs for which it is known.
+    ``lost`` is the regret to the best known, of the runs for which it is known.
     """
     out = []
     for problem in dict.fromkeys(row.problem for row in rows):

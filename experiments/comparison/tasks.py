@@ -3,7 +3,7 @@
 A contender is a controller under a label: ``nag``, or ``slow=nag`` for a second one; or ``rounds:NAME``, a search in
 rounds of true evaluations by a proposer (``experiments.comparison.searches``). Its settings are written
 ``LABEL:KEY=VALUE,...``, or ``LABEL@LIMIT:KEY=VALUE,...`` under one limit alone:
-``--controller_static=nag:children=8,spare=16`` and ``--controller_static=nag@200:cells=64``.
+``--controller_static=nag:children=8,spare=16,tournaments=0`` and ``--controller_static=nag@200:cells=64``.
 """
 
 from __future__ import annotations

@@ -27,14 +27,9 @@ class Together:
     def __init__(
         self, options: Options, tasks: Sequence[Task], cases: Cases, at_a_time: int, beside: int | None = None
     ) -> None:
-        """A runner.
+        """A runner of tasks that will be asked for in this order, under limits of updates.
 
-        Args:
-          options: how runs are read.
-          tasks: all that will be asked for, in this order, under limits of updates.
-          cases: builds problems; runs on one problem may share a batch.
-          at_a_time: most runs of a batch: those of one that is interrupted are lost.
-          beside: as of ``train_many``.
+        Runs on one problem may share a batch of ``at_a_time`` at most: those of one that is interrupted are lost.
         """
         self._options, self._tasks, self._cases, self._at_a_time = options, list(tasks), cases, at_a_time
         self._beside = beside

@@ -35,9 +35,7 @@ def complain(message: str) -> None:
 def console(width: int | None = None, file: TextIO | None = None) -> Console:
     """A console to which text is data: no markup, no emoji codes, no highlighting; controls are escaped.
 
-    Args:
-      width: characters of a line where the output is not a terminal; None for rich's own choice.
-      file: what is written; the standard output where None.
+    Where the output is not a terminal, lines have ``width`` characters, or as many as rich chooses.
     """
     from rich.console import Console
     from rich.text import Text

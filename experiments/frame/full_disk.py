@@ -51,11 +51,7 @@ def persist(
 ) -> T:
     """Save; for lack of space wait and save again, until there is some or the user gives up.
 
-    Args:
-      save: writes something; leaves nothing half done if it raises.
-      what: is saved, for a person: ``"the checkpoint"``.
-      wait: for so many seconds; KeyboardInterrupt from it gives up.
-      say: tells a person.
+    ``save`` leaves nothing half done if it raises. KeyboardInterrupt from ``wait`` gives up.
 
     Raises:
       KeyboardInterrupt: if the user gives up; what was saved before is as it was.

@@ -48,11 +48,7 @@ def signs(
 ) -> Iterator[Status]:
     """Show what a job is doing during the block: a line every ``interval`` seconds, from a thread.
 
-    Args:
-      quiet: show nothing, since a terminal shows bars.
-      interval: seconds between two lines.
-      wait: how the thread waits; by the clock where None.
-      say: prints a line.
+    With ``quiet`` nothing is shown, since a terminal shows bars. The thread waits by the clock where ``wait`` is None.
     """
     status, ended = Status(), threading.Event()
     token = _status.set(status)

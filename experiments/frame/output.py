@@ -38,11 +38,7 @@ class _HeldError(Exception):
 def folder(name: str | None, example: str, flag: str = "out", lock: str = LOCK) -> Iterator[Path]:
     """The folder that a job writes, made and taken for the block; one that is left empty is removed again.
 
-    Args:
-      name: the flag's value.
-      example: a folder that an error may name, such as ``runs/note10``.
-      flag: name of the flag, for errors.
-      lock: name of the lock file in it.
+    For errors: an example such as ``runs/note10``, and the name of the flag. ``lock`` is a file in the folder.
 
     Raises:
       ValueError: if no name is given or it cannot be used, the folder cannot be written, or another process writes it.
@@ -86,6 +82,19 @@ def file(name: str | None, example: str, flag: str = "out") -> Iterator[Path]:
     with _taken(place, parent / f".{place.resolve().name}{LOCK}", flag):
         with _refusing(place, flag):
             _try(parent)
+        yield place
+
+
+@contextlib.contextmanager
+def new_file(name: str | None, example: str, flag: str = "out") -> Iterator[Path]:
+    """As ``file``, of a name that is free.
+
+    Raises:
+      ValueError: as ``file``, or if there is such a file.
+    """
+    with file(name, example, flag) as place:
+        if place.exists():
+            raise ValueError(f"--{flag}={place}: exists; choose another name, or remove it")
         yield place
 
 

@@ -10,23 +10,22 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.frame import life, output
+from experiments.frame import life, output, settings
 from nagjax import mesh
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of ``joined``."""
-    flags.DEFINE_string(
+    define = settings.Definer(values)
+    define.string(
         "coordinator", None,
         f"Several processes: HOST:PORT of the first, or {mesh.AUTO} (Slurm, Open MPI, Kubernetes, TPU pods).",
-        flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_integer("num_processes", None, "Several processes: how many.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("process_id", None, "Several processes: which this is.", lower_bound=0, flag_values=values)
-    flags.DEFINE_bool(
-        "shard_parameters", False, "Share parameters among devices, not examples alone: for models too large for one.",
-        flag_values=values,
-    )  # fmt: skip
+    define.integer("num_processes", None, "Several processes: how many.", lower_bound=1)
+    define.integer("process_id", None, "Several processes: which this is.", lower_bound=0)
+    define.bool(
+        "shard_parameters", False, "Share parameters among devices, not examples alone: for models too large for one."
+    )
 
 
 @contextlib.contextmanager

@@ -21,12 +21,7 @@ def create(path: Path, record: Mapping[str, Any]) -> bool:
 
 
 def read(path: Path, parts: Mapping[str, type], remedy: str) -> dict[str, Any]:
-    """Read a record.
-
-    Args:
-      path: of the file.
-      parts: what it holds by name, and of which type.
-      remedy: what to do where it is not one.
+    """Read a record whose parts are of these types; the remedy says what to do where it is not one.
 
     Raises:
       ValueError: if it is empty, torn, of another kind, or lacks a part; the file is named.

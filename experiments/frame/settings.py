@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,7 @@ def parse_value(text: str) -> Any:
 
 
 def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[str, Any]:
-    """``key=value`` entries of a repeated flag.
-
-    Args:
-      entries: the flag's values.
-      flag: its name, for errors.
-      many: whether a value may be several, separated by commas; they become a list.
+    """``key=value`` entries of a repeated flag; if ``many``, values separated by commas become a list.
 
     >>> parse_pairs(["width=1.2"], "space_settings"), parse_pairs(["kernel=3,5"], "where", many=True)
     ({'width': 1.2}, {'kernel': [3, 5]})
@@ -53,6 +49,26 @@ def parse_pairs(entries: Sequence[str], flag: str, many: bool = False) -> dict[s
             raise ValueError(f"--{flag}: {key!r} is given twice{more or '; remove one of them'}")
         parts = [parse_value(part) for part in text.split(",")] if many else [parse_value(text)]
         out[key] = parts if len(parts) > 1 else parts[0]
+    return out
+
+
+def separate(entries: Sequence[str], known: Callable[[str], bool]) -> list[str]:
+    """The ``key=value`` of lists ``key=value,key=value`` whose values may hold commas.
+
+    A comma ends a value where a key that is ``known`` and ``=`` follow.
+
+    >>> separate(["command=train --at=1,2,seconds=8", "seed=1"], {"command", "seconds", "seed"}.__contains__)
+    ['command=train --at=1,2', 'seconds=8', 'seed=1']
+    """
+    out: list[str] = []
+    for entry in entries:
+        first, *rest = re.split(r",(?=\s*[A-Za-z_][\w:]*=)", entry)
+        out.append(first)
+        for part in rest:
+            if known(part.partition("=")[0].strip()):
+                out.append(part)
+            else:
+                out[-1] += f",{part}"
     return out
 
 
@@ -149,6 +165,16 @@ def parse_seeds(entries: Sequence[str], flag: str) -> list[int]:
         first, last = (arguments.seed(value, f"--{flag}") for value in (ends[0], ends[-1]))
         out += range(first, last + 1)
     return out
+
+
+class Definer:
+    """Adds flags to a job's own values: ``define.string("out", None, "...")`` is ``flags.DEFINE_string`` for these."""
+
+    def __init__(self, values: flags.FlagValues) -> None:
+        self._values = values
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        return functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=self._values)
 
 
 def define_seed(name: str, what: str, values: flags.FlagValues, default: int | None = 0) -> None:

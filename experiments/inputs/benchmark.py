@@ -14,34 +14,26 @@ from nagjax.tabular import Tabular, check_direction, read_tabular, unit_of
 
 def define_benchmark_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``load_benchmark`` reads beside those of labelled records."""
-    flags.DEFINE_string(
-        "benchmark",
-        None,
+    define = settings.Definer(values)
+    define.string(
+        "benchmark", None,
         "CSV or Parquet file with the measured costs of every architecture, one a row, and the quality of all or some; "
         "or give --records or --predictor for the quality.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "decision_columns",
-        None,
+    )  # fmt: skip
+    define.list(
+        "decision_columns", None,
         "Columns of --benchmark that are the decisions, in their order; or give --space and --text_column.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "cost_columns",
-        None,
+    )  # fmt: skip
+    define.list(
+        "cost_columns", None,
         "Costs measured in --benchmark: columns whose names end in a unit (latency_ms), or NAME=COLUMN.",
-        flag_values=values,
-    )
+    )  # fmt: skip
 
-    flags.DEFINE_integer(
-        "num_labels",
-        None,
+    define.integer(
+        "num_labels", None,
         "Fit a predictor to so many of the qualities in --benchmark, drawn at random, instead of looking them up; the "
-        "others then only judge the answers.",
-        lower_bound=1,
-        flag_values=values,
-    )
+        "others then only judge the answers.", lower_bound=1,
+    )  # fmt: skip
     settings.define_seed(
         "labels_seed",
         "Seed of that draw; 0 if it is not given, and in a comparison the seed of each run.",

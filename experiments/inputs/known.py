@@ -16,9 +16,8 @@ from nagjax.spaces.space import Space
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flag."""
-    flags.DEFINE_list(
-        "known", [], f"CSV files of known devices, one each: architecture, {LATENCY}.", flag_values=values
-    )
+    define = settings.Definer(values)
+    define.list("known", [], f"CSV files of known devices, one each: architecture, {LATENCY}.")
 
 
 def load(values: flags.FlagValues, space: Space) -> KnownDevices:

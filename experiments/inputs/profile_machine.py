@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -58,7 +57,8 @@ def runtime_name() -> str:
     """The runtime: JAX, its version, its backend."""
     import jax
 
-    return f"JAX {jax.__version__}, {jax.default_backend()}, one compiled call"
+    timed = "one compiled call" if jax.default_backend() == "cpu" else "compiled calls in turn"
+    return f"JAX {jax.__version__}, {jax.default_backend()}, {timed}"
 
 
 def cores() -> int:
@@ -102,9 +102,7 @@ class Progress:
         self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bars.stop()
 
     def stage(self, what: str, total: int) -> Callable[[Subject, int], None]:

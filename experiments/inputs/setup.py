@@ -24,6 +24,7 @@ from nagjax.posing import Setup
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import BUILT_IN, DEFAULT
 from nagjax.predictors.records.labels import UNITS
+from nagjax.predictors.records.records import Records, read_records
 from nagjax.spaces import pruning
 from nagjax.spaces.space import Space
 
@@ -42,117 +43,92 @@ PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings", "qu
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``build_problem`` reads."""
+    define = settings.Definer(values)
     define_space_flags(values)
     define_quality_flags(values)
     define_benchmark_flags(values)
     define_cost_flags(values)
-    flags.DEFINE_list(
-        "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_list(
-        "quality_change", None, "What quality gains on some of --devices, fractions, such as int8=-0.004.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_float(
-        "pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0, flag_values=values
+    define.list(
+        "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all."
     )
+    define.list("quality_change", None, "What quality gains on some of --devices, fractions, such as int8=-0.004.")
+    define.float("pessimism", 0.0, "Optimise mean - pessimism * std of the predictor.", lower_bound=0.0)
 
 
 def define_cost_flags(values: flags.FlagValues) -> None:
     """Add the flags of conditions and cost columns."""
-    flags.DEFINE_multi_string(
-        "where",
-        [],
-        "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated.",
-        flag_values=values,
+    define = settings.Definer(values)
+    define.multi_string(
+        "where", [], "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated."
     )
-    flags.DEFINE_string(
-        "prune", None, "File of closed choices, as experiments.prune writes it: more conditions.", flag_values=values
-    )
-    flags.DEFINE_list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.", flag_values=values)
-    flags.DEFINE_string(
+    define.string("prune", None, "File of closed choices, as experiments.prune writes it: more conditions.")
+    define.list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.")
+    define.string(
         "measured", None,
         "CSV or Parquet file of whole networks that were measured: costs are learned from them, or those of --table "
         "corrected.",
-        flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_list(
-        "measured_columns", None, "Columns of --measured by cost: latency_ms=COLUMN; latency_ms where it is left out.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string(
-        "cost_kind", None, f"How a cost is learned: a kind of predictor that adds up over edges, or residual; if left "
-        f"out {COST_KIND}.", flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_list("cost_settings", None, "Settings of that kind.", flag_values=values)
-    flags.DEFINE_float(
-        "cost_quantile",
-        None,
-        "Price with headroom, so that this share of measured networks takes no longer than its price, such as 0.9; of "
-        f"learned costs {1 - LEVEL:g} where it is left out.",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
+    define.list(
+        "measured_columns", None, "Columns of --measured by cost: latency_ms=COLUMN; latency_ms where it is left out."
     )
+    define.string(
+        "cost_kind", None, f"How a cost is learned: a kind of predictor that adds up over edges, or residual; if left "
+        f"out {COST_KIND}.",
+    )  # fmt: skip
+    define.list("cost_settings", None, "Settings of that kind.")
+    define.float(
+        "cost_quantile", None,
+        "Price with headroom, so that this share of measured networks takes no longer than its price, such as 0.9; of "
+        f"learned costs {1 - LEVEL:g} where it is left out.", lower_bound=0.0, upper_bound=1.0,
+    )  # fmt: skip
 
 
 def define_space_flags(values: flags.FlagValues) -> None:
     """Add the flags that name a space, a device table and where files are."""
-    flags.DEFINE_string("space", None, "Search space, by its registered name.", flag_values=values)
-    flags.DEFINE_list("space_settings", [], "Settings of the space, such as width=1.2.", flag_values=values)
-    flags.DEFINE_string("data_dir", "", "Folder that relative paths of input files start from.", flag_values=values)
-    flags.DEFINE_string(
-        "table", None, "Device table: a file, or a folder where the format has several.", flag_values=values
-    )
-    flags.DEFINE_string("device_format", "auto", "Format of --table, or auto to tell it by a look.", flag_values=values)
+    define = settings.Definer(values)
+    define.string("space", None, "Search space, by its registered name.")
+    define.list("space_settings", [], "Settings of the space, such as width=1.2.")
+    define.string("data_dir", "", "Folder that relative paths of input files start from.")
+    define.string("table", None, "Device table: a file, or a folder where the format has several.")
+    define.string("device_format", "auto", "Format of --table, or auto to tell it by a look.")
 
 
 def define_quality_flags(values: flags.FlagValues) -> None:
     """Add the flags that say how good architectures are: a predictor, or labelled records."""
-    flags.DEFINE_string("predictor", None, "File of a predictor.", flag_values=values)
-    flags.DEFINE_string("predictor_format", "auto", "Format of --predictor, or auto.", flag_values=values)
-    flags.DEFINE_string(
-        "records",
-        None,
+    define = settings.Definer(values)
+    define.string("predictor", None, "File of a predictor.")
+    define.string("predictor_format", "auto", "Format of --predictor, or auto.")
+    define.string(
+        "records", None,
         "CSV or Parquet file of labelled architectures: a predictor is fitted to them, or --predictor tested on them.",
-        flag_values=values,
-    )
-    flags.DEFINE_string("text_column", "architecture", "Column of the file: architecture as text.", flag_values=values)
-    flags.DEFINE_string("quality_column", "quality", "Column of the file: quality.", flag_values=values)
-    flags.DEFINE_enum("quality_unit", "fraction", list(UNITS), "Unit of that column.", flag_values=values)
-    flags.DEFINE_float(
-        "duplicate_tolerance",
-        0.0,
-        "Average rows of one architecture whose qualities differ by no more than this fraction.",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "units_are_right",
-        False,
+    )  # fmt: skip
+    define.string("text_column", "architecture", "Column of the file: architecture as text.")
+    define.string("quality_column", "quality", "Column of the file: quality.")
+    define.enum("quality_unit", "fraction", list(UNITS), "Unit of that column.")
+    define.float(
+        "duplicate_tolerance", 0.0,
+        "Average rows of one architecture whose qualities differ by no more than this fraction.", lower_bound=0.0,
+    )  # fmt: skip
+    define.bool(
+        "units_are_right", False,
         "Percentages below 1 among larger ones are right; without it they are taken for fractions, and refused.",
-        flag_values=values,
-    )
+    )  # fmt: skip
     settings.define_seed("fit_seed", "Seed of fitting a predictor.", values)
     define_kind_flags(values)
 
 
 def define_kind_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``predictor_kind`` reads."""
-    flags.DEFINE_string(
-        "predictor_kind",
-        None,
+    define = settings.Definer(values)
+    define.string(
+        "predictor_kind", None,
         f"How a predictor is fitted: {', '.join(BUILT_IN)}, or a plugin's kind; {DEFAULT} where it is left out.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "predictor_settings",
-        None,
+    )  # fmt: skip
+    define.list(
+        "predictor_settings", None,
         "Settings of that kind; of mlp such as loss=hinge,target=rank,members=8,hidden=128x128, of auto such as "
         "candidates=mlp+gp.",
-        flag_values=values,
-    )
+    )  # fmt: skip
 
 
 def build_problem(values: flags.FlagValues) -> Setup:
@@ -213,11 +189,11 @@ def _device_paths(values: flags.FlagValues) -> dict[str, Path]:
 
 def define_ranker_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``with_ranker`` reads."""
-    flags.DEFINE_integer(
-        "ranker_labels", 0, "Architectures to fit a ranker R(a|B) to; 0 for the factored form.",
-        lower_bound=0, flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_integer("ranker_anchors", 10, "Anchor budgets of the ranker.", lower_bound=2, flag_values=values)
+    define = settings.Definer(values)
+    define.integer(
+        "ranker_labels", 0, "Architectures to fit a ranker R(a|B) to; 0 for the factored form.", lower_bound=0
+    )
+    define.integer("ranker_anchors", 10, "Anchor budgets of the ranker.", lower_bound=2)
 
 
 def with_ranker(built: Setup, values: flags.FlagValues) -> Setup:
@@ -259,6 +235,18 @@ def load_space(values: flags.FlagValues) -> Space:
     if not values.space:
         raise ValueError(f"--space is not given; it is one of {', '.join(plugins.names('spaces'))}")
     return posing.space(values.space, **settings.parse_pairs(values.space_settings, "space_settings"))
+
+
+def load_records(values: flags.FlagValues, space: Space) -> Records:
+    """The labelled architectures that --records names.
+
+    Raises:
+      ValueError: if they cannot be read; the message names file, row and remedy.
+    """
+    return read_records(
+        settings.input_path(values, "records"), space, values.text_column, values.quality_column, values.quality_unit,
+        (), values.duplicate_tolerance, values.units_are_right,
+    )  # fmt: skip
 
 
 def load_table(values: flags.FlagValues, space: Space) -> DeviceTable:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from experiments.frame import console, runtime, settings
+from experiments.frame import cli, console, runtime, settings
 from nagjax import plugins
 from nagjax.spaces.space import Space
 from nagjax.supernet.datasets.load import DEFAULT_BACKGROUND
@@ -27,68 +28,60 @@ DATA = ("data", "validation_images", "data_seed", "image_size")
 
 def define_space_flags(values: flags.FlagValues) -> None:
     """Add the flags that name a space and what of it is used."""
-    flags.DEFINE_string("space", "mobilenet_v3_small28", "Search space, by its registered name.", flag_values=values)
-    flags.DEFINE_list("space_settings", [], "Settings of the space, such as classes=100.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "where", [], "A condition on architectures, such as resolution=28; may be repeated.", flag_values=values
-    )
+    define = settings.Definer(values)
+    define.string("space", "mobilenet_v3_small28", "Search space, by its registered name.")
+    define.list("space_settings", [], "Settings of the space, such as classes=100.")
+    define.multi_string("where", [], "A condition on architectures, such as resolution=28; may be repeated.")
 
 
 def define_data_flags(values: flags.FlagValues) -> None:
     """Add the flags of ``load_task``."""
-    flags.DEFINE_string(
-        "task", None, "Task, by its registered name, in place of --data: what is learned of which data.",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_list("task_settings", [], "Settings of --task, such as length=128.", flag_values=values)
-    flags.DEFINE_string("data", "fashion_mnist", "Data set: digits, fashion_mnist, cifar10 ...", flag_values=values)
-    flags.DEFINE_string("data_dir", None, "Folder of the data set's files.", flag_values=values)
-    flags.DEFINE_integer("image_size", None, "Side of the images of --data=folder, pixels.", flag_values=values)
-    flags.DEFINE_enum(
+    define = settings.Definer(values)
+    define.string("task", None, "Task, by its registered name, in place of --data: what is learned of which data.")
+    define.list("task_settings", [], "Settings of --task, such as length=128.")
+    define.string("data", "fashion_mnist", "Data set: digits, fashion_mnist, cifar10 ...")
+    define.string("data_dir", None, "Folder of the data set's files.")
+    define.integer("image_size", None, "Side of the images of --data=folder, pixels.")
+    define.enum(
         "image_background", None, list(BACKGROUNDS),
-        "What shows where an image of --data=folder is transparent; default white.", flag_values=values,
+        "What shows where an image of --data=folder is transparent; default white.",
     )  # fmt: skip
     define_cache_flag(values)
-    flags.DEFINE_integer("validation_images", None, "Images kept from training to label with.", flag_values=values)
+    define.integer("validation_images", None, "Images kept from training to label with.")
     settings.define_seed("data_seed", "Seed of the split.", values)
 
 
 def define_cache_flag(values: flags.FlagValues) -> None:
     """Add the flag that says where images are read from that are more than memory holds."""
-    flags.DEFINE_string(
-        "image_cache",
-        None,
+    define = settings.Definer(values)
+    define.string(
+        "image_cache", None,
         "Folder in which the images of --data=folder are kept decoded, and read from instead of memory.",
-        flag_values=values,
-    )
+    )  # fmt: skip
 
 
 def define_recipe_flags(values: flags.FlagValues, steps: int) -> None:
     """Add the flags of ``recipe``; ``steps`` is the default number of updates."""
-    flags.DEFINE_integer("steps", steps, "Updates.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("batch", Recipe.batch, "Examples per update.", lower_bound=1, flag_values=values)
-    flags.DEFINE_enum("optimiser", Recipe.optimiser, list(RATES), "How weights are updated.", flag_values=values)
+    define = settings.Definer(values)
+    define.integer("steps", steps, "Updates.", lower_bound=1)
+    define.integer("batch", Recipe.batch, "Examples per update.", lower_bound=1)
+    define.enum("optimiser", Recipe.optimiser, list(RATES), "How weights are updated.")
     usual = ", ".join(f"{rate:g} for {name}" for name, rate in RATES.items())
-    flags.DEFINE_float(
-        "learning_rate", None, f"The highest; warm-up, then a cosine to 0. Default {usual}.", flag_values=values
-    )
-    flags.DEFINE_float(
-        "weight_decay", Recipe.weight_decay, "Of weights; norms and biases have none.", flag_values=values
-    )
-    flags.DEFINE_float("smoothing", SMOOTHING, "Of labels, a fraction.", 0.0, 0.99, flag_values=values)
-    flags.DEFINE_integer(
-        "shift", Augmentation.shift, "Augmentation: most pixels an image moves.", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_bool("flip", Augmentation.flip, "Augmentation: mirror half of the images.", flag_values=values)
+    define.float("learning_rate", None, f"The highest; warm-up, then a cosine to 0. Default {usual}.")
+    define.float("weight_decay", Recipe.weight_decay, "Of weights; norms and biases have none.")
+    define.float("smoothing", SMOOTHING, "Of labels, a fraction.", 0.0, 0.99)
+    define.integer("shift", Augmentation.shift, "Augmentation: most pixels an image moves.", lower_bound=0)
+    define.bool("flip", Augmentation.flip, "Augmentation: mirror half of the images.")
     settings.define_seed("seed", "Seed of training.", values)
-    flags.DEFINE_enum("dtype", "float32", DTYPES, "Type of the computation.", flag_values=values)
+    define.enum("dtype", "float32", DTYPES, "Type of the computation.")
 
 
 def define_strategy_flag(values: flags.FlagValues) -> None:
     """Add the flags that say how a supernet is taught."""
+    define = settings.Definer(values)
     names = ", ".join(plugins.names("strategies"))
-    flags.DEFINE_string("strategy", "sandwich", f"How the supernet is taught: {names}.", flag_values=values)
-    flags.DEFINE_list("strategy_settings", [], "Settings of --strategy, such as random=3.", flag_values=values)
+    define.string("strategy", "sandwich", f"How the supernet is taught: {names}.")
+    define.list("strategy_settings", [], "Settings of --strategy, such as random=3.")
 
 
 def strategy(values: flags.FlagValues) -> Strategy:
@@ -119,14 +112,14 @@ def load_task(values: flags.FlagValues, space: Space) -> Task:
     return task_of(_config(values), values.data_dir, space, values.image_cache)
 
 
-def task_of(config: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Task:
-    """The task that a record of ``identity`` describes, from the user's own folder.
+def label_command(folder: Path, data_dir: str | None) -> str:
+    """The command that labels architectures by the weights in ``folder``, which do not record where the data are."""
+    images = [f"--data_dir={data_dir}"] if data_dir else []
+    return cli.command("experiments.label", f"--supernet={folder}", *images, "--out=records.csv")
 
-    Args:
-      config: the record.
-      data_dir: folder of its files.
-      space: what is to be trained or labelled on it.
-      image_cache: see ``nagjax.supernet.datasets.load.load``.
+
+def task_of(config: Mapping[str, Any], data_dir: str | None, space: Space, image_cache: str | None = None) -> Task:
+    """The task that a record of ``identity`` describes, for a space, from the user's own folder.
 
     Raises:
       ValueError: as ``load_task``.

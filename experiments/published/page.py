@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-from experiments.published import shared_weights
+import numpy as np
+
+from experiments.published import entangled, shared_weights
 from experiments.published.registry import BUILT, NOT_BUILT
 from experiments.published.system import VERDICTS, System
 
@@ -168,9 +170,28 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
 
 
 def _strategies(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of the study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
+    """A column of a study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
+    return _of_figures(shared_weights.figures(json.loads(path.read_text(encoding="utf-8"))), words)
+
+
+def _entangled(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of entangled weights, as ``_strategies``."""
+    return _of_figures(entangled.figures(json.loads(path.read_text(encoding="utf-8"))), words)
+
+
+def _transformer(path: Path, words: Sequence[str]) -> list[float]:
+    """Points of quality, a seed each: task, family, number of the budget; ``A-B`` is what A has more."""
+    task, names, number = words
+    rows = json.loads(path.read_text(encoding="utf-8"))[task]["networks"]
+    budget = sorted({row["budget_ms"] for row in rows})[int(number) - 1]
+    held = {row["family"]: np.array(row["quality"]) for row in rows if row["budget_ms"] == budget}
+    one, _, other = names.partition("-")
+    points = 100 * (held[one] - held[other] if other else held[one])
+    return [float(value) for value in points]
+
+
+def _of_figures(found: shared_weights.Figures, words: Sequence[str]) -> list[float]:
     *names, column = words
-    found = shared_weights.figures(json.loads(path.read_text(encoding="utf-8")))
     one, _, other = " ".join(names).partition("-")
     return shared_weights.difference(found, one, other, column) if other else list(found[one][column].values())
 
@@ -188,7 +209,10 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "few_labels.json": _kinds,
     "estimates.json": _estimates,
     "joint_search.json": _joint,
-    "supernet_ranking.json": _ranking,
+    "shipped_labels.json": _ranking,
     "strategies.json": _strategies,
+    "supernet_ranking.json": _strategies,
+    "entangled.json": _entangled,
+    "transformer.json": _transformer,
 }
 """By name of the file; any other is the folder of a comparison."""

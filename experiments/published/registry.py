@@ -42,6 +42,11 @@ def _rewarded(name: str, title: str, arxiv: str, claim: str, reward: str, measur
     )  # fmt: skip
 
 
+def _mixers(task: str, family: str) -> str:
+    """Points of quality of a family of decoders, under three budgets."""
+    return ", ".join(f"{{transformer.json | {task} {family} {number}}}" for number in (1, 2, 3))
+
+
 def _parts(way: str, kind: str) -> str:
     """Figures of a way of cutting a trained model, under three budgets."""
     return ", ".join(f"{{pretrained.csv | {way} {kind}{number}}}" for number in (1, 2, 3))
@@ -126,11 +131,13 @@ BUILT = (
         "bignas", "BigNAS", "2003.11142", "One training gives networks that need none of their own, and ranks them.",
         "train_supernet", _taught("bignas"), LITTLE,
         "Kendall's tau with networks trained alone, of the accuracy with weights of its sandwich alone: "
-        "{supernet_ranking.json | supernet}; of multiply-adds: {supernet_ranking.json | madds}. On digits, with the "
+        "{shipped_labels.json | supernet}; of multiply-adds: {shipped_labels.json | madds}. On digits, with the "
         "whole recipe: {strategies.json | bignas tau}, `sandwich` {strategies.json | sandwich tau}, multiply-adds "
         "{strategies.json | madds tau}; mean accuracy with these weights {strategies.json | bignas test} %, `sandwich` "
-        "{strategies.json | sandwich test} %.",
-        "not decided", ["supernet_ranking.json", "strategies.json"],
+        "{strategies.json | sandwich test} %. Perceptrons on signals, where seeds agree: "
+        "{supernet_ranking.json | bignas tau}, {supernet_ranking.json | sandwich tau} and multiply-adds "
+        "{supernet_ranking.json | madds tau}.",
+        "not decided", ["shipped_labels.json", "strategies.json", "supernet_ranking.json"],
     ),
     System(
         "few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one.",
@@ -140,8 +147,10 @@ BUILT = (
         "{strategies.json | few_shot-single_path tau}; by the loss in the place of accuracy "
         "{strategies.json | few_shot by_loss} and {strategies.json | single_path by_loss}. Mean accuracy with these "
         "weights {strategies.json | few_shot test} % and {strategies.json | single_path test} %. Multiply-adds: "
-        "{strategies.json | madds tau}.",
-        "not decided", ["strategies.json"],
+        "{strategies.json | madds tau}. Perceptrons on signals: {supernet_ranking.json | few_shot tau}, "
+        "{supernet_ranking.json | single_path tau}, paired difference "
+        "{supernet_ranking.json | few_shot-single_path tau}, multiply-adds {supernet_ranking.json | madds tau}.",
+        "not decided", ["strategies.json", "supernet_ranking.json"],
     ),
     System(
         "autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less.",
@@ -399,10 +408,12 @@ BUILT = (
             "--strategy_settings=weights=runs/pretrained", "--optimiser=adamw",
         ),
         ("--strategy_settings=random=1", "--steps=2", "--batch=4"),
-        "A small model. Nats a character within the parameters that are left without 1, 2, 3 of 6 layers: "
+        "Two small models. Nats a character within the parameters that are left without 1, 2, 3 of 6 layers: "
         f"searched {_parts('front', 'drop')}; evenly spaced layers left out {_parts('uniform_drop', 'drop')}; the best "
         f"of all sets of layers {_parts('best_drop', 'drop')}; all layers as narrow, by magnitude "
-        f"{_parts('width_magnitude', 'drop')}, by contributions {_parts('width_contributions', 'drop')}. After updates "
+        f"{_parts('width_magnitude', 'drop')}, by contributions {_parts('width_contributions', 'drop')}. In the time "
+        f"that it then takes: searched {_parts('front', 'ms')}, no better than the best of all sets of layers "
+        f"{_parts('best_drop', 'ms')}; all layers as narrow {_parts('width_contributions', 'ms')}. After updates "
         f"in which parts learn from the whole: searched {_parts('front_tuned', 'drop')}, evenly spaced layers left out "
         f"{_parts('uniform_drop_tuned', 'drop')}.",
         "seen", ["pretrained.csv"],
@@ -419,11 +430,26 @@ BUILT = (
             "--evaluator_settings=data=char_lm,length=64,steps=1,batch=2", "--evaluations=10", "--start=10",
             "--steps=10",
         ),
-        "A small model. Nats a character within the bytes of all in 8 bits, 0.8 and 0.65 of them: parts "
+        "Two small models. Nats a character within the bytes of all in 8 bits, 0.8 and 0.65 of them: parts "
         f"in 8 bits {_parts('int8_uniform', 'size')}; both searched together {_parts('mixed_bits', 'size')}. All of "
         "the model, bits searched: {pretrained.csv | bits_only size1}, {pretrained.csv | bits_only size2}; the third "
         "cannot be met so. Weights alone are rounded.",
         "not decided", ["pretrained.csv"],
+    ),
+    System(
+        "efficient_transformers", "NAS on efficient transformers", "2207.13955",
+        "Softmax and linear attention mixed in one network are worth more than either alone.",
+        "train_supernet",
+        ("--space=elastic_decoder", "--space_settings=length=256,vocabulary=96", "--task=char_lm",
+         "--task_settings=length=256,vocabulary=96", "--optimiser=adamw"),
+        ("--space_settings=length=32,vocabulary=96,widths=32,depths=1-2",
+         "--task_settings=length=32,vocabulary=96", "--steps=2", "--batch=2"),
+        "Points of exp(-nats) on test text within three latencies by the table, the mixture minus softmax alone: "
+        f"{_mixers('char_lm', 'mixed-all_softmax')}; minus linear attention alone: "
+        f"{_mixers('char_lm', 'mixed-all_linear')}. Of associative recall: {_mixers('recall', 'mixed-all_softmax')} "
+        f"and {_mixers('recall', 'mixed-all_linear')}. Networks had few updates, in which linear attention learned "
+        "sooner and hardly any learned to recall; two seeds.",
+        "not decided", ["transformer.json"],
     ),
 )  # fmt: skip
 

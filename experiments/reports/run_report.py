@@ -31,13 +31,14 @@ class Request:
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``read_request`` reads."""
-    flags.DEFINE_string("quality_name", "quality", "What the quality is, such as ImageNet top-1.", flag_values=values)
-    flags.DEFINE_list("budgets_ms", [], "Budgets that the report shows besides even ones, ms.", flag_values=values)
-    flags.DEFINE_string("reference_front", None, "CSV file of a front to compare with.", flag_values=values)
-    flags.DEFINE_string("reference_name", None, "What the report calls it; default its file name.", flag_values=values)
-    flags.DEFINE_string("reference_cost_column", "latency_ms", "Its column of costs.", flag_values=values)
-    flags.DEFINE_string("reference_quality_column", "quality", "Its column of quality.", flag_values=values)
-    flags.DEFINE_enum("reference_quality_unit", "fraction", list(UNITS), "Unit of that column.", flag_values=values)
+    define = settings.Definer(values)
+    define.string("quality_name", "quality", "What the quality is, such as ImageNet top-1.")
+    define.list("budgets_ms", [], "Budgets that the report shows besides even ones, ms.")
+    define.string("reference_front", None, "CSV file of a front to compare with.")
+    define.string("reference_name", None, "What the report calls it; default its file name.")
+    define.string("reference_cost_column", "latency_ms", "Its column of costs.")
+    define.string("reference_quality_column", "quality", "Its column of quality.")
+    define.enum("reference_quality_unit", "fraction", list(UNITS), "Unit of that column.")
 
 
 def read_request(values: flags.FlagValues) -> Request:

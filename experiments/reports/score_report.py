@@ -15,13 +15,10 @@ COUNTS = ("madds", "params")
 
 
 def figures(path: Path, signs: Mapping[str, int], spent: Mapping[str, float | None], bands: int) -> dict[str, Any]:
-    """Kendall's tau of every column with the quality.
+    """Kendall's tau of every column of a file of scores with the quality.
 
-    Args:
-      path: the file of scores.
-      signs: 1 or -1 by column: whether more or less is better.
-      spent: milliseconds an architecture by column.
-      bands: equal parts of the range of multiply-adds within which networks count as equals.
+    Signs are 1 or -1: whether more or less is better; ``spent`` is in milliseconds an architecture. Within one of
+    ``bands`` equal parts of the range of multiply-adds networks count as equals.
     """
     _, quality, columns = read_columns(path, ["quality", *COUNTS, *signs])
     group = in_bands(columns["madds"], bands)

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from experiments.frame import console, full_disk, life
@@ -68,9 +68,7 @@ class Monitor:
             self._previous = None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)

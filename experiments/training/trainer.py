@@ -9,35 +9,38 @@ from typing import Any
 
 from absl import flags
 
-from experiments.frame import settings
+from experiments.frame import runtime, settings
 from experiments.training.monitor import Monitor, forget_metrics
-from nagjax import controllers, training
+from nagjax import controllers, mesh, training
 from nagjax.checkpoint import checkpoint
 from nagjax.posing import Setup
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags that ``prepare`` reads."""
-    flags.DEFINE_string("controller", "nag", "Controller, by its registered name.", flag_values=values)
-    flags.DEFINE_multi_string(
-        "controller_params",
-        [],
-        "Swept values of the controller, key=value,key=value; may be repeated.",
-        flag_values=values,
+    define = settings.Definer(values)
+    define.string("controller", "nag", "Controller, by its registered name.")
+    define.multi_string(
+        "controller_params", [], "Swept values of the controller, key=value,key=value; may be repeated."
     )
-    flags.DEFINE_multi_string(
-        "controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.", flag_values=values
-    )
-    flags.DEFINE_integer("steps", 2000, "Updates.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("max_seconds", None, "End after this time, compilation not counted.", flag_values=values)
-    flags.DEFINE_integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1, flag_values=values)
+    define.multi_string("controller_static", [], "Sizes of the controller, key=value,key=value; may be repeated.")
+    define.integer("steps", 2000, "Updates.", lower_bound=1)
+    define.float("max_seconds", None, "End after this time, compilation not counted.")
+    define.integer("chunk", 25, "Updates between two looks at the run.", lower_bound=1)
     settings.define_seed("seed", "Seed of training.", values)
-    flags.DEFINE_string("init_from", None, "Run whose last checkpoint training starts from.", flag_values=values)
-    flags.DEFINE_bool(
-        "ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.",
-        flag_values=values,
+    define.string("init_from", None, "Run whose last checkpoint training starts from.")
+    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    define.bool(
+        "shard_updates", False,
+        "All devices share the architectures of each update; each core is one without an accelerator.",
     )  # fmt: skip
-    flags.DEFINE_float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0, flag_values=values)
+    define.float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0)
+
+
+def use_devices(values: flags.FlagValues) -> None:
+    """Make each core a device where updates are to be shared; before jax begins."""
+    if values.shard_updates:
+        runtime.use_cores()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class Trainer:
       start: state of a warm start, under this problem; None for a fresh one.
       resume: continue from the folder's last checkpoint, if it has one.
       ignore_hash: believe that checkpoint although it is not as it was written.
+      place: devices that share the architectures of each update.
     """
 
     built: Setup
@@ -64,6 +68,7 @@ class Trainer:
     start: Any
     resume: bool
     ignore_hash: bool = False
+    place: mesh.Placement = mesh.ONE
 
     def run(self, folder: Path) -> controllers.Moment:
         """Train, saving into ``folder``.
@@ -82,7 +87,7 @@ class Trainer:
             with Monitor(folder, save, self.save_seconds, finish=writer.finish) as monitor:
                 return controllers.train(
                     self.controller, self.built.problem, state, self.seed, self.limits, self.params, step, seconds,
-                    monitor.on_chunk,
+                    monitor.on_chunk, self.place,
                 )  # fmt: skip
 
     def _state(self, folder: Path) -> tuple[Any, int, float]:
@@ -121,6 +126,8 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
         )
     except ValueError as error:
         raise ValueError(f"--init_from: {error}") from error
+    place = mesh.own_devices() if values.shard_updates else mesh.ONE
     return Trainer(
-        built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash
-    )
+        built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash,
+        place,
+    )  # fmt: skip

@@ -12,7 +12,6 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
@@ -63,10 +62,8 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._steps.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._steps.__exit__(*error)
 
     def close(self) -> None:
         """Wait for the last save."""
@@ -126,11 +123,7 @@ def latest_step(run_dir: str | Path) -> int | None:
 
 
 def read_config(run_dir: str | Path, *, ignore_hash: bool = False) -> dict[str, Any]:
-    """The configuration of the last complete step.
-
-    Args:
-      run_dir: folder of the run.
-      ignore_hash: believe it although its hash differs, after an edit on purpose.
+    """The configuration of the last complete step; with ``ignore_hash`` even if it was edited on purpose.
 
     Raises:
       ValueError: if there is no checkpoint, it was written in another format, or it is not as it was written.
@@ -139,12 +132,9 @@ def read_config(run_dir: str | Path, *, ignore_hash: bool = False) -> dict[str, 
 
 
 def read(run_dir: str | Path, *, ignore_hash: bool = False, space: Space | None = None) -> Saved:
-    """What inference needs of the last complete step.
+    """What inference needs of the last complete step; ``ignore_hash`` as in ``read_config``.
 
-    Args:
-      run_dir: folder of the run.
-      ignore_hash: believe it although its hash differs, after an edit on purpose.
-      space: the space it is for, where that is not registered (one made in a notebook).
+    ``space`` is the one it is for, where that is not registered (one made in a notebook).
 
     Raises:
       ValueError: if there is no complete checkpoint, it is not as it was written, or its space is not the one
@@ -171,16 +161,10 @@ def read(run_dir: str | Path, *, ignore_hash: bool = False, space: Space | None 
 def read_state(
     run_dir: str | Path, controller: Controller, template: Any, *, ignore_hash: bool = False
 ) -> tuple[Any, int, Mapping[str, Any]]:
-    """The training state of the last complete step, to go on from.
+    """The training state of the last complete step, the step and the ``run`` mapping that was saved, to go on from.
 
-    Args:
-      run_dir: folder of the run.
-      controller: must equal the one that wrote it.
-      template: a state of the same structure, arrays or shapes (``jax.eval_shape`` of ``init``).
-      ignore_hash: believe it although its hash differs, after an edit on purpose.
-
-    Returns:
-      state, step and the ``run`` mapping that was saved.
+    ``template`` is a state of the same structure, arrays or shapes (``jax.eval_shape`` of ``init``); ``ignore_hash`` as
+    in ``read_config``.
 
     Raises:
       ValueError: if the controller, its settings or an array's shape differ; both are named; or if the checkpoint is

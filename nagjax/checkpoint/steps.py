@@ -44,13 +44,9 @@ class RefusedError(ValueError):
 
 
 def save(steps: Steps, step: int, config: Mapping[str, Any], trees: Mapping[str, Mapping[str, Any]]) -> None:
-    """Save a step in the background.
+    """Save a step in the background: JSON values, to which hashes are added, and trees of NumPy arrays by name.
 
-    Args:
-      steps: of the folder.
-      step: its number.
-      config: JSON values; hashes are added.
-      trees: by name, nested dictionaries of NumPy arrays that nobody changes any more.
+    Nobody may change the arrays any more.
 
     Raises:
       OSError, ValueError: if this or the save before could not be written; it may be called again.
@@ -74,12 +70,7 @@ def numbers(root: Path) -> list[int]:
 
 
 def of_latest(root: Path, read_step: Callable[[Path], T], absent: str) -> T:
-    """What ``read_step`` makes of the folder of the last complete step.
-
-    Args:
-      root: absolute folder of the steps.
-      read_step: reads a step's folder; raises ``DamagedError`` where it cannot.
-      absent: what to say where there is no step.
+    """What ``read_step`` makes of the folder of the last complete step; it raises ``DamagedError`` where it cannot.
 
     Raises:
       ValueError: if there is no step, or it is damaged, with the folder and the remedy.

@@ -29,11 +29,7 @@ SIZES = {"image_channels", "classes"}
 
 
 def write(supernet: TrainedSupernet, folder: Path) -> int:
-    """Write the weights and the images; the size of both, bytes.
-
-    Args:
-      supernet: of a task of telling images apart; other tasks' data are not here.
-      folder: new or empty.
+    """Write the weights and the images of a supernet to a folder that is new or empty; the size of both, bytes.
 
     Raises:
       ValueError: if its task is not one of images.

@@ -15,15 +15,10 @@ from nagjax.supernet.training import Recipe
 
 
 def finetuned(supernet: TrainedSupernet, tokens: np.ndarray, recipe: Recipe) -> Subnet:
-    """An architecture after ``recipe.steps`` updates from its weights in the supernet, norms calibrated.
+    """An architecture int32 ``[T]`` after ``recipe.steps`` updates from its weights in the supernet, norms calibrated.
 
     It learns from the answers of the largest architecture of those that the supernet was trained for, which stay as
-    they are (Hinton et al., arXiv 1503.02531).
-
-    Args:
-      supernet: the weights to begin with, and the task.
-      tokens: int32 ``[T]``.
-      recipe: how; the learning rate should be well below that of the supernet.
+    they are (Hinton et al., arXiv 1503.02531). The learning rate should be well below that of the supernet.
     """
     space, task, elastic = supernet.space, supernet.task, supernet.elastic
     learner, rule = training.alone_learner(space, tokens), training.optimiser(recipe)

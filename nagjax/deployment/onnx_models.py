@@ -34,14 +34,10 @@ Shape: TypeAlias = tuple[int | str, ...]
 
 
 def network_model(subnet: Subnet, batch: int | None = None) -> Any:
-    """A network as an ``onnx.ModelProto``.
+    """A network as an ``onnx.ModelProto`` for runs of ``batch`` images, any number where None.
 
     Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises, or what the
     first operator takes where the network has no mean; its output ``logits`` float32 ``[batch, classes]``.
-
-    Args:
-      subnet: the network.
-      batch: images of a run; any number where None.
 
     Raises:
       ValueError: if onnx is not installed.
@@ -83,11 +79,7 @@ def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]
 
 
 def pools_model(shape: Shape, number: int) -> Any:
-    """Global average pools side by side, each with an input of its own, as an ``onnx.ModelProto``.
-
-    Args:
-      shape: of each input, ``[N, C, H, W]``.
-      number: of pools.
+    """``number`` global average pools side by side as an ``onnx.ModelProto``, each with its own input ``[N, C, H, W]``.
 
     Raises:
       ValueError: if onnx is not installed.
@@ -103,12 +95,9 @@ def pools_model(shape: Shape, number: int) -> Any:
 def int8_pools_model(shape: Shape, number: int, channels_last: bool) -> Any:
     """``pools_model`` as onnxruntime makes it of int8 copies: integers are pooled, and the layout is changed once.
 
-    Its nodes are the runtime's own, so it is to be run as it is written (``runtime.session_as_written``).
-
-    Args:
-      shape: of each input uint8, in the layout that int8 convolutions take: ``[N, H, W, C]``.
-      number: of pools.
-      channels_last: whether the layout is changed behind the pool; if not, before it.
+    Its nodes are the runtime's own, so it is to be run as it is written (``runtime.session_as_written``). Inputs are
+    uint8 in the layout that int8 convolutions take, ``[N, H, W, C]``; it is changed behind the pool if
+    ``channels_last``, else before it.
 
     Raises:
       ValueError: if onnx is not installed.

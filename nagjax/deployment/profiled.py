@@ -49,11 +49,8 @@ def describe(threads: int) -> str:
 def preparation(batch: int, dtype: str, threads: int, least_ms: float) -> Prepare:
     """How subjects are made ready in onnxruntime: built, opened, run once to warm up, and run for long enough.
 
-    Args:
-      batch: images a run.
-      dtype: one of ``DTYPES``.
-      threads: that one operator may use.
-      least_ms: how long one timing takes at least, ms.
+    A run has ``batch`` images of a type of ``DTYPES``, on at most ``threads`` threads; a timing takes ``least_ms`` ms
+    or longer.
 
     Raises:
       ValueError: if the type is not known.

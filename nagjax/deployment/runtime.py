@@ -23,11 +23,9 @@ def name() -> str:
 
 
 def session(model: Any, threads: int = 1) -> Session:
-    """A session on the processor, with every optimisation of the graph.
+    """A session on the processor of a file or an ``onnx.ModelProto``, with every optimisation of the graph.
 
-    Args:
-      model: path of a file, or a ``onnx.ModelProto``.
-      threads: that one operator may use.
+    An operator runs on at most ``threads`` threads.
 
     Raises:
       ValueError: if onnxruntime is not installed.
@@ -36,11 +34,7 @@ def session(model: Any, threads: int = 1) -> Session:
 
 
 def session_as_written(model: Any, threads: int = 1) -> Session:
-    """A session that runs the nodes of a model as they stand, with no optimisation.
-
-    Args:
-      model: path of a file, or a ``onnx.ModelProto``.
-      threads: that one operator may use.
+    """``session`` without any optimisation: it runs the nodes of a model as they stand.
 
     Raises:
       ValueError: if onnxruntime is not installed.

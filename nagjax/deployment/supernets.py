@@ -61,23 +61,15 @@ class TrainedSupernet:
         return jax.jit(lambda *given: self.elastic.apply(*given).outputs)
 
     def logits(self, inputs: Any, tokens: np.ndarray) -> np.ndarray:
-        """Outputs float32 ``[N, ...]`` of an architecture with these weights, norms calibrated.
-
-        Args:
-          inputs: of the task, such as pixels uint8 ``[N, H, W, C]``.
-          tokens: int32 ``[T]``.
-        """
+        """Outputs float32 ``[N, ...]`` of an architecture int32 ``[T]`` for inputs of the task, norms calibrated."""
         prepared = self.task.prepare(inputs, self.elastic.group(tokens))
         statistics = self.assessor.statistics(self.weights.parameters, tokens)
         return np.asarray(self._apply(self.weights.parameters, prepared, tokens, statistics))
 
     def network(self, architecture: np.ndarray | str) -> Subnet:
-        """An architecture with its own weights, its batch norms calibrated as they are where labels are taken.
+        """An architecture, tokens int ``[T]`` or text, with its own weights, norms calibrated as they are for labels.
 
         Its outputs equal the supernet's to rounding.
-
-        Args:
-          architecture: tokens int ``[T]``, or the text.
 
         Raises:
           ValueError: if it is not an architecture of the space, or its network is not a chain of operators.

@@ -46,13 +46,9 @@ class Latency:
 def latencies(
     files: Mapping[str, Path], conditions: Conditions, path: Path, on_sample: Callable[[], None] = lambda: None
 ) -> dict[str, Latency]:
-    """Time files, or go on with it; what the journal ``path`` holds already is not timed again.
+    """Time ONNX files, or go on with it; what the journal ``path`` holds already is not timed again.
 
-    Args:
-      files: ONNX files by a name that stays theirs; another file needs another name.
-      conditions: under which they are timed.
-      path: where raw timings are kept.
-      on_sample: called after each timing.
+    A name stays that of its file. ``on_sample`` is called after each timing.
 
     Raises:
       ValueError: if onnxruntime is not installed, or the journal is of other conditions.

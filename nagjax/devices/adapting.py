@@ -21,6 +21,15 @@ REFERENCE = 1000
 CANDIDATES = 1000
 """Networks, at most, among which a plan chooses."""
 
+FAR_DEVICE = 100.0
+"""A device this many times slower or quicker than all known ones is doubted: it may be measured in another unit."""
+
+FAR_NETWORK = 5.0
+"""So is a network that took this many times more or less than the others let expect."""
+
+SHOWN = 3
+"""Doubted networks that are named."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class KnownDevices:
@@ -30,12 +39,14 @@ class KnownDevices:
       names: of the D devices.
       terms: of the space.
       prior: what they have in common.
+      scales: float64 ``[D]``, mean latency of the prior's reference networks on each, ms.
       priced: bool ``[num_operators]``, operators that the networks of every device tell of.
     """
 
     names: tuple[str, ...]
     terms: OperatorTerms
     prior: Prior
+    scales: np.ndarray
     priced: np.ndarray
 
     def open_edges(self) -> np.ndarray:
@@ -46,12 +57,9 @@ class KnownDevices:
 
 
 def known_devices(space: Space, measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> KnownDevices:
-    """What devices have in common that were measured before.
+    """What devices have in common that were measured: tokens int32 ``[N, T]`` and ms float64 ``[N]``, by name.
 
-    Args:
-      space: what the networks are of.
-      measured: by name of the device, tokens int32 ``[N, T]`` and latencies float64 ``[N]``, ms; the networks may
-        differ from one to the next.
+    The networks may differ from one device to the next.
 
     Raises:
       ValueError: if there are fewer than 2 devices, the space declares no operators, or the devices were measured on
@@ -67,19 +75,16 @@ def known_devices(space: Space, measured: Mapping[str, tuple[np.ndarray, np.ndar
     if not len(common):
         raise ValueError(f"{', '.join(measured)}: no network is made of what all were measured on; measure some on all")
     picked = np.linspace(0, len(common) - 1, min(REFERENCE, len(common))).astype(int)
-    return KnownDevices(tuple(measured), terms, learn_prior(weights, terms.of(common[picked])), priced)
+    reference = terms.of(common[picked])
+    scales = (np.stack(weights) @ reference.T).mean(1)
+    return KnownDevices(tuple(measured), terms, learn_prior(weights, reference), scales, priced)
 
 
 def planned(known: KnownDevices, allowed: np.ndarray, num: int, seed: int = 0) -> np.ndarray:
-    """Networks int32 ``[num, T]`` to measure on a new device, in the order in which they teach most.
+    """Networks int32 ``[num, T]`` to measure on a new device, 2 or more, in the order in which they teach most.
 
-    The first two are a cheap and a costly one.
-
-    Args:
-      known: the known devices.
-      allowed: bool ``[T, S, C]``, edges that the networks may take (``Space.where``).
-      num: how many, 2 or more.
-      seed: of the draw of candidates.
+    The first two are a cheap and a costly one. Edges ``allowed``, bool ``[T, S, C]``, are those that networks may take
+    (``Space.where``).
 
     Raises:
       ValueError: if there are not so many networks of what known devices were measured on.
@@ -100,13 +105,7 @@ def planned(known: KnownDevices, allowed: np.ndarray, num: int, seed: int = 0) -
 def adapted(
     known: KnownDevices, tokens: np.ndarray, measured: np.ndarray, device: str = "unknown"
 ) -> tuple[DeviceTable, Adapted]:
-    """The device table of a new device, and what it was made of.
-
-    Args:
-      known: the known devices.
-      tokens: networks int32 ``[n, T]`` that were measured on the new one.
-      measured: their latencies float64 ``[n]``, ms.
-      device: what the table calls it.
+    """The table of a new device, from networks int32 ``[n, T]`` and ms float64 ``[n]``, and what it was made of.
 
     Raises:
       ValueError: if there is no measurement, or a network has an operator that known devices were not measured on.
@@ -135,3 +134,35 @@ def adapted(
         },
     )
     return table, found
+
+
+def doubts(known: KnownDevices, tokens: np.ndarray, measured: np.ndarray) -> list[str]:
+    """What is hard to believe of measurements on a new device: their unit, or single ones that spoil the table.
+
+    Args:
+      known: the known devices.
+      tokens: networks int32 ``[n, T]``, of what known devices were measured on.
+      measured: their latencies float64 ``[n]``, ms.
+    """
+    expected = known.terms.of(tokens) @ known.prior.mean
+    scale = float(np.median(measured / expected))
+    slowest, quickest = float(known.scales.max()), float(known.scales.min())
+    out = []
+    if not quickest / FAR_DEVICE <= scale <= slowest * FAR_DEVICE:
+        out.append(
+            f"networks that take {quickest:.3g} to {slowest:.3g} ms on known devices would take {scale:.3g} ms on this "
+            "one: is the unit right? latency_ms is in ms"
+        )
+    factor = measured / (scale * expected)
+    far = np.flatnonzero((factor > FAR_NETWORK) | (factor < 1 / FAR_NETWORK))
+    if len(far):
+        named = "; ".join(
+            f"{known.terms.space.format(tokens[row])}: {measured[row]:.4g} ms, {scale * expected[row]:.3g} expected"
+            for row in far[:SHOWN]
+        )
+        more = f" and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
+        out.append(
+            f"{len(far)} of {len(measured)} networks are far from what the others and known devices let expect, and "
+            f"one such measurement can spoil the table: {named}{more}; measure again, or leave out"
+        )
+    return out

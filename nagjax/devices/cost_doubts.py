@@ -17,15 +17,10 @@ SHOWN = 5
 
 
 def cost_doubts(cost: np.ndarray, unit: str, place: Callable[[int], str]) -> tuple[str, ...]:
-    """Why costs of networks should not be believed, as sentences; empty where there is no reason.
+    """Why costs of networks float ``[N]``, above 0, should not be believed, as sentences; empty where nothing is odd.
 
     A value far above the others, or far below them (``implausible`` of it, or of its reciprocal), is named. Latencies
-    are asked whether their unit is right.
-
-    Args:
-      cost: float ``[N]``, above 0.
-      unit: of the costs, for example ``"ms"``.
-      place: where the cost of an index stands.
+    are asked whether their unit is right. ``place`` says where the cost of an index stands.
 
     >>> cost_doubts(np.array([2.0, 1e9, 3.0]), "ms", str)[0][:66]
     '1 of 3 values are implausible beside the others, which are 2 to 3 '

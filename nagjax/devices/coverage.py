@@ -10,16 +10,10 @@ from nagjax.spaces.space import Space
 def cover(
     space: Space, priced: np.ndarray, measured: np.ndarray, sources: list[str | None]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Close the choices of optional decisions that nothing in the table is for.
+    """Close choices of optional decisions that nothing in the table is for: edges left, bool ``[T, S, C]``, and texts.
 
-    Args:
-      space: the space.
-      priced: bool ``[num_operators]``, operators with a price.
-      measured: bool ``[num_operators]``, those of them that have it from a row.
-      sources: where each operator's row was read; None without one.
-
-    Returns:
-      The edges that stay open, bool ``[T, S, C]``, and the closed choices as text.
+    ``priced`` and ``measured`` are bool ``[num_operators]``: which operators have a price, and which have it from a
+    row; ``sources`` says where each row was read, None without one.
     """
     open_edges = space.trellis.valid.copy()
     closed = []

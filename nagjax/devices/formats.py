@@ -66,13 +66,9 @@ def read_table(
     device_format: str = "auto",
     formats: Mapping[str, Reader] | None = None,
 ) -> DeviceTable:
-    """Read a device table.
+    """Read a device table of a format by name, or ``"auto"`` to tell a built-in one by file name and first line.
 
-    Args:
-      path: file or folder.
-      operators: those of the space that is to be priced.
-      device_format: name of a format, or ``"auto"`` to tell a built-in one by file name and first line.
-      formats: further readers by name (plugins), beside the built-in ones.
+    ``operators`` are those of the space that is to be priced; ``formats`` further readers by name (plugins).
 
     Raises:
       ValueError: if the format is not known or cannot be told, or its reader refuses the file.

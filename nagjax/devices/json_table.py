@@ -73,12 +73,9 @@ def read_json(path: str | os.PathLike[str]) -> DeviceTable:
 
 
 def write_json(table: DeviceTable, path: str | os.PathLike[str], overwrite: bool = False) -> None:
-    """Write a table, atomically: a reader sees all of it or nothing.
+    """Write a table, atomically; ``read_json`` gives a table with the same content hash.
 
-    Args:
-      table: what to write; ``read_json`` gives a table with the same content hash.
-      path: the file. One that already says the same is left as it is.
-      overwrite: replace a file that says something else.
+    A file that says the same is left as it is, one that says something else is replaced if ``overwrite``.
 
     Raises:
       ValueError: if the file exists and says something else, or cannot be written.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nagjax import tables
-from nagjax.devices.pricing import price
+from nagjax.devices.pricing import LATENCY, price
 from nagjax.devices.table import DeviceTable, checked_time, ms_per_unit
 from nagjax.devices.validation import MeasuredNetwork, fit_correction
 from nagjax.spaces.space import Space
@@ -21,29 +21,30 @@ def read_networks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measured networks of a CSV file: tokens int32 ``[N, T]``, and float64 ``[N]`` ms.
 
-    Args:
-      path: columns ``architecture`` and either ``latency``, in ``unit``, or ``profile``, the name of a file beside it.
-      space: what the networks are of.
-      unit: of the column ``latency``.
-      of_profile: the whole network's time that a profile says, ms.
+    Columns are ``architecture`` and ``latency``, in ``unit``, or ``latency_ms``, or ``profile``, the name of a file
+    beside it, of which ``of_profile`` tells the whole network's time, ms.
 
     Raises:
       ValueError: if the file cannot be read, lacks a column or rows, an architecture is none of the space, a time is
         not above 0, or nothing says the unit.
     """
     file = Path(path)
-    table = tables.read_table(file, ["architecture", "latency", "profile"])
+    table = tables.read_table(file, ["architecture", "latency", LATENCY, "profile"])
     texts = table.column("architecture")
     if not texts:
         raise ValueError(f"{file}: has a header and no rows; write a row a measured network")
     tokens = np.stack([_parsed(space, str(text), table.place(i, "architecture")) for i, text in enumerate(texts)])
     if "profile" in table.columns:
         return tokens, np.array([of_profile(file.parent / str(name).strip()) for name in table.column("profile")])
-    times = tables.numbers(table, "latency")
+    column = LATENCY if LATENCY in table.columns and "latency" not in table.columns else "latency"
+    if column == LATENCY and unit not in (None, "ms"):
+        raise ValueError(f"{file}: the column {LATENCY} is in ms, and --networks_unit={unit}; leave the unit out")
+    unit = "ms" if column == LATENCY else unit
+    times = tables.numbers(table, column)
     if unit is None:
         raise ValueError(f"{file}: nothing says the unit of the column latency; give it (--networks_unit=ms)")
     for index, time in enumerate(times):
-        checked_time(float(time), "latency", table.place(index, "latency"), above=True)
+        checked_time(float(time), column, table.place(index, column), above=True)
     return tokens, times * ms_per_unit(unit, str(file))
 
 
@@ -64,13 +65,9 @@ def with_networks(
 ) -> DeviceTable:
     """The table with a correction fitted to a share of measured networks and judged on the others.
 
-    Args:
-      table: its own correction and validation are replaced.
-      space: what the networks are of.
-      tokens: the networks, int32 ``[N, T]``.
-      measured: latencies float64 ``[N]``, ms.
-      fit: share of the networks, spread evenly over their order by cost, that the correction is fitted to; 0 for none.
-      allowed: bool ``[T, S, C]``, edges that the table prices; None for all.
+    Networks are int32 ``[N, T]``, their latencies float64 ``[N]``, ms. ``fit`` is the share that the correction is
+    fitted to, spread evenly over their order by cost; 0 for none. ``allowed`` are edges bool ``[T, S, C]`` that the
+    table prices; None for all.
 
     Raises:
       ValueError: if the table misses an operator, the share is not in [0, 1), or the latencies do not rise with the

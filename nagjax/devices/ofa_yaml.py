@@ -94,9 +94,7 @@ def read_note10(path: str | os.PathLike[str], operators: Sequence[Operator]) -> 
 def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> DeviceTable:
     """Times on the Intel i7-8700K of those of ``operators`` that were measured; pooling never was.
 
-    Args:
-      path: the one file.
-      operators: those of a space; ``read_i7`` takes what it finds, pricing says what is missing.
+    It takes what it finds; pricing says what is missing.
 
     Raises:
       ValueError: if there is no such file, none of the operators is in it, or a row is not sound.

@@ -19,19 +19,13 @@ _FILLER = re.compile(r"1|9{3,}")
 
 
 def implausible(values: np.ndarray, gap: float = GAP) -> np.ndarray:
-    """Fillers among values of one kind and unit.
+    """Fillers among values ``[N]`` of one kind and unit, in any order: bool ``[N]``.
 
     Of the values above 0 in ascending order, all above the first gap are fillers. A gap is a step by a factor of more
     than ``gap``; or of more than ``FILLER_GAP`` to a value whose digits are a filler's (1000, 99999, also after a
     change of unit: 99.999). At least half of the values lie below it; fewer, if what lies above is three times or more
     one filler (a device that does not support most operators). Infinity is a filler; NaN, 0 and below are not judged.
-
-    Args:
-      values: floats ``[N]``, in any order.
-      gap: least step that is one; operators of one device need the default, whole networks differ less.
-
-    Returns:
-      bool ``[N]``.
+    Operators of one device need the default ``gap``, whole networks differ less.
 
     >>> implausible(np.array([5.2, 1e9, 3.1, 4.0])).tolist()
     [False, True, False, False]

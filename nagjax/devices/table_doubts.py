@@ -42,10 +42,7 @@ _Key = tuple[str, int | None]
 def table_doubts(table: DeviceTable, space: Space, open_edges: np.ndarray) -> tuple[str, ...]:
     """Why rows of a table should not be believed, as sentences; empty where there is no reason.
 
-    Args:
-      table: the table.
-      space: what it is to price.
-      open_edges: bool ``[T, S, C]``, edges of the architectures that are asked for.
+    ``open_edges`` are those of the architectures that are asked for, bool ``[T, S, C]``.
     """
     used = used_rows(table, space)
     operators, rows = [op for op, _ in used.values()], [row for _, row in used.values()]
@@ -95,18 +92,11 @@ def used_rows(table: DeviceTable, space: Space) -> dict[_Key, tuple[ops.Operator
 
 
 def odd_rows(operators: Sequence[ops.Operator], times: np.ndarray) -> np.ndarray:
-    """Rows far from what like operators take.
+    """Rows far from what like operators take, of times float ``[N]`` above 0: indices int, ascending.
 
     A row is compared with the median of its ``NEIGHBOURS`` in size (multiply-adds, parameters and feature maps) of its
     kind, of all kinds where there are too few. It is odd when it is more than ``FACTOR`` above or below, both as it is
     and for its size. Fillers (``implausible``) are odd and nobody's neighbours.
-
-    Args:
-      operators: N of them.
-      times: float ``[N]``, above 0.
-
-    Returns:
-      Indices int, ascending.
     """
     filler = implausible(times)
     sizes = np.log([_size(op) for op in operators]) if operators else np.zeros(0)

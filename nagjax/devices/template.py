@@ -26,15 +26,9 @@ def needed_operators(space: Space, allowed: np.ndarray) -> tuple[Operator, ...]:
 
 
 def write_template(space: Space, allowed: np.ndarray, path: str | os.PathLike[str]) -> int:
-    """Write a table in our JSON format whose times are null.
+    """Write a table in our JSON format whose times are null to a new file; the number of rows, one a key.
 
-    Args:
-      space: what the table is to price.
-      allowed: bool ``[T, S, C]``, edges of the architectures that are asked for (``Space.where``).
-      path: the file; it must not exist.
-
-    Returns:
-      The number of rows, one a key.
+    ``allowed`` are edges of the architectures that are asked for, bool ``[T, S, C]`` (``Space.where``).
 
     Raises:
       ValueError: if the space declares no operators, the file exists or cannot be written.

@@ -117,13 +117,8 @@ def device_table(
     """A device table of the operators that a profile timed, in ms.
 
     Parts of one layer are added; of several layers of one operator the median is taken, its spread and their number
-    stand in the row.
-
-    Args:
-      timings: the profile.
-      operators: those of the space; a dialect is read for these only.
-      names: which operator each of the tool's names belongs to, see ``read_names``.
-      unit: of the times, where the file does not say.
+    stand in the row. A dialect is read for the space's ``operators`` only. ``names`` says which operator each of the
+    tool's names belongs to (``read_names``), ``unit`` that of times where the file does not.
 
     Raises:
       ValueError: if the unit is not known or said twice, a name belongs to no operator, or a time is not above 0.

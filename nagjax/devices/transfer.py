@@ -38,7 +38,10 @@ EVEN = 1e-6
 """Penalty of weights, in units of the mean sum of a term's squares, that shares evenly what nothing tells apart."""
 
 FLOOR = 1e-6
-"""Least weight of a term, as a share of the mean weight: an operator takes some time."""
+"""Least weight of a term that a device is found to have, as a share of the mean weight: none is free."""
+
+LEAST = 0.01
+"""The same of a weight that is shared evenly: where networks leave a choice, an operator takes some time."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,11 +91,9 @@ class Adapted:
 
 
 def device_weights(terms: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Weights float64 ``[F]``, none below 0, with the least squared relative error on measured networks.
+    """Weights float64 ``[F]``, none below 0, of terms float64 ``[N, F]`` for ``measured`` float64 ``[N]``, above 0.
 
-    Args:
-      terms: float64 ``[N, F]``.
-      measured: float64 ``[N]``, above 0.
+    Of all such they have the least squared relative error.
 
     >>> device_weights(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.array([1.0, 2.0, 3.0])).round(3).tolist()
     [1.0, 2.0]
@@ -106,11 +107,9 @@ def device_weights(terms: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
 
 def learn_prior(weights: Sequence[np.ndarray], reference: np.ndarray) -> Prior:
-    """The prior that known devices make.
+    """The prior that known devices make by their weights float64 ``[F]``, ms a term.
 
-    Args:
-      weights: of each known device, float64 ``[F]``, ms a term.
-      reference: terms float64 ``[N, F]`` of networks whose mean latency is a device's scale.
+    ``reference`` are terms float64 ``[N, F]`` of networks whose mean latency is a device's scale.
 
     Raises:
       ValueError: if there are fewer than 2 devices, or one has no latency at all.
@@ -126,12 +125,7 @@ def learn_prior(weights: Sequence[np.ndarray], reference: np.ndarray) -> Prior:
 
 
 def adapt(prior: Prior, terms: np.ndarray, measured: np.ndarray) -> Adapted:
-    """A new device from measured networks, few or many.
-
-    Args:
-      prior: of the known devices.
-      terms: float64 ``[n, F]`` of the networks.
-      measured: float64 ``[n]``, ms, above 0.
+    """A new device from networks of terms float64 ``[n, F]``, few or many, measured float64 ``[n]``, ms, above 0.
 
     Raises:
       ValueError: if there is no measurement, or no known device knows what one of the networks is made of.
@@ -203,19 +197,17 @@ def shared_evenly(prior: Prior, weights: np.ndarray) -> np.ndarray:
     design = prior.reference / (prior.reference @ weights)[:, None]
     penalty = np.sqrt(EVEN * np.square(design).sum() / len(weights))
     stacked = np.concatenate([design, penalty * np.eye(len(weights))])
-    target = np.concatenate([np.ones(len(design)), np.zeros(len(weights))])
+    least = LEAST * float(weights.mean())
+    target = np.concatenate([np.ones(len(design)), np.zeros(len(weights))]) - least * stacked.sum(1)
     _, reduced = np.linalg.qr(np.concatenate([stacked, target[:, None]], 1))
-    found = nnls(reduced[:, :-1], reduced[:, -1], maxiter=100 * len(weights))[0]
-    return np.maximum(found, FLOOR * float(found.mean()))
+    above: np.ndarray = nnls(reduced[:, :-1], reduced[:, -1], maxiter=100 * len(weights))[0]
+    return least + above
 
 
 def plan(prior: Prior, candidates: np.ndarray, num: int) -> np.ndarray:
     """Which networks to measure on a new device: indices int64 ``[num]``, in the order in which they teach most.
 
-    Args:
-      prior: of the known devices.
-      candidates: terms float64 ``[M, F]`` of networks that may be measured, all different.
-      num: how many, 2 or more.
+    Candidates are terms float64 ``[M, F]``, all different; ``num`` is 2 or more.
 
     Raises:
       ValueError: if there are fewer candidates.

@@ -19,12 +19,9 @@ _STEPS = (
 
 
 def unit_doubt(low: float, high: float, rate: float = 0.0) -> str:
-    """What is strange about latencies, with the unit that would make sense of them; empty where nothing is.
+    """What is strange about latencies of ``low`` to ``high`` ms, with the unit that would make sense; else empty.
 
-    Args:
-      low: the least, ms.
-      high: the greatest, ms, above 0.
-      rate: multiply-adds a second of the median operator, for one image; 0 where it is not known.
+    ``rate`` is multiply-adds a second of the median operator, for one image; 0 where it is not known.
 
     >>> doubt = unit_doubt(0.0003, 0.002)
     >>> doubt[:65]

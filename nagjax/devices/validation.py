@@ -171,12 +171,7 @@ def headroom(correction: Correction | None, networks: Sequence[MeasuredNetwork],
 
 
 def doubts(table: DeviceTable, space: str | None = None) -> tuple[str, ...]:
-    """Why the table's sums should not be trusted, as sentences; empty where there is no reason.
-
-    Args:
-      table: the table.
-      space: identity of the space that it is to price, where that is known.
-    """
+    """Why the table's sums should not be trusted for a space, as sentences; empty where there is no reason."""
     if len(table.validation) < 2:
         return ("the table was never compared with whole networks: how far its sums are latencies is not known",)
     verdict = judge(table.correction, table.validation)

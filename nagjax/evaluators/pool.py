@@ -37,7 +37,7 @@ SUSPECT = 2
 DIED = ("CancelledError", "KilledWorker", "RestartedError", "UncompletedJobError")
 """Errors of Dask, submitit and our own that say the same as a broken executor."""
 REMEMBERED = 60.0
-"""Seconds for which a scheduler remembers a call that has been told: by then it has let go of it."""
+"""Seconds for which a scheduler remembers a call that it was to let go of: by then it has."""
 ANSWER = "10s"
 """How long a Dask cluster may take to answer."""
 AWAY = 1800.0
@@ -62,9 +62,9 @@ class Inline(futures.Executor):
 class Cluster(futures.Executor):
     """A Dask cluster, which goes on when it is let go of.
 
-    Dask makes a call again where a worker dies: in the middle of it, or between handing its result over and being told
-    to forget it. Each call is therefore made under a ticket that is good once, and is asked for anew only here, where
-    it is known whether its result was told.
+    Dask makes a call again where a worker dies: in the middle of it, or while it holds a result that nobody has
+    released. Each call is therefore made under a ticket that is good once, and is asked for anew only here, where it is
+    known whether its result was told.
 
     Attributes:
       client: a ``distributed.Client``.
@@ -73,6 +73,7 @@ class Cluster(futures.Executor):
     def __init__(self, client: Any) -> None:
         """Calls on the workers of a client's scheduler."""
         self.client = client
+        self._finished: collections.deque[tuple[str, Any]] = collections.deque()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
         """A call on the cluster; never answered from memory: a failure that is tried again is tried.
@@ -86,8 +87,8 @@ class Cluster(futures.Executor):
         future: futures.Future[Any] = futures.Future()
         ticket = f"nagjax-{uuid.uuid4().hex}"
         remote = self.client.submit(once, ticket, fn, *args, pure=False, **kwargs)
-        remote.add_done_callback(functools.partial(_pass_on, future))
-        future.add_done_callback(lambda _: self._forget(ticket))
+        self._release()
+        remote.add_done_callback(functools.partial(self._told, future, ticket))
         future.add_done_callback(lambda done: remote.cancel() if done.cancelled() and not remote.done() else None)
         return future
 
@@ -96,13 +97,24 @@ class Cluster(futures.Executor):
         del wait, cancel_futures
         self.client.close()
 
-    def _forget(self, ticket: str) -> None:
-        """Have the scheduler forget a ticket once nothing can ask for it any more."""
+    def _told(self, future: futures.Future[Any], ticket: str, remote: Any) -> None:
+        _pass_on(future, remote)
+        self._finished.append((ticket, remote))
 
-        def clear() -> Any:
-            return self.client.scheduler.event_clear(name=ticket) if self.client.status == "running" else None
+    def _release(self) -> None:
+        """Have the cluster let go of calls that were told.
 
-        self.client.loop.add_callback(self.client.loop.call_later, REMEMBERED, clear)
+        That is said behind a new call: a client sends every 10 ms and a scheduler every 5 ms at most, so what is said
+        before a call delays it. Calls that are held for that long are safe under their tickets.
+        """
+        while self._finished:
+            ticket, remote = self._finished.popleft()
+            remote.release()
+            self.client.loop.add_callback(self.client.loop.call_later, REMEMBERED, self._forget, ticket)
+
+    def _forget(self, ticket: str) -> Any:
+        """Have the scheduler forget a ticket that nothing can ask for any more."""
+        return self.client.scheduler.event_clear(name=ticket) if self.client.status == "running" else None
 
 
 class RestartedError(RuntimeError):
@@ -209,12 +221,9 @@ class Pool:
 
 
 def open_pool(name: str | futures.Executor, workers: int | None, evaluator: Evaluator) -> Pool:
-    """Workers by name, or an executor of the user's own.
+    """Workers by one of ``NAMES``, or a user's own executor, whose workers can import nagjax.
 
-    Args:
-      name: one of ``NAMES``, or an executor whose workers can import nagjax.
-      workers: evaluations at a time; None: as many as the evaluator stands.
-      evaluator: what will run.
+    At most ``workers`` evaluations run at a time; None stands for as many as the evaluator allows.
 
     Raises:
       ValueError: if the name is unknown, or ``inline`` is asked for several at a time.
@@ -317,10 +326,7 @@ def _outcome(future: futures.Future[Outcome]) -> tuple[Outcome, bool]:
 
 
 def _pass_on(future: futures.Future[Any], remote: Any) -> None:
-    """Tell a future what came of a Dask future, which is then released.
-
-    Dask would evaluate again what was told already, where the worker that holds the result dies.
-    """
+    """Tell a future what came of a Dask future."""
     try:
         if remote.cancelled():
             future.cancel()
@@ -328,15 +334,11 @@ def _pass_on(future: futures.Future[Any], remote: Any) -> None:
         elif remote.status == "error":
             future.set_exception(remote.exception())
         else:
-            found = remote.result()
-            remote.release()  # before anybody goes on with it: a worker may die in between
-            future.set_result(found)
+            future.set_result(remote.result())
     except futures.InvalidStateError:  # it was cancelled here
         pass
     except Exception as error:  # lost on its way, with its worker or the scheduler
         future.set_exception(futures.BrokenExecutor(f"its result is lost: {error}"))
-    finally:
-        remote.release()
 
 
 def _end_with_parent() -> None:

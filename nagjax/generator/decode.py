@@ -9,7 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import shapes
+from nagjax import mesh, shapes
 from nagjax.generator.policy import (
     Carry,
     Layer,
@@ -40,16 +40,9 @@ class Scores:
 
 
 def sample(policy: Policy, problem: Problem, budgets: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Draw an architecture for each budget.
+    """Draw an architecture for each budget int32 ``[B, K]``, ticks: tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
 
-    Args:
-      policy: the generator.
-      problem: the problem.
-      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      key: random key.
-
-    Returns:
-      tokens int32 ``[B, T]`` and costs int32 ``[B, K]`` in ticks.
+    Budgets are at least the cheapest architecture's cost, here and below.
     """
     return sample_by(policy, problem, budgets, jax.random.uniform(key, (problem.spec.num_layers, budgets.shape[0])))
 
@@ -72,18 +65,10 @@ def sample_by(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.A
 def redraw(
     policy: Policy, problem: Problem, tokens: jax.Array, change: jax.Array, budgets: jax.Array, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Keep decisions of architectures that fit, draw the others.
+    """Keep decisions of architectures that fit, draw the others and those of ``change``, bool ``[B, T]``.
 
-    Args:
-      policy: the generator.
-      problem: the problem.
-      tokens: int32 ``[B, T]``, any values.
-      change: bool ``[B, T]``, decisions to draw anew even though they fit.
-      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      key: random key.
-
-    Returns:
-      tokens int32 ``[B, T]``, canonical and within budget, and costs int32 ``[B, K]``.
+    Tokens int32 ``[B, T]`` may have any values; what is returned is canonical and within budgets int32 ``[B, K]``,
+    ticks, with its costs.
     """
     shapes.check("redraw: tokens", tokens, (budgets.shape[0], problem.spec.num_layers), int)
     uniform = jax.random.uniform(key, tokens.T.shape)
@@ -159,11 +144,7 @@ def layer_inputs(tables: PolicyTables, spec: Spec, first: int, last: int, width:
 def score(policy: Policy, problem: Problem, tokens: jax.Array, budgets: jax.Array) -> Scores:
     """Log-probability and entropy of architectures under the masked policy, differentiable in its parameters.
 
-    Args:
-      policy: the generator.
-      problem: the problem.
-      tokens: int32 ``[B, T]`` within budget.
-      budgets: int32 ``[B, K]`` ticks.
+    Tokens int32 ``[B, T]`` are within their budgets int32 ``[B, K]``, ticks.
     """
     log_prob = jnp.zeros(len(tokens))
     entropy = jnp.zeros(len(tokens))
@@ -186,6 +167,7 @@ def _by_segment(
     spec = problem.spec
     shapes.check("score: tokens", tokens, (budgets.shape[0], spec.num_layers), int)
     shapes.check("score: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
+    tokens, budgets = mesh.rows((tokens, budgets))
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
     if spec.contexts:
@@ -248,13 +230,7 @@ def _hidden_states(tables: PolicyTables, spec: Spec, tokens: jax.Array, slack: j
 
 
 def beam(policy: Policy, problem: Problem, budgets: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The most likely architectures that a beam of ``width`` finds.
-
-    Args:
-      policy: the generator.
-      problem: the problem.
-      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      width: W, static.
+    """The most likely architectures that a beam of ``width`` W, static, finds for budgets int32 ``[B, K]``, ticks.
 
     Returns:
       tokens int32 ``[B, W, T]``, distinct; costs int32 ``[B, W, K]``; log-probability float32 ``[B, W]``, falling, -inf

@@ -17,12 +17,9 @@ from nagjax.problems.problem import Problem
 
 
 def distance_correlation(policy: Policy, problem: Problem, tokens: np.ndarray) -> float:
-    """Spearman's correlation, over all pairs, of distances of hidden states and of architectures.
+    """Spearman's correlation, over all pairs of at least 3 architectures int32 ``[N, T]``, of two distances.
 
-    Args:
-      policy: the generator.
-      problem: its problem; budgets are the highest, which admits every architecture.
-      tokens: int32 ``[N, T]``, different architectures, N >= 3.
+    Budgets are the highest, which admits every architecture.
 
     Returns:
       between the Euclidean distance of the LSTM's outputs before the last decision and the number of earlier decisions

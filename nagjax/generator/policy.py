@@ -69,11 +69,9 @@ class PolicyNetwork(nn.Module):
             ]
 
     def __call__(self, weights: jax.Array, traits: jax.Array | None = None) -> PolicyTables:
-        """Everything that does not depend on the tokens.
+        """Everything that does not depend on the tokens, of weights of budgets float32 ``[B, K * A]``.
 
-        Args:
-          weights: of budgets, float32 ``[B, K * A]``.
-          traits: of contexts, float32 ``[R]`` or ``[B, R]``, where the policy is told of them.
+        Traits of contexts are float32 ``[R]`` or ``[B, R]``, where the policy is told of them.
         """
         pairs = zip(self.layer_bias, self.anchor_logits, strict=True)
         unary = tuple(bias[None] + jnp.tensordot(weights, logits, 1) for bias, logits in pairs)
@@ -250,12 +248,7 @@ def multiply_rows(table: jax.Array, rows: jax.Array) -> jax.Array:
 def policy_step(
     tables: PolicyTables, problem: Problem, rows: Callable[[jax.Array, jax.Array], jax.Array] = take_rows
 ) -> Decide:
-    """One decision of a policy, to be called along a walk.
-
-    Args:
-      tables: from ``policy_tables``.
-      problem: the problem.
-      rows: how rows of a table are looked up, ``take_rows`` or ``multiply_rows``.
+    """One decision of a policy along a walk; rows of tables are looked up by ``take_rows`` or ``multiply_rows``.
 
     Returns:
       ``decide(carry, layer, slack int32 [B, K]) -> hidden, cell`` float32 ``[B, H]`` and logits float32 ``[B, C']``

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from nagjax import shapes
+from nagjax import mesh, shapes
 from nagjax.problems import joint
 from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import INFINITE, walk_nodes
@@ -98,7 +98,7 @@ def masked_walk(
     """
     spec = problem.spec
     shapes.check("masked_walk: budgets", budgets, (None, spec.num_costs), int)
-    num = budgets.shape[0]
+    num, budgets = budgets.shape[0], mesh.rows(budgets)
     state = (jnp.zeros(num, jnp.int32), jnp.zeros((num, spec.num_costs), jnp.int32), carry)
     tokens, outs = [], []
     for first, last, width in segments(spec.choices):
@@ -194,12 +194,7 @@ def _add(spec: Spec, spent: jax.Array, paid: jax.Array) -> jax.Array:
 
 
 def follow(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> tuple[list[jax.Array], jax.Array, jax.Array]:
-    """The walk of given tokens: what ``masked_walk`` would have shown on the way, computed at once.
-
-    Args:
-      problem: the problem.
-      tokens: int32 ``[B, T]``, within their budgets.
-      budgets: int32 ``[B, K]``.
+    """The walk of tokens int32 ``[B, T]`` within budgets int32 ``[B, K]``: what ``masked_walk`` would have shown.
 
     Returns:
       for each segment the masks bool ``[B, L, C']``; slack int32 ``[B, T, K]``; open bool ``[B, T]``.
@@ -239,15 +234,9 @@ def follow(problem: Problem, tokens: jax.Array, budgets: jax.Array) -> tuple[lis
 
 
 def decode_scores(problem: Problem, scores: jax.Array, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Greedy decoding of any unary scores under the mask.
+    """Greedy decoding of unary scores float32 ``[B, T, C]`` under the mask of budgets int32 ``[B, K]``.
 
-    Args:
-      problem: the problem.
-      scores: float32 ``[B, T, C]``; the best open choice is taken at each layer.
-      budgets: int32 ``[B, K]``.
-
-    Returns:
-      tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
+    The best open choice is taken at each layer. Gives tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
     """
 
     def choose(carry: None, x: jax.Array, mask: jax.Array, slack: jax.Array) -> tuple[None, jax.Array, None]:
@@ -267,16 +256,9 @@ def best_choice(scores: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def repair(problem: Problem, tokens: jax.Array, budgets: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Make any tokens an architecture within budget: a token that no longer fits gives way to a random one that does.
+    """Make any tokens int32 ``[B, T]`` canonical and within budgets int32 ``[B, K]``; gives their costs too.
 
-    Args:
-      problem: the problem.
-      tokens: int32 ``[B, T]``, any values.
-      budgets: int32 ``[B, K]``.
-      key: random key.
-
-    Returns:
-      tokens int32 ``[B, T]``, canonical, and costs int32 ``[B, K]``.
+    A token that no longer fits gives way to a random one that does.
     """
     noise = jax.random.uniform(key, (*tokens.shape, problem.spec.num_choices))
     return decode_scores(problem, jax.nn.one_hot(tokens, problem.spec.num_choices) + noise, budgets)

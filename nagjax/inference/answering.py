@@ -51,14 +51,10 @@ def candidates(
 ) -> Candidates:
     """Architectures for each budget, pure and jittable.
 
-    Args:
-      artefact: policy, archive or both.
-      problem: the problem, perhaps restricted.
-      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      key: random key of the samples; what a row draws depends on it, the row's budget and its turn alone.
-      how: static, one of ``DECODES``; without a policy only ``best`` has an answer.
-      draws: static, samples (``sample``, ``best``) or beams (``beam``) a budget.
-      turn: int32 ``[B]``, how often the row's budget stood before; 0 where None.
+    Budgets are int32 ``[B, K]`` ticks, at least the cheapest architecture's cost. What a row draws depends on the key,
+    the row's budget and its ``turn`` int32 ``[B]`` alone: how often that budget stood before, 0 where None. ``how`` is
+    static, one of ``DECODES``, of which only ``best`` has an answer without a policy; ``draws`` is static too, samples
+    (``sample``, ``best``) or beams (``beam``) a budget.
 
     Raises:
       ValueError: if there is no policy and ``how`` needs one.
@@ -126,18 +122,8 @@ def _from_archive(archive: Archive, problem: Problem, budgets: jax.Array) -> tup
     return archive.tokens[row][:, None], archive.costs[row][:, None], quality[:, None]
 
 
-@functools.partial(jax.jit, static_argnames=("how", "draws"))
-def jit_candidates(
-    artefact: Artefact,
-    problem: Problem,
-    budgets: jax.Array,
-    key: jax.Array,
-    how: str,
-    draws: int,
-    turn: jax.Array | None = None,
-) -> Candidates:
-    """``candidates`` compiled; one compilation a shape, whatever the device table."""
-    return candidates(artefact, problem, budgets, key, how, draws, turn)
+jit_candidates = jax.jit(candidates, static_argnames=("how", "draws"))
+"""``candidates`` compiled; one compilation a shape, whatever the device table."""
 
 
 @functools.partial(jax.jit, static_argnames=("place", "how", "draws"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import jax
 import numpy as np
 
 from nagjax.problems.costs import exactly, rounded_up
@@ -35,11 +36,21 @@ def read_budgets(
     names = [info.name for info in description.costs]
     unknown = [name for name in given if name not in names]
     if unknown or not given:
-        raise ValueError(f"budgets: {unknown or 'none'} given; this checkpoint's costs are {', '.join(names)}")
+        short = " (budgets_ms are of latency_ms)" if budgets is None else ""
+        raise ValueError(
+            f"budgets: {unknown or 'none'} given{short}; this checkpoint's costs are {', '.join(names)}: write "
+            f"--budgets={names[0]}=..., in Python budgets={{{names[0]!r}: ...}}"
+        )
     columns = {name: read_numbers(values, name) for name, values in given.items()}
-    lengths = {name: values.shape for name, values in columns.items()}
-    if len(set(lengths.values())) > 1 or any(values.ndim != 1 for values in columns.values()):
-        raise ValueError(f"budgets: every column must be a flat list of the same length, not of the shapes {lengths}")
+    deep = [f"{name} of the shape {values.shape}" for name, values in columns.items() if values.ndim != 1]
+    if deep:
+        raise ValueError(f"budgets: {', '.join(deep)}; give each column as a flat list")
+    if len({len(values) for values in columns.values()}) > 1:
+        lengths = ", ".join(f"{len(values)} of {name}" for name, values in columns.items())
+        raise ValueError(
+            f"budgets: {lengths}; give as many of each, every combination (--grid, in Python nagjax.grid), or leave a "
+            "column out, which is then no limit"
+        )
     return columns
 
 
@@ -49,6 +60,11 @@ def read_numbers(values: Any, name: str) -> np.ndarray:
     Raises:
       ValueError: if they are not numbers.
     """
+    if isinstance(values, jax.core.Tracer):
+        raise ValueError(
+            f"budgets of {name} are traced: a generator checks budgets and is compiled itself; call it outside of "
+            "jax.jit, vmap and grad, with an array of any length (generate_arrays)"
+        )
     what = f"budgets of {name}: a {type(values).__name__} is not a list of numbers"
     if isinstance(values, str | bytes | bytearray | memoryview | bool | Mapping | set | frozenset) or (
         isinstance(values, Iterable) and not hasattr(values, "__len__") and not hasattr(values, "__array__")
@@ -116,7 +132,16 @@ def remarks(description: Description, asked: Mapping[str, np.ndarray]) -> list[s
         far = values[np.isfinite(values) & (values >= FAR * high)]
         if len(far) and high > 0:
             out.append(
-                f"budget {listed(info.name, far)} is {far.min() / high:.0f} times or more what the costliest "
+                f"budget {listed(info.name, far)} is {_times(far.min() / high)} times or more what the costliest "
                 f"architecture costs ({rounded_up(float(high))} {info.unit}): is it in another unit?"
             )
     return out
+
+
+def _times(factor: float) -> str:
+    """A factor to be read.
+
+    >>> _times(1234.5), _times(7.5e28)
+    ('1234', '7.5e+28')
+    """
+    return f"{factor:.0f}" if factor < 1e6 else f"{factor:.2g}"

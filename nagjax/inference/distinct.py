@@ -53,18 +53,11 @@ def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> np.nda
 def distinct_architectures(
     artefact: Artefact, problem: Problem, budget: np.ndarray, num: int, how: str, key: jax.Array, fits: Fits
 ) -> list[Row]:
-    """``num`` distinct architectures within a budget: tokens, objective and source of each.
+    """``num`` distinct architectures within a budget int32 ``[K]``, ticks: tokens, objective and source of each.
 
-    The policy is asked first; where it repeats itself, random architectures within the budget fill up.
-
-    Args:
-      artefact: policy, archive or both.
-      problem: the problem.
-      budget: int32 ``[K]`` ticks that leave open whatever is within the budget.
-      num: how many.
-      how: one of ``DECODES``.
-      key: random key.
-      fits: whether tokens int32 ``[N, T]`` are within the budget by their exact costs, bool ``[N]``.
+    The policy is asked first, by one of ``DECODES``; where it repeats itself, random architectures within the budget
+    fill up. The ticks leave open whatever is within the budget; ``fits`` says of tokens int32 ``[N, T]`` which are so
+    by their exact costs, bool ``[N]``.
 
     Raises:
       ValueError: if fewer exist, with their number.

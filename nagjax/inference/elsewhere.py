@@ -32,15 +32,9 @@ def elsewhere(
     artefact: Artefact, problem: Problem, description: Description, table: str | Path | DeviceTable,
     where: Mapping[str, Any], device_format: str = "auto",
 ) -> tuple[Artefact, Problem, Description]:  # fmt: skip
-    """What a generator is on a device of another table.
+    """What a generator is on a device of another table, under further conditions (``Space.where``).
 
-    Args:
-      artefact: policy and archive, of one device or of several.
-      problem: what they were trained on.
-      description: its companion on the host.
-      table: of the new device, or its path.
-      where: conditions beside those of the training, as ``Space.where`` takes them.
-      device_format: of the table, or ``"auto"``.
+    The artefact was trained on the problem, for one device or for several.
 
     Raises:
       ValueError: if the table cannot be read or does not price the space, a cost column is neither its latency nor

@@ -84,13 +84,9 @@ class Explanation:
 
 
 def explain(generator: Generator, budgets: Mapping[str, float], step: float = STEP, seed: int = 0) -> Explanation:
-    """Explain the answer to one budget, by the first column that it names.
+    """Explain the answer to one budget, by the first column that it names; columns that are left out do not bind.
 
-    Args:
-      generator: who answers.
-      budgets: one budget a cost column, in its unit; a column that is left out does not bind.
-      step: share of the first budget by which more and less is asked, above 0 and below 1.
-      seed: of the answers.
+    More and less is asked by ``step``, a share of the first budget above 0 and below 1.
 
     Raises:
       ValueError: as ``Generator.generate``, or if the step is out of range.

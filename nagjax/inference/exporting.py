@@ -27,13 +27,7 @@ FILE, PROGRAM = "generator.npz", "answer.py"
 
 
 def write(scope: Scope, folder: Path, config: Mapping[str, Any], seed: int) -> None:
-    """Write ``generator.npz`` and ``answer.py``.
-
-    Args:
-      scope: the generator, perhaps under conditions.
-      folder: made where it is not; files of an earlier export are replaced.
-      config: of the checkpoint.
-      seed: of the front.
+    """Write ``generator.npz``, with a front drawn by the seed, and ``answer.py``, over those of an earlier export.
 
     Raises:
       ValueError: if nothing of the generator can be asked without the library.

@@ -1,7 +1,4 @@
-"""An exported generator: architectures for latency budgets, with NumPy alone.
-
-``Generator.export`` writes it beside ``generator.npz``: ``python answer.py 15 20 30``. It walks as nagjax, in float32.
-"""
+"""Asks ``generator.npz``, as ``Generator.export`` wrote it, with NumPy alone: ``python answer.py 15 20 30``."""
 
 from __future__ import annotations
 
@@ -72,7 +69,8 @@ class Generator:
         is_open, out = self.arrays["open"][np.arange(tokens.shape[1]), self._nodes(tokens)], []
         for i, one in enumerate(tokens.tolist()):
             named = zip(self.header["decisions"], one, is_open[i], strict=True)
-            found = {"budget": dict(zip(self.names, asked[i].tolist(), strict=True)), "tokens": one}
+            limits = [limit if np.isfinite(limit) else None for limit in asked[i].tolist()]  # JSON has no infinity
+            found = {"budget": dict(zip(self.names, limits, strict=True)), "tokens": one}
             found["choices"] = {about["name"]: about["choices"][token] for about, token, shown in named if shown}
             found |= {"costs": dict(zip(self.names, costs[i].tolist(), strict=True))}
             found["within"] = bool(self._within(costs[i], asked[i]))
@@ -97,8 +95,7 @@ class Generator:
         return asked
 
     def _costs(self, tokens: np.ndarray) -> np.ndarray:
-        nodes = self._nodes(tokens)
-        return np.stack([column.of(nodes, tokens) for column in self.columns], -1)
+        return np.stack([column.of(self._nodes(tokens), tokens) for column in self.columns], -1)
 
     def _within(self, costs: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Whether costs ``[..., K]`` are within budgets ``[..., K]``, float64 sums in any order being equal."""
@@ -192,8 +189,11 @@ class Generator:
 
 def main(argv: Sequence[str]) -> None:
     """Print an answer a line, as JSON, for each number given."""
-    for answer in Generator(Path(__file__).with_name("generator.npz")).answer([float(value) for value in argv]):
-        print(json.dumps(answer))
+    try:
+        found = Generator(Path(__file__).with_name("generator.npz")).answer([float(value) for value in argv])
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(*map(json.dumps, found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -70,12 +70,9 @@ class Bound:
 def fit_bound(predicted: np.ndarray, measured: np.ndarray, level: float, chosen: np.ndarray | None = None) -> Bound:
     """The bound that a share ``level`` of networks exceeds, and of those that are chosen no larger a share.
 
-    Args:
-      predicted: float64 ``[N]``, above 0, by a model that had not seen the network.
-      measured: float64 ``[N]``, above 0.
-      level: share that may exceed the bound.
-      chosen: float64 ``[K, N]``, how often each network was chosen (``choices``), K times; None where nothing says what
-        is.
+    Costs ``predicted``, by a model that had not seen the network, and ``measured`` are float64 ``[N]``, above 0.
+    ``chosen`` float64 ``[K, N]`` is how often each network was chosen (``choices``), K times; None where nothing says
+    what is.
 
     Raises:
       ValueError: if the level is not between 0 and 1, or there are too few networks for it.
@@ -122,13 +119,9 @@ def choices(
 ) -> np.ndarray:
     """How often each network is the best within a budget, float64 ``[N]``.
 
-    Args:
-      predicted: costs float64 ``[N]``, above 0; any rising function of them chooses alike.
-      quality: float ``[N]``, predicted.
-      pool: networks of a pool, at most N; the larger it is, the more there is to choose from.
-      draws: random pools.
-      budgets: for each pool.
-      seed: of the pools.
+    Costs ``predicted`` are float64 ``[N]``, above 0, and any rising function of them chooses alike; quality is float
+    ``[N]``. Pools are drawn ``draws`` times, each of ``pool`` networks, at most N, and asked for so many budgets; the
+    larger a pool, the more there is to choose from.
     """
     rng = np.random.default_rng(seed)
     out = np.zeros(len(predicted))

@@ -34,13 +34,9 @@ class Measured:
 def read_measured(
     path: str | Path, space: Space, columns: Mapping[str, str], text_column: str = "architecture"
 ) -> Measured:
-    """Read measured networks from a .csv or .parquet file.
+    """Measured networks of a .csv or .parquet file.
 
-    Args:
-      path: the file.
-      space: what the networks are of.
-      columns: column of the file for each cost, whose name ends in its unit: ``{"latency_ms": "pixel3"}``.
-      text_column: column of the architecture's text.
+    ``columns`` are those of each cost, whose name ends in its unit: ``{"latency_ms": "pixel3"}``.
 
     Raises:
       FileNotFoundError: if there is no such file.

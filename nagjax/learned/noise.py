@@ -58,10 +58,8 @@ class NoiseFloor:
 def by_repeats(group: np.ndarray, measured: np.ndarray, predicted: np.ndarray) -> NoiseFloor | None:
     """The floor from networks that were measured more than once; None where too few were.
 
-    Args:
-      group: int ``[N]``, which network each measurement is of.
-      measured: float64 ``[N]``, above 0.
-      predicted: float64 ``[M]``, above 0, what stands for the true costs of networks.
+    ``group`` int ``[N]`` is which network each of ``measured`` float64 ``[N]`` is of; ``predicted`` float64 ``[M]``
+    stands for the true costs of networks. Both are above 0.
     """
     logs = np.log(measured)
     counts = np.bincount(group)
@@ -74,12 +72,9 @@ def by_repeats(group: np.ndarray, measured: np.ndarray, predicted: np.ndarray) -
 
 
 def by_neighbours(places: np.ndarray, measured: np.ndarray, predicted: np.ndarray) -> NoiseFloor:
-    """The floor from the residuals of near neighbours.
+    """The floor from the residuals of near neighbours; distances of ``places``, float64 ``[N, J]``, mean something.
 
-    Args:
-      places: float64 ``[N, J]``, architectures as vectors whose distance means something.
-      measured: float64 ``[N]``, above 0.
-      predicted: float64 ``[N]``, above 0, by a model that had not seen the network.
+    Costs ``measured``, and ``predicted`` by a model that had not seen the network, are float64 ``[N]``, above 0.
     """
     residual = measured / predicted - 1
     residual = np.clip(residual, *np.quantile(residual, [TRIM, 1 - TRIM]))

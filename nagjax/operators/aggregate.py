@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, drawn, rows, typed
 
@@ -63,9 +63,7 @@ def _shapes(op: Operator) -> Shapes:
     return {"own": shape, "near": shape, "bias": shape[1:]}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     own, near, bias = typed(parameters, ("own", "near", "bias"), x)
     seen = gathered(x, op.out_size, str(dict(op.attributes)["how"]))

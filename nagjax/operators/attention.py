@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     BYTES,
@@ -153,9 +153,7 @@ def _shapes(op: Operator) -> Shapes:
     return {**norm_shapes(width), **inward, "out": (inner, width)}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     *inward, out = typed(parameters, PROJECTIONS, x)
     normed, heads = layer_norm(parameters, x), heads_of(op)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import jax
 
 from nagjax.operators import average_pool, relu_conv
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Used
 from nagjax.operators.operator import Operator
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -67,11 +67,7 @@ def cell(side: int, channels: int, operations: Sequence[str]) -> Operator:
 
 
 def on_a_path(there: Sequence[Bit], nodes: int) -> list[Bit]:
-    """Which edges a path from input to output passes.
-
-    Args:
-      there: of each edge, whether it carries anything; bools, or arrays of them that may be traced.
-      nodes: of the cell.
+    """Which edges of a cell a path from input to output passes; ``there`` says which carry anything, and may be traced.
 
     >>> on_a_path([True, False, True], 3)
     [True, False, True]
@@ -151,11 +147,9 @@ def _own(edge: Edge, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     nodes = {0: x}
-    told: dict[str, tuple[jax.Array, jax.Array]] = {}
+    told: Used = {}
     for edge, own in _live(op):
         y = nodes[edge[1]]
         if own:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
 from nagjax.operators.layers import Norm, activated, add_activation, conv2d, folded, fresh, norm_shapes
 from nagjax.operators.operator import Operator
 
@@ -38,7 +38,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
 
 def _apply(
     op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+) -> Applied:
     norm = Norm(parameters, statistics)
     y = conv2d(x, parameters["weights"].astype(x.dtype), op.stride)
     y = norm("norm", y) if op.norm else y

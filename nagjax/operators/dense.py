@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.layers import activate, add_activation, fresh
 from nagjax.operators.operator import Operator
 
@@ -42,9 +42,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return fresh(key, _shapes(op), lambda own, shape: spread * jax.random.normal(own, shape))
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     weights, bias = (parameters[name].astype(x.dtype) for name in ("weights", "bias"))
     return activate(op.activation, x @ weights + bias[None]), {}

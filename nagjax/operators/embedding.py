@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, token_numbers
 
@@ -56,9 +56,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     }
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     return jnp.take(parameters["tokens"], x, axis=0) + parameters["positions"][None], {}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import add_norm, drawn, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
 
@@ -47,9 +47,7 @@ def _shapes(op: Operator) -> Shapes:
     return {**norm_shapes(width), **layers}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     up, up_bias, down, down_bias = typed(parameters, NAMES, x)
     hidden = jax.nn.relu(layer_norm(parameters, x) @ up + up_bias[None, None])

@@ -9,7 +9,7 @@ import jax
 
 from nagjax.convolution import convolution
 from nagjax.operators import conv
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.layers import Norm, activate
 from nagjax.operators.operator import Operator
 
@@ -25,9 +25,7 @@ def make() -> OperatorKind:
     return OperatorKind("full_conv", CONV.madds, CONV.shapes, examples, init=CONV.init, apply=_apply, nodes=_nodes)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     norm = Norm(parameters, statistics)
     y = convolution(x, parameters["weights"].astype(x.dtype), op.stride)
     y = activate(op.activation, norm("norm", y))

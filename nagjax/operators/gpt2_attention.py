@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 
 from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, softmax_mean
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_merged,
@@ -73,9 +73,7 @@ def _shapes(op: Operator) -> Shapes:
     return {**norm_shapes(width), **inward, **biases, "out": (inner, width), "out_bias": (width,)}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     out, bias = typed(parameters, ("out", "out_bias"), x)
     return x + mixed(op, parameters, x) @ out + bias[None, None], {}

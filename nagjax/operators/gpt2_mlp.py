@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from nagjax.operators.feed_forward import NAMES
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import add_norm, drawn, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
 
@@ -59,9 +59,7 @@ def _shapes(op: Operator) -> Shapes:
     }  # fmt: skip
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     down, bias = typed(parameters, ("down", "down_bias"), x)
     return x + hidden(op, parameters, x) @ down + bias[None, None], {}

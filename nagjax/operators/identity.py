@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
 
 
@@ -14,9 +14,7 @@ def make() -> OperatorKind:
     return OperatorKind("identity", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, parameters, statistics
     return x, {}
 

@@ -39,9 +39,13 @@ class Graph(Protocol):
         ...
 
 
-Apply: TypeAlias = Callable[
-    [Any, Parameters, jax.Array, Statistics | None], tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]
-]
+Used: TypeAlias = dict[str, tuple[jax.Array, jax.Array]]
+"""Statistics that an operator computed or was given, as ``Statistics``."""
+
+Applied: TypeAlias = tuple[jax.Array, Used]
+"""What an operator gives, in the type of its input, and the statistics that it used."""
+
+Apply: TypeAlias = Callable[[Any, Parameters, jax.Array, Statistics | None], Applied]
 Watch: TypeAlias = Callable[[str, Callable[[jax.Array], jax.Array], jax.Array], jax.Array]
 """Name of an activation, its function and what goes into it ``[N, ..., C]``, to what comes out of it."""
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nagjax.operators.kind import Graph, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.kind import Graph, Parameters, Shapes, Statistics, Used, Watch
 
 EPSILON = 1e-5
 he_out = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -28,7 +28,7 @@ class Norm:
 
     def __init__(self, parameters: Parameters, statistics: Statistics | None) -> None:
         self.parameters, self.given = parameters, statistics
-        self.used: dict[str, tuple[jax.Array, jax.Array]] = {}
+        self.used: Used = {}
 
     def __call__(self, name: str, x: jax.Array) -> jax.Array:
         """Maps normalised by the norm ``name``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.layers import fresh
 from nagjax.operators.operator import Operator
 
@@ -27,9 +27,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return fresh(key, _shapes(op), lambda own, shape: jax.random.normal(own, shape) * 0.01)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     flat = x.reshape(x.shape[0], -1)  # a symbolic batch has no length
     return flat @ parameters["weights"].astype(x.dtype) + parameters["bias"].astype(x.dtype)[None], {}

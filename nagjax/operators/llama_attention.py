@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, softmax_mean
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_merged,
@@ -120,9 +120,7 @@ def _turned(x: jax.Array, turns: tuple[np.ndarray, np.ndarray]) -> jax.Array:
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     (out,) = typed(parameters, ("out",), x)
     return x + mixed(op, parameters, x) @ out, {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.llama_attention import NORM, epsilon_of
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import add_rms_norm, drawn, held_bytes, rms_norm, row_bytes, rows, typed
@@ -53,9 +53,7 @@ def _shapes(op: Operator) -> Shapes:
     return {"scale": (width,), "gate": (width, inner), "up": (width, inner), "down": (inner, width)}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     (down,) = typed(parameters, ("down",), x)
     return x + hidden(op, parameters, x) @ down, {}

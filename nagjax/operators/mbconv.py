@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.depthwise import depthwise
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
 from nagjax.operators.layers import Norm, activated, add_activation, folded, fresh, he_out, norm_shapes
 from nagjax.operators.operator import Operator
 
@@ -69,7 +69,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
 
 def _apply(
     op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+) -> Applied:
     norm = Norm(parameters, statistics)
     weights = {name: value.astype(x.dtype) for name, value in parameters.items()}
     y = x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.layers import EPSILON, Norm, activate, add_activation, fresh, norm_shapes
 from nagjax.operators.operator import Operator
 
@@ -24,9 +24,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return fresh(key, _shapes(op))
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     norm = Norm(parameters, statistics)
     return activate(op.activation, norm("norm", x)), norm.used
 

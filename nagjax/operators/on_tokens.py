@@ -104,14 +104,7 @@ class TokenOperator(Operator):
 
 
 def block(tokens: int, width: int, hidden: int, heads: int, *, bias: bool) -> TokenOperator:
-    """A decoder block: attention and a gated MLP, each after a layer norm.
-
-    Args:
-      tokens: of a forward pass, batch times sequence.
-      width: of the embedding.
-      hidden: width of the MLP.
-      heads: of the attention, each of size 64.
-      bias: linear layers have one.
+    """A decoder block on ``tokens`` (batch times sequence): attention and a gated MLP, each after a layer norm.
 
     >>> block(1024, 192, 384, 4, bias=True).params
     420480
@@ -122,11 +115,7 @@ def block(tokens: int, width: int, hidden: int, heads: int, *, bias: bool) -> To
 def frame(tokens: int, width: int, vocabulary: int, *, bias: bool) -> TokenOperator:
     """What surrounds the blocks: the embedding, the last layer norm and the head.
 
-    Args:
-      tokens: of a forward pass, batch times sequence.
-      width: of the embedding.
-      vocabulary: number of tokens that there are.
-      bias: linear layers of the blocks have one; the frame has none, but is timed with them.
+    ``bias`` says that linear layers of the blocks have one; the frame has none, but is timed with them.
 
     >>> frame(1024, 192, 50254, bias=True).params
     19297920

@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, drawn, typed
 
@@ -62,9 +62,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return {**made, "positions": SPREAD * op.out_size**0.5 * made["positions"]}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     weights, positions = typed(parameters, ("weights", "positions"), x)
     side = op.in_size // op.kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
 
 
@@ -18,9 +18,7 @@ def make() -> OperatorKind:
     return OperatorKind("pool", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, parameters, statistics
     return x.mean((1, 2), dtype=jnp.float32).astype(x.dtype)[:, None, None, :], {}
 

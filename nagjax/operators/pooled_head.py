@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, add_norm, head_init, head_shapes, layer_norm, rows, typed
 
@@ -39,9 +39,7 @@ def _held(op: Operator) -> int:
     return BYTES * (op.in_size * op.in_channels + op.out_channels)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     weights, bias = typed(parameters, ("weights", "bias"), x)
     return layer_norm(parameters, x).mean(1) @ weights + bias[None], {}

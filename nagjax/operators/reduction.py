@@ -8,7 +8,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.layers import Norm, conv2d, folded, fresh, norm_shapes
 from nagjax.operators.operator import Operator
 
@@ -47,9 +47,7 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return fresh(key, _shapes(op))
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     norm = Norm(parameters, statistics)
     weights = {name: parameters[name].astype(x.dtype) for name in ("first", "second", "beside")}
     y = norm("first_norm", conv2d(jax.nn.relu(x), weights["first"], op.stride))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nagjax import plugins
@@ -20,36 +19,13 @@ if TYPE_CHECKING:
     from nagjax.operators.kind import OperatorKind
     from nagjax.operators.operator import Operator
 
-BUILT_IN: Mapping[str, str] = {
-    "conv": "nagjax.operators.conv",
-    "mbconv": "nagjax.operators.mbconv",
-    "pool": "nagjax.operators.pool",
-    "linear": "nagjax.operators.linear",
-    "identity": "nagjax.operators.identity",
-    "decoder_block": "nagjax.operators.decoder_block",
-    "decoder_frame": "nagjax.operators.decoder_frame",
-    "embedding": "nagjax.operators.embedding",
-    "attention": "nagjax.operators.attention",
-    "feed_forward": "nagjax.operators.feed_forward",
-    "token_head": "nagjax.operators.token_head",
-    "full_conv": "nagjax.operators.full_conv",
-    "relu_conv": "nagjax.operators.relu_conv",
-    "average_pool": "nagjax.operators.average_pool",
-    "reduction": "nagjax.operators.reduction",
-    "norm": "nagjax.operators.norm",
-    "cell": "nagjax.operators.cell",
-    "gpt2_attention": "nagjax.operators.gpt2_attention",
-    "gpt2_mlp": "nagjax.operators.gpt2_mlp",
-    "llama_attention": "nagjax.operators.llama_attention",
-    "llama_mlp": "nagjax.operators.llama_mlp",
-    "rms_head": "nagjax.operators.rms_head",
-    "token_rows": "nagjax.operators.token_rows",
-    "dense": "nagjax.operators.dense",
-    "aggregate": "nagjax.operators.aggregate",
-    "patch_embedding": "nagjax.operators.patch_embedding",
-    "pooled_head": "nagjax.operators.pooled_head",
-}
-"""Module of each; its ``make`` is the factory. Plugins add theirs under the entry-point group ``nagjax.operators``."""
+BUILT_IN = (
+    "conv", "mbconv", "pool", "linear", "identity", "decoder_block", "decoder_frame", "embedding",
+    "attention", "feed_forward", "token_head", "full_conv", "relu_conv", "average_pool", "reduction", "norm",
+    "cell", "gpt2_attention", "gpt2_mlp", "llama_attention", "llama_mlp", "rms_head", "token_rows", "dense",
+    "aggregate", "patch_embedding", "pooled_head",
+)  # fmt: skip
+"""Each is a module here whose ``make`` is the factory. Plugins add theirs as entry points ``nagjax.operators``."""
 
 EXAMPLE = "pool-7x7x960-1x1x960-k7-s1"
 
@@ -150,7 +126,11 @@ def _made(name: str, path: tuple[str, ...]) -> OperatorKind:
     from nagjax.operators.kind import OperatorKind
 
     del path
-    make = importlib.import_module(BUILT_IN[name]).make if name in BUILT_IN else plugins.load("operators", name)
+    make = (
+        importlib.import_module(f"nagjax.operators.{name}").make
+        if name in BUILT_IN
+        else plugins.load("operators", name)
+    )
     kind = plugins.expect("operators", name, make(), OperatorKind)
     if kind.name != name:
         raise plugins.fault("operators", name, f"is called {kind.name!r}: a kind has the name it is registered under")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from nagjax.operators import full_conv
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
 
 CONV = full_conv.make()
@@ -26,9 +26,7 @@ def make() -> OperatorKind:
     return OperatorKind("relu_conv", CONV.madds, CONV.shapes, examples, init=CONV.init, apply=_apply, nodes=_nodes)
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     assert CONV.apply is not None
     return CONV.apply(op, parameters, jax.nn.relu(x), statistics)
 

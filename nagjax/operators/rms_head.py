@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.layers import fresh
 from nagjax.operators.llama_attention import NORM, epsilon_of
 from nagjax.operators.operator import Operator
@@ -41,9 +41,7 @@ def _shapes(op: Operator) -> Shapes:
     return {"scale": (width,), "weights": (width, vocabulary)}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
     (weights,) = typed(parameters, ("weights",), x)
     return rms_norm(parameters, x, epsilon_of(op)) @ weights, {}

@@ -7,6 +7,7 @@ whose weights are kept in fewer bits has the attribute ``bits``, so that a devic
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -25,6 +26,17 @@ WHOLE = 32
 def bits_of(op: Operator) -> int:
     """Bits of an operator's weights."""
     return int(dict(op.attributes).get("bits", WHOLE))
+
+
+def as_computed(op: Operator) -> Operator:
+    """The operator that takes the same time here: what is computed is computed with weights as they are.
+
+    >>> from nagjax.operators.gpt2_mlp import gpt2_mlp
+    >>> as_computed(gpt2_mlp(6, 8, 12, bits=8)) == gpt2_mlp(6, 8, 12)
+    True
+    """
+    about = tuple((name, WHOLE if name == "bits" else value) for name, value in op.attributes)
+    return dataclasses.replace(op, attributes=about)
 
 
 def levels_of(bits: int) -> int:
@@ -58,10 +70,7 @@ def rounded(parameters: Mapping[str, jax.Array], levels: jax.Array | int) -> dic
     """Parameters whose matrices ``[in, out]`` hold at most ``levels`` values above 0 an output channel, and below.
 
     Gradients pass as if nothing was rounded (the straight-through estimator of Bengio et al., arXiv 1308.3432).
-
-    Args:
-      parameters: float32, by name.
-      levels: as ``levels_of``; may be traced. All stays as it is where 0.
+    ``levels`` as of ``levels_of`` may be traced; all stays as it is where 0.
     """
     return {name: _rounded(value, levels) if value.ndim > 1 else value for name, value in parameters.items()}
 

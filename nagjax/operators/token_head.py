@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_norm,
@@ -43,9 +43,7 @@ def make() -> OperatorKind:
     )
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     weights, bias = typed(parameters, ("weights", "bias"), x)
     return layer_norm(parameters, x) @ weights + bias[None, None], {}

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nagjax.operators.embedding import SPREAD
-from nagjax.operators.kind import Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, token_numbers
 
@@ -41,9 +41,7 @@ def _shapes(op: Operator) -> Shapes:
     return {"tokens": (op.in_channels, op.out_channels)}
 
 
-def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None
-) -> tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     return jnp.take(parameters["tokens"], x, axis=0), {}
 

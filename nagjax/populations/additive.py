@@ -44,12 +44,12 @@ def check_spec(spec: Spec) -> None:
 
 
 def known_gains(problem: Problem) -> jax.Array | None:
-    """Quality that each edge adds, float32 ``[T, S, C]``, where the problem's quality is linear; None where it is not.
+    """Quality that each edge adds, float32 ``[T, S, C]``, where the problem's quality adds up; None where it does not.
 
     Which of the two depends on the structure of the problem alone, so it may be asked inside jit.
     """
     weights = problem.quality.feature_weights
-    return None if weights is None else edge_gains(problem, weights)
+    return problem.quality.edge_values if weights is None else edge_gains(problem, weights)
 
 
 def edge_gains(problem: Problem, weights: jax.Array) -> jax.Array:

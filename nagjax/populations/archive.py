@@ -47,14 +47,9 @@ class Archive:
         return self.quality > -jnp.inf
 
     def best_within(self, budgets: jax.Array, contexts: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
-        """The best architecture within each budget.
+        """The best within budgets int32 ``[B, K]``, ticks: row int32 and quality float32 ``[B]``, -inf where none is.
 
-        Args:
-          budgets: int32 ``[B, K]``, ticks.
-          contexts: int32 ``[B]``, the first decision that is given with each; None where any will do.
-
-        Returns:
-          row int32 ``[B]`` and its quality float32 ``[B]``, -inf where the archive has nothing within the budget.
+        ``contexts`` int32 ``[B]`` is the first decision that is given with each; None where any will do.
         """
         shapes.check("best_within: budgets", budgets, (None, self.costs.shape[1]), int)
         fits = (self.costs[None] <= budgets[:, None]).all(-1)

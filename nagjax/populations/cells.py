@@ -25,13 +25,9 @@ class Cells(Archive):
     """The best architecture of each band of cost; a row is a cell."""
 
     def insert(self, problem: Problem, tokens: jax.Array, costs: jax.Array, quality: jax.Array) -> Self:
-        """Put architectures in where they are better than what their cell holds.
+        """Put architectures int32 ``[B, T]`` in where they are better than what their cell holds.
 
-        Args:
-          problem: the problem.
-          tokens: int32 ``[B, T]``.
-          costs: int32 ``[B, K]``, ticks.
-          quality: float32 ``[B]``; -inf (what ``evaluate`` makes of NaN) never enters.
+        Costs are int32 ``[B, K]``, ticks, quality float32 ``[B]``; -inf (what ``evaluate`` makes of NaN) never enters.
         """
         self.check_rows(tokens, costs, quality)
         num = self.quality.shape[0]

@@ -35,13 +35,7 @@ def nothing(spec: Spec, capacity: int) -> Findings:
 def record(
     findings: Findings, problem: Problem, tokens: jax.Array, real: jax.Array | None = None
 ) -> tuple[Findings, jax.Array, jax.Array]:
-    """Evaluate architectures, count them and keep the best.
-
-    Args:
-      findings: so far.
-      problem: the problem.
-      tokens: int32 ``[B, T]``, canonical.
-      real: bool ``[B]``, rows that count; all where None.
+    """Evaluate canonical tokens int32 ``[B, T]``, count them and keep the best; of ``real``, bool ``[B]``, alone.
 
     Returns:
       findings; quality float32 ``[B]``, -inf where it is not finite or the row does not count; costs int32 ``[B, K]``.

@@ -35,12 +35,9 @@ class Front(Archive):
         return dataclasses.replace(super().empty(spec, capacity), by_context=spec.contexts > 0)
 
     def insert(self, tokens: jax.Array, costs: jax.Array, quality: jax.Array) -> Self:
-        """The front of the archive and new architectures.
+        """The front of the archive and of architectures int32 ``[B, T]`` with costs int32 ``[B, K]``, ticks.
 
-        Args:
-          tokens: int32 ``[B, T]``.
-          costs: int32 ``[B, K]``, ticks.
-          quality: float32 ``[B]``; -inf never enters.
+        Quality is float32 ``[B]``; -inf never enters.
         """
         self.check_rows(tokens, costs, quality)
         rows = self.quality.shape[0]
@@ -66,10 +63,8 @@ class Front(Archive):
 def front_gain(costs: jax.Array, quality: jax.Array, contexts: jax.Array | None = None) -> jax.Array:
     """How much better each architecture is than the best cheaper one; 0 where another one beats or equals it.
 
-    Args:
-      costs: int32 ``[N, K]``.
-      quality: float32 ``[N]``, -inf for a row that does not count.
-      contexts: int32 ``[N]``, where only architectures of one context are compared; None where all are.
+    Costs are int32 ``[N, K]``, quality float32 ``[N]``, -inf for a row that does not count. With ``contexts`` int32
+    ``[N]`` only architectures of one context are compared.
 
     Returns:
       float32 ``[N]``, inf where nothing is cheaper. Of equal architectures the first counts.

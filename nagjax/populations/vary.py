@@ -13,17 +13,10 @@ from nagjax.spaces.trellis import walk_nodes
 def reroll(
     problem: Problem, tokens: jax.Array, change: jax.Array, budgets: jax.Array, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Keep tokens that fit, draw the others uniformly among the choices that can still be finished.
+    """Keep tokens int32 ``[B, T]`` that fit, draw the others uniformly among the choices that can still be finished.
 
-    Args:
-      problem: the problem.
-      tokens: int32 ``[B, T]``, any values.
-      change: bool ``[B, T]``, decisions to draw anew even though they fit.
-      budgets: int32 ``[B, K]``, ticks.
-      key: random key.
-
-    Returns:
-      tokens int32 ``[B, T]``, canonical and within budget, and costs int32 ``[B, K]``.
+    ``change``, bool ``[B, T]``, are decisions to draw anew even though they fit. Gives canonical tokens within budgets
+    int32 ``[B, K]``, ticks, and their costs.
     """
     uniform = jax.random.uniform(key, tokens.shape).T
     kept = jnp.where(change, -1, tokens).T
@@ -62,19 +55,11 @@ def children(
     problem: Problem, parents: jax.Array, partners: jax.Array, budgets: jax.Array, rates: jax.Array, key: jax.Array,
     given: int = 0,
 ) -> tuple[jax.Array, jax.Array]:  # fmt: skip
-    """Cross parents with partners at random, mutate, and repair within budget.
+    """Cross parents with partners int32 ``[B, T]``, mutate, and repair within budgets int32 ``[B, K]``, ticks.
 
-    Args:
-      problem: the problem.
-      parents: int32 ``[B, T]``.
-      partners: int32 ``[B, T]``; a partner equal to its parent leaves it uncrossed.
-      budgets: int32 ``[B, K]``, ticks.
-      rates: float32 ``[B]``, chance of each decision to be drawn anew.
-      key: random key.
-      given: static, so many first decisions stay the parents'.
-
-    Returns:
-      tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
+    A partner equal to its parent leaves it uncrossed; ``rates`` float32 ``[B]`` is the chance of each decision to be
+    drawn anew; ``given``, static, first decisions stay the parents'. Gives tokens int32 ``[B, T]`` and costs int32
+    ``[B, K]``.
     """
     cross, mutate, draw = jax.random.split(key, 3)
     mixed = jnp.where(jax.random.bernoulli(cross, 0.5, parents.shape), partners, parents)

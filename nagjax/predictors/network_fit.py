@@ -59,15 +59,9 @@ def descend(
 ) -> Any:  # fmt: skip
     """Parameters of an ensemble, every leaf with a leading axis E.
 
-    Args:
-      module: the network, of features float32 ``[B, F]``.
-      loss: what is made small; a function of a module, so that its compilation is kept.
-      features: float32 ``[N, F]``; see ``padding``.
-      targets: float32 ``[N]``.
-      rows: int ``[M]``, the records that are fitted to.
-      settings: of the descent.
-      seed: decides the initial parameters and the order of batches.
-      counter: is told of the steps.
+    Features are float32 ``[N, F]``, padded (``batches.padding``), targets float32 ``[N]``; ``rows`` int ``[M]`` are the
+    records that are fitted to. The loss is a function of a module, so that its compilation is kept. The seed decides
+    the initial parameters and the order of batches.
     """
     keys = jax.random.split(jax.random.key(seed), settings.members)
     network, state = _start(keys, features, module, settings)
@@ -77,15 +71,6 @@ def descend(
         network, state = _train(network, state, features, targets, jnp.asarray(chunk), module, loss, settings)
         counter.add(steps // batches.CHUNKS)
     return network
-
-
-def padding(num: int) -> int:
-    """Rows to add up to a power of two: records that grow from round to round seldom compile anything again.
-
-    >>> padding(5), padding(8)
-    (3, 0)
-    """
-    return 2 ** (num - 1).bit_length() - num
 
 
 def _optimiser(settings: Settings) -> optax.GradientTransformation:

@@ -40,14 +40,8 @@ def worth(
 ) -> np.ndarray:
     """Mean SHAP value of each choice over the architectures that take it, float64 ``[T, C]``.
 
-    NaN where fewer than ``LEAST`` of them take it or do not, and where no path feature is that choice's alone.
-
-    Args:
-      space: the space.
-      tokens: int32 ``[N, T]``.
-      explained: float64 ``[N]``, what is explained of them.
-      config: of the trees.
-      seed: of what each tree sees.
+    NaN where fewer than ``LEAST`` of them take it or do not, and where no path feature is that choice's alone. Tokens
+    are int32 ``[N, T]``, what is explained of them float64 ``[N]``; the seed decides what each tree sees.
 
     Raises:
       ValueError: if LightGBM is not installed.
@@ -80,13 +74,9 @@ def features_of(space: Space) -> dict[tuple[int, int], list[int]]:
 
 
 def harmful(space: Space, values: np.ndarray, allowed: np.ndarray, most: int) -> list[tuple[int, int]]:
-    """Decision and choice of the ``most`` that are worth least, below 0, the worst first.
+    """Decision and choice of the ``most`` that are worth least, below 0, worst first; ``values`` are from ``worth``.
 
-    Args:
-      space: the space.
-      values: from ``worth``.
-      allowed: edges bool ``[T, S, C]`` so far; a choice that is the last of a node that paths reach stays.
-      most: choices at most.
+    Edges ``allowed`` are bool ``[T, S, C]``; a choice that is the last of a node that paths reach stays.
     """
     order = [divmod(int(place), values.shape[1]) for place in np.argsort(values, axis=None, kind="stable")]
     closed: list[tuple[int, int]] = []

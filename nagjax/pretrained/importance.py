@@ -40,10 +40,8 @@ class Worth(NamedTuple):
 def by_activations(plan: Plan, parameters: Any, inputs: np.ndarray) -> list[Worth]:
     """Root mean square over tokens of what each head and each hidden unit gives (its norm).
 
-    Args:
-      plan: of the given model.
-      parameters: its own, as the elastic network has them.
-      inputs: token numbers int32 ``[N, L]`` of the task.
+    Parameters are the given model's, as the elastic network has them; inputs token numbers int32 ``[N, L]`` of the
+    task.
     """
     return [Worth(heads, hidden) for heads, hidden, _, _ in _squares(plan, parameters, inputs)]
 

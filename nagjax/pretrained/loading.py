@@ -77,10 +77,7 @@ def given(source: str, tensors: Mapping[str, np.ndarray], names: WeightMap | Non
 def settings_of(found: Given, config: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of ``pretrained_decoder`` that the shapes and ``config.json`` say, and those that are wanted.
 
-    Args:
-      found: the tensors.
-      config: of the model; may be empty.
-      wanted: settings that the user gives; they must not contradict.
+    What a user wants must not contradict; the configuration may be empty.
 
     Raises:
       ValueError: if the number of heads is not known, or the config says something that the layout cannot do.

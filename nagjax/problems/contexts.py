@@ -71,14 +71,10 @@ class References:
 def make_contexts(
     space: Space, problem: Problem, exact: Sequence[ExactCosts], by_name: bool, references: References | None = None
 ) -> Contexts:
-    """The contexts of a problem that is closed otherwise; on the host.
+    """The contexts of a problem with costs, cost to go and need, which is closed otherwise; on the host.
 
-    Args:
-      space: its first decision is the context.
-      problem: with costs, cost to go and need.
-      exact: one a cost column.
-      by_name: whether contexts are known by their names, not by their prices.
-      references: of the policy that is to be asked; None to choose them here.
+    They are known by their names or by their prices. References are of the policy that is to be asked; None to choose
+    them here.
 
     Raises:
       ValueError: if contexts are known by name, and references of another problem are given.

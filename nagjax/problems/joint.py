@@ -40,11 +40,8 @@ class Joint:
 def make_levels(cost: np.ndarray, allowed: np.ndarray, reduce: str, high: int) -> np.ndarray | None:
     """Levels int32 ``[Q]`` of the second column; None where the graph is too large for the recursion.
 
-    Args:
-      cost: int32 ``[T, S, C]``, its ticks.
-      allowed: bool ``[T, S, C]``, edges that are taken.
-      reduce: ``"sum"`` or ``"max"``.
-      high: ticks of its costliest path.
+    ``cost`` is int32 ``[T, S, C]``, ticks, adding up by ``"sum"`` or ``"max"`` along edges ``allowed``, bool ``[T, S,
+    C]``; ``high`` is what the costliest path costs.
 
     >>> make_levels(np.array([[[3, 5, 5]]]), np.ones((1, 1, 3), bool), "max", 5).tolist()
     [0, 3, 5]
@@ -68,12 +65,8 @@ def recursion(
 ) -> Joint:
     """The least of the first column to finish from every node within every bin of the second.
 
-    Args:
-      levels: int32 ``[Q]``.
-      target: int32 ``[T, S, C]``.
-      allowed: bool ``[T, S, C]``.
-      cost: int32 ``[2, T, S, C]``, ticks.
-      reduces: how each column adds up.
+    ``levels`` are int32 ``[Q]``, ``target`` int32 and ``allowed`` bool ``[T, S, C]``, ``cost`` int32 ``[2, T, S, C]``,
+    ticks; ``reduces`` is how each column adds up.
     """
     size = levels.shape[0] + 1
     bins = jnp.arange(size)
@@ -115,13 +108,9 @@ def open_choices(
 ) -> jax.Array:
     """Choices after which both budgets can still be met, bool ``[B, C]``.
 
-    Args:
-      joint: its levels.
-      onward: int32 ``[S, Q + 1]``, ``Joint.within`` of the layer after the choice.
-      target: int32 ``[B, C]``, where a choice leads.
-      paid: int32 ``[2, B, C]``, what it costs.
-      left: int32 ``[B, 2]``, what is left before it.
-      reduces: how each column adds up.
+    ``onward`` int32 ``[S, Q + 1]`` is ``Joint.within`` of the layer after the choice, ``target`` int32 ``[B, C]`` where
+    a choice leads, ``paid`` int32 ``[2, B, C]`` what it costs, ``left`` int32 ``[B, 2]`` what is left before it;
+    ``reduces`` is how each column adds up.
     """
     first, second = left[:, :1], left[:, 1:]
     after = second - paid[1] if reduces[1] == "sum" else jnp.where(paid[1] <= second, second, -1)

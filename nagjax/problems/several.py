@@ -13,14 +13,11 @@ from nagjax.spaces.space import Space
 
 
 def side_by_side(space: Space, columns: Mapping[str, Prices | None]) -> Prices:
-    """One cost column of a space whose first decision is the device.
+    """One cost column of a space whose first decision is the device (``compose.prefix`` of the one that is priced).
 
     An edge costs what its operators cost on the node's device. A device's offset lies on the edge that chooses it, so
-    costs are corrected ones, and what stands before correction is not kept apart.
-
-    Args:
-      space: ``nagjax.spaces.compose.prefix`` of the space that the columns price.
-      columns: by device, in the order of the decision's choices; None closes a device.
+    costs are corrected ones, and what stands before correction is not kept apart. Columns are by device, in the order
+    of the decision's choices; None closes a device.
 
     Raises:
       ValueError: if the columns differ in name, unit or how they add up, or in whether they are learned and at which

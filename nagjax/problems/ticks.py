@@ -71,15 +71,10 @@ class _Column:
 
 
 def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, ExactCosts]:
-    """Integer edge costs of a cost column, and its companion on the host.
+    """Edge costs int32 ``[T, S, C]``, ticks, of a cost column, and its exact costs on the host.
 
-    Args:
-      prices: the column; ticks are of what edges add up to, whatever a residual lays above it.
-      space: the space it prices.
-      allowed: bool ``[T, S, C]``, edges that can be taken.
-
-    Returns:
-      int32 ``[T, S, C]`` ticks, every path below 2**30, as fine as that permits; and exact costs.
+    Every path of edges ``allowed``, bool ``[T, S, C]``, is below 2**30; ticks are as fine as that permits, and of what
+    edges add up to, whatever a residual lays above it.
 
     Raises:
       ValueError: if the column has an offset or a residual and reduces by ``"max"``.

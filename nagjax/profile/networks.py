@@ -20,21 +20,13 @@ FIT, VALIDATE = "fit", "validate"
 def draw(
     space: Space, edges: np.ndarray, values: np.ndarray, sizes: Mapping[str, int], seed: int
 ) -> dict[str, list[str]]:
-    """Random architectures spread evenly over the range of costs, split at random.
+    """Random architectures spread evenly over the range of costs, split at random: distinct texts by what for.
 
     Of a large space nearly all architectures cost about the same. So the range of a pool (half uniform over
     architectures, half over the choices at each decision, which reaches further out) is cut into as many equal parts as
-    networks are wanted, and one is drawn from each; where a part is empty, from all that are left.
-
-    Args:
-      space: the space.
-      edges: bool ``[T, S, C]``, which edges may be used.
-      values: float64 ``[num_operators]``, cost of each operator.
-      sizes: how many networks by what for.
-      seed: of all that is random.
-
-    Returns:
-      Texts by what for, all distinct.
+    networks are wanted, and one is drawn from each; where a part is empty, from all that are left. Edges bool ``[T, S,
+    C]`` may be used; ``values`` float64 ``[num_operators]`` are costs of operators, ``sizes`` how many networks by what
+    for.
 
     Raises:
       ValueError: if the space has too few architectures.

@@ -10,10 +10,11 @@ import numpy as np
 from nagjax.devices.correction import Correction
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.validation import MeasuredNetwork, fit_correction
+from nagjax.operators.stored import as_computed
 from nagjax.profile import networks, rounds, summary
 from nagjax.profile.journal import Journal
 from nagjax.profile.programs import Prepare
-from nagjax.profile.subjects import Subject, distinct_operators, network
+from nagjax.profile.subjects import Subject, network, timed, used_operators
 from nagjax.spaces.space import Space
 
 Stage = Callable[[str, int], Callable[[Subject, int], None]]
@@ -51,26 +52,19 @@ class About:
 def profile(
     space: Space, edges: np.ndarray, plan: Plan, about: About, prepare: Prepare, journal: Journal, on_stage: Stage
 ) -> tuple[DeviceTable, list[summary.Outlier]]:
-    """Measure a space on the present device; what the journal holds already is not measured again.
+    """Measure a space on the present device: the table, and the operators that should be looked at.
 
-    Args:
-      space: the space.
-      edges: bool ``[T, S, C]``, its edges that matter: a profile of one resolution needs only its operators.
-      plan: how much to measure.
-      about: what the table says of how it was made.
-      prepare: how subjects are timed.
-      journal: where raw measurements are kept.
-      on_stage: is told how it goes.
-
-    Returns:
-      The table, and the operators that should be looked at.
+    What the journal holds already is not measured again. Edges bool ``[T, S, C]`` are those that matter: a profile of
+    one resolution needs only its operators.
 
     Raises:
       ValueError: if there are too few architectures, an architecture is not a chain, or no correction can be fitted.
     """
-    operators = distinct_operators(space, edges)
-    _measure("operators", operators, plan, prepare, journal, on_stage)
-    rows = summary.rows(operators, journal.seconds)
+    operators = used_operators(space, edges)
+    subjects = timed(operators)
+    _measure("operators", subjects, plan, prepare, journal, on_stage)
+    measured = summary.rows(subjects, journal.seconds)
+    rows = {op.key: measured[as_computed(op).key] for op in operators}
     values = np.array([rows[op.key].mean if op.key in rows else 0.0 for op in space.operators])
     correction: Correction | None = None
     validation: tuple[MeasuredNetwork, ...] = ()
@@ -80,7 +74,7 @@ def profile(
         about.device, about.runtime, about.batch, about.dtype, "ms", about.measured,
         {(key, None): row for key, row in rows.items()}, correction=correction, validation=validation,
     )  # fmt: skip
-    return table, summary.outliers(operators, rows)
+    return table, summary.outliers(subjects, measured)
 
 
 def _networks(

@@ -21,13 +21,8 @@ def measure(
 ) -> None:
     """Time every subject until the journal holds ``rounds`` measurements of it.
 
-    Args:
-      subjects: what to time.
-      rounds: measurements each.
-      prepare: makes a subject ready; called once each, when it is first timed.
-      journal: gets every measurement at once, and says which there are already.
-      seed: of the orders.
-      on_sample: called after each measurement with the subject and the round, from 0.
+    ``prepare`` is called once each, when it is first timed; ``seed`` is of the orders; ``on_sample`` is called after
+    each measurement with the subject and the round, from 0.
     """
     ready: dict[str, Stopwatch] = {}
     for turn in range(rounds):

@@ -9,6 +9,7 @@ import numpy as np
 
 from nagjax.devices.coverage import reachable
 from nagjax.operators import Operator
+from nagjax.operators.stored import as_computed
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
@@ -28,7 +29,7 @@ class Subject:
     operators: tuple[Operator, ...]
 
 
-def distinct_operators(space: Space, edges: np.ndarray) -> tuple[Subject, ...]:
+def used_operators(space: Space, edges: np.ndarray) -> tuple[Operator, ...]:
     """The operators that architectures with only ``edges`` bool ``[T, S, C]`` use, each key once; free kinds left out.
 
     The network's resolution is not part of a key, nor of what an operator computes.
@@ -36,7 +37,15 @@ def distinct_operators(space: Space, edges: np.ndarray) -> tuple[Subject, ...]:
     used = np.zeros(len(space.operators) + 1, bool)
     used[space.trellis.operators[reachable(space, edges)]] = True
     wanted = (op for op, fine in zip(space.operators, used, strict=False) if fine and op.kind not in space.free)
-    return tuple(Subject("operator", op.key, (op,)) for op in {op.key: op for op in wanted}.values())
+    return tuple({op.key: op for op in wanted}.values())
+
+
+def timed(operators: Sequence[Operator]) -> tuple[Subject, ...]:
+    """What is timed of operators: those that differ in the bits of their weights alone are one."""
+    return tuple(
+        Subject("operator", key, (op,))
+        for key, op in {as_computed(op).key: as_computed(op) for op in operators}.items()
+    )
 
 
 def network(space: Space, tokens: np.ndarray) -> Subject:

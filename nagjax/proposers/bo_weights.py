@@ -14,6 +14,7 @@ kind of decision how often each of its choices is taken.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,8 @@ def make_bo_weights(weights: int = 256, optimism: float = 1.0, file: str = "", c
     elif columns:
         raise ValueError(f"columns={columns}: are of a file of scores; give file=, as experiments.score writes it")
     settings = {"weights": weights, "optimism": optimism, "file": file, "columns": columns}
-    return Proposer("bo_weights", settings, partial(_propose, weights, optimism, file, columns))
+    contents = {"file": hashlib.sha256(Path(file).read_bytes()).hexdigest()} if file else {}
+    return Proposer("bo_weights", settings, partial(_propose, weights, optimism, file, columns), contents)
 
 
 def _propose(num_weights: int, optimism: float, file: str, columns: str, question: Question) -> np.ndarray:

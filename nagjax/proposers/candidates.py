@@ -26,7 +26,7 @@ from nagjax.spaces.members import Members, members
 LISTED = 2**16
 """Architectures that are looked at one by one at most."""
 
-GENERATIONS, MEMBERS, CHUNK = 300, 16, 4096
+GENERATIONS, MEMBERS, CHUNK = 300, 16, 1024
 MUTATIONS = 1.5
 """Decisions of a child that are drawn anew, on average."""
 NEAR = 2
@@ -51,7 +51,8 @@ def propose(question: Question, score: Score) -> np.ndarray:
         return _of_all(question, every, budgets, best_evaluated(question, budgets), score, search_key)
     budgets = _useful_budgets(question, budget_key)
     evolve_key, score_key = jax.random.split(search_key)
-    seen = members(question.evaluated.tokens, CHUNK)[0]
+    done = question.evaluated.tokens
+    seen = members(done, len(done) + -len(done) % CHUNK)[0]
     pool = _evolve(question.problem, seen, parents(question, budgets, MEMBERS), budgets, evolve_key)
     worth = _scored_pool(question.problem, pool, best_evaluated(question, budgets), score, score_key)
     return unseen(question, np.asarray(pool), np.asarray(worth))
@@ -100,7 +101,7 @@ def parents(question: Question, budgets: jax.Array, num: int) -> jax.Array:
     """
     known = question.evaluated.known
     tokens, quality = question.evaluated.tokens[known], question.evaluated.quality[known]
-    costs = np.asarray(scored(question.problem, padded(tokens, CHUNK))[1])[: len(tokens)]
+    costs = np.asarray(_costs(question.problem, padded(tokens, CHUNK)))[: len(tokens)]
     groups = []
     for budget in np.asarray(budgets):
         fits = (costs <= budget).all(-1)
@@ -207,6 +208,9 @@ def told_of(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array, 
 def scored(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``nagjax.problems.evaluate``, compiled."""
     return evaluate(problem, tokens)
+
+
+_costs = jax.jit(path_costs)
 
 
 def padded(tokens: np.ndarray, to: int) -> jax.Array:

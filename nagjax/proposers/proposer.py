@@ -65,11 +65,13 @@ class Proposer:
       settings: what its factory was given, JSON values.
       propose: a question to tokens int32 ``[M, T]``, M <= ``num``: canonical, different, not evaluated, the most wanted
         first. Fewer where it finds no more: the rest is then drawn at random.
+      contents: SHA-256 of files that settings name, by setting: a search is of what a file holds, wherever it lies.
     """
 
     name: str
     settings: Mapping[str, Any]
     propose: Callable[[Question], np.ndarray] = dataclasses.field(compare=False)
+    contents: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def make(name: str, settings: Mapping[str, Any] | None = None) -> Proposer:

@@ -262,12 +262,9 @@ def _train(
 
 
 def pair_loss(scores: jax.Array, ranks: jax.Array, loss: str) -> jax.Array:
-    """Mean of phi(d * (R1 - R2)) over all pairs that do not tie, at every budget.
+    """Mean of phi(d * (R1 - R2)) over all pairs that do not tie, at every budget; phi is one of ``LOSSES``.
 
-    Args:
-      scores: R, float ``[A, B]``.
-      ranks: int ``[A, B]`` by ``dominance_key``.
-      loss: one of ``LOSSES``.
+    R are scores float ``[A, B]``, d is by ranks int ``[A, B]`` (``dominance_key``).
 
     >>> pair_loss(jnp.array([[1.0, 0.5, 3.0]]), jnp.array([[1, 0, 0]]), "hinge").item()
     1.75

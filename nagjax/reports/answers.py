@@ -56,7 +56,9 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
     corrected = [info.name for info in description.costs if info.corrected]
     learned = {info.name for info in description.costs if info.learned}
     for name in budgets:
-        table.add_column(f"budget, {units[name]}", justify="right")
+        table.add_column(
+            f"{name} budget, {units[name]}" if len(units) > 1 else f"budget, {units[name]}", justify="right"
+        )
     for name, unit in units.items():
         table.add_column(f"{name}, {unit}", justify="right")
     for name in corrected:

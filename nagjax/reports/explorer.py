@@ -38,12 +38,7 @@ def members(generator: Generator, budgets: Sequence[float], seed: int = 0) -> An
 
 
 def data(description: Description, found: AnswerArrays, labels: tuple[str, str]) -> dict[str, Any]:
-    """What the page holds, as JSON has it.
-
-    Args:
-      description: of the problem.
-      found: members of a front.
-      labels: of cost and quality, for people.
+    """What the page holds of members of a front, as JSON has it; ``labels`` are of cost and quality, for people.
 
     Returns:
       ``members`` rise in cost and in quality; each has ``cost`` as text, rounded up, ``at`` as a number, ``quality`` in

@@ -112,9 +112,7 @@ def read_reference(
 def compare(points: Sequence[Point], reference: Reference) -> Comparison | None:
     """Compare answers to the reference's costs with the reference; None where no cost is within our range.
 
-    Args:
-      points: answers whose budgets are those costs of the reference that can be asked, in its order.
-      reference: the front.
+    The answers are in its order, to those costs that can be asked.
 
     >>> point = Point(2.0, 1.5, 0.76, 0.0, "", "", True, "greedy", {})
     >>> compare([point], Reference("published", np.array([1.0, 2.0]), np.array([0.7, 0.75])))
@@ -130,13 +128,9 @@ def compare(points: Sequence[Point], reference: Reference) -> Comparison | None:
 
 
 def hypervolumes(fronts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[list[float], tuple[float, float]]:
-    """Hypervolume of fronts that share a reference point.
+    """Hypervolumes (cost unit x points) of fronts, cost and quality (fractions) ``[N]``, and their reference point.
 
-    Args:
-      fronts: cost ``[N]`` and quality ``[N]`` (fractions) of each.
-
-    Returns:
-      Hypervolumes (cost unit x points of quality) and the reference point (largest cost, least quality of them all).
+    That is the largest cost and the least quality of them all.
     """
     import moocore
 

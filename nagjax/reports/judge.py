@@ -48,11 +48,7 @@ def regrets(
 ) -> np.ndarray | None:
     """Regret of answers, points float64 ``[B]``; None where not every architecture's quality is measured.
 
-    Args:
-      generator: what answered.
-      budgets: of each answer, by cost column.
-      measured: its measured quality.
-      where: the conditions that were asked for.
+    Budgets by cost column, and the measured quality, are of each answer.
     """
     description, listing = generator.description, generator.description.listing
     if listing is None or not is_judge(description) or not len(measured):

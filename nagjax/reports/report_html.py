@@ -45,14 +45,7 @@ details summary { cursor: pointer } pre { white-space: pre-wrap; font-size: 12px
 
 
 def page(report: Report, front_svg: str, curves_svg: str | None, surface_svg: str | None = None) -> str:
-    """The page as text.
-
-    Args:
-      report: what it says.
-      front_svg: the plot of quality against cost.
-      curves_svg: training curves, if there are any.
-      surface_svg: the plot of quality against two costs, where there are two.
-    """
+    """The page of a report as text, with plots as SVG: the front, training curves and two costs, where there are."""
     parts = [
         f"<h1>{html(report.title)}</h1><p class='soft'>{html(report.subtitle)}</p>",
         tiles(report.tiles),

@@ -28,13 +28,9 @@ def make_prefixed(
     space: str = "nas_bench_macro", decision: str = "task", choices: Sequence[Choice] | str = ("a", "b"),
     space_settings: Mapping[str, Any] | None = None,
 ) -> Space:  # fmt: skip
-    """The space ``prefixed``, by names.
+    """The space ``prefixed``, by names: a registered space behind a context, whose name is also its kind.
 
-    Args:
-      space: registered name of the space behind the context.
-      decision: name of the context, also its kind.
-      choices: its values; text is split at ``+``.
-      space_settings: of the space behind.
+    Text is split at ``+`` into choices.
 
     >>> make_prefixed(choices="x+y").format([1, 1, 1, 1, 1, 1, 1, 1, 2])
     'y/11111112'
@@ -46,12 +42,7 @@ def make_prefixed(
 
 
 def prefix(space: Space, name: str, choices: Sequence[Choice]) -> Space:
-    """A space with a context as its first decision.
-
-    Args:
-      space: the space behind it; its text follows ``CHOICE/``.
-      name: of the context, also its kind.
-      choices: its values, different, without ``/`` in their text.
+    """A space with a context as its first decision, whose name is also its kind; the text behind follows ``CHOICE/``.
 
     Returns:
       the space ``prefixed``. Its path features are one for each value, then those of ``space``; it has no supernet.

@@ -19,13 +19,8 @@ def spread(
     """Different architectures int32 ``[num, T]``, spread evenly over the logarithm of the cost.
 
     Nearly all architectures of a space cost about the same, so a uniform draw hardly reaches the cheap and the costly.
-
-    Args:
-      space: the space.
-      valid: edges bool ``[T, S, C]`` that may be used.
-      costs_of: cost float64 ``[B]``, positive, of tokens ``[B, T]``.
-      num: how many.
-      seed: of the draw.
+    ``valid`` are edges bool ``[T, S, C]`` that may be used; ``costs_of`` gives costs float64 ``[B]``, above 0, of
+    tokens ``[B, T]``.
 
     Raises:
       ValueError: if there are not so many.

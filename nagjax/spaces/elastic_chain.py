@@ -107,9 +107,7 @@ def elastic_chain(chain: Chain, dtype: Any = jnp.float32) -> Elastic:
 def shrink(op: Operator, part: Part) -> dict[str, jax.Array]:
     """Parameters of an operator as those of the largest of its kind have them.
 
-    Args:
-      op: the operator.
-      part: parameters of the largest, and ``transform{k}`` ``[k*k, k*k]`` to each smaller kernel k.
+    ``part`` also has ``transform{k}`` ``[k*k, k*k]`` to each smaller kernel k.
     """
     out = {}
     for name, shape in blocks.shapes(op).items():

@@ -155,20 +155,12 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         logits = blocks.apply(plan.head(most), parameters["head"], x)[0]
         return Outputs(logits.astype(jnp.float32), (), {})
 
-    def used(parameters: Any, tokens: np.ndarray) -> Any:
-        operators = plan.operators(tokens.tolist())
-        parts = [*names[: len(operators) - 1], "head"]
-        return {
-            f"op{at}": elastic_parts.cut(op, parameters[name])
-            for at, (name, op) in enumerate(zip(parts, operators, strict=True))
-        }
-
     return Elastic(
         sizes={"features": plan.features, "neighbours": plan.neighbours, "outputs": plan.outputs},
         init=init,
         apply=apply,
         group=lambda tokens: plan.layers[tokens[0]],
-        used=used,
+        used=lambda parameters, tokens: elastic_parts.chain(plan.operators(tokens.tolist()), names, parameters),
         alone=lambda tokens: elastic_parts.alone(plan.operators(tokens.tolist()), dtype),
         example=lambda layers, num, rng: rng.normal(size=(num, plan.nodes(cast("int", layers)), plan.features)).astype(
             np.float32

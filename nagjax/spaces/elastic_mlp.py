@@ -126,20 +126,12 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         outputs = blocks.apply(head, parameters["head"], x)[0].astype(jnp.float32)
         return Outputs(outputs, (), {name: told[name] for name in taps})
 
-    def used(parameters: Any, tokens: np.ndarray) -> Any:
-        operators = plan.operators(tokens.tolist())
-        parts = [*names[: len(operators) - 1], "head"]
-        return {
-            f"op{at}": elastic_parts.cut(op, parameters[name])
-            for at, (name, op) in enumerate(zip(parts, operators, strict=True))
-        }
-
     return Elastic(
         sizes={"features": plan.features, "outputs": plan.outputs},
         init=init,
         apply=apply,
         group=lambda _: plan.features,
-        used=used,
+        used=lambda parameters, tokens: elastic_parts.chain(plan.operators(tokens.tolist()), names, parameters),
         alone=lambda tokens: elastic_parts.alone(plan.operators(tokens.tolist()), dtype),
         example=lambda _, num, rng: rng.normal(size=(num, plan.features)).astype(np.float32),
         points=tuple(names),

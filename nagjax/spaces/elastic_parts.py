@@ -20,13 +20,16 @@ def cut(op: Operator, parameters: Mapping[str, jax.Array]) -> dict[str, jax.Arra
     }
 
 
+def chain(operators: Sequence[Operator], names: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a chain, ``op0`` and so on: cut out of the first of ``names``, and for the last out of ``head``."""
+    parts = [*names[: len(operators) - 1], "head"]
+    return {f"op{at}": cut(op, parameters[name]) for at, (name, op) in enumerate(zip(parts, operators, strict=True))}
+
+
 def first(channels: Sequence[int], token: jax.Array, dtype: Any) -> jax.Array:
     """Ones for the channels that a choice has and zeros for the others, ``[C]`` of the last, largest choice.
 
-    Args:
-      channels: how many each choice has, ascending.
-      token: which is taken, traced.
-      dtype: of the result.
+    ``channels`` are how many each choice has, ascending; the token is traced.
     """
     return (jnp.arange(channels[-1]) < jnp.asarray(channels)[token]).astype(dtype)
 

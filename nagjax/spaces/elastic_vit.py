@@ -31,17 +31,8 @@ def make(
 ) -> Space:
     """The space; choices are written with ``-`` between them.
 
-    Args:
-      image_size: side of the images, pixels; a task scales its own to it.
-      patch: side of a patch, pixels.
-      image_channels: of the images.
-      classes: that are told apart.
-      widths: of the rows.
-      depths: numbers of layers.
-      heads: of a layer's attention.
-      ratios: the MLP of a layer is ratio times the width wide.
-      mixers: of ``nagjax.operators.attention.MIXERS``.
-      head_size: of each head, whatever the width.
+    Sides of images and patches are in pixels, and a task scales its images. The MLP of a layer is ratio times the width
+    wide; mixers are of ``nagjax.operators.attention.MIXERS``; a head has ``head_size`` channels whatever the width.
 
     >>> make(widths="32", depths="1-2", mixers="softmax").count()
     20

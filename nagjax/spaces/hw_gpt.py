@@ -89,12 +89,7 @@ def make(scale: str = "s") -> Space:
 
 
 def space_of(name: str, of: Scale) -> Space:
-    """The space of a scale, which may have other choices than the published ones.
-
-    Args:
-      name: of the scale; registered are those of ``SCALES``.
-      of: its choices.
-    """
+    """The space of a scale, which may have other choices than those of ``SCALES``, which are registered."""
     names = feature_names(of)
     graph, operators = tl.build(FIRST + of.blocks, "start", lambda t, node: _edges(of, t, node), names)
     return Space(
@@ -140,15 +135,10 @@ def feature_names(of: Scale) -> tuple[str, ...]:
 def tokens_of(
     space: Space, widths: np.ndarray, depths: np.ndarray, biases: np.ndarray, ratios: np.ndarray, heads: np.ndarray
 ) -> np.ndarray:
-    """Tokens int32 ``[N, T]`` of networks that are told by numbers.
+    """Tokens int32 ``[N, T]`` of networks of ``hw_gpt`` that are told by numbers.
 
-    Args:
-      space: ``hw_gpt``.
-      widths: ``[N]``.
-      depths: ``[N]``, numbers of blocks.
-      biases: ``[N]``, true or false.
-      ratios: ``[N, L]``, L at least the blocks of the deepest network; behind a network's depth they mean nothing.
-      heads: ``[N, L]``, as ratios.
+    Widths, depths (blocks) and biases are ``[N]``, ratios and heads ``[N, L]``, L at least the blocks of the deepest
+    network; behind a network's depth they mean nothing.
 
     Raises:
       ValueError: if the space is another one, or a number is no choice of it; the row is named.

@@ -21,6 +21,7 @@ import numpy as np
 from nagjax import blocks
 from nagjax.elastic import Alone, Elastic, Outputs, Watched, Watcher, switch
 from nagjax.operators import Operator
+from nagjax.operators.kind import Applied
 from nagjax.spaces import mobilenet_v3
 from nagjax.spaces.elastic_chain import shrink
 from nagjax.spaces.mobilenet_v3 import Plan
@@ -181,15 +182,11 @@ class Supernet(nn.Module):
         ]
 
     def __call__(self, images: jax.Array, tokens: jax.Array, statistics: Used | None = None) -> tuple[jax.Array, Used]:
-        """Logits of one architecture.
+        """Logits float32 ``[N, classes]`` of one architecture, and the statistics used, a mapping a block.
 
-        Args:
-          images: ``[N, R, R, C]`` at the architecture's resolution (``check_tokens`` refuses others), standardised.
-          tokens: the architecture, int32 ``[T]``; traced.
-          statistics: of the batch norms, from an earlier call with the same tokens; those of the batch where None.
-
-        Returns:
-          Logits float32 ``[N, classes]`` and the statistics that were used, one mapping an operator or block.
+        Images ``[N, R, R, C]`` are standardised, at the architecture's resolution (``check_tokens`` refuses others);
+        tokens int32 ``[T]`` are traced. Statistics are of an earlier call with the same tokens; those of the batch
+        where None.
         """
         plan, resolution = self.plan, images.shape[1]
         x, used = images.astype(self.dtype), []
@@ -262,10 +259,7 @@ def branch_index(plan: Plan, tokens: jax.Array, unit: int, slot: int) -> jax.Arr
 def subnet(plan: Plan, parameters: Mapping[str, Any], tokens: Sequence[int]) -> dict[str, Any]:
     """Parameters of ``blocks.Network(mobilenet_v3.operators(plan, tokens))`` as they are in the supernet.
 
-    Args:
-      plan: of the supernet.
-      parameters: of the supernet, ``variables["params"]``.
-      tokens: canonical, ``[T]``.
+    ``parameters`` are the supernet's ``variables["params"]``, tokens canonical, ``[T]``.
     """
     _, kernels, _ = mobilenet_v3.settings(plan, tokens)
     resolution = plan.resolutions[tokens[0]]
@@ -287,9 +281,7 @@ def _largest_at(plan: Plan, resolution: int, unit: int, slot: int) -> Operator:
     return plan.block(resolution, unit, slot, plan.kernels[-1], plan.ratios[-1])
 
 
-Apply = Callable[
-    [jax.Array, Block, jax.Array, blocks.Statistics | None], tuple[jax.Array, dict[str, tuple[jax.Array, jax.Array]]]
-]
+Apply = Callable[[jax.Array, Block, jax.Array, blocks.Statistics | None], Applied]
 
 
 @functools.lru_cache(maxsize=512)

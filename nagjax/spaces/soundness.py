@@ -70,12 +70,8 @@ def neighbours(space: Space, alive: np.ndarray, rng: np.random.Generator) -> np.
     """Random architectures, then the first of them with one decision changed at a time; int32 ``[N, T]``, canonical.
 
     The first has the most open decisions of all. After a change later decisions keep their choice where it is left,
-    else take the first that is.
-
-    Args:
-      space: the space.
-      alive: bool ``[T, S, C]``, edges to walk on.
-      rng: draws choices; not uniform over architectures.
+    else take the first that is. They walk on ``alive`` edges, bool ``[T, S, C]``, and are not uniform over
+    architectures.
     """
     layers, _, choices = space.trellis.shape
     drawn = follow(space, alive, rng.random((SAMPLES, layers, choices)))

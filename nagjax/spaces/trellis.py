@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -148,49 +148,6 @@ def _indices(t: int, edge: Edge, features: Mapping[str, int]) -> list[int]:
     return [features[name] for name in edge.features]
 
 
-def refine(
-    trellis: Trellis, start: Hashable, update: Callable[[Hashable, int, int, int], Hashable], max_edges: int = MAX_EDGES
-) -> tuple[Trellis, tuple[tuple[Hashable, ...], ...], np.ndarray]:
-    """The product of a trellis with a small automaton, for costs that depend on more of the past than the nodes keep.
-
-    Args:
-      trellis: what to refine; tokens, choices and features keep their meaning.
-      start: context at the first node.
-      update: ``update(context, t, s, c)`` gives the context after edge ``(t, s, c)``.
-      max_edges: as in ``build``.
-
-    Returns:
-      The refined trellis; the context of each of its nodes, a tuple a layer; and int32 ``[T, S]``, the node of the
-      original trellis that each refined node stands for.
-    """
-    num_layers, _, _ = trellis.shape
-    labels: list[list[tuple[int, Hashable]]] = [[(0, start)]]
-
-    def edges(t: int, node: Hashable) -> list[Edge]:
-        s, context = cast("tuple[int, Hashable]", node)
-        return [
-            Edge(int(c), (int(trellis.target[t, s, c]), update(context, t, s, int(c))))
-            for c in np.flatnonzero(trellis.valid[t, s])
-        ]
-
-    for t in range(num_layers):
-        labels.append(list(dict.fromkeys(e.target for node in labels[t] for e in edges(t, node))))  # type: ignore[misc]
-    product, _ = build(num_layers, (0, start), edges, max_edges=max_edges)
-    origin = np.zeros(product.shape[:2], np.int32)
-    for t in range(num_layers):
-        origin[t, : len(labels[t])] = [s for s, _ in labels[t]]
-    row = np.arange(num_layers)[:, None]
-    refined = dataclasses.replace(
-        product,
-        open=trellis.open[row, origin] & product.valid.any(-1),
-        operators=trellis.operators[row, origin],
-        features=trellis.features[row, origin],
-        num_operators=trellis.num_operators,
-        num_features=trellis.num_features,
-    )
-    return refined, tuple(tuple(context for _, context in layer) for layer in labels), origin
-
-
 def count(target: np.ndarray, valid: np.ndarray) -> list[list[int]]:
     """Exact number of completions from each node, as Python integers ``[T + 1][S]`` (backward counting recursion)."""
     # Arrays of Python integers: a space may hold more architectures than an int64 does.
@@ -236,15 +193,9 @@ def _last_choice(share: np.ndarray) -> np.ndarray:
 
 
 def walk(target: np.ndarray, valid: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Follow tokens through the graph on the host.
+    """Follow tokens int ``[B, T]`` through the graph on the host: nodes int32 ``[B, T]``, and bool ``[B]`` if valid.
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      valid: bool ``[T, S, C]``.
-      tokens: int ``[B, T]``.
-
-    Returns:
-      nodes int32 ``[B, T]`` that each decision is taken at, and bool ``[B]``, whether every edge is valid.
+    ``target`` is int32, ``valid`` bool ``[T, S, C]``; a row is valid if every edge is.
     """
     tokens = np.asarray(tokens)
     nodes = np.zeros(tokens.shape, np.int32)
@@ -274,16 +225,10 @@ def enumerate_paths(target: np.ndarray, valid: np.ndarray, limit: int = 1_000_00
 
 
 def cost_to_go(target: jax.Array, allowed: jax.Array, cost: jax.Array, reduce: str = "sum") -> jax.Array:
-    """Cheapest way to finish from every node: the backward min recursion (min-max when costs reduce by max).
+    """Cheapest way to finish from every node: the backward min recursion (min-max when costs reduce by ``"max"``).
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      allowed: bool ``[T, S, C]``.
-      cost: int32 ``[T, S, C]`` edge costs in ticks, >= 0.
-      reduce: ``"sum"`` or ``"max"``.
-
-    Returns:
-      int32 ``[T + 1, S]``; ``INFINITE`` where no allowed path leads to the end.
+    ``target`` is int32, ``allowed`` bool, ``cost`` int32 ``[T, S, C]``, ticks, >= 0. Gives int32 ``[T + 1, S]``;
+    ``INFINITE`` where no allowed path leads to the end.
     """
 
     def layer(ahead: jax.Array, edge: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -327,11 +272,8 @@ def cheapest(target: np.ndarray, allowed: np.ndarray, cost: np.ndarray, reduce: 
 def longest(target: np.ndarray, allowed: np.ndarray, value: np.ndarray, last: bool) -> np.ndarray | None:
     """Tokens int32 ``[T]`` of the path with the greatest sum of values; None where no path is left.
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      allowed: bool ``[T, S, C]``.
-      value: float64 ``[T, S, C]``, finite.
-      last: of equal choices the last is taken, else the first.
+    ``target``, ``allowed`` and values, float64 and finite, are ``[T, S, C]``. Of equal choices the last is taken if
+    ``last``, else the first.
     """
     ahead = np.zeros(target.shape[1])
     best = np.zeros(target.shape[:2], np.int32)

@@ -50,14 +50,9 @@ def list_out(quality: np.ndarray, rows: np.ndarray | None, tokens: np.ndarray) -
 
 
 def narrow(space: Space, tokens: np.ndarray) -> Space:
-    """The space of the listed architectures alone, on their prefix trie.
+    """The space of the listed architectures alone, on their prefix trie, whose size ``refinement`` tells.
 
-    Args:
-      space: the space.
-      tokens: int ``[N, T]``, canonical, in any order; repeats count once.
-
-    Returns:
-      The space with another trellis; its ``refinement`` tells the size.
+    Tokens int ``[N, T]`` are canonical, in any order; repeats count once.
 
     Raises:
       ValueError: if there are no tokens, they are not of the space, or the trie is too large.
@@ -85,11 +80,9 @@ def narrow(space: Space, tokens: np.ndarray) -> Space:
 def refine(space: Space, target: np.ndarray, valid: np.ndarray, what: str) -> Space:
     """The space on another graph of the same decisions, some of whose paths may be missing.
 
-    Args:
-      space: the space; operators, features and open decisions of a node are those of its node on the same path.
-      target: int32 ``[T, S, C]``.
-      valid: bool ``[T, S, C]``.
-      what: names the graph; its size is added, unless it stands there already.
+    Operators, features and open decisions of a node are those of the space's node on the same path. ``target`` is
+    int32, ``valid`` bool ``[T, S, C]``; ``what`` names the graph, and its size is added, unless it stands there
+    already.
 
     Raises:
       ValueError: if the graph has a path that the space has not.

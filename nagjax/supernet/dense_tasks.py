@@ -28,14 +28,8 @@ def segmentation(name: str, settings: Mapping[str, Any], parts: Parts, sizes: Ma
     """The task of saying the class of each pixel: targets int ``[N, H, W]``, outputs logits ``[N, H, W, classes]``.
 
     Quality is mIoU: of each class the pixels that are it and are said to be it, by those of which one is so, over all
-    examples; the mean over classes that are there or are said. Loss is the mean cross-entropy of a pixel, in nats.
-
-    Args:
-      name: of the task.
-      settings: that make it again.
-      parts: for training, validation and test.
-      sizes: what a space has to have too.
-      classes: how many, the background included; targets are below it.
+    examples; the mean over classes that are there or are said. Loss is the mean cross-entropy of a pixel, in nats. The
+    background is a class too.
     """
     flat = classification(name, settings, parts, sizes, classes)
 
@@ -78,18 +72,9 @@ def make_shapes_seg(
 
     Items are scikit-learn's digits of 8 pixels, or Fashion-MNIST's clothes at half their size. Those of training,
     validation and test canvases are of their parts, so no item is in two of them. They lie anywhere; a later one covers
-    an earlier one where it is bright.
-
-    Args:
-      items: ``digits`` or ``fashion_mnist``, whose files have to be there.
-      data_dir: folder of these files; where empty, where their Debian package puts them.
-      canvas: side, pixels.
-      least: items on a canvas.
-      most: items on a canvas.
-      training: canvases to train on.
-      validation: canvases that labels are of.
-      test: canvases that final networks are judged on.
-      seed: of what lies where.
+    an earlier one where it is bright. Sides are in pixels; a canvas has ``least`` to ``most`` items;
+    ``training``, ``validation`` and ``test`` are numbers of canvases. Files of Fashion-MNIST are looked for where their
+    Debian package puts them, unless ``data_dir`` says where.
 
     Raises:
       ValueError: if a setting is out of range, or items cannot be read.
@@ -112,7 +97,7 @@ def make_shapes_seg(
     ]
     settings = {"items": items, "canvas": canvas, "least": least, "most": most, **counts, "seed": seed}
     sizes = {"side": canvas, "image_channels": 1, "classes": CLASSES + 1}
-    made = segmentation("shapes_seg", settings, (parts[0], parts[1], parts[2]), sizes, CLASSES + 1)
+    made = segmentation("shapes_seg", settings, parts, sizes, CLASSES + 1)
     pixels = np.asarray(parts[0].at(np.arange(len(parts[0]))).inputs, np.float32) / 255
     mean, std = float(pixels.mean()), float(pixels.std())
     return dataclasses.replace(

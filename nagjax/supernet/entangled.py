@@ -138,9 +138,7 @@ def _check_names(**given: tuple[str, Sequence[str]]) -> None:
 def edge_costs(space: Space, table: str = "") -> np.ndarray:
     """What each edge adds to the cost of an architecture, as a share of the costliest's, float32 ``[T, S, C]``.
 
-    Args:
-      space: the space.
-      table: file of a device; sizes where empty.
+    Costs are those of a device's table, sizes where it is empty.
 
     Raises:
       ValueError: if the file cannot be read or lacks an operator.
@@ -158,12 +156,7 @@ def edge_costs(space: Space, table: str = "") -> np.ndarray:
 def shares(sampler: str, logits: jax.Array, allowed: jax.Array, heat: jax.Array, key: jax.Array) -> jax.Array:
     """Shares of the choices float32 ``[T, C]``, each decision's 1 in sum and 0 where it is not allowed.
 
-    Args:
-      sampler: one of ``SAMPLERS``.
-      logits: float32 ``[T, C]``.
-      allowed: bool ``[T, C]``, at least one of each decision.
-      heat: temperature.
-      key: of the noise.
+    Logits are float32 ``[T, C]``, ``allowed`` bool, at least one of each decision; ``heat`` is a temperature.
     """
     scores = jnp.where(allowed, logits, ABSENT)
     if sampler == "darts":
@@ -190,7 +183,15 @@ def learned_scores(folder: str | Path) -> np.ndarray:
     Raises:
       ValueError: if the folder holds no trained weights, or they have no logits.
     """
-    weights = storage.read_weights(Path(folder))
+    return logits_of(storage.read_weights(Path(folder)), folder)
+
+
+def logits_of(weights: storage.Weights, folder: str | Path) -> np.ndarray:
+    """Logits of the choices float32 ``[T, C]`` of weights that were read from a folder.
+
+    Raises:
+      ValueError: if they have none.
+    """
     if not isinstance(weights.form, Choices):
         raise ValueError(f"{folder}: its weights have no logits of choices; give a supernet of --strategy=entangled")
     return np.asarray(weights.parameters[LOGITS], np.float32)
@@ -202,13 +203,9 @@ def _through(hard: jax.Array, soft: jax.Array) -> jax.Array:
 
 
 def expected(target: jax.Array, edges: jax.Array, added: jax.Array, probs: jax.Array) -> jax.Array:
-    """Expected sum over a path whose choices are drawn by shares, among those that its node has.
+    """Expected sum over a path whose choices are drawn by shares float32 ``[T, C]``, among those that its node has.
 
-    Args:
-      target: int32 ``[T, S, C]``.
-      edges: bool ``[T, S, C]``.
-      added: float32 ``[T, S, C]``, what an edge adds.
-      probs: float32 ``[T, C]``.
+    ``target`` is int32, ``edges`` bool and ``added`` float32 ``[T, S, C]``, what an edge adds.
     """
 
     def step(state: tuple[jax.Array, jax.Array], layer: Any) -> tuple[tuple[jax.Array, jax.Array], None]:

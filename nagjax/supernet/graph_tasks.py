@@ -29,13 +29,9 @@ def make_knn_graph(*, neighbours: int = 8, labels: int = 5, smoothing: float = 0
     """Which digit a node is, from its pixels and those of its neighbours; quality is the share that is right.
 
     The 1,797 digits of scikit-learn are the nodes. Features are their 64 pixels, mean 0 and deviation 1 over all. A
-    node is linked to those whose pixels are nearest. All nodes are seen in training, few of them have a label then.
-
-    Args:
-      neighbours: of each node.
-      labels: nodes of each class that have a label.
-      smoothing: of the labels, a fraction.
-      seed: of which nodes have a label, and which are for validation. The test nodes are the same for all seeds.
+    node is linked to those whose pixels are nearest. All nodes are seen in training, few of them have a label then. So
+    many nodes of each class as ``labels`` have one, smoothed by a fraction; the seed draws them and those for
+    validation, the test nodes are the same for all seeds.
 
     Raises:
       ValueError: if a setting is out of range, or scikit-learn is not installed.
@@ -58,7 +54,7 @@ def make_knn_graph(*, neighbours: int = 8, labels: int = 5, smoothing: float = 0
     features, links = ((pixels - pixels.mean()) / pixels.std()).astype(np.float32), nearest(pixels, neighbours)
     settings = {"neighbours": neighbours, "labels": labels, "smoothing": smoothing, "seed": seed}
     sizes = {"features": features.shape[1], "neighbours": neighbours, "outputs": CLASSES}
-    made = classification("knn_graph", settings, (parts[0], parts[1], parts[2]), sizes, CLASSES, smoothing)
+    made = classification("knn_graph", settings, parts, sizes, CLASSES, smoothing)
     return dataclasses.replace(
         made,
         prepare=lambda nodes, layers: jnp.asarray(features)[trees(jnp.asarray(nodes), jnp.asarray(links), layers)],
@@ -90,12 +86,8 @@ def nearest(points: np.ndarray, count: int) -> np.ndarray:
 def trees(nodes: jax.Array, links: jax.Array, layers: Any) -> jax.Array:
     """Nodes within ``layers`` steps of nodes int ``[N]``, level by level, int ``[N, 1 + k + ... + k**layers]``.
 
-    The children of the node at place i stand at ``1 + i * k`` to ``k + i * k``.
-
-    Args:
-      nodes: where trees begin.
-      links: neighbours of each node, int ``[V, k]``.
-      layers: steps.
+    The children of the node at place i stand at ``1 + i * k`` to ``k + i * k``. ``links`` are neighbours of each node,
+    int ``[V, k]``.
     """
     level = nodes[:, None]
     levels = [level]

@@ -7,15 +7,13 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
-import optax
 
 from nagjax.supernet.datasets.images import Images, Splits
 from nagjax.supernet.datasets.load import load
 from nagjax.supernet.inputs import Augmentation, Batches, scaled, standardise
 from nagjax.supernet.task import Examples, Part, Task
-from nagjax.supernet.usual_tasks import class_sums
+from nagjax.supernet.usual_tasks import classification
 
 SMOOTHING = 0.1
 """Of labels, unless told."""
@@ -32,17 +30,11 @@ def image_task(
 ) -> Task:
     """The task of telling the classes of images apart; quality is the share that is right.
 
-    Args:
-      splits: the images.
-      augmentation: how training images are varied.
-      smoothing: of the labels, a fraction.
-      settings: that make the task again.
+    ``augmentation`` varies training images, ``smoothing`` of labels is a fraction; the settings make the task again.
 
     Raises:
       ValueError: if smoothing is no fraction below 1.
     """
-    if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing={smoothing!r}: must be a fraction, at least 0 and below 1")
     how = augmentation or Augmentation()
 
     @functools.lru_cache(maxsize=2)
@@ -53,35 +45,23 @@ def image_task(
         images = batches(size, seed).at(step)
         return Examples(images.pixels, images.labels)
 
-    def aims(labels: Any) -> jax.Array:
-        return optax.smooth_labels(jax.nn.one_hot(labels, splits.classes), smoothing)
-
     def relabelled(seed: int) -> Task:
         drawn = np.random.default_rng([seed, 5]).integers(0, splits.classes, len(splits.train), np.int32)
         train = Images(splits.train.pixels, drawn)
         return image_task(dataclasses.replace(splits, train=train), how, smoothing, settings)
 
-    return Task(
-        name=splits.name,
-        settings=settings or {},
-        sizes={"image_channels": splits.train.pixels.shape[3], "classes": splits.classes},
-        train=image_part(splits.train),
-        validation=image_part(splits.validation),
-        test=image_part(splits.test),
+    parts = [image_part(part) for part in (splits.train, splits.validation, splits.test)]
+    sizes = {"image_channels": splits.train.pixels.shape[3], "classes": splits.classes}
+    return dataclasses.replace(
+        classification(splits.name, settings or {}, parts, sizes, splits.classes, smoothing),
         batch=batch,
         prepare=lambda pixels, resolution: standardise(pixels, splits, resolution),
-        aims=aims,
-        loss=optax.softmax_cross_entropy,
-        answers=jax.nn.softmax,
-        sums=class_sums,
-        quality=lambda sums, number: float(sums["right"]) / number,
         relabelled=relabelled,
         group=splits.train.pixels.shape[1],
         given=scaled,
         mean=splits.mean,
         std=splits.std,
         takes=PIXELS,
-        quality_name="accuracy",
         examples_name="images",
     )
 
@@ -140,17 +120,10 @@ def make_folder(
     flip: bool = Augmentation.flip,
     smoothing: float = SMOOTHING,
 ) -> Task:
-    """The task ``folder``: images in folders, one a class.
+    """The task ``folder``: images in folders below ``data_dir``, one a class.
 
-    Args:
-      data_dir: the folder above them.
-      image_size: side that images are resized to, pixels.
-      image_background: what shows where they are transparent.
-      validation_images: how many training images are for validation; 0 for a tenth.
-      data_seed: of the draw of these.
-      shift: most pixels by which a training image moves.
-      flip: mirror half of them.
-      smoothing: of the labels, a fraction.
+    Images are resized to a side of ``image_size`` pixels; ``image_background`` shows where they are transparent. By
+    default a tenth of the training images is for validation. Other arguments as of ``make_images``.
 
     Raises:
       ValueError: if the images cannot be read, or a setting is out of range.

@@ -67,10 +67,7 @@ def augment(rng: np.random.Generator, pixels: np.ndarray, how: Augmentation) -> 
 def standardise(pixels: jax.typing.ArrayLike, splits: Splits, resolution: int) -> jax.Array:
     """Images float32 ``[N, R, R, C]`` of mean 0 and variance 1 over the training split, scaled to a resolution.
 
-    Args:
-      pixels: uint8 ``[N, H, W, C]``.
-      splits: whose mean and standard deviation are taken.
-      resolution: R, pixels; bilinear, smoothed where it shrinks.
+    Pixels are uint8 ``[N, H, W, C]``; scaling is bilinear, smoothed where it shrinks.
     """
     scaled: jax.Array = jnp.asarray(pixels, jnp.float32) / 255.0
     mean, std = (jnp.asarray(values).reshape(1, 1, 1, -1) for values in (splits.mean, splits.std))

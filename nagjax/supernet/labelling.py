@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -27,13 +26,9 @@ POOL = 20_000
 
 
 def draw_uniform(space: Space, valid: np.ndarray, num: int, seed: int) -> np.ndarray:
-    """Different architectures int32 ``[num, T]``, exactly uniform over those that ``valid`` allows.
+    """Different architectures int32 ``[num, T]``, exactly uniform over those of edges ``valid``, bool ``[T, S, C]``.
 
-    Args:
-      space: the space.
-      valid: edges bool ``[T, S, C]``.
-      num: how many.
-      seed: the first ``n`` of a longer draw are the draw of ``n``.
+    The first ``n`` of a longer draw are the draw of ``n``.
 
     Raises:
       ValueError: if there are not so many.
@@ -54,15 +49,8 @@ def draw_stratified(space: Space, valid: np.ndarray, values: np.ndarray, num: in
 
     Nearly all architectures of a space cost about the same, so a uniform draw hardly reaches the cheap and the costly.
     Here half of a pool is uniform over architectures and half over the choices of each decision, which reaches further.
-    Parts are taken in turn; one that has no more is passed over.
-
-    Args:
-      space: the space.
-      valid: edges bool ``[T, S, C]``.
-      values: cost of each operator, ``[num_operators]``.
-      num: how many.
-      bins: parts of the range.
-      seed: of the draw.
+    Parts are taken in turn; one that has no more is passed over. ``valid`` are edges bool ``[T, S, C]``, ``values``
+    costs of operators, ``[num_operators]``.
 
     Raises:
       ValueError: if the pool has not so many.
@@ -121,9 +109,7 @@ class LabelFile:
     def __enter__(self) -> LabelFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
     def add(self, text: str, values: Mapping[str, float]) -> None:

@@ -54,12 +54,9 @@ def relabelled(task: Task, seed: int) -> Task:
 def make_angle(space: Space, folder: str) -> Evaluator:
     """The evaluator ``angle``: how far training has turned an architecture's weights, as a share of half a turn.
 
-    The angle is between all weights that the architecture reads, put one after another, before and after. Those
-    before are drawn again from the seed. It is a score to rank by, and no accuracy: fit it with a ranking loss.
-
-    Args:
-      space: the space that the supernet was trained for.
-      folder: of the trained supernet.
+    The angle is between all weights that the architecture reads, put one after another, before and after. Those before
+    are drawn again from the seed. It is a score to rank by, and no accuracy: fit it with a ranking loss. The folder is
+    that of the trained supernet.
 
     Raises:
       ValueError: if the folder holds no supernet of this space, or its strategy is not known here.

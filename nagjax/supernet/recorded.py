@@ -19,13 +19,10 @@ def recorded_task(
     image_cache: str | None = None,
     progress: Progress | None = None,
 ) -> Task:
-    """The task of a record: a registered one, or images as ``--data`` names them.
+    """The task of a record of weights or of a run: a registered one, or images as ``--data`` names them.
 
-    Args:
-      config: of the weights, or of the run: its ``data`` and ``recipe``.
-      data_dir: folder of the data set's files on this machine.
-      image_cache: of image folders, see ``nagjax.supernet.datasets.load.load``.
-      progress: is told how many images of a folder are read.
+    ``data_dir`` is the folder of the files on this machine; ``image_cache`` and ``progress`` are of image folders, see
+    ``nagjax.supernet.datasets.load.load``.
 
     Raises:
       ValueError: if the task is not registered, or its data cannot be read.

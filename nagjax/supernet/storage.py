@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
@@ -47,12 +46,7 @@ class Weights:
 
 
 class Writer:
-    """Writes the checkpoints of one run; use as a context manager.
-
-    Args:
-      folder: of the run.
-      config: JSON values that say whose weights these are.
-    """
+    """Writes the checkpoints of one run, a context manager; ``config`` says whose weights these are, JSON."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._steps = Steps(folder / FOLDER)
@@ -61,10 +55,8 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._steps.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._steps.__exit__(*error)
 
     def finish(self) -> None:
         """Wait until the last save is on the disk.
@@ -127,11 +119,7 @@ def check_space(weights: Weights, space: Space, folder: str | Path) -> None:
 
 
 def read_state(folder: Path, fresh: TrainState) -> tuple[TrainState, float]:
-    """The last complete state, as NumPy arrays, and the seconds behind it, to go on from.
-
-    Args:
-      folder: of the run.
-      fresh: a state of the same structure.
+    """The last complete state, as NumPy arrays, and the seconds behind it; ``fresh`` is a state of the same structure.
 
     Raises:
       ValueError: if shapes differ, or it cannot be read.

@@ -30,12 +30,9 @@ def make_single_path() -> Strategy:
 
 
 def make_sandwich(random: int = 2) -> Strategy:
-    """The strategy ``sandwich``: the largest, the smallest and some random ones (Yu and Huang, arXiv 1903.05134).
+    """The strategy ``sandwich``: the largest, the smallest and ``random`` random ones (Yu and Huang, arXiv 1903.05134).
 
     All but the first are taught by it, as in BigNAS (arXiv 2003.11142).
-
-    Args:
-      random: how many random ones.
 
     Raises:
       ValueError: if it is below 0.
@@ -56,10 +53,8 @@ def make_progressive(phases: str = PHASES) -> Strategy:
     """The strategy ``progressive``: from the largest to ever smaller choices (once-for-all, arXiv 1908.09791).
 
     In the first part of the training only the largest is trained, at all that ``phases`` does not name (resolutions);
-    then smaller choices of the attributes open one after the other. The largest teaches throughout.
-
-    Args:
-      phases: attributes of choices, in the order in which they open, each after another equal part.
+    then smaller choices of the attributes open one after the other. The largest teaches throughout. Each opens after
+    another equal part.
 
     Raises:
       ValueError: if there is none; when lessons are drawn, if the space has none of them.

@@ -167,14 +167,10 @@ def make_task(name: str, settings: Mapping[str, Any], data_dir: str | None = Non
 
 
 def check_sizes(task: Task, wanted: Mapping[str, int], space: str, what: str = "", flag: str = "") -> None:
-    """Refuse a task whose sizes are not those that a network needs.
+    """Refuse a task whose sizes are not those that a network needs (``Elastic.sizes``).
 
-    Args:
-      task: the task.
-      wanted: ``Elastic.sizes``.
-      space: identity of the space, for the error.
-      what: the task as the user gave it, for the error; its name where empty.
-      flag: how settings of the space are given, for the error.
+    For the error: the space's identity, the task as the user gave it (its name where empty), and how settings of the
+    space are given.
 
     Raises:
       ValueError: with both numbers, and what to do.

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from nagjax import arguments
-from nagjax.supernet.task import Part, Task, arrays, epochs
+from nagjax.supernet.task import Part, Task, arrays
+from nagjax.supernet.usual_tasks import Parts, task_of
 
 RUN = 16
 """Sequences of a text that are held out together."""
@@ -30,20 +30,14 @@ PARTS = (1, 2, 3)
 def language_task(
     name: str,
     settings: Mapping[str, Any],
-    parts: tuple[Part, Part, Part],
+    parts: Parts,
     vocabulary: int,
     length: int,
     judged: slice = slice(None),
 ) -> Task:
-    """The task of saying the token that follows.
+    """The task of saying the token that follows, in sequences of ``length`` tokens.
 
-    Args:
-      name: of the task.
-      settings: that make it again.
-      parts: for training, validation and test.
-      vocabulary: number of tokens that there are.
-      length: tokens of a sequence.
-      judged: positions whose next token is learned and judged; the others are only read.
+    The next token is learned and judged at the positions of ``judged``; the others are only read.
     """
 
     def loss(logits: jax.Array, aims: jax.Array) -> jax.Array:
@@ -56,24 +50,14 @@ def language_task(
         right = (logits.argmax(-1) == targets)[:, judged].mean(1)
         return {"loss": (loss(logits, aims(targets)) * weight).sum(), "right": (right * weight).sum()}
 
-    return Task(
-        name=name,
-        settings=settings,
-        sizes={"length": length, "vocabulary": vocabulary},
-        train=parts[0],
-        validation=parts[1],
-        test=parts[2],
-        batch=epochs(parts[0]),
-        prepare=lambda tokens, _: jnp.asarray(tokens),
-        aims=aims,
-        loss=loss,
-        answers=jax.nn.softmax,
-        sums=sums,
+    return task_of(
+        name, settings, parts, {"length": length, "vocabulary": vocabulary},
+        aims=aims, loss=loss, sums=sums,
         quality=lambda sums, number: math.exp(-max(float(sums["loss"]) / number, 0.0)),
         takes="int32 numbers of tokens [N, L]",
         quality_name="exp(-nats per token)",
         examples_name="sequences",
-    )
+    )  # fmt: skip
 
 
 def make_recall(
@@ -90,16 +74,8 @@ def make_recall(
 
     A sequence is ``k1 v1 k2 v2 ... q1 a1 q2 a2 ...`` without its last token; keys are different, drawn from the first
     half of the tokens, values from the second; the tokens behind ``q1``, ``q2``, ... are judged alone. (Arora et al.,
-    "Zoology", arXiv 2312.04927, where recall tells kinds of attention apart.)
-
-    Args:
-      pairs: in a sequence.
-      queries: keys that are asked for, all different.
-      vocabulary: number of tokens, half keys and half values.
-      training: sequences to train on.
-      validation: sequences that labels are of.
-      test: sequences that final networks are judged on.
-      seed: of the sequences.
+    "Zoology", arXiv 2312.04927, where recall tells kinds of attention apart.) Half of the vocabulary is keys;
+    ``training``, ``validation`` and ``test`` are numbers of sequences.
 
     Raises:
       ValueError: if a size is out of range.
@@ -122,9 +98,7 @@ def make_recall(
         for part, size in zip(PARTS, sizes, strict=True)
     ]
     length = 2 * (pairs + queries) - 1
-    return language_task(
-        "recall", settings, (parts[0], parts[1], parts[2]), vocabulary, length, slice(2 * pairs, None, 2)
-    )
+    return language_task("recall", settings, parts, vocabulary, length, slice(2 * pairs, None, 2))
 
 
 def _recall(rng: np.random.Generator, size: int, pairs: int, queries: int, keys: int) -> Part:
@@ -147,13 +121,7 @@ def make_char_lm(
     folder, by the order of their names. It is cut into sequences that do not overlap. Whole runs of ``RUN`` of them are
     drawn for validation and for test, so what is held out is not between two characters that were learned. The
     vocabulary is the characters that the training sequences have most often, and a last number for all others.
-
-    Args:
-      data_dir: folder of UTF-8 text files; what comes with Python where empty.
-      length: characters of a sequence.
-      vocabulary: number of characters told apart, the one for all others included.
-      held_out: share of the text for validation, and as much for test.
-      seed: of what is held out.
+    ``held_out`` is the share of the text for validation, and as much for test; the seed draws it.
 
     Raises:
       ValueError: if a setting is out of range, there is no text, a file is not UTF-8, or the text is too short.
@@ -183,7 +151,7 @@ def make_char_lm(
         arrays(numbered(inputs[rows], known, vocabulary), numbered(targets[rows], known, vocabulary)) for rows in parts
     ]
     settings = {"length": length, "vocabulary": vocabulary, "held_out": held_out, "seed": seed}
-    return language_task("char_lm", settings, (made[0], made[1], made[2]), vocabulary, length)
+    return language_task("char_lm", settings, made, vocabulary, length)
 
 
 def python_text() -> str:

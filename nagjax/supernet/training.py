@@ -116,13 +116,7 @@ class Learner:
 
 
 def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype: Any = jnp.float32) -> Learner:
-    """The supernet of a space.
-
-    Args:
-      space: with an elastic network.
-      valid: edges bool ``[T, S, C]`` that are trained.
-      strategy: how they are taught.
-      dtype: of the computation.
+    """The supernet of a space with an elastic network, of which edges ``valid``, bool ``[T, S, C]``, are trained.
 
     Raises:
       ValueError: if the space has no elastic network, or no architecture is left.
@@ -332,12 +326,9 @@ def _rule(learner: Learner, recipe: Recipe) -> optax.GradientTransformation:
 def optimiser(recipe: Recipe, final_rate: float = 0.0, decays: bool = True) -> optax.GradientTransformation:
     """How updates follow from gradients: SGD with Nesterov momentum, or AdamW, under the recipe's schedule.
 
-    AdamW is that of Loshchilov and Hutter (arXiv 1711.05101), with optax's ``b2`` and ``eps``.
-
-    Args:
-      recipe: rates and decay.
-      final_rate: the learning rate at the end, a share of the highest.
-      decays: weights decay here, and not by lessons, whose decay is part of the gradient.
+    AdamW is that of Loshchilov and Hutter (arXiv 1711.05101), with optax's ``b2`` and ``eps``. ``final_rate`` is the
+    last learning rate, a share of the highest. Weights decay here if ``decays``, else by lessons, whose decay is part
+    of the gradient.
     """
     warmup = max(1, round(recipe.warmup * recipe.steps))
     highest = recipe.learning_rate

@@ -6,7 +6,7 @@ What they do not say, such as how inputs are prepared, is set by ``dataclasses.r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -16,11 +16,24 @@ import optax
 
 from nagjax.supernet.task import Part, Task, epochs
 
-Parts: TypeAlias = tuple[Part, Part, Part]
-"""For training, validation and test."""
+Parts: TypeAlias = Sequence[Part]
+"""Three: for training, validation and test."""
 
 LEAST_DEVIATION = 1e-6
 """A feature that varies less than this, relative to its largest value, is only moved to 0."""
+
+
+def task_of(name: str, settings: Mapping[str, Any], parts: Parts, sizes: Mapping[str, int], **judged: Any) -> Task:
+    """A task of three parts: batches of all training examples in an order of each epoch, inputs as they are.
+
+    ``judged`` are other fields of ``Task``; by default the largest of outputs ``[N, ..., classes]`` is meant.
+    """
+    train, validation, test = parts
+    usual = {"prepare": lambda inputs, _: jnp.asarray(inputs), "answers": jax.nn.softmax}
+    return Task(
+        name=name, settings=settings, sizes=sizes, train=train, validation=validation, test=test, batch=epochs(train),
+        **{**usual, **judged},
+    )  # fmt: skip
 
 
 def classification(
@@ -28,37 +41,22 @@ def classification(
 ) -> Task:
     """The task of telling classes apart: targets are classes int ``[N]``, outputs logits ``[N, classes]``.
 
-    Quality is the share that is right, loss the cross-entropy with smoothed labels, in nats.
-
-    Args:
-      name: of the task.
-      settings: that make it again.
-      parts: for training, validation and test.
-      sizes: what a space has to have too.
-      classes: how many; targets are below it.
-      smoothing: of the labels, a fraction.
+    Quality is the share that is right, loss the cross-entropy with labels smoothed by a fraction, in nats. Settings
+    make the task again; a space has to have its sizes too.
 
     Raises:
       ValueError: if smoothing is no fraction below 1.
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing={smoothing!r}: must be a fraction, at least 0 and below 1")
-    return Task(
-        name=name,
-        settings=settings,
-        sizes=sizes,
-        train=parts[0],
-        validation=parts[1],
-        test=parts[2],
-        batch=epochs(parts[0]),
-        prepare=lambda inputs, _: jnp.asarray(inputs),
+    return task_of(
+        name, settings, parts, sizes,
         aims=lambda targets: optax.smooth_labels(jax.nn.one_hot(targets, classes), smoothing),
         loss=optax.softmax_cross_entropy,
-        answers=jax.nn.softmax,
         sums=class_sums,
         quality=lambda sums, number: float(sums["right"]) / number,
         quality_name="accuracy",
-    )
+    )  # fmt: skip
 
 
 def class_sums(logits: jax.Array, labels: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
@@ -72,13 +70,7 @@ def regression(name: str, settings: Mapping[str, Any], parts: Parts, sizes: Mapp
     """The task of saying numbers: targets and outputs are float32 ``[N, D]``.
 
     Outputs are in deviations of the training targets from their mean, so that rates and losses fit any unit. Quality is
-    max(0, R2), with squares summed over D; loss the mean square.
-
-    Args:
-      name: of the task.
-      settings: that make it again.
-      parts: for training, validation and test.
-      sizes: what a space has to have too.
+    max(0, R2), with squares summed over D; loss the mean square. Settings and sizes as of ``classification``.
     """
     mean, std = (jnp.asarray(value)[None] for value in moments(np.asarray(_whole(parts[0]).targets)))
 
@@ -98,22 +90,10 @@ def regression(name: str, settings: Mapping[str, Any], parts: Parts, sizes: Mapp
         spread = float((sums["squares"] - sums["total"] ** 2 / number).mean())
         return max(0.0, 1.0 - float(sums["loss"]) / spread) if spread > 0 else 0.0
 
-    return Task(
-        name=name,
-        settings=settings,
-        sizes=sizes,
-        train=parts[0],
-        validation=parts[1],
-        test=parts[2],
-        batch=epochs(parts[0]),
-        prepare=lambda inputs, _: jnp.asarray(inputs),
-        aims=aims,
-        loss=loss,
-        answers=lambda outputs: outputs,
-        sums=sums,
-        quality=quality,
-        quality_name="R2",
-    )
+    return task_of(
+        name, settings, parts, sizes,
+        aims=aims, loss=loss, answers=lambda outputs: outputs, sums=sums, quality=quality, quality_name="R2",
+    )  # fmt: skip
 
 
 def standardising(task: Task) -> Task:

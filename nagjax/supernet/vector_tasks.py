@@ -33,13 +33,9 @@ def make_tabular(*, data: str = "wine", held_out: float = 0.2, smoothing: float 
 
     Features are standardised as the training part has them; a deployed network does that itself. Classes are told by
     logits, quality is the share that is right. Of ``diabetes`` the progression after a year is said, in deviations of
-    the training part from its mean; quality is max(0, R2).
-
-    Args:
-      data: the table.
-      held_out: share of it that is for validation, and as much for test; each class by its share.
-      smoothing: of the labels, a fraction; 0 for ``diabetes``.
-      seed: of what is for validation. The test part is the same for all seeds.
+    the training part from its mean; quality is max(0, R2). The share ``held_out`` is for validation, and as much for
+    test, each class by its share; the test part is the same for all seeds. Labels of classes are smoothed by a
+    fraction.
 
     Raises:
       ValueError: if a setting is out of range, or scikit-learn is not installed.
@@ -55,13 +51,12 @@ def make_tabular(*, data: str = "wine", held_out: float = 0.2, smoothing: float 
         arrays(features[rows], classes[rows], classes[rows]) if number else arrays(features[rows], targets[rows, None])
         for rows in three_parts(classes, held_out, seed, "tabular")
     ]
-    three = parts[0], parts[1], parts[2]
     sizes = {"features": features.shape[1], "outputs": number or 1}
     settings = {"data": data, "held_out": held_out, "smoothing": smoothing, "seed": seed}
     if number:
-        made = classification("tabular", settings, three, sizes, number, smoothing)
+        made = classification("tabular", settings, parts, sizes, number, smoothing)
     else:
-        made = regression("tabular", settings, three, sizes)
+        made = regression("tabular", settings, parts, sizes)
     return dataclasses.replace(standardising(made), examples_name="rows")
 
 
@@ -87,19 +82,11 @@ def make_signals(
     smoothing: float = 0.0,
     seed: int = 0,
 ) -> Task:
-    """Wave forms in noise: which of ``WAVES`` a signal is; quality is the share that is right.
+    """Wave forms in noise: which of ``WAVES`` a signal of ``length`` samples is; quality is the share that is right.
 
     A signal is ``amplitude * form(periods * t + phase) + noise``, t from 0 to 1; the form has height 1, amplitude,
-    periods and phase are uniform, noise is normal. Classes are equally frequent.
-
-    Args:
-      length: samples of a signal.
-      noise: standard deviation.
-      training: signals to train on.
-      validation: signals that labels are of.
-      test: signals that final networks are judged on.
-      smoothing: of the labels, a fraction.
-      seed: of the signals.
+    periods and phase are uniform, noise is normal. Classes are equally frequent. ``noise`` is the standard deviation;
+    ``training``, ``validation`` and ``test`` are numbers of signals.
 
     Raises:
       ValueError: if a setting is out of range.
@@ -115,7 +102,7 @@ def make_signals(
     ]
     settings = {"length": length, "noise": noise, **counts, "smoothing": smoothing, "seed": seed}
     sizes = {"features": length, "outputs": len(WAVES)}
-    made = classification("signals", settings, (parts[0], parts[1], parts[2]), sizes, len(WAVES), smoothing)
+    made = classification("signals", settings, parts, sizes, len(WAVES), smoothing)
     return dataclasses.replace(made, takes="float32 samples [N, length]", examples_name="signals")
 
 

@@ -27,6 +27,7 @@ from nagjax.testing.runs import (
     STEPS,
     Make,
     arrays,
+    as_json,
     ask,
     budgets_between,
     claim,
@@ -55,11 +56,7 @@ def check_protocol(make: Make, **static: Any) -> None:
     claim(name, isinstance(controller, Controller), f"the factory returned {type(controller).__name__}, no Controller")
     claim(name, controller.spec == tiny.problem.spec, "Controller.spec is not the spec that the factory was given")
     claim(name, bool(controller.name) and isinstance(controller.name, str), f"name is {controller.name!r}")
-    try:
-        written = json.loads(json.dumps(dict(controller.settings)))
-    except (TypeError, ValueError) as error:
-        raise AssertionError(f"{name}: settings cannot be written as JSON: {error}") from error
-    claim(name, written == dict(controller.settings), f"settings {controller.settings} are changed by JSON: {written}")
+    written = as_json(name, "settings", controller.settings)
     given = {key: controller.settings.get(key) for key in static}
     claim(name, given == static, f"settings say {given}, the factory was given {static}")
     same_again = make(tiny.problem.spec, **written)

@@ -29,7 +29,7 @@ from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import evaluate
 from nagjax.testing.problems import Tiny, prices_of, tiny_problem
-from nagjax.testing.runs import claim, same
+from nagjax.testing.runs import as_json, check_refused, claim, same
 
 LABELS = 90
 LEAST_TAU = 0.3
@@ -44,10 +44,7 @@ def check_predictor_settings(make: MakeKind, **settings: Any) -> None:
     kind = make(**settings)
     claim(name, isinstance(kind, Kind), f"the factory returned {type(kind).__name__}, no Kind")
     claim(name, isinstance(kind.name, str) and bool(kind.name), f"name is {kind.name!r}; it must be text")
-    try:
-        written = json.loads(json.dumps(dict(kind.settings)))
-    except (TypeError, ValueError) as error:
-        raise AssertionError(f"{name}: settings cannot be written as JSON: {error}") from error
+    written = as_json(name, "settings", kind.settings)
     claim(name, make(**written) == kind, f"made from its settings {written} it is another kind")
     lacking = sorted(set(settings) - set(written))
     claim(name, not lacking, f"settings lack {', '.join(lacking)}, which the factory was given")
@@ -138,12 +135,7 @@ def check_predictor_order(make: MakeKind, **settings: Any) -> None:
 def check_predictor_refusals(make: MakeKind, **settings: Any) -> None:
     """A setting that does not exist, and a single record, are refused by a ValueError or a TypeError of the call."""
     name = "predictor refusals"
-    try:
-        make(**settings, a_setting_that_does_not_exist=1)
-    except (ValueError, TypeError):
-        pass
-    else:
-        raise AssertionError(f"{name}: a setting that does not exist is taken")
+    check_refused(name, lambda: make(**settings, a_setting_that_does_not_exist=1))
     tiny, records = _data()
     few = Records(records.tokens[:1], records.quality[:1])
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -26,6 +27,25 @@ def claim(check: str, kept: bool, text: str) -> None:
     """Raise AssertionError unless ``kept``."""
     if not kept:
         raise AssertionError(f"{check}: {text}")
+
+
+def as_json(check: str, what: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings and the like as they come back from JSON; raises AssertionError where they are changed."""
+    try:
+        written: dict[str, Any] = json.loads(json.dumps(dict(value)))
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"{check}: {what} cannot be written as JSON: {error}") from error
+    claim(check, written == dict(value), f"{what} {value} are changed by JSON: {written}")
+    return written
+
+
+def check_refused(check: str, call: Callable[[], object]) -> None:
+    """Raise AssertionError unless a call with a setting that does not exist is refused."""
+    try:
+        call()
+    except (ValueError, TypeError):
+        return
+    raise AssertionError(f"{check}: a setting that does not exist is taken")
 
 
 def train(

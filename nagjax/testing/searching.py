@@ -7,7 +7,6 @@ with failures among them, and a predictor that is right.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from nagjax.predictors.records.records import Records
 from nagjax.proposers.proposer import Proposer, Question
 from nagjax.spaces.space import Space
 from nagjax.testing.problems import Tiny, tiny_problem, tiny_space
-from nagjax.testing.runs import claim
+from nagjax.testing.runs import as_json, check_refused, claim
 
 MakeEvaluator = Callable[..., Evaluator]
 MakeProposer = Callable[..., Proposer]
@@ -40,7 +39,7 @@ def check_evaluator_settings(make: MakeEvaluator, space: Space | None = None, **
     made = make(on, **settings)
     claim(name, isinstance(made, Evaluator), f"the factory returned {type(made).__name__}, no Evaluator")
     claim(name, isinstance(made.name, str) and bool(made.name), f"name is {made.name!r}; it must be text")
-    written, identity = (_json(name, what, getattr(made, what)) for what in ("settings", "identity"))
+    written, identity = (as_json(name, what, getattr(made, what)) for what in ("settings", "identity"))
     again = make(on, **written)
     same = (again.name, dict(again.settings), again.costs) == (made.name, written, made.costs)
     claim(name, same, f"made from its settings {written} it is another evaluator")
@@ -75,7 +74,7 @@ def check_evaluator_repeats(make: MakeEvaluator, space: Space | None = None, **s
 
 def check_evaluator_refusals(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:
     """A setting that does not exist is refused by a ValueError or a TypeError of the call."""
-    _check_unknown("evaluator refusals", lambda: make(space or tiny_space(), **settings, a_setting_that_is_none=1))
+    check_refused("evaluator refusals", lambda: make(space or tiny_space(), **settings, a_setting_that_is_none=1))
 
 
 def check_evaluator(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:
@@ -90,7 +89,7 @@ def check_proposer_settings(make: MakeProposer, **settings: Any) -> None:
     made = make(**settings)
     claim(name, isinstance(made, Proposer), f"the factory returned {type(made).__name__}, no Proposer")
     claim(name, isinstance(made.name, str) and bool(made.name), f"name is {made.name!r}; it must be text")
-    written = _json(name, "settings", made.settings)
+    written = as_json(name, "settings", made.settings)
     claim(name, make(**written) == made, f"made from its settings {written} it is another proposer")
     lacking = sorted(set(settings) - set(written))
     claim(name, not lacking, f"settings lack {', '.join(lacking)}, which the factory was given")
@@ -129,7 +128,7 @@ def check_proposer_order(make: MakeProposer, **settings: Any) -> None:
 
 def check_proposer_refusals(make: MakeProposer, **settings: Any) -> None:
     """A setting that does not exist is refused by a ValueError or a TypeError of the call."""
-    _check_unknown("proposer refusals", lambda: make(**settings, a_setting_that_is_none=1))
+    check_refused("proposer refusals", lambda: make(**settings, a_setting_that_is_none=1))
 
 
 def check_proposer(make: MakeProposer, **settings: Any) -> None:
@@ -152,23 +151,6 @@ PROPOSER_CHECKS: tuple[Callable[..., None], ...] = (
     check_proposer_order,
     check_proposer_refusals,
 )
-
-
-def _json(check: str, what: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        written: dict[str, Any] = json.loads(json.dumps(dict(value)))
-    except (TypeError, ValueError) as error:
-        raise AssertionError(f"{check}: {what} cannot be written as JSON: {error}") from error
-    claim(check, written == dict(value), f"{what} {value} are changed by JSON: {written}")
-    return written
-
-
-def _check_unknown(check: str, call: Callable[[], object]) -> None:
-    try:
-        call()
-    except (ValueError, TypeError):
-        return
-    raise AssertionError(f"{check}: a setting that does not exist is taken")
 
 
 def _asked(make: MakeEvaluator, space: Space | None, settings: Mapping[str, Any]) -> tuple[Evaluator, np.ndarray]:

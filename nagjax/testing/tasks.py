@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from nagjax.spaces.space import Space
 from nagjax.supernet import storage, training
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Strategy
 from nagjax.supernet.task import DATA_DIR, Task
-from nagjax.testing.runs import claim, same
+from nagjax.testing.runs import as_json, check_refused, claim, same
 from nagjax.testing.small import small_space, small_task
 
 MakeTask = Callable[..., Task]
@@ -33,7 +32,7 @@ def check_task_settings(make: MakeTask, **settings: Any) -> None:
     name, task = "task settings", make(**settings)
     claim(name, isinstance(task, Task), f"the factory returned {type(task).__name__}, no Task")
     claim(name, isinstance(task.name, str) and bool(task.name), f"name is {task.name!r}; it must be text")
-    written = _json(name, task.settings)
+    written = as_json(name, "settings", task.settings)
     own = {key: value for key, value in settings.items() if key != DATA_DIR}
     lacking = sorted(set(own) - set(written))
     claim(name, not lacking, f"settings lack {', '.join(lacking)}, which the factory was given")
@@ -42,7 +41,7 @@ def check_task_settings(make: MakeTask, **settings: Any) -> None:
     claim(name, same(_batch(again, 0), _batch(task, 0)), f"made from its settings {written} it has other batches")
     fine = all(isinstance(key, str) and type(value) is int for key, value in task.sizes.items())
     claim(name, bool(task.sizes) and fine, f"sizes are {dict(task.sizes)}: give whole numbers by name")
-    _refuses(name, lambda: make(**settings, a_setting_that_is_none=1))
+    check_refused(name, lambda: make(**settings, a_setting_that_is_none=1))
 
 
 def check_task_batches(make: MakeTask, **settings: Any) -> None:
@@ -134,13 +133,13 @@ def check_strategy_settings(make: MakeStrategy, **settings: Any) -> None:
     name, strategy = "strategy settings", make(**settings)
     claim(name, isinstance(strategy, Strategy), f"the factory returned {type(strategy).__name__}, no Strategy")
     claim(name, isinstance(strategy.name, str) and bool(strategy.name), f"name is {strategy.name!r}; it must be text")
-    written = _json(name, strategy.settings)
+    written = as_json(name, "settings", strategy.settings)
     lacking = sorted(set(settings) - set(written))
     claim(name, not lacking, f"settings lack {', '.join(lacking)}, which the factory was given")
     again = make(**written)
     claim(name, dict(again.settings) == written, f"made from its settings {written} it has {dict(again.settings)}")
     claim(name, 0 <= strategy.final_rate <= 1, f"final_rate is {strategy.final_rate!r}, not a share")
-    _refuses(name, lambda: make(**settings, a_setting_that_is_none=1))
+    check_refused(name, lambda: make(**settings, a_setting_that_is_none=1))
 
 
 def check_strategy_lessons(make: MakeStrategy, **settings: Any) -> None:
@@ -224,20 +223,3 @@ def _outputs(task: Task, targets: Any) -> jax.Array:
     """Random outputs that the task can judge: of the shape of its aims."""
     shape = jax.tree.leaves(jax.eval_shape(task.aims, targets))[0].shape
     return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
-
-
-def _json(check: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        written: dict[str, Any] = json.loads(json.dumps(dict(value)))
-    except (TypeError, ValueError) as error:
-        raise AssertionError(f"{check}: settings cannot be written as JSON: {error}") from error
-    claim(check, written == dict(value), f"settings {value} are changed by JSON: {written}")
-    return written
-
-
-def _refuses(check: str, call: Callable[[], object]) -> None:
-    try:
-        call()
-    except (ValueError, TypeError):
-        return
-    raise AssertionError(f"{check}: a setting that does not exist is taken")

@@ -55,15 +55,9 @@ def completions(problem: Problem) -> jax.Array:
 
 
 def architecture_at(problem: Problem, counts: jax.Array, rank: jax.Array) -> jax.Array:
-    """The architectures of given ranks among all that the problem allows, in lexicographic order.
+    """Architectures int32 ``[B, T]`` of given ranks int32 ``[B]`` among all that are allowed, in lexicographic order.
 
-    Args:
-      problem: the problem.
-      counts: from ``completions``.
-      rank: int32 ``[B]``, below ``counts[0, 0]``.
-
-    Returns:
-      tokens int32 ``[B, T]``.
+    Ranks are below ``counts[0, 0]``; ``counts`` are from ``completions``.
     """
 
     def step(

@@ -12,7 +12,7 @@ otherwise one that no longer changes would propose the same again and again. ``e
 ``scores=replacement`` and ``scores=pairs`` score choices by replacing them in the largest architecture instead, see
 ``nagjax_baselines.replacement``.
 
-Where the problem's quality is itself linear there is nothing to learn: all evaluations are its own exact solutions.
+Where the problem's quality itself adds up there is nothing to learn: all evaluations are its own exact solutions.
 """
 
 from __future__ import annotations

@@ -13,14 +13,9 @@ def dominates(objectives: jax.Array) -> jax.Array:
 
 
 def nondominated_ranks(objectives: jax.Array, enough: int) -> jax.Array:
-    """The front that each point belongs to, 0 the best.
+    """The front that each point float32 ``[N, D]`` belongs to, less being better: int32 ``[N]``, 0 the best.
 
-    Args:
-      objectives: float32 ``[N, D]``, less is better.
-      enough: static; fronts are peeled off until they hold as many points.
-
-    Returns:
-      int32 ``[N]``; N for points of no front that was peeled.
+    Fronts are peeled off until they hold ``enough`` points, static; N stands for points of no front that was peeled.
     """
     num = objectives.shape[0]
     beats = dominates(objectives).astype(jnp.float32)
@@ -42,9 +37,7 @@ def nondominated_ranks(objectives: jax.Array, enough: int) -> jax.Array:
 def crowding(objectives: jax.Array, ranks: jax.Array) -> jax.Array:
     """Crowding distance float32 ``[N]`` of each point within its front; inf at the ends of an objective.
 
-    Args:
-      objectives: float32 ``[N, D]``, finite.
-      ranks: int32 ``[N]``, at most N.
+    Objectives are float32 ``[N, D]``, finite, ranks int32 ``[N]``, at most N.
     """
     num = objectives.shape[0]
     total = jnp.zeros(num)

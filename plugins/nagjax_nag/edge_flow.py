@@ -44,17 +44,11 @@ def hard(problem: Problem, tokens: jax.Array) -> Totals:
 def soft(
     problem: Problem, scores: jax.Array, tokens: jax.Array, budgets: jax.Array, spread: jax.Array | float = 1.0
 ) -> Totals:
-    """Expected totals when each node chooses by the softmax of its layer's scores among what it may.
+    """Expected totals when each node chooses by the softmax of scores float32 ``[B, T, C]`` among what it may.
 
-    A node's mask takes for spent what the architecture has spent up to there.
-
-    Args:
-      problem: the problem.
-      scores: float32 ``[B, T, C]``.
-      tokens: int32 ``[B, T]``, the architectures that were sampled.
-      budgets: int32 ``[B, K]``, ticks.
-      spread: share of the flow that goes where its edges lead; the rest is put back on the architecture's node at
-        every layer.
+    A node's mask takes for spent what the sampled architecture, int32 ``[B, T]``, has spent of the budget, int32 ``[B,
+    K]`` ticks, up to there. ``spread`` is the share of the flow that goes where its edges lead; the rest is put back on
+    the architecture's node at every layer.
     """
     spec, num = problem.spec, len(tokens)
     nodes = walk_nodes(problem.target, tokens)
@@ -111,11 +105,7 @@ def node_masks(need: jax.Array, left: jax.Array, budgets: jax.Array) -> jax.Arra
     """Choices open at every node of a layer, bool ``[S, C, B]``.
 
     Where nothing fits any more, as at nodes that only the relaxed flow reaches, what overruns least stays open.
-
-    Args:
-      need: int32 ``[K, S, C]``.
-      left: int32 ``[B, K]``, what is left of the budget.
-      budgets: int32 ``[B, K]``, ticks.
+    ``need`` is int32 ``[K, S, C]``, ``left`` of the budgets int32 ``[B, K]``, ticks.
     """
     exists = (need < INFINITE).all(0)[:, :, None]
     real = jnp.where(need < INFINITE, need, 0)

@@ -159,14 +159,8 @@ def breed(
 ) -> Brood:
     """Children of an archive's architectures: cross with a neighbour, mutate, repair within about the parent's cost.
 
-    Args:
-      archive: N cells; parents are any that it holds, or with the chance ``elite`` those of its front.
-      met: what was evaluated lately.
-      problem: the problem.
-      num: B, children that are evaluated.
-      spare: children bred for each of them; those that are new come first.
-      params: see ``nag.DEFAULTS``.
-      key: random key.
+    Parents are any that the archive holds, or with the chance ``elite`` those of its front. ``num`` children are
+    evaluated; ``spare`` are bred for each of them, and those that were not ``met`` lately come first.
     """
     parent_key, partner_key, cross_key, rate_key, budget_key, child_key = jax.random.split(key, 6)
     bred = spare * num

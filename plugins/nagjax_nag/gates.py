@@ -67,17 +67,11 @@ def loss(
 def draw(
     problem: Problem, trace: Trace, budgets: jax.Array, noise: jax.Array, pairs: int, group: int, key: jax.Array
 ) -> Pairs:
-    """Draw second choices for sampled architectures, and evaluate them all.
+    """Draw P second choices (``pairs``, static) for each of B sampled architectures, and evaluate them all.
 
-    Args:
-      problem: the problem.
-      trace: of B architectures.
-      budgets: int32 ``[B, K]`` ticks; each ``group`` rows in turn have the same budget, and rewards are standardised
-        among the ``group * (1 + pairs)`` architectures evaluated for it.
-      noise: float32 ``[T, B, C]``, that the architectures were sampled by.
-      pairs: P, static.
-      group: G, static.
-      key: random key.
+    Budgets are int32 ``[B, K]`` ticks; G rows in turn (``group``, static) have the same, and rewards are standardised
+    among the ``group * (1 + pairs)`` architectures evaluated for it. ``noise`` float32 ``[T, B, C]`` is what the
+    architectures were sampled by.
     """
     which_key, repair_key = jax.random.split(key)
     num, rows = len(budgets), jnp.arange(len(budgets))[:, None]

@@ -37,12 +37,8 @@ def surrogate(
 ) -> tuple[jax.Array, jax.Array]:
     """What REINFORCE climbs with each budget's group as baseline, and the mean entropy of the samples.
 
-    Args:
-      policy: the generator, differentiable in its parameters.
-      problem: the problem.
-      tokens: int32 ``[N * G, T]``, drawn by the present policy, G rows in turn for each of N budgets.
-      budgets: int32 ``[N * G, K]``, ticks.
-      quality: float32 ``[N, G]``.
+    Tokens int32 ``[N * G, T]`` were drawn by the present policy, G rows in turn for each of N budgets, int32 ``[N * G,
+    K]`` ticks; quality is float32 ``[N, G]``. Both are differentiable in the policy's parameters.
     """
     scores = decode.score(policy, problem, tokens, budgets)
     return jnp.mean(standardised(quality).ravel() * scores.log_prob), scores.entropy.mean()

@@ -59,13 +59,10 @@ def gumbel_noise(key: jax.Array, spec: Spec, num: int) -> jax.Array:
 
 
 def walk(policy: Policy, problem: Problem, budgets: jax.Array, noise: jax.Array) -> Trace:
-    """Sample an architecture for each budget.
+    """Sample an architecture for each budget int32 ``[B, K]``, ticks, under the problem's mask.
 
-    Args:
-      policy: the generator.
-      problem: the problem, whose mask is kept.
-      budgets: int32 ``[B, K]`` ticks, at least the cheapest architecture's cost.
-      noise: float32 ``[T, B, C]``; zeros give the greedy architecture.
+    Budgets are at least the cheapest architecture's cost; noise is float32 ``[T, B, C]``, and zeros give the greedy
+    architecture.
     """
     spec = problem.spec
     tables = policy_tables(policy, problem, budgets)

@@ -76,17 +76,11 @@ def moving_average(memory: Memory, weights: jax.Array) -> jax.Array:
 def advantages(
     memory: Memory, rewards: jax.Array, weights: jax.Array, position: jax.Array, params: Params
 ) -> tuple[jax.Array, jax.Array]:
-    """What each sample is better than expected.
+    """What each sample is better than expected, float32 ``[N, G]``, 0 if not finite, and where it is, bool.
 
-    Args:
-      memory: before this update, so that no sample but those of ``group`` is part of its own baseline.
-      rewards: float32 ``[N, G]``, G samples for each of N budgets; those that are not finite count for nothing.
-      weights: float32 ``[N, A]``, non-negative, rows add up to 1: what each anchor contributes to a budget.
-      position: float32 ``[N, K]``, budgets in 0..1.
-      params: ``baseline``, ``standardise`` (whether to divide by the group's deviation) and ``reward_scale``.
-
-    Returns:
-      advantage float32 ``[N, G]``, 0 where it is not finite; and where it is, bool ``[N, G]``.
+    Rewards are float32 ``[N, G]``, G samples for each of N budgets, weights of the anchors float32 ``[N, A]``, rows
+    adding up to 1, ``position`` of the budgets float32 ``[N, K]``, 0..1. The memory is from before this update, so that
+    no sample but those of ``group`` is part of its own baseline.
     """
     mean, deviation = moments(rewards)
     value = jnp.asarray(ValueNetwork().apply(memory.value, position))

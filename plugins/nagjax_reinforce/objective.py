@@ -25,11 +25,8 @@ ROUNDING = 1e-5
 def surrogate(log_prob: jax.Array, old: jax.Array, advantage: jax.Array, clip: jax.Array) -> jax.Array:
     """Mean of advantage times ratio pi/pi_old, clipped; where the two policies agree its gradient is REINFORCE's.
 
-    Args:
-      log_prob: float32 ``[B]``, of whole architectures.
-      old: float32 ``[B]``, the same under the policy that drew them.
-      advantage: float32 ``[B]``.
-      clip: beyond ``1 - clip .. 1 + clip`` a sample that already moved the right way counts no more; 0 clips nothing.
+    Log-probabilities of whole architectures and advantages are float32 ``[B]``. Beyond ``1 - clip .. 1 + clip`` a
+    sample that already moved the right way counts no more; 0 clips nothing.
 
     >>> surrogate(jnp.log(jnp.array([2.0, 0.5])), jnp.zeros(2), jnp.array([1.0, -1.0]), jnp.array(0.25)).item()
     0.25

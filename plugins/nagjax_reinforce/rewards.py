@@ -129,16 +129,11 @@ def rewards(
     index: jax.Array,
     weight: jax.Array,
 ) -> jax.Array:
-    """R(a|B) by one row of the table.
+    """R by row ``index`` of the table, float32 ``[B]``; -inf where there is no quality, NaN where there is no such row.
 
-    Args:
-      problem: its learned ranker, if it has one, takes the place of ``dominance`` and ``error_points``.
-      tokens: int32 ``[B, T]``.
-      quality: float32 ``[B]``, the objective as a fraction; -inf where there is none.
-      costs: int32 ``[B, K]``, ticks.
-      budgets: int32 ``[B, K]``, ticks.
-      index: of the row, rounded.
-      weight: w, of cost, in ``mnasnet_soft``, ``tunas`` and ``mixed``.
+    Tokens are int32 ``[B, T]``, costs and budgets int32 ``[B, K]``, ticks, quality is a fraction float32 ``[B]``. A
+    learned ranker of the problem takes the place of ``dominance`` and ``error_points``; ``weight`` is w, of cost, in
+    ``mnasnet_soft``, ``tunas`` and ``mixed``.
 
     Returns:
       float32 ``[B]``; -inf where there is no quality, NaN where the table has no such row.

@@ -24,17 +24,8 @@ def make_jacov(
     """The evaluator ``jacov`` (Mellor et al., arXiv 2006.04647 version 1; Abdelfattah et al., arXiv 2101.08134).
 
     Of each example the slopes of the sum of its outputs along its inputs; with the eigenvalues v of the matrix of their
-    correlations the score is -sum(ln(v + k) + 1 / (v + k)), k = 1e-5.
-
-    Args:
-      space: with an elastic network whose inputs are numbers, not tokens.
-      data: name of a task; Fashion-MNIST where empty. Not with a folder.
-      data_dir: folder of its files, where it needs one.
-      folder: of a trained supernet, whose weights and task are taken; fresh weights where empty.
-      batch: training examples.
-      inits: sets of fresh weights that the score is the mean of.
-      seed: of the first of them, and of the draw of examples.
-      **task_settings: settings of the task.
+    correlations the score is -sum(ln(v + k) + 1 / (v + k)), k = 1e-5. Arguments as of ``make_naswot``; inputs must be
+    numbers, not tokens.
 
     Raises:
       ValueError: if a number is out of range, data or weights cannot be read or do not suit the space, or its inputs

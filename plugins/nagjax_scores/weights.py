@@ -32,15 +32,7 @@ def make_snip(
 ) -> Evaluator:  # fmt: skip
     """The evaluator ``snip``: the sum of |weight x slope of the loss| (Lee et al., arXiv 1810.02340).
 
-    Args:
-      space: with an elastic network.
-      data: name of a task; Fashion-MNIST where empty. Not with a folder.
-      data_dir: folder of its files, where it needs one.
-      folder: of a trained supernet, whose weights and task are taken; fresh weights where empty.
-      batch: training examples.
-      inits: sets of fresh weights that the score is the mean of.
-      seed: of the first of them, and of the draw of examples.
-      **task_settings: settings of the task.
+    Arguments as of ``nagjax_scores.activations.make_naswot``; the network need not be one that can be watched.
 
     Raises:
       ValueError: if a number is out of range, or data or weights cannot be read or do not suit the space.

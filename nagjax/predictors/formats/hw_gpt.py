@@ -20,11 +20,9 @@ from nagjax.spaces.space import Space
 
 
 def read(path: str | Path, space: Space) -> FittedPredictor:
-    """Read a perplexity network; quality is 1 / perplexity, ``exp`` of minus the loss in nats per token.
+    """Read the .npz file of a perplexity network, fitted to the scale of the space ``hw_gpt``.
 
-    Args:
-      path: the .npz file.
-      space: ``hw_gpt`` of the scale that the network was fitted to.
+    Quality is 1 / perplexity, ``exp`` of minus the loss in nats per token.
 
     Raises:
       FileNotFoundError: if there is no such file.

@@ -22,13 +22,9 @@ FORMATS: Mapping[str, Reader] = {"hw_gpt": hw_gpt.read, "ofa_npz": import_ofa, "
 def read_predictor(
     path: str | Path, space: Space, predictor_format: str = "auto", formats: Mapping[str, Reader] | None = None
 ) -> FittedPredictor:
-    """Read a predictor.
+    """Read a predictor of a format by name, or ``"auto"``: the built-in one that the keys of the .npz file tell of.
 
-    Args:
-      path: its file.
-      space: what it is to read architectures of.
-      predictor_format: name of the format, or ``"auto"``: the built-in format that the keys of the .npz file tell of.
-      formats: further readers by name, usually those of plugins; a name that is built in already may be replaced.
+    ``formats`` are further readers by name, usually those of plugins; a name that is built in may be replaced.
 
     Raises:
       FileNotFoundError: if there is no such file.

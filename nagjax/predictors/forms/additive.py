@@ -23,6 +23,7 @@ class Additive(Defaults):
       target: int32 ``[T, S, C]``, the graph of the space.
       values: float32 ``[T, S, C]``, what an edge adds; 0 where there is none.
       known: bool ``[F]``, path features that it has seen.
+      ranks: whether the sums, still 0..1, tell the order of architectures and are no quality.
 
     >>> graph = jnp.array([[[0, 1], [0, 0]], [[0, 0], [0, 0]]])
     >>> values = jnp.array([[[0.25, 0.5], [0.0, 0.0]], [[0.125, 0.0], [0.0, 0.25]]])
@@ -36,6 +37,17 @@ class Additive(Defaults):
     target: jax.Array
     values: jax.Array
     known: jax.Array
+    ranks: bool = flax.struct.field(pytree_node=False, default=False)
+
+    @property
+    def rank_valued(self) -> bool:
+        """See ``Form``."""
+        return self.ranks
+
+    @property
+    def edge_values(self) -> jax.Array:
+        """See ``Form``."""
+        return self.values
 
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""

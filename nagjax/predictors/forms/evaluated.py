@@ -73,12 +73,9 @@ class Evaluated(Defaults):
 
 
 def with_evaluated(inner: Form, tokens: np.ndarray, quality: np.ndarray) -> Evaluated:
-    """The form ``evaluated`` around another.
+    """The form ``evaluated`` of tokens int32 ``[N, T]``, at least one, around a form that is asked about all others.
 
-    Args:
-      inner: the form that is asked about all others; a quality and not a rank.
-      tokens: int32 ``[N, T]``, canonical, different, at least one.
-      quality: float64 ``[N]``, fractions 0..1.
+    Tokens are canonical and different, qualities fractions float64 ``[N]``.
 
     Raises:
       ValueError: if the inner form tells ranks, which qualities cannot stand beside.

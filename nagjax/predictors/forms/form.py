@@ -44,6 +44,11 @@ class Form(Protocol):
         ...
 
     @property
+    def edge_values(self) -> jax.Array | None:
+        """What each edge adds to the quality, float32 ``[T, S, C]``, where that is all it is; None where not."""
+        ...
+
+    @property
     def evaluated(self) -> jax.Array | None:
         """Architectures whose quality it was told, tokens int32 ``[N, T]``; None where it only predicts."""
         ...
@@ -83,6 +88,11 @@ class Defaults:
 
     @property
     def feature_weights(self) -> jax.Array | None:
+        """See ``Form``."""
+        return None
+
+    @property
+    def edge_values(self) -> jax.Array | None:
         """See ``Form``."""
         return None
 

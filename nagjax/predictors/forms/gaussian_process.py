@@ -19,7 +19,9 @@ LEAST = 1e-12
 
 @flax.struct.dataclass
 class GaussianProcess(Defaults):
-    """A Gaussian process with covariance ``amplitude^2 exp(-|x - y|^2 / (2 length^2))``, given N records.
+    """A Gaussian process, given N records: a smooth part, and a rough one that reaches less far.
+
+    The covariance is ``amplitude^2 (near(length) + rough near(short))``, ``near(l) = exp(-|x - y|^2 / (2 l^2))``.
 
     Attributes:
       support: float32 ``[N, F]``, path features of the records.
@@ -28,6 +30,7 @@ class GaussianProcess(Defaults):
       length, amplitude: float32.
       levels: float32 ``[M]``, the quality at scores, as ``at_score`` takes them; rising.
       known: bool ``[F]``, path features that it has seen.
+      short, rough: float32, length of the rough part, and its variance as a share of the smooth one's, 0 for none.
 
     The deviation is of the quality itself: noise of the labels is not in it. That of the score grows to ``amplitude``
     away from all records; the quality's is half the way between the scores one deviation above and below.
@@ -42,6 +45,8 @@ class GaussianProcess(Defaults):
     amplitude: jax.Array
     levels: jax.Array
     known: jax.Array
+    short: jax.Array = dataclasses.field(default_factory=lambda: jnp.float32(1.0))
+    rough: jax.Array = dataclasses.field(default_factory=lambda: jnp.float32(0.0))
 
     def padded(self, capacity: int) -> GaussianProcess:
         """See ``Defaults``: records that weigh nothing are added."""
@@ -63,10 +68,13 @@ class GaussianProcess(Defaults):
         precise = jax.lax.Precision.HIGHEST
         squares = jnp.square(features).sum(-1)[:, None] + jnp.square(self.support).sum(-1)[None]
         distance = squares - 2 * jnp.matmul(features, self.support.T, precision=precise)
-        near = jnp.square(self.amplitude) * jnp.exp(-jnp.maximum(distance, 0.0) / (2 * jnp.square(self.length)))
+        smooth, rough = (
+            jnp.exp(-jnp.maximum(distance, 0.0) / (2 * jnp.square(of))) for of in (self.length, self.short)
+        )
+        near = jnp.square(self.amplitude) * (smooth + self.rough * rough)
         score = jnp.matmul(near, self.alpha, precision=precise)
         told = jnp.square(jnp.matmul(near, self.whiten.T, precision=precise)).sum(-1)
-        prior = jnp.square(self.amplitude)
+        prior = jnp.square(self.amplitude) * (1 + self.rough)
         off = jnp.sqrt(jnp.maximum(prior - told, LEAST * prior))
         low, mean, high = (at_score(score + by, self.levels) for by in (-off, 0.0, off))
         return mean, (high - low) / 2

@@ -89,14 +89,9 @@ class Predictor(Defaults):
 
 
 def predict(predictor: Predictor, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Quality of architectures, differentiable with respect to their features.
+    """Quality by path features float32 ``[B, F]``, differentiable: mean and deviation, fractions float32 ``[B]``.
 
-    Args:
-      predictor: one network or an ensemble.
-      features: path features float32 ``[B, F]``.
-
-    Returns:
-      Mean and standard deviation over the members, fractions float32 ``[B]``; the deviation of a single network is 0.
+    Both are over the members of an ensemble; the deviation of a single network is 0.
 
     >>> layer = {"kernel": jnp.array([[[2.0]], [[4.0]]]), "bias": jnp.zeros((2, 1))}
     >>> params = {"network": {"params": {"Dense_0": layer}}, "offset": jnp.array([0.5, 0.5]), "scale": jnp.full(2, 0.1)}

@@ -5,9 +5,14 @@ among the labels is fitted, and the quality is that of the labels at the predict
 the quality itself. Which of them orders records better that it has not seen, the process says itself: what it predicts
 for each record without it needs no second fit (Rasmussen and Williams 2006, section 5.4).
 
+What a smooth covariance cannot follow it takes for noise of the labels, and then knows nothing of it and is too sure of
+the rest. Choices that matter together, each pair a little, are such a remainder, and neighbours share it: so a rough
+part with a short length of its own stands beside the smooth one, as much of it as the records make likely.
+
 Exact, in float64 on the host: its time grows with the cube of the number of records and its size with the square. The
 covariance is divided by the amplitude's square, so that the best amplitude for a length and a share of noise is known
-in closed form (Rasmussen and Williams 2006, chapter 5); two numbers are searched, on a grid and by Nelder and Mead.
+in closed form (Rasmussen and Williams 2006, chapter 5); length and noise are searched on a grid, and with the rough
+part's variance by Nelder and Mead.
 """
 
 from __future__ import annotations
@@ -21,10 +26,11 @@ from scipy import linalg, optimize, stats
 from scipy.spatial import distance
 
 from nagjax import arguments
-from nagjax.predictors.fitted import FittedPredictor, errors
+from nagjax.predictors.batches import padding
+from nagjax.predictors.fitted import FittedPredictor, asked, errors
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.scores import KNOTS, REACH, score_levels
-from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
+from nagjax.predictors.kinds.kind import Kind, check_records, check_share, configured, known_features
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -33,10 +39,12 @@ LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)
 
 TARGETS = ("auto", "rank", "quality")
 SCALED = 500
-"""Records by which scales are found: their time grows with the cube, and more hardly move two numbers."""
+"""Records by which scales are found: their time grows with the cube, and more hardly move three numbers."""
 
 LEAST_NOISE, MOST_NOISE = 1e-6, 1e3
 LEAST_LENGTH, MOST_LENGTH = 1e-2, 1e3
+SHORT = 0.35
+"""Length of the rough part, in the same units as lengths."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,37 +64,27 @@ class GpConfig:
 
     def __post_init__(self) -> None:
         arguments.count(self.most, "most", least=10)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_share(self.validation_share)
         if self.target not in TARGETS:
             raise ValueError(f"target is {self.target!r}; it is one of {', '.join(TARGETS)}")
 
 
 class Scales(NamedTuple):
-    """Length of the covariance, and the variance of the noise as a share of the prior's."""
+    """Length of the smooth part; variances of noise and rough part as shares of its own; length of the rough part."""
 
     length: float
     noise: float
+    rough: float = 0.0
+    short: float = 1.0
 
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``GpConfig``."""
-    config = configure("kind gp", GpConfig, settings)
-
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return fit_gp(space, records, config, seed)
-
-    return Kind("gp", written(config), fitted)
+    return configured("gp", GpConfig, settings, fit_gp)
 
 
 def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit a Gaussian process to records.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out.
+    """Fit a Gaussian process to records; the seed decides which are held out.
 
     Raises:
       ValueError: if there are too few records or too many.
@@ -105,12 +103,12 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     valid, train = order[:held], order[held:]
     known = known_features(space, features)
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
-    # Two numbers of many records: that those held out had a part in them does not show in the errors.
+    # Three numbers of many records: that those held out had a part in them does not show in the errors.
     target, scales = chosen(features, quality, config.target)
     if held:
         first = condition(features[train], quality[train], known, target, scales)
-        mean, _ = first(jnp.zeros((held, 1), jnp.int32), jnp.asarray(features[valid], jnp.float32))
-        report |= errors(np.asarray(mean), quality[valid])
+        first = first.padded(len(train) + padding(len(train)))
+        report |= errors(asked(first, records.tokens[valid], features[valid]), quality[valid])
         report["refitted_on"] = num
     whole = condition(features, quality, known, target, scales)
     report |= {"target": target, "length": float(whole.length), "amplitude": float(whole.amplitude)}
@@ -137,8 +135,11 @@ def condition(
         "length": scales.length,
         "amplitude": amplitude,
         "levels": levels,
+        "short": scales.short,
+        "rough": scales.rough,
     }
-    floats = {name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}
+    # By NumPy: JAX would compile a conversion for each number of records.
+    floats = {name: jnp.asarray(np.asarray(value, np.float32)) for name, value in arrays.items()}
     return GaussianProcess(**floats, known=jnp.asarray(known))
 
 
@@ -184,17 +185,26 @@ def likeliest(squares: np.ndarray, target: np.ndarray) -> Scales:
     """Scales of the largest marginal likelihood, of squared distances ``[N, N]`` and standardised targets ``[N]``."""
     unit = np.sqrt(squares.mean()) or 1.0
 
-    def loss(point: np.ndarray) -> float:
-        length, noise = np.exp(point)
-        if not (LEAST_LENGTH <= length <= MOST_LENGTH and LEAST_NOISE <= noise <= MOST_NOISE):
-            return np.inf
-        return surprise(squares, target, Scales(length * unit, noise))
+    def scales(point: np.ndarray) -> Scales:
+        length, noise, rough = map(float, np.exp(point))
+        return Scales(float(length * unit), noise, rough, float(SHORT * unit))
 
-    grid = [np.log([length, noise]) for length in LENGTHS for noise in NOISES]
+    def loss(point: np.ndarray) -> float:
+        length, noise, rough = np.exp(point)
+        if not (
+            LEAST_LENGTH <= length <= MOST_LENGTH
+            and LEAST_NOISE <= min(noise, rough) <= max(noise, rough) <= MOST_NOISE
+        ):
+            return np.inf
+        return surprise(squares, target, scales(point))
+
+    grid = [np.log([length, noise, LEAST_NOISE]) for length in LENGTHS for noise in NOISES]
     start = min(grid, key=loss)
-    found = optimize.minimize(loss, start, method="Nelder-Mead", options={"maxfev": 40, "xatol": 0.02, "fatol": 1e-3})
-    length, noise = np.exp(found.x)
-    return Scales(float(length * unit), float(noise))
+    # What looks like noise to a smooth process may be a rough one: the search begins with half of it.
+    length, noise, _ = np.exp(start)
+    halved = np.log([length, max(noise / 2, LEAST_NOISE), max(noise / 2, LEAST_NOISE)])
+    found = optimize.minimize(loss, halved, method="Nelder-Mead", options={"maxfev": 60, "xatol": 0.02, "fatol": 1e-3})
+    return scales(found.x)
 
 
 def surprise(squares: np.ndarray, target: np.ndarray, scales: Scales) -> float:
@@ -213,4 +223,5 @@ def surprise(squares: np.ndarray, target: np.ndarray, scales: Scales) -> float:
 
 
 def _covariance(squares: np.ndarray, scales: Scales) -> np.ndarray:
-    return np.exp(-squares / (2 * scales.length**2)) + scales.noise * np.eye(len(squares))
+    smooth, rough = (np.exp(-squares / (2 * of**2)) for of in (scales.length, scales.short))
+    return smooth + scales.rough * rough + scales.noise * np.eye(len(squares))

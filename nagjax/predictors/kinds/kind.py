@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
 from nagjax.names import suggestion
-from nagjax.predictors.fitted import FittedPredictor, agreement
+from nagjax.predictors.fitted import FittedPredictor, agreement, asked
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
@@ -39,6 +38,18 @@ class Kind:
     fit: Callable[[Space, Records, int], FittedPredictor] = dataclasses.field(compare=False)
 
 
+def configured(
+    name: str, config: type[C], settings: Mapping[str, Any], fit: Callable[[Space, Records, C, int], FittedPredictor]
+) -> Kind:
+    """A kind whose settings are the fields of a dataclass, which ``fit(space, records, config, seed)`` is given.
+
+    Raises:
+      ValueError: as ``configure``.
+    """
+    made = configure(f"kind {name}", config, settings)
+    return Kind(name, written(made), lambda space, records, seed: fit(space, records, made, seed))
+
+
 def held_out_first(
     space: Space, records: Records, share: float, seed: int, form_of: Callable[[Records], Form]
 ) -> FittedPredictor:
@@ -53,10 +64,16 @@ def held_out_first(
     report: dict[str, float | int | str] = {"source": records.source, "train": len(order) - held, "validation": held}
     if held:
         valid, first = take(records, order[:held]), form_of(take(records, order[held:]))
-        mean, _ = first(jnp.asarray(valid.tokens), jnp.asarray(space.features(valid.tokens)))
-        report |= agreement(np.asarray(mean), valid.quality, first.rank_valued)
+        mean = asked(first, valid.tokens, space.features(valid.tokens))
+        report |= agreement(mean, valid.quality, first.rank_valued)
         report["refitted_on"] = len(order)
     return FittedPredictor(form_of(records), report)
+
+
+def check_share(share: float) -> None:
+    """Raise ValueError unless such a share of the records can be held out."""
+    if not 0 <= share < 1:
+        raise ValueError(f"validation_share is {share}; it lies in 0 <= share < 1")
 
 
 def configure(name: str, config: type[C], settings: Mapping[str, Any]) -> C:

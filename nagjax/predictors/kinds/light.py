@@ -19,7 +19,7 @@ from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.kernel import Kernel
 from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
+from nagjax.predictors.kinds.kind import Kind, check_records, check_share, configured, known_features
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -61,28 +61,16 @@ class LightConfig:
                 arguments.finite(value, name, above=0)
         arguments.finite(self.margin, "margin", least=0)
         arguments.count(self.folds, "folds", least=2)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_share(self.validation_share)
 
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``LightConfig``."""
-    config = configure("kind light", LightConfig, settings)
-
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return fit_light(space, records, config, seed)
-
-    return Kind("light", written(config), fitted)
+    return configured("light", LightConfig, settings, fit_light)
 
 
 def fit_light(space: Space, records: Records, config: LightConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit the better of the candidates to records.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out, and the folds.
+    """Fit the better of the candidates to records; the seed decides which are held out, and the folds.
 
     Returns:
       the predictor, of the form ``linear`` or ``kernel``; its report also has ``chosen`` and ``held_out_percent``, the

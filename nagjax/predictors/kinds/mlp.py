@@ -31,7 +31,7 @@ from nagjax.predictors.fitted import FittedPredictor, agreement
 from nagjax.predictors.forms.mlp import MLP, Predictor, predict
 from nagjax.predictors.forms.scores import score_levels
 from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
-from nagjax.predictors.network_fit import LOSSES, descend, padding
+from nagjax.predictors.network_fit import LOSSES, descend
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -108,14 +108,9 @@ def fit(
     seed: int = 0,
     progress: batches.Progress | None = None,
 ) -> FittedPredictor:
-    """Fit a predictor.
+    """Fit a predictor; the seed decides the split, the initial parameters and the order of batches.
 
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides the split, the initial parameters and the order of batches.
-      progress: called as ``progress(steps_done, steps_in_all)``.
+    ``progress`` is called as ``progress(steps_done, steps_in_all)``.
 
     Raises:
       ValueError: if there are too few records or a setting is out of range.
@@ -190,7 +185,7 @@ def _fit_rows(
     """Parameters of an ensemble fitted to some rows; both fits of a call share one compilation."""
     figure, levels = _target(quality, rows, config)
     offset, scale = float(figure[rows].mean()), float(figure[rows].std()) or 1.0
-    more = padding(len(quality))  # never drawn
+    more = batches.padding(len(quality))  # never drawn
     targets = jnp.asarray(np.pad((figure - offset) / scale, (0, more)), jnp.float32)
     inputs = jnp.asarray(np.pad(features, ((0, more), (0, 0))))
     network = descend(module, LOSSES[config.loss], inputs, targets, rows, config, seed, counter)

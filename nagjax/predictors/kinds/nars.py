@@ -19,12 +19,9 @@ SHARE = "validation_share"
 
 
 def make(inner: str = "trees", validation_share: float = 0.2, **settings: Any) -> Kind:
-    """The kind.
+    """The kind; ``settings`` are those of the kind ``inner``, which is smoothed.
 
-    Args:
-      inner: name of the kind that is smoothed.
-      validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
-      settings: of that kind.
+    A share of the records is held out first, 0 <= share < 1 (0: no errors are reported).
 
     Raises:
       ValueError: if there is no such kind, it is this one, or it refuses a setting.

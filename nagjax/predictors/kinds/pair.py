@@ -17,8 +17,8 @@ from nagjax.predictors import batches
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.pair import Comparator, Pair
 from nagjax.predictors.forms.scores import score_levels
-from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
-from nagjax.predictors.network_fit import comparison, descend, padding
+from nagjax.predictors.kinds.kind import Kind, check_share, configured, held_out_first, known_features
+from nagjax.predictors.network_fit import comparison, descend
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -59,27 +59,26 @@ class PairConfig:
             arguments.count(size, "hidden")
         arguments.finite(self.learning_rate, "learning_rate", above=0)
         arguments.finite(self.weight_decay, "weight_decay", least=0)
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_share(self.validation_share)
 
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``PairConfig``."""
-    config = configure("kind pair", PairConfig, settings)
+    return configured("pair", PairConfig, settings, fit_pair)
 
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return held_out_first(
-            space, records, config.validation_share, seed, lambda some: compared(space, some, config, seed)
-        )
 
-    return Kind("pair", written(config), fitted)
+def fit_pair(space: Space, records: Records, config: PairConfig, seed: int) -> FittedPredictor:
+    """Fit the form ``pair`` to records."""
+    return held_out_first(
+        space, records, config.validation_share, seed, lambda some: compared(space, some, config, seed)
+    )
 
 
 def compared(space: Space, records: Records, config: PairConfig, seed: int) -> Pair:
     """The form fitted to records."""
     features, quality = space.features(records.tokens), records.quality
     module, num = Comparator(config.hidden, config.width), len(quality)
-    more = padding(num)  # never drawn
+    more = batches.padding(num)  # never drawn
     inputs = jnp.asarray(np.pad(features, ((0, more), (0, 0))))
     targets = jnp.asarray(np.pad(_ranks(quality), (0, more)), jnp.float32)
     counter = batches.Counter(None, config.steps)

@@ -65,7 +65,9 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Kind:
     Raises:
       ValueError: if the kind or a setting is not known, or a value is out of range.
     """
-    return plugins.expect("predictors", name, load(name)(**(settings or {})), Kind)
+    return plugins.expect(
+        "predictors", name, plugins.checked_call(load(name), f"predictor kind {name}", settings or {}), Kind
+    )
 
 
 def fit(kind: Kind, space: Space, records: Records, seed: int = 0) -> FittedPredictor:

@@ -17,7 +17,7 @@ import numpy as np
 from nagjax import arguments
 from nagjax.predictors.fitted import FittedPredictor, errors
 from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
+from nagjax.predictors.kinds.kind import Kind, check_records, check_share, configured, known_features
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -54,28 +54,16 @@ def check_penalised(penalties: tuple[float, ...], validation_share: float) -> No
         raise ValueError("penalties=(): give at least one to try")
     for penalty in penalties:
         arguments.finite(penalty, "penalties", above=0)
-    if not 0 <= validation_share < 1:
-        raise ValueError(f"validation_share is {validation_share}; it lies in 0 <= share < 1")
+    check_share(validation_share)
 
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``RidgeConfig``."""
-    config = configure("kind ridge", RidgeConfig, settings)
-
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return fit_ridge(space, records, config, seed)
-
-    return Kind("ridge", written(config), fitted)
+    return configured("ridge", RidgeConfig, settings, fit_ridge)
 
 
 def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit a linear predictor.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out.
+    """Fit a linear predictor to records; the seed decides which are held out.
 
     Returns:
       the predictor, of the form ``linear``; its report also has the ``penalty`` that was chosen.
@@ -107,13 +95,9 @@ def solve(
     penalties: tuple[float, ...] = PENALTIES,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float, float]:
-    """Ridge regression with an intercept that is not penalised.
+    """Ridge regression of quality float64 ``[N]`` on features float64 ``[N, F]``; the intercept is not penalised.
 
-    Args:
-      features: float64 ``[N, F]``.
-      quality: float64 ``[N]``.
-      penalties: tried; see ``RidgeConfig``.
-      weights: float64 ``[N]``, above 0, what a squared error counts; None where all count alike.
+    ``weights`` float64 ``[N]``, above 0, are what squared errors count; None where all count alike.
 
     Returns:
       weights float64 ``[F]``, the intercept, and the penalty of the smallest mean squared leave-one-out error.

@@ -16,7 +16,7 @@ import numpy as np
 from nagjax import arguments
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.trees import Trees
-from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
+from nagjax.predictors.kinds.kind import Kind, check_share, configured, held_out_first, known_features
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -52,28 +52,16 @@ class TreesConfig:
         for name in ("learning_rate", "features", "rows"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)}: lies in 0 < {name} <= 1")
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it lies in 0 <= share < 1")
+        check_share(self.validation_share)
 
 
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``TreesConfig``."""
-    config = configure("kind trees", TreesConfig, settings)
-
-    def fitted(space: Space, records: Records, seed: int) -> FittedPredictor:
-        return fit_trees(space, records, config, seed)
-
-    return Kind("trees", written(config), fitted)
+    return configured("trees", TreesConfig, settings, fit_trees)
 
 
 def fit_trees(space: Space, records: Records, config: TreesConfig | None = None, seed: int = 0) -> FittedPredictor:
-    """Fit boosted trees to records.
-
-    Args:
-      space: what the records are architectures of.
-      records: architectures and their quality.
-      config: settings.
-      seed: decides which records are held out, and what each tree sees.
+    """Fit boosted trees to records; the seed decides which are held out, and what each tree sees.
 
     Raises:
       ValueError: if there are too few records, or LightGBM is not installed.

@@ -16,15 +16,11 @@ from nagjax.tables import Table, has_commas, read_table
 
 
 def read_columns(path: str | Path, decision_columns: Sequence[str], labels: Labels) -> tuple[Space, Records]:
-    """Read a .csv or .parquet file whose rows are architectures, one column a decision.
+    """Read a .csv or .parquet file whose rows are architectures, one column a decision, in the order of the decisions.
 
     The choices of a decision are the different values of its column: numbers in their order, then text. The space has
-    all their combinations, whether or not a row stands for each.
-
-    Args:
-      path: the file; CSV has a header, is UTF-8 (or marked UTF-16), separated by commas, semicolons, tabs or bars.
-      decision_columns: names of the columns, in the order in which they are decided.
-      labels: which columns are the quality and the costs.
+    all their combinations, whether or not a row stands for each. A CSV file has a header, is UTF-8 (or marked UTF-16),
+    separated by commas, semicolons, tabs or bars.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -49,11 +45,7 @@ def read_columns(path: str | Path, decision_columns: Sequence[str], labels: Labe
 def read_labelled(path: str | Path, space: Space, text_column: str, labels: Labels) -> Records:
     """Read labelled architectures of a space that ``read_columns`` made of another file.
 
-    Args:
-      path: a .csv or .parquet file with the same decision columns, or with the architectures' text.
-      space: the space.
-      text_column: column of the text; decision columns go before it.
-      labels: which columns are the quality and the costs.
+    The .csv or .parquet file has the same decision columns, or a column of the architectures' text.
 
     Raises:
       FileNotFoundError: if there is no such file.

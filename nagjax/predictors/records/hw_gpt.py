@@ -35,12 +35,9 @@ class Measured:
 
 
 def read_measured(path: str | Path, space: Space) -> Measured:
-    """The measured networks of a scale.
+    """The measured networks of the scale of a space ``hw_gpt``, from a .npz file.
 
-    Args:
-      path: the .npz file; arrays ``embed_dim``, ``n_layer``, ``bias``, ``mlp_ratio`` and ``n_head`` say what a network
-        is.
-      space: ``hw_gpt`` of that scale.
+    Its arrays ``embed_dim``, ``n_layer``, ``bias``, ``mlp_ratio`` and ``n_head`` say what a network is.
 
     Raises:
       FileNotFoundError: if there is no such file.

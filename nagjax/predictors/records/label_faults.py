@@ -16,11 +16,7 @@ SHOWN = 5
 def tally(table: Table, quality_column: str, cost_columns: Sequence[str], may_be_empty: bool = False) -> str:
     """How many labels are missing, no numbers, or costs of 0 and below, by column; empty for fewer than two.
 
-    Args:
-      table: the file.
-      quality_column: column of the quality.
-      cost_columns: columns of the costs, which must be above 0.
-      may_be_empty: an empty cell is not a fault.
+    An empty cell is no fault where it ``may_be_empty``.
     """
     parts, total = [], 0
     for name in (quality_column, *cost_columns):
@@ -45,11 +41,8 @@ def tally(table: Table, quality_column: str, cost_columns: Sequence[str], may_be
 def spread_summary(tokens: np.ndarray, quality: np.ndarray, costs: Mapping[str, np.ndarray], tolerance: float) -> str:
     """How many architectures stand in rows that differ by more than the tolerance, and the tolerance that would do.
 
-    Args:
-      tokens: int ``[N, T]``, of each row.
-      quality: float ``[N]``, fractions; they differ absolutely.
-      costs: by column float ``[N]``; they differ by a share of the larger. NaN does not count.
-      tolerance: what was asked for.
+    Tokens are int ``[N, T]``. Qualities, fractions ``[N]``, differ absolutely; costs ``[N]``, by column, by a share of
+    the larger, NaN left out.
     """
     _, group = np.unique(tokens, axis=0, return_inverse=True)
     group = group.reshape(-1)

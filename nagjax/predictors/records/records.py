@@ -125,12 +125,8 @@ def merge(
 ) -> Records:
     """One record an architecture, in the order in which they first stand in the file; labels that are NaN do not count.
 
-    Args:
-      table: where the rows are from, for errors.
-      tokens: int32 ``[N, T]``, canonical, of each row.
-      quality: float64 ``[N]``, fractions.
-      costs: by column, float64 ``[N]``.
-      labels: names of the columns and the tolerance.
+    Rows are canonical tokens int32 ``[N, T]``, quality float64 ``[N]``, a fraction, and costs float64 ``[N]`` by
+    column; the table says where they are from, for errors.
 
     Raises:
       ValueError: if rows of one architecture differ by more than the tolerance; both are named.

@@ -27,15 +27,9 @@ def read_columns(path: Path, names: Sequence[str]) -> tuple[list[str], np.ndarra
 
 
 def read_scores(path: Path, space: Space, names: Sequence[str] = ()) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Architectures that have all of some scores.
+    """Architectures that have all of some scores: tokens int32 ``[N, T]``, different, and float64 ``[N]`` by column.
 
-    Args:
-      path: a .csv or .parquet file with a column ``architecture``.
-      space: what they are of.
-      names: columns; all but the quality where empty.
-
-    Returns:
-      Tokens int32 ``[N, T]``, different, and float64 ``[N]`` by column.
+    The file has a column ``architecture``; without ``names`` all others but the quality are scores.
 
     Raises:
       ValueError: if the file cannot be read or lacks a column, a cell holds something else than a number, or

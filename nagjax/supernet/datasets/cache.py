@@ -28,12 +28,7 @@ Blocks = Callable[[int], Iterable[np.ndarray]]
 
 
 def cached(path: Path, shape: tuple[int, int, int, int], read: Blocks) -> np.ndarray:
-    """The array in a file, mapped and read-only; made first where it is not there.
-
-    Args:
-      path: the file, in a folder that is made where it is missing.
-      shape: of the whole array.
-      read: gives what is missing.
+    """The array in a file, mapped and read-only; where it is not there, ``read`` gives it and the folder is made.
 
     Raises:
       ValueError: if the folder cannot be written or has too little space, another process is filling the file, or the

@@ -66,9 +66,7 @@ CLASSES = {name: version.classes for name, version in _VERSIONS.items()}
 def read_cifar(name: str, data_dir: str | Path | None) -> tuple[Images, Images]:
     """Training and test images ``[N, 32, 32, 3]`` of ``"cifar10"`` or ``"cifar100"`` (fine labels).
 
-    Args:
-      name: which of the two.
-      data_dir: the folder of the binary files, or the one where their archive was unpacked.
+    The folder is that of the binary files, or the one where their archive was unpacked.
 
     Raises:
       ValueError: if there is no folder, a file is missing, truncated or has a label too high, or the folder holds the

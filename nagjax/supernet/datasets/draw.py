@@ -14,11 +14,7 @@ TEST_SEED = 1797
 def draw_images(images: Images, count: int, seed: int, what: str = "validation") -> tuple[Images, Images]:
     """Take ``count`` images out: what stays, and what was drawn; both in their first order.
 
-    Args:
-      images: to draw from.
-      count: how many.
-      seed: 0 or more; the draw is the same with every version of numpy.
-      what: the drawn part, for errors.
+    The draw is the same with every version of numpy; ``what`` names the drawn part in errors.
 
     Raises:
       ValueError: as ``draw_indices``.
@@ -34,13 +30,9 @@ def three_parts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices int64 of training, validation and test examples, each ascending, every class by its share.
 
-    The test examples do not depend on the seed, so that none of one run is a training example of another.
-
-    Args:
-      classes: int32 ``[N]``, from 0; all 0 where examples have none.
-      held_out: share of the examples that is for validation, and as much for test.
-      seed: of which are for validation.
-      what: has these examples, for errors.
+    The test examples do not depend on the seed, so that none of one run is a training example of another. ``classes``
+    are int32 ``[N]``, from 0, all 0 where examples have none; ``held_out`` is the share for validation, and as much for
+    test; ``what`` has these examples, for errors.
 
     >>> tuple(len(part) for part in three_parts(np.zeros(10, np.int32), 0.2, seed=0, what="mine"))
     (6, 2, 2)
@@ -61,18 +53,12 @@ def three_parts(
 def draw_indices(
     labels: np.ndarray, count: int, seed: int, what: str = "validation", things: str = "images"
 ) -> np.ndarray:
-    """Indices int64 ``[count]``, ascending, with each class as often as its share of ``labels`` says.
+    """Indices int64 ``[count]``, ascending, with each class as often as its share of ``labels`` int32 ``[N]`` says.
 
     Shares are rounded by largest remainders, so a class has less than one image more or fewer than its exact share.
     Each image has a random number, and a class gives those with the lowest. The numbers are the raw output of PCG64,
-    which numpy promises to keep, so that labels of architectures stay labels on the same images.
-
-    Args:
-      labels: int32 ``[N]``, classes from 0.
-      count: how many to draw.
-      seed: 0 or more.
-      what: the drawn part, for errors.
-      things: what examples are called in them.
+    which numpy promises to keep, so that labels of architectures stay labels on the same images. ``what`` names the
+    drawn part in errors, ``things`` the examples.
 
     >>> labels = np.array([0, 0, 0, 0, 1, 1], np.int32)
     >>> labels[draw_indices(labels, 3, seed=0)].tolist()

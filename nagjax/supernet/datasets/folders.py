@@ -34,17 +34,12 @@ def read_folders(
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Images, Images, tuple[str, ...]]:
-    """Training and test images ``[N, size, size, 3]``, and the names of the classes.
+    """Training and test images ``[N, size, size, 3]``, and the names of the classes, of a folder.
 
     Images are read by ``read_picture``. Classes are the folders in ``train``, in alphabetical order; names that begin
-    with a dot are passed over.
-
-    Args:
-      root: the folder with ``train``, and with ``test`` or else ``val``.
-      size: the side of the square, pixels.
-      background: what shows where an image is transparent, one of ``BACKGROUNDS``.
-      cache: a folder for decoded images, which then stay in a file there and are not read into memory.
-      progress: told how far reading is.
+    with a dot are passed over. It has ``train``, and ``test`` or else ``val``. One of ``BACKGROUNDS`` shows where an
+    image is transparent. Decoded images stay in a file of the folder ``cache``, if there is one, and are not read into
+    memory.
 
     Raises:
       ValueError: if pillow is not installed, a folder is missing, empty or not expected, both ``test`` and ``val`` are
@@ -56,7 +51,9 @@ def read_folders(
     if root is None:
         raise ValueError("folder: no folder is given; --data_dir=FOLDER says which one holds train and test")
     if not isinstance(size, int) or size < 1:
-        raise ValueError(f"folder: the image size is {size}; give the side of the square in pixels, 1 or more")
+        raise ValueError(
+            f"folder: the image size is {size}; give the side of the square in pixels, such as --image_size=28"
+        )
     place = Path(root).expanduser()
     train, test = place / "train", _test_folder(place)
     classes = tuple(folder.name for folder in _class_folders(train))

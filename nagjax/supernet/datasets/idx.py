@@ -32,10 +32,8 @@ _SUBFOLDERS = {"fashion_mnist": ("fashion-mnist", "FashionMNIST/raw"), "mnist": 
 def read_mnist(name: str, data_dir: str | Path | None = None) -> tuple[Images, Images]:
     """Training and test images ``[N, H, W, 1]`` of ``"fashion_mnist"`` or ``"mnist"``.
 
-    Args:
-      name: which of the two.
-      data_dir: the folder of the four files, or one that holds it under the name that the Debian package or torchvision
-        gives it. Without one Fashion-MNIST is looked for where its Debian package puts it.
+    The folder is that of the four files, or one that holds it under the name that the Debian package or torchvision
+    gives it. Without one Fashion-MNIST is looked for where its Debian package puts it.
 
     Raises:
       ValueError: if there is no folder, a file is missing or broken, images and labels differ in number, or a label
@@ -58,11 +56,7 @@ def read_mnist(name: str, data_dir: str | Path | None = None) -> tuple[Images, I
 
 
 def read_idx(path: Path, dims: int) -> np.ndarray:
-    """The array uint8 of an IDX file; that it is gzipped is seen from its content, not its name.
-
-    Args:
-      path: the file.
-      dims: how many dimensions it must have.
+    """The array uint8 of so many dimensions of an IDX file; that it is gzipped is seen from its content, not its name.
 
     Raises:
       ValueError: if it is not IDX, has other dimensions or another type, or is shorter or longer than its header says.

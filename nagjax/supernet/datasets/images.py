@@ -156,12 +156,9 @@ def make_splits(name: str, classes: int, train: Images, validation: Images, test
 
 
 def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in units of pixel / 255.
+    """Mean and standard deviation of each channel of pixels uint8 ``[N, H, W, C]``, in units of pixel / 255.
 
     The sums are integers, so the result depends neither on the order of images nor on the machine.
-
-    Args:
-      pixels: uint8 ``[N, H, W, C]``.
 
     >>> channel_statistics(np.array([0, 255], np.uint8).reshape(1, 1, 2, 1))
     ((0.5,), (0.5,))
@@ -185,10 +182,7 @@ def blocks(pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def image_sums(pixels: np.ndarray) -> np.ndarray:
-    """Sum and sum of squares of each channel of each image, int64 ``[N, 2, C]``.
-
-    Args:
-      pixels: uint8 ``[N, H, W, C]``.
+    """Sum and sum of squares of each channel of each image of uint8 ``[N, H, W, C]``, int64 ``[N, 2, C]``.
 
     >>> image_sums(np.array([3, 4], np.uint8).reshape(1, 1, 2, 1)).tolist()
     [[[7], [25]]]
@@ -204,12 +198,7 @@ def image_sums(pixels: np.ndarray) -> np.ndarray:
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
-    """Refuse labels outside 0 to classes - 1.
-
-    Args:
-      labels: integers ``[N]``.
-      classes: how many there are.
-      where: the file or split, for the error.
+    """Refuse labels, integers ``[N]``, outside 0 to classes - 1; ``where`` is their file or split, for the error.
 
     Raises:
       ValueError: it names the first image, its label and what is allowed.

@@ -14,9 +14,7 @@ MEMINFO, LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 def available_bytes(meminfo: Path = MEMINFO, limit: Path = LIMIT) -> int | None:
     """Bytes that a process could take now, within the limit of its control group; None where the system tells nothing.
 
-    Args:
-      meminfo: file in which Linux tells of the machine.
-      limit: file in which Linux tells of the group.
+    Linux tells of the machine and of the group in the two files.
     """
     known = [value for value in (_free(meminfo), _group(limit)) if value is not None]
     return min(known, default=None)
