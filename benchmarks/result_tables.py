@@ -398,7 +398,7 @@ def strategies(path: Path) -> Iterator[str]:
     yield (
         f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
         f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
-        f"Each strategy saw {study['images']:,} images."
+        f"Each strategy saw {study['images']:,} {study.get('examples_name', 'images')}."
     )
 
 
