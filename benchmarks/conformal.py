@@ -22,9 +22,10 @@ from benchmarks import common
 from benchmarks.learned_latency import SEED, read_gpu
 from nagjax import durable
 from nagjax.learned.bound import BUDGETS, Bound, bands_of, best_within, fit_bound
-from nagjax.learned.fit import HEADROOM, KIND, SETTINGS, asked, how_often_chosen, out_of_fold
+from nagjax.learned.fit import HEADROOM, KIND, SETTINGS, held_out, how_often_chosen
 from nagjax.learned.prices import known_edges
 from nagjax.predictors.formats.ofa_npz import import_ofa
+from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import make
 from nagjax.predictors.records.records import Records
 from nagjax.reports.front import POINTS
@@ -45,7 +46,7 @@ def conformal(data_dir: Path, splits: int = SPLITS) -> dict[str, Any]:
     rows: dict[str, dict[str, float]] = {}
     for name, measured in latencies.items():
         whole = HEADROOM * float(measured.max())
-        predicted = out_of_fold(kind, space, Records(tokens, measured / whole), SEED) * whole
+        predicted = held_out(kind, space, Records(tokens, measured / whole), SEED) * whole
         found: dict[str, list[dict[str, float]]] = {f"{name} {level:g}": [] for level in LEVELS}
         for split in range(FIRST, FIRST + splits):
             order = np.random.default_rng(split).permutation(len(tokens))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,9 +29,6 @@ KICKS = 3
 """Decisions that a kick changes."""
 BINS = 4000
 """Of the budget, in which networks are counted."""
-
-Counted = Callable[[np.ndarray], np.ndarray]
-"""Quality float64 ``[N]`` of tokens ``[N, T]``; every call is counted."""
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ kind and seed. Each kind is fitted to 400 estimates, other ones for every seed:
 - ``macro``: accuracies of NAS-Bench-Macro with Gaussian noise of two points, made up. ``tau`` is Kendall's with the
   accuracies of all 3,969, ``regret`` what the best predicted within each of 400 budgets loses of accuracy, points.
 - ``supernet``: accuracies with a supernet's weights that travel along (``nagjax/data/default/records.csv``); ``tau`` is
-  that with 16 networks trained alone (``benchmarks/results/supernet_ranking.json``), which no kind was fitted to.
+  that with 16 networks trained alone (``benchmarks/results/shipped_labels.json``), which no kind was fitted to.
 
 ``estimates`` are the estimates themselves, of every architecture, and ``smoothed`` their means over neighbours.
 ``graph`` is a chain of decisions, ``complete`` joins all and ``unjoined`` none, which leaves a network per decision.
@@ -58,7 +58,7 @@ KINDS: Mapping[str, Kind] = {
     "smooth_trees": make("nars", WHOLE),
 }
 PRUNED = ("ridge", "mlp", "graph")
-RANKING = ROOT / "benchmarks" / "results" / "supernet_ranking.json"
+RANKING = ROOT / "benchmarks" / "results" / "shipped_labels.json"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import best_known, common, hw_gpt, joint_search, published_latencies, quality_note10, studies
+from benchmarks import (
+    best_known,
+    common,
+    hw_gpt,
+    joint_search,
+    published_latencies,
+    quality_note10,
+    residual_mask,
+    studies,
+)
 from experiments.comparison.html_table import limit_text, overruns, side_text
 from experiments.comparison.report import settings_text
 from experiments.comparison.results import Results
@@ -398,7 +407,7 @@ def strategies(path: Path) -> Iterator[str]:
     yield (
         f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
         f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
-        f"Each strategy saw {study['images']:,} images."
+        f"Each strategy saw {study['images']:,} {study.get('examples_name', 'images')}."
     )
 
 
@@ -628,6 +637,30 @@ def learned_latency(path: Path) -> Iterator[str]:
     yield (
         f"Spearman at worst {number(study['worst_spearman'])}, mean {number(study['mean_spearman'])}; at most "
         f"{number(study['most_below_floor'])} below its floor. Drawn by seed {study['seed']}."
+    )
+
+
+def learned_residual(path: Path) -> Iterator[str]:
+    """The kind ``residual`` beside ``additive`` at each setting, and what the mask of its sum is worth."""
+    study, shares = read(path), [100 * share for share in residual_mask.SHARES]
+    head = ["setting", "Spearman, additive", "residual", "within 10 %, additive", "residual", "below the sum",
+            "above it", "told by", *(f"asked, {share:g} %" for share in shares)]  # fmt: skip
+    lines = []
+    for name, row in study["rows"].items():
+        own = {key.removeprefix("residual_"): value for key, value in row.items() if key.startswith("residual_")}
+        lines.append(
+            [
+                name, number(row["spearman"]), number(own["spearman"]), f"{row['within_10_percent']:.1f}",
+                f"{own['within_10_percent']:.1f}", f"{100 * own['below']:.1f} %", f"{100 * own['above']:.1f} %",
+                "network" if own["residual"] else "median", *(f"{own[f'asked_{share:g}']:.2f}" for share in shares),
+            ]
+        )  # fmt: skip
+    yield markdown(head, lines)
+    yield (
+        f"Spearman, mean of the residual {number(study['residual_mean_spearman'])} and of the sum "
+        f"{number(study['mean_spearman'])}. Greedy answers of a trained generator: "
+        f"{100 * study['greedy_first']:.0f} % are within their budget when first asked, which takes "
+        f"{study['greedy_asked']:.2f} times at the mean."
     )
 
 

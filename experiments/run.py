@@ -45,6 +45,7 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     run_folder.check(values, folder)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
+    training.use_devices(values)
     output.try_checkpoints(folder)
     life.doing("reading the inputs, fitting a predictor where records are given")
     built = setup.with_ranker(setup.build_problem(values), values)

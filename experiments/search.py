@@ -78,6 +78,7 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     run_folder.check(values, folder)
     request = run_report.read_request(values)
     runtime.use_compilation_cache(values.compilation_cache)
+    training.use_devices(values)
     output.try_checkpoints(folder)
     space = setup.load_space(values)
     table = setup.load_table(values, space) if values.table else None

@@ -30,7 +30,7 @@ from experiments.comparison.together import Together
 from experiments.frame import cli, console, full_disk, life, output, runtime, settings
 from experiments.inputs.setup import define_kind_flags
 from experiments.training.run_folder import FLAGS, flagfile
-from nagjax import durable
+from nagjax import durable, many_runs
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -45,7 +45,10 @@ def define_flags(values: flags.FlagValues) -> None:
     define.string("data_dir", "", "Folder of the public data sets.")
     define.list("seeds", ["0..15"], "Seeds and ranges of them, such as 0..15.")
     define.integer("steps", 2000, "Updates of each run.", lower_bound=1)
-    define.integer("at_a_time", 64, "Runs of a program: those of one that is interrupted are lost.", lower_bound=1)
+    define.integer(
+        "at_a_time", None, "Runs of a program, which are lost where it is interrupted; none: as many as devices make "
+        "at the same moment, 64 where all stand side by side.", lower_bound=1,
+    )  # fmt: skip
     define.integer(
         "beside", None, "Runs side by side on a device; none: one on a processor, all elsewhere.", lower_bound=1
     )
@@ -127,7 +130,8 @@ def _sweep(values: flags.FlagValues, folder: Path) -> int:
     tasks = all_tasks([entry], every, seeds, [limit], how)
     missing = [task for task in tasks if not results.has(task.key, task.settings)]
     try:
-        runner = Together(options, missing, cases, values.at_a_time, values.beside)
+        at_a_time = values.at_a_time or many_runs.at_once(values.beside)
+        runner = Together(options, missing, cases, at_a_time, values.beside)
         compare_study.run_missing(tasks, cases, runner, results)
         life.doing("writing the report")
         title = f"{values.controller} swept"

@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import arguments, plugins
+from nagjax import arguments, mesh, plugins
 from nagjax.generator.policy import Policy
+from nagjax.mesh import Placement
 from nagjax.names import nearest, suggestion
 from nagjax.populations.archive import Archive
 from nagjax.problems.problem import Problem, Spec
@@ -143,14 +144,15 @@ def run_chunk(
     """A chunk of L updates, pure, for users' own jit and vmap (over ``state`` and ``key``): state and metrics ``[L]``.
 
     Update number i draws from ``fold_in(key, i)``, so a run does not depend on its chunks. ``first`` is the number of
-    the chunk's first update, int32; ``progress`` is float32 ``[L]``. The controller is static.
+    the chunk's first update, int32; ``progress`` is float32 ``[L]``. The controller is static. Within
+    ``mesh.Placement.context`` devices share the architectures of each update.
     """
 
     def step(state: State, x: tuple[jax.Array, jax.Array]) -> tuple[State, Metrics]:
         index, share = x
         return controller.update(state, jax.random.fold_in(key, index), problem, params, share)
 
-    return jax.lax.scan(step, state, (first + jnp.arange(progress.shape[0]), progress))
+    return mesh.whole(jax.lax.scan(step, state, (first + jnp.arange(progress.shape[0]), progress)))
 
 
 jit_chunk = jax.jit(run_chunk, static_argnums=0, donate_argnums=1)
@@ -268,6 +270,7 @@ def train(
     step: int = 0,
     seconds: float = 0.0,
     on_chunk: Callable[[Moment], None] | None = None,
+    place: Placement = mesh.ONE,
 ) -> Moment:
     """Train until a limit is reached.
 
@@ -281,6 +284,7 @@ def train(
       step: updates that a resumed run has done.
       seconds: time that it has spent.
       on_chunk: called after every chunk, to report and save; an exception it raises (KeyboardInterrupt) ends training.
+      place: devices that share the architectures of each update; each holds state and problem whole.
 
     Returns:
       the last moment.
@@ -295,11 +299,15 @@ def train(
     if moment.done:
         return moment
     length = limits.length_from(step)
-    _warm_up(controller, moment, length, key, problem, params)
+    if place.mesh is not None:
+        state, problem, params = place.everywhere((state, problem, params))
+        moment = dataclasses.replace(moment, state=state)
+    with place.context():
+        _warm_up(controller, moment, length, key, problem, params)
     while not moment.done:
         started = time.perf_counter()
         schedule = _schedule(moment, length)
-        with plugins.raised_by("controllers", controller.name, "update"):
+        with plugins.raised_by("controllers", controller.name, "update"), place.context():
             state, counted = jit_chunk(controller, moment.state, key, jnp.int32(moment.step), problem, params, schedule)
             metrics = {name: np.asarray(value) for name, value in counted.items()}
         check_metrics(controller.name, metrics, length)

@@ -43,6 +43,8 @@ class Moments:
 
 Seen = Callable[[Moments], None]
 """Called after every chunk."""
+MANY = 64
+"""Runs at the same moment where all of a device's stand side by side."""
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -135,6 +137,13 @@ def train_many(
         moments = Moments(first + limits.length, metrics, found)
         seen(moments)
     return moments.artefacts()
+
+
+def at_once(beside: int | None = None) -> int:
+    """How many runs of a program are made at the same moment: further ones would wait for their turn."""
+    if beside is None and jax.default_backend() != "cpu":
+        return MANY
+    return mesh.own_devices().size * (beside or 1)
 
 
 def _artefacts(controller: Controller, problem: Problem, states: State, num: int) -> list[Artefact]:

@@ -7,6 +7,7 @@ the same with the same values; the first one alone reads checkpoints and writes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -115,6 +116,10 @@ class Placement:
         )  # fmt: skip
         return spread(shared, rows)
 
+    def context(self) -> contextlib.AbstractContextManager[Any]:
+        """A block in which all programs are of all devices: ``rows`` and ``whole`` say in them how arrays lie."""
+        return contextlib.nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
+
     def _put(self, array: Any, spec: PartitionSpec) -> jax.Array:
         assert self.mesh is not None
         whole = np.asarray(array)
@@ -146,6 +151,33 @@ def own_devices(most: int | None = None) -> Placement:
     """The placement over the devices of this process, ``most`` of them; ``ONE`` where there is one."""
     found = jax.local_devices()[:most]
     return ONE if len(found) == 1 else Placement(Mesh(np.array(found), (AXIS,)))
+
+
+def rows(tree: Any) -> Any:
+    """Arrays ``[N, ...]`` of a program that is compiled within ``Placement.context``, shared by their first axis.
+
+    Those whose N the number of devices does not divide stay as they are, and so do all of any other program.
+    """
+    size = _shared_by()
+
+    def shared(array: Any) -> Any:
+        return array if len(array) % size else jax.lax.with_sharding_constraint(array, PartitionSpec(AXIS))
+
+    return tree if size == 1 else jax.tree.map(shared, tree)
+
+
+def whole(tree: Any) -> Any:
+    """Arrays of a program that is compiled within ``Placement.context``, which every device then holds whole."""
+    if _shared_by() == 1:
+        return tree
+    return jax.tree.map(lambda array: jax.lax.with_sharding_constraint(array, PartitionSpec()), tree)
+
+
+def _shared_by() -> int:
+    """How many devices share the program that is being compiled, and not a part of it that each makes by itself."""
+    mesh = jax.sharding.get_abstract_mesh()
+    shared = mesh.axis_names == (AXIS,) and mesh.axis_types == (jax.sharding.AxisType.Auto,)
+    return int(mesh.size) if shared else 1
 
 
 def on_host(tree: Any) -> Any:

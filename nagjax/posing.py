@@ -9,29 +9,25 @@ Each function puts parts of the library together that can be had one by one; the
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from nagjax import plugins
+from nagjax import plugins, several_devices
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
-from nagjax.devices.table_doubts import disagreement
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
-from nagjax.learned.fit import SETTINGS as COST_SETTINGS
+from nagjax.learned.fit import SETTINGS_OF as COST_SETTINGS
 from nagjax.learned.measured import Measured, read_measured
 from nagjax.names import suggestion
 from nagjax.predictors.fitted import FittedPredictor, tested
 from nagjax.predictors.formats.readers import foreign, read_predictor
-from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.kinds.kind import Kind
@@ -41,15 +37,10 @@ from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import Description, Problem
-from nagjax.problems.several import side_by_side
 from nagjax.spaces import pruning
-from nagjax.spaces.compose import prefix
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
-
-DEVICE = "device"
-"""The decision that says the device, where a problem has several."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +54,7 @@ class Setup:
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
-      learned: costs that were learned from measured networks, by column.
+      learned: costs that were learned from measured networks, by column; of several devices by ``"DEVICE: COLUMN"``.
       devices: the tables by device, where there are several; ``quality`` is then of the space behind the device.
     """
 
@@ -99,7 +90,7 @@ def problem(
     records: str | Path | Records | None = None,
     quality: Form | None = None,
     costs: Sequence[str] | None = None,
-    measured: str | Path | Measured | None = None,
+    measured: str | Path | Measured | Mapping[str, str | Path | Measured] | None = None,
     measured_columns: Mapping[str, str] | None = None,
     cost_kind: str | None = None,
     cost_settings: Mapping[str, Any] | None = None,
@@ -135,10 +126,12 @@ def problem(
         itself from shapes; by default latency where there is a table. A benchmark's own come first, then those that are
         learned.
       measured: whole networks that were measured, or the path of a .csv or .parquet file of them. Without a table costs
-        are learned from them; the table's sums are corrected by half of them and judged on the others.
+        are learned from them; the table's sums are corrected by half of them and judged on the others. Of several
+        devices a dict of them by name, as of tables, and without tables.
       measured_columns: column of that file for each cost, whose name ends in its unit; latency_ms of its own name where
         it is left out.
-      cost_kind: how costs are learned, a kind of predictor whose values add up over edges; additive by default.
+      cost_kind: how costs are learned, a kind of predictor whose values add up over edges, or residual; additive by
+        default.
       cost_settings: settings of that kind.
       where: conditions as ``Space.where`` takes them.
       prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
@@ -170,25 +163,29 @@ def problem(
     if not isinstance(on, Space):
         raise ValueError(f"problem: {type(of).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     whole = on if found is None else found.whole
-    several = isinstance(table, Mapping)
-    changes = _changes(quality_change, table)
-    if isinstance(table, Mapping):
-        _refuse_devices(table, found, on, costs)
+    several = several_devices.names(table, measured)
+    gains = several_devices.changes(quality_change, several)
+    if several is not None:
+        named = None if costs is None else cost_names(costs, on)
+        several_devices.refuse(found is not None, named, isinstance(table, Mapping), cost_kind or COST_KIND)
     # What arguments alone can tell is refused before large files are read.
     _refuse_two(quality, predictor, records, found, num_labels)
     _refuse_kind(quality, predictor, records, found, num_labels, predictor_kind, predictor_settings)
     kind = chosen_kind(predictor_kind, predictor_settings)
-    measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found, several)
+    measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found)
     cost = _cost_kind(cost_kind, cost_settings)
     where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
-    allowed = on.where({name: value for name, value in where.items() if not (several and name == DEVICE)})
+    own = {name: value for name, value in where.items() if not (several and name == several_devices.DEVICE)}
+    allowed = on.where(own)
     tables = _read_tables(table, on, device_format)
     networks = _networks(measured, on, measured_by, text_column)
-    tables = {name: _corrected(one, on, networks, allowed) for name, one in tables.items()}
-    learned_names = () if tables else tuple(networks.costs)
-    one_each: Mapping[str, DeviceTable | None] = tables or {"": None}
-    columns = {
-        name: _prices(costs, one, on, found, cost_quantile, allowed, learned_names) for name, one in one_each.items()
+    if tables and "" in networks:
+        tables = {name: _corrected(one, on, networks[""], allowed) for name, one in tables.items()}
+    learned_names = () if tables or not networks else tuple(next(iter(networks.values())).costs)
+    # Before anything is fitted: what they refuse is told at once.
+    others = {
+        device: _prices(costs, tables.get(device), on, found, cost_quantile, allowed, learned_names)
+        for device in several or ("",)
     }
     if isinstance(records, str | Path):
         labels = Labels(quality_column, quality_unit, (), duplicate_tolerance, units_are_right)
@@ -200,28 +197,30 @@ def problem(
     if fitted is None and quality is None and found is not None and (num_labels or found.quality is None):
         fitted = _fitted_to_some(found, kind, fit_seed, num_labels, labels_seed, quality_column)
     known, report = _known(quality, found, fitted)
-    prices: Sequence[Prices] = next(iter(columns.values()))
-    if several:
-        on, known = prefix(on, DEVICE, list(columns)), Behind(known, len(columns), changes)
-        prices = [side_by_side(on, dict(zip(columns, one, strict=True))) for one in zip(*columns.values(), strict=True)]
-        pairs = itertools.combinations(tables.values(), 2)
-        apart = tuple(sentence for pair in pairs if (sentence := disagreement(*pair)))
-        prices = [dataclasses.replace(column, doubts=column.doubts + apart) for column in prices]
     level = LEVEL if cost_quantile is None else 1 - cost_quantile
     learned = {
-        name: learn_cost(
-            on, networks, name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed, seed=fit_seed
+        (device, name): learn_cost(
+            on, networks[device], name, unit_of(name), kind=cost, level=level, quality=known, allowed=allowed,
+            seed=fit_seed,
         )
-        for name in learned_names
+        for device in networks for name in learned_names
+    }  # fmt: skip
+    columns = {
+        device: [*(learned[device, name].prices for name in learned_names), *priced]
+        for device, priced in others.items()
     }
-    prices = [*(one.prices for one in learned.values()), *prices]
+    if several is None:
+        prices = columns[""]
+    else:
+        on, known, prices = several_devices.put_before(on, known, columns, list(tables.values()), gains)
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
     alone, devices = (None, tables) if several else (tables.get(""), {})
-    return Setup(on, made, description, alone, fitted, judge, devices, learned)
+    told = {f"{device}: {name}" if several else name: one for (device, name), one in learned.items()}
+    return Setup(on, made, description, alone, fitted, judge, devices, told)
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -295,17 +294,28 @@ def _prices(
 
 
 def _networks(
-    measured: str | Path | Measured | None, on: Space, columns: Mapping[str, str], text_column: str
-) -> Measured:
-    """Measured networks, read where a path says where they are; none where there are none."""
-    if measured is None:
-        return Measured(np.zeros((0, len(on.decisions)), np.int32), {})
-    return measured if isinstance(measured, Measured) else read_measured(measured, on, columns, text_column)
+    measured: str | Path | Measured | Mapping[str, str | Path | Measured] | None, on: Space,
+    columns: Mapping[str, str], text_column: str,
+) -> dict[str, Measured]:  # fmt: skip
+    """Measured networks by device, read where a path says where they are; of one alone under the empty name.
+
+    Raises:
+      ValueError: if one cannot be read, or devices were measured for different costs.
+    """
+    given = measured if isinstance(measured, Mapping) else {} if measured is None else {"": measured}
+    found = {
+        name: one if isinstance(one, Measured) else read_measured(one, on, columns, text_column)
+        for name, one in given.items()
+    }
+    costs = {name: list(one.costs) for name, one in found.items()}
+    if any(one != next(iter(costs.values())) for one in costs.values()):
+        raise ValueError(f"measured: devices differ in their costs, {costs}; give each the same")
+    return found
 
 
 def _measured_columns(
     measured: object, columns: Mapping[str, str] | None, kind: str | None, settings: Mapping[str, Any] | None,
-    found: Tabular | None, several: bool,
+    found: Tabular | None,
 ) -> dict[str, str]:  # fmt: skip
     """Column of the measured file for each cost.
 
@@ -318,8 +328,6 @@ def _measured_columns(
             raise ValueError(f"{name}: nothing is learned from measured networks: give measured=FILE, or leave it out")
     if measured is not None and found is not None:
         raise ValueError("measured: a benchmark brings its own costs (cost_columns=): leave measured= out")
-    if measured is not None and several:
-        raise ValueError("measured: says nothing of which device; correct each table by itself (nagjax convert_table)")
     if isinstance(measured, Measured):
         return {name: name for name in measured.costs}
     columns = dict(columns or {LATENCY: LATENCY})
@@ -334,7 +342,7 @@ def _cost_kind(name: str | None, settings: Mapping[str, Any] | None) -> Kind:
     Raises:
       ValueError: if the kind or a setting is not known, or a value is of another type or out of range.
     """
-    given = {**(COST_SETTINGS if name in (None, COST_KIND) else {}), **(settings or {})}
+    given = {**COST_SETTINGS.get(name or COST_KIND, {}), **(settings or {})}
     try:
         return make(name or COST_KIND, given)
     except ValueError as error:
@@ -372,44 +380,6 @@ def _read_tables(
         name: one if isinstance(one, DeviceTable) else read_device_table(one, on, device_format)
         for name, one in given.items()
     }
-
-
-def _refuse_devices(devices: Mapping[str, Any], found: Tabular | None, on: Space, costs: Sequence[str] | None) -> None:
-    """Refuse several tables where there is nothing for them to price."""
-    if found is not None:
-        raise ValueError(
-            "table= of several devices prices the operators of a space, and a benchmark brings measured costs; give "
-            "one device's costs, or a space"
-        )
-    if not devices or not all(isinstance(name, str) for name in devices):
-        raise ValueError(f"table={list(devices)}: give at least one table, each by the name of its device")
-    if costs is not None and LATENCY not in cost_names(costs, on):
-        raise ValueError(f"costs={','.join(costs)}: tables of several devices price {LATENCY}; name it")
-
-
-def _changes(
-    given: Mapping[str, float] | None,
-    devices: object,
-) -> jnp.ndarray | None:
-    """What quality gains on each of several devices, float32 ``[N]``; None where they are alike.
-
-    Raises:
-      ValueError: if there are not several devices, a name is none of them, or a change is no fraction.
-    """
-    if not given:
-        return None
-    if not isinstance(devices, Mapping):
-        raise ValueError("quality_change: says how devices differ; give table= as a dict of several, or leave it out")
-    for name, value in given.items():
-        if name not in devices:
-            raise ValueError(
-                f"quality_change: {name!r} is not a device{suggestion(name, list(devices))}; {', '.join(devices)} are"
-            )
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -1 < value < 1:
-            raise ValueError(
-                f"quality_change: {name} gains {value!r}; give a fraction above -1 and below 1, such as -0.004"
-            )
-    return jnp.asarray([given.get(name, 0.0) for name in devices], jnp.float32)
 
 
 def _refuse_two(

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import jax
 
-from nagjax import controllers, plugins
+from nagjax import controllers, mesh, plugins
 from nagjax.checkpoint import checkpoint
 from nagjax.controllers import Artefact, Controller, Limits, Moment
 from nagjax.inference.generator import Generator, Training
@@ -39,6 +39,7 @@ def train(
     ignore_hash: bool = False,
     on_chunk: Callable[[Moment], None] | None = None,
     progress: bool = True,
+    shard_updates: bool = False,
 ) -> Generator:
     """Train a generator of architectures.
 
@@ -56,6 +57,7 @@ def train(
       ignore_hash: believe the checkpoint of that folder although it is not as it was written, after an edit on purpose.
       on_chunk: called after each chunk; an exception it raises ends training.
       progress: show a bar.
+      shard_updates: the devices of this process share the architectures of each update.
 
     Returns:
       A generator, which also holds what is needed to save it and to go on.
@@ -77,7 +79,8 @@ def train(
             if on_chunk is not None:
                 on_chunk(moment)
 
-        last = controllers.train(made, setup.problem, state, seed, limits, swept, step, seconds, looked)
+        place = mesh.own_devices() if shard_updates else mesh.ONE
+        last = controllers.train(made, setup.problem, state, seed, limits, swept, step, seconds, looked, place)
     artefact: Artefact = controllers.artefact(made, last.state, setup.problem)
     training = Training(made, swept, last.state, last.step, {"seed": seed, "seconds": last.seconds}, metrics)
     return Generator(artefact, setup.problem, setup.description, {}, training)

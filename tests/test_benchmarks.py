@@ -142,16 +142,23 @@ def test_the_shipped_table_reaches_the_goals_of_profiling():
 
 
 def test_the_committed_study_is_what_its_networks_say():
-    """Tau is computed anew, pair by pair, from the networks that the study lists."""
+    """Tau is computed anew, pair by pair, from the networks and labels that the study lists."""
     study = json.loads(supernet_ranking.RESULT.read_text())
     result = supernet_ranking.supernet_ranking(study)
-    alone = np.array([np.mean(network["alone"]) for network in study["networks"]])
-    for name, column in (("kendall_tau", "supernet"), ("flops_kendall_tau", "madds")):
-        score = np.array([network[column] for network in study["networks"]])
-        first, second = np.triu_indices(len(alone), 1)
-        signs = np.sign(score[first] - score[second]), np.sign(alone[first] - alone[second])
-        ties = [np.count_nonzero(sign) for sign in signs]
-        assert result[name] == pytest.approx(np.sum(signs[0] * signs[1]) / np.sqrt(ties[0] * ties[1]))
+    alone = np.array([[run["accuracy"] for run in network["alone"].values()] for network in study["networks"]])
+    first, second = np.triu_indices(len(alone), 1)
+
+    def tau(one, other):
+        signs = [np.sign(values[first] - values[second]) for values in (np.asarray(one), np.asarray(other))]
+        return np.sum(signs[0] * signs[1]) / np.sqrt(np.count_nonzero(signs[0]) * np.count_nonzero(signs[1]))
+
+    counted = [network["madds"] for network in study["networks"]]
+    assert result["flops_kendall_tau"] == pytest.approx(tau(counted, alone.mean(1)))
+    assert result["ceiling_tau"] == pytest.approx(tau(alone[:, 0], alone[:, 1]))
+    for way, found in result["strategies"].items():
+        labels = [run["label"] for run in study["shared"] if run["way"] == way]
+        assert found["tau"] == pytest.approx(np.mean([tau(label, alone.mean(1)) for label in labels]))
+    assert result["kendall_tau"] == result["strategies"][supernet_ranking.USUAL]["tau"]
     assert result["standalone_networks"] == len(alone)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nagjax import controllers, plugins
+from nagjax import controllers, mesh, plugins
 from nagjax.controllers import Artefact, Controller, Limits, Moment, run_chunk, train
 from nagjax.populations import vary
 from nagjax.populations.cells import Cells
@@ -92,6 +92,21 @@ def test_a_continued_run_equals_an_uninterrupted_one(whole, at, chunk):
         run(Limits(20, chunk=5), on_chunk=keep)
     rest = run(Limits(20, chunk=chunk), state=jax.tree.map(jnp.asarray, kept[0]), step=at)
     assert rest.step == 20
+    assert same(rest.state, whole.state)
+
+
+def test_devices_share_the_updates_and_one_goes_on(whole):
+    place, kept = mesh.own_devices(), []
+
+    def keep(moment):
+        kept.append(jax.tree.map(np.array, moment.state))
+        assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(moment.state)} == {2}
+        raise KeyboardInterrupt
+
+    assert same(run(Limits(20, chunk=10), place=place).state, whole.state)
+    with pytest.raises(KeyboardInterrupt):
+        run(Limits(20, chunk=10), place=place, on_chunk=keep)
+    rest = run(Limits(20, chunk=10), state=jax.tree.map(jnp.asarray, kept[0]), step=10)
     assert same(rest.state, whole.state)
 
 

@@ -569,7 +569,9 @@ def test_folders_without_classes_a_place_a_size_or_pillow_are_refused(tmp_path, 
     (tmp_path / "test").mkdir()
     assert "holds no class folder" in refusal("folder", tmp_path, image_size=4)
     assert "--data_dir" in refusal("folder", image_size=4)
-    assert "image size is None" in refusal("folder", tmp_path)
+    assert "image size is None; give the side of the square in pixels, such as --image_size=28" in refusal(
+        "folder", tmp_path
+    )
     assert "image size is 0" in refusal("folder", tmp_path, image_size=0)
     write_folders(tmp_path)
     without(monkeypatch, "PIL")

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from experiments import describe, embedded, generate, run
 from experiments.frame import cli, settings
 from experiments.inputs import setup
+from experiments.reports.description import space_facts
 from experiments.training import run_folder
 from experiments.training.monitor import Monitor, read_metrics
-from nagjax import plugins
+from nagjax import plugins, spaces
 from nagjax.controllers import Limits, Moment
 from nagjax.devices.json_table import write_json
 from nagjax.devices.table import DeviceTable, Row
@@ -324,3 +325,11 @@ def test_every_job_explains_itself(name, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "Flags" in said
     assert "python -m experiments" in said
+
+
+def test_of_many_choices_the_first_are_listed():
+    """A benchmark of one decision, such as a column of names, has thousands."""
+    names = tuple({"arch": f"net{number}"} for number in range(3000))
+    facts = dict(space_facts(spaces.chain("listed", [spaces.Decision("arch", "arch", names)])))
+    assert facts["decision: arch"].startswith("one of 3,000: net0, net1, ")
+    assert facts["decision: arch"].endswith("net59 and 2,940 more")

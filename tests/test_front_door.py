@@ -5,6 +5,7 @@ import itertools
 import re
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
@@ -102,6 +103,19 @@ def test_a_generator_is_saved_loaded_and_goes_on(tmp_path):
     warm = nagjax.train(problem, steps=4, sizes=sizes, start=tmp_path / "half", progress=False)
     assert warm.training.step == 4
     assert whole.training.step == 8
+
+
+def test_devices_that_share_updates_find_what_one_finds():
+    problem, sizes = problem_by_shapes(), small_sizes()
+    one, other = (
+        nagjax.train(problem, steps=8, sizes=sizes, chunk=8, progress=False, shard_updates=shared).artefact
+        for shared in (False, True)
+    )
+    for alone, together in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        if alone.dtype.kind == "f":
+            np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
+        else:
+            np.testing.assert_array_equal(together, alone)
 
 
 def test_a_factory_trains_as_its_registered_name_does():

@@ -32,7 +32,8 @@ SPINE = (
     ("factory", "proposers", "many_runs"),
     ("rounds", "checkpoint"),
     ("inference",),
-    ("posing", "reports"),
+    ("several_devices", "reports"),
+    ("posing",),
     ("training", "searching", "ranked"),
 )
 """Parts of nagjax from the bottom up: each knows itself and the rows above its own, not its neighbours in the row."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
@@ -388,6 +389,30 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, capsys, monkey
     assert "--compilation_cache=FOLDER" in text
 
 
+def product(factor):
+    return jax.jit(lambda x: x @ (factor * x)).lower(jnp.ones((2, 2))).as_text()
+
+
+def test_products_of_a_job_are_exact_to_float32_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv(runtime.PRECISION, raising=False)
+    seen = []
+
+    def job(values):
+        seen.append((product(2), os.environ[runtime.PRECISION]))
+        return 0
+
+    assert cli.execute("", lambda values: None, job, []) == 0
+    text, told = seen[0]
+    assert "HIGHEST" in text
+    assert told == "float32", "processes that the job starts are told"
+    assert runtime.PRECISION not in os.environ
+    assert "HIGHEST" not in product(3)
+    monkeypatch.setenv(runtime.PRECISION, "tensorfloat32")
+    seen.clear()
+    assert cli.execute("", lambda values: None, job, []) == 0
+    assert "HIGHEST" not in seen[0][0]
+
+
 def test_garbage_is_looked_for_as_before_once_a_job_has_ended():
     before = gc.get_threshold()
     with runtime.seldom_collecting():
@@ -413,3 +438,21 @@ def test_every_job_is_explained_to_a_user_without_a_home():
         env={**kept, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    """As in ``nagjax run --help | head``: the pipe is closed after a few bytes."""
+    root = Path(__file__).resolve().parent.parent
+    program = [sys.executable, "-m", "experiments.generate", "--help"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root) as process:
+        process.stdout.close()
+        assert process.wait(timeout=120) == cli.EXIT_PIPE
+        assert process.stderr.read() == b""
+
+
+def test_a_broken_pipe_that_is_not_stdout_is_an_error(capsys):
+    def job(values):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    assert cli.execute("", lambda values: None, job, []) == cli.EXIT_ERROR
+    assert "Broken pipe" in capsys.readouterr().err

@@ -30,6 +30,7 @@ SMALL = {
     "graph": {"members": 2, "steps": 100, "hidden": [8]}, "nars": {"inner": "ridge"},
     "pair": {"members": 2, "steps": 100, "hidden": [16], "width": 8, "references": 8},
     "auto": {"candidates": ["ridge", "gp"], "mix": ["ridge", "gp"], "folds": 2},
+    "residual": {"rest": "ridge"},
 }  # fmt: skip
 CASES = [*SMALL.items(), ("mlp", {**SMALL["mlp"], "loss": "hinge"})]
 

@@ -132,6 +132,16 @@ def test_the_ceiling_is_the_mean_over_pairs_of_seeds():
     assert np.isnan(ranking.ceiling(alone[:, :1]))
 
 
+def test_the_spread_of_networks_is_without_that_of_seeds():
+    rng = np.random.default_rng(0)
+    alone = 3.0 * rng.normal(size=(4000, 1)) + rng.normal(size=(4000, 2))
+    networks, seeds = ranking.spread(alone)
+    assert (networks, seeds) == (pytest.approx(3, rel=0.05), pytest.approx(1, rel=0.05))
+    assert ranking.expected_ceiling(networks / seeds) == pytest.approx(ranking.ceiling(alone), abs=0.01)
+    with pytest.raises(ValueError, match="4000 networks of 1 seeds"):
+        ranking.spread(alone[:, :1])
+
+
 def test_the_networks_of_a_study_are_the_ends_and_a_spread_without_repeats():
     chosen = rank_supernet.choose(SMALL28, SMALL28.trellis.valid, 8, 4)
     assert len(np.unique(chosen, axis=0)) == len(chosen) == 10
@@ -159,7 +169,10 @@ def test_figures_of_a_study_by_hand(tmp_path):
     rank_report.write(tmp_path, result)
     assert json.loads((tmp_path / rank_report.RESULT).read_text())["networks"][2]["architecture"] == "c"
     assert (tmp_path / rank_report.PLOT).stat().st_size > 1000
-    assert "1.00 of the ceiling" in "\n".join(rank_report.lines(result))
+    lines = "\n".join(rank_report.lines(result))
+    assert "1.00 of the ceiling" in lines
+    # means .71 .81 .74 .77 have variance .001825, pairs .0002: sqrt(.001825 - .0001) = .0415 beside .0141
+    assert "networks lie 4.15 points apart, seeds of one 1.41: 2.9 times" in lines
 
 
 def test_a_study_that_lacks_a_network_says_which(tmp_path):

@@ -13,11 +13,12 @@ from nagjax.devices.table import DeviceTable, Row
 from nagjax.inference.portable import Generator as Portable
 from nagjax.learned import bound as bounds
 from nagjax.learned.bound import Bound, best_within, choices, fit_bound
-from nagjax.learned.fit import SETTINGS, asked, learn_cost
+from nagjax.learned.fit import SETTINGS, learn_cost
 from nagjax.learned.measured import Measured, networks, read_measured
 from nagjax.learned.noise import by_neighbours, by_repeats
 from nagjax.learned.prices import additive_prices, nonnegative
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
@@ -237,6 +238,32 @@ def test_from_a_file_of_measured_networks_to_answers_that_say_their_level(tmp_pa
         assert (one["guaranteed"], one["within"]) == (False, True)
     parts = generator.explain(float(high)).parts
     assert sum(part.cost for part in parts) + info.offset == pytest.approx(answers[-1].costs["latency_ms"], rel=1e-6)
+
+
+def test_several_devices_are_learned_side_by_side(tmp_path):
+    """Each from its own networks; its answers cost what its own bound says of them."""
+    tokens = SMALL.sample(np.random.default_rng(5), 200)
+    files = {}
+    for name, factor in (("fast", 1.0), ("slow", 3.0)):
+        noise = 1 + 0.02 * np.random.default_rng(len(files)).normal(size=200)
+        files[name] = Measured(tokens, {"latency_ms": factor * small_costs(tokens) * noise}, f"{name}.csv")
+    asked_for = {"records": quality_file(tmp_path / "quality.csv"), "predictor_kind": "ridge", "cost_quantile": 0.9}
+    setup = nagjax.problem(SMALL, measured=files, **asked_for)
+    assert list(setup.learned) == ["fast: latency_ms", "slow: latency_ms"]
+    info = setup.description.costs[0]
+    assert (info.learned, info.level, info.device) == (True, 0.1, "fast, slow")
+    for place, name in enumerate(files):
+        learned = setup.learned[f"{name}: latency_ms"]
+        bounds_of = learned.bound.of(asked(learned.form, SMALL, tokens) * learned.whole)
+        there = np.column_stack([np.full(len(tokens), place), tokens])
+        np.testing.assert_allclose(setup.description.costs_of(there)[:, 0], bounds_of, rtol=1e-5)
+    with pytest.raises(ValueError, match="take no residual"):
+        nagjax.problem(SMALL, measured=files, cost_kind="residual", **asked_for)
+    with pytest.raises(ValueError, match="either a table or measured networks of each"):
+        nagjax.problem(SMALL, {"fast": "a.json"}, measured=files, **asked_for)
+    other = Measured(tokens, {"energy_mj": small_costs(tokens)})
+    with pytest.raises(ValueError, match="devices differ in their costs"):
+        nagjax.problem(SMALL, measured={**files, "other": other}, **asked_for)
 
 
 def test_measurements_that_say_nothing_are_named(tmp_path):

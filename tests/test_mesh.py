@@ -93,6 +93,22 @@ def test_each_device_is_called_with_its_own_rows_alone():
     assert mesh.own_devices(1) is mesh.ONE
 
 
+def test_rows_are_shared_by_a_program_of_several_devices_alone():
+    place, seen = mesh.own_devices(), []
+    even, odd = np.arange(12.0).reshape(6, 2), np.zeros((5, 2))
+    shared = jax.jit(mesh.rows)
+    with place.context():
+        found = shared(even)
+        again = jax.jit(lambda x: mesh.whole(mesh.rows(x)))(even)
+        jax.make_jaxpr(lambda x: seen.append(mesh.rows(x) is x))(odd)
+        jax.jit(lambda x: place.by_rows(lambda _, own: seen.append(mesh.rows(own) is own) or own, 0, x))(even)
+    jax.make_jaxpr(lambda x: seen.append(mesh.rows(x) is x))(even)
+    assert [one.data.tolist() for one in found.addressable_shards] == [even[:3].tolist(), even[3:].tolist()]
+    assert again.sharding.is_fully_replicated
+    assert len(again.sharding.device_set) == 2
+    assert seen == [True] * 3, "an odd number, a part that each device makes by itself, and a program of one device"
+
+
 @pytest.mark.parametrize("flags", [["--num_processes=2"], ["--coordinator=127.0.0.1:1", "--process_id=0"]])
 def test_processes_that_are_not_all_told_of_each_other_are_refused(flags, tmp_path, capsys):
     assert train_supernet.main([*flags, f"--out={tmp_path / 'run'}"]) == 2

@@ -344,6 +344,20 @@ def test_a_stopwatch_divides_by_calls_and_turns():
     assert len(calls) == 10
 
 
+def test_an_accelerator_is_waited_for_once_a_timing():
+    """A device that takes a second for what it was given; asking it to begin takes none."""
+    begun, ended, waits = [], [], []
+
+    def wait(found):
+        waits.append(found)
+        ended.extend(begun[len(ended) :])
+
+    timed = programs.stopwatch(lambda: begun.append(1) or len(begun), 4, 10.0, lambda: float(len(ended)), wait)
+    waits.clear()
+    assert timed() == 0.25
+    assert waits == [len(begun)] == [12], "two calls told how many are needed"
+
+
 def test_loops_are_longer_where_an_operator_is_small():
     small, large = Operator("linear", 1, 1, 8, 8, norm=False), Operator("conv", 224, 224, 64, 64, kernel=3)
     assert programs.loop_turns(small, 1) == programs.LONGEST_LOOP

@@ -9,7 +9,7 @@ import pytest
 
 from nagjax.budgets import anchor_weights
 from nagjax.operators import madds
-from nagjax.ranking.dominance import dominance, dominance_key, kendall_tau
+from nagjax.ranking.dominance import dominance_key, kendall_tau
 from nagjax.ranking.ranker import RankerConfig, fit_ranker, pair_loss, score
 from nagjax.spaces import nas_bench_macro
 
@@ -28,15 +28,12 @@ def brute(q1, c1, q2, c2, budget):
 
 
 @pytest.mark.parametrize("budget", [0.5, 3.0, 4.5, 8.0])
-def test_key_and_pairwise_dominance_agree_with_the_equation(budget):
+def test_the_key_agrees_with_the_equation(budget):
     quality, cost = tied_population(0)
     key = dominance_key(quality, cost, budget)
     expected = [[brute(*pair, budget) for pair in ((a, b, c, d) for c, d in zip(quality, cost, strict=True))]
                 for a, b in zip(quality, cost, strict=True)]  # fmt: skip
     np.testing.assert_array_equal(np.sign(key[:, None] - key[None]), expected)
-    q, c = jnp.asarray(quality, jnp.float32), jnp.asarray(cost, jnp.float32)
-    pairs = jax.jit(dominance)(q[:, None], c[:, None], q[None], c[None], budget)
-    np.testing.assert_array_equal(pairs, expected)
     assert sorted(set(key.tolist())) == list(range(key.max() + 1))
 
 

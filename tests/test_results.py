@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import common, published_latencies, result_tables, results, studies
+from benchmarks import common, published_latencies, result_tables, results, studies, supernet_ranking
 from experiments.comparison.results import Results
 from experiments.comparison.rows import Row
 
@@ -120,7 +120,7 @@ def test_the_command_of_a_study_names_its_flagfile():
 
 
 def test_the_caveat_about_supernet_labels_has_the_figures_of_the_study():
-    study = result_tables.read(results.SOURCE / "supernet_ranking.json")
+    study = result_tables.read(results.SOURCE / "shipped_labels.json")
     text = " ".join((results.PAGE.parent / "supernet.md").read_text(encoding="utf-8").split())
     ours, counted = (study["tau"][name] for name in ("supernet", "madds"))
     intervals = [
@@ -130,3 +130,14 @@ def test_the_caveat_about_supernet_labels_has_the_figures_of_the_study():
     assert f"the supernet had {ours['within_bins']:.2f} and multiply-adds {counted['within_bins']:.2f}" in text
     assert f"{len(study['networks'])} networks" in text
     assert f"a ceiling of {study['ceiling']:.2f} between seeds" in text
+
+
+def test_the_page_about_labels_has_the_figures_of_the_study_of_strategies():
+    found = supernet_ranking.supernet_ranking(result_tables.read(results.SOURCE / "supernet_ranking.json"))
+    text = " ".join((results.PAGE.parent / "supernet.md").read_text(encoding="utf-8").split())
+    rows = {"multiply-adds": (found["flops_kendall_tau"], found["madds_within_bins_tau"])}
+    rows |= {f"`{name}`": (one["tau"], one["within_bins_tau"]) for name, one in found["strategies"].items()}
+    for name, (tau, within) in rows.items():
+        assert f"| {name} | {tau:.2f} | {within:.2f} |" in text
+    assert f"a study with such a ceiling, {found['ceiling_tau']:.2f}: all {found['standalone_networks']} " in text
+    assert f"{found['spread_points'] / found['seed_points']:.1f} times as far apart" in text

@@ -20,6 +20,7 @@ from nagjax import searching
 from nagjax.checkpoint import checkpoint
 from nagjax.evaluators import pool
 from nagjax.evaluators.journal import Evaluations, Journal
+from nagjax.reports import plot
 from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
@@ -216,7 +217,10 @@ def test_a_round_counts_its_own_on_the_front_and_how_far_it_was_off():
     predicted = np.array([np.nan] * 3 + [0.63, 0.66, 0.6])
     found = Evaluations(tokens, quality, {}, np.array([0, 0, 0, 1, 1, 1]), predicted, predicted, ("",) * 6)
     # The last has a cost of the front, 2, and a quality of the front, 0.6, and is not on it.
-    start, first = search_report.rounds_of(found, np.array([1.0, 2.0, 1.0, 1.0, 2.0, 2.0]), (1.0, 3.0))
+    costs = np.array([1.0, 2.0, 1.0, 1.0, 2.0, 2.0])
+    start, first = search_report.rounds_of(found, costs, (1.0, 3.0))
+    # On dark paper the page turns the colours of paths and not those of images: points and their legend are alike.
+    assert "<image" not in plot.svg(search_report.figure_of(found, costs, [start, first], "latency_ms, ms"))
     assert (start.failed, start.on_front, start.error, start.best) == (1, 2, None, 60.0)
     assert (first.on_front, first.failed, first.best, first.tau) == (
         2,

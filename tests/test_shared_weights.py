@@ -28,6 +28,7 @@ def test_figures_of_four_networks():
     assert found["a"]["lost"] == {0: pytest.approx(10), 1: 0}
     assert found["a"]["test"] == {0: pytest.approx(25), 1: pytest.approx(25)}
     assert found["a"]["by_loss"] == {0: pytest.approx(4 / 6), 1: pytest.approx(-1)}
+    assert found["a"]["within_by_loss"] == {0: 0, 1: -1}
     assert found["a"]["largest"][0] == pytest.approx(40)  # the second network is the largest
     assert found["a angle"]["tau"] == {1: pytest.approx(-1)}
     assert found["madds"]["tau"] == {shared_weights.NO_SEED: pytest.approx(1)}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nagjax
+from nagjax.devices.table import DeviceTable, Row
 from nagjax.inference import scope, shelf
 from tests.generators import make_generator
 from tests.test_checkpoint import save
@@ -52,6 +53,23 @@ def test_another_question_has_a_front_of_its_own(run, asked):
     texts(run, **asked)
     assert len(kept(run)) == 2
     assert texts(run) == first
+
+
+def test_a_device_that_was_never_seen_has_fronts_of_its_own(run, monkeypatch):
+    def table(factor):
+        keys = dict.fromkeys((op.key, None) for op in KNOWN.description.space.operators)
+        rows = {key: Row(factor * (1 + number % 7)) for number, key in enumerate(keys)}
+        return DeviceTable("phone", "none", 1, "float32", "ms", "never", rows)
+
+    def answers(one):
+        there = nagjax.load(run).on(one)
+        return [answer.text for answer in there.generate(np.linspace(*there.budget_range[0], 5))]
+
+    first, other = answers(table(1.0)), answers(table(2.0))
+    assert len(kept(run)) == 3
+    monkeypatch.setattr(scope, "make_nondominated", never)
+    assert (answers(table(1.0)), answers(table(2.0))) == (first, other)
+    assert first == other  # twice as slow everywhere
 
 
 def other_key(path, arrays):

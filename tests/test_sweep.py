@@ -1,5 +1,6 @@
 """A sweep: combinations, batches that are never repeated, and one whole sweep."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -62,6 +63,14 @@ def test_what_an_interrupted_batch_leaves_is_whole(tmp_path, monkeypatch, batche
     flags = [*FLAGS, f"--out={tmp_path}", "--at_a_time=2", "--seeds=0..3"]
     assert sweep.main(flags) == cli.EXIT_INTERRUPTED
     assert {row.seed for row in Results(tmp_path).rows} == {0, 1}
+
+
+def test_what_a_kill_costs_is_what_the_devices_are_at(tmp_path, batches):
+    at_once = len(jax.local_devices())
+    assert sweep.main([*FLAGS, f"--out={tmp_path}", "--seeds=0..4"]) == 0
+    assert batches == [at_once] * (5 // at_once) + [5 % at_once] * (5 % at_once > 0)
+    assert sweep.main([*FLAGS, f"--out={tmp_path}", "--seeds=0..9", "--resume", "--beside=3"]) == 0
+    assert max(batches) == min(5, 3 * at_once)
 
 
 def test_a_run_of_a_batch_answers_as_the_run_alone():

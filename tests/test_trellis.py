@@ -1,7 +1,6 @@
 """The trellis against brute force: every recursion is compared with a walk over all paths of small random graphs."""
 
 import itertools
-import re
 
 import jax
 import jax.numpy as jnp
@@ -205,45 +204,3 @@ def test_build_refuses_a_graph_that_is_too_large_and_names_what_multiplies():
 def test_build_refuses_a_node_without_choices():
     with pytest.raises(ValueError, match="layer 1: node 'b' has no choice"):
         tl.build(2, "a", lambda t, node: [tl.Edge(0, "b")] if t == 0 else [])
-
-
-def random_space(seed):
-    """A built trellis of random shape whose nodes all have a choice."""
-    rng = np.random.default_rng(seed)
-    table = {}
-
-    def edges(t, node):
-        if (t, node) not in table:
-            choices = np.flatnonzero(rng.random(CHOICES) < 0.6).tolist() or [0]
-            table[t, node] = [
-                tl.Edge(c, int(rng.integers(NODES)), (CONV[rng.integers(5)],), (str(c),)) for c in choices
-            ]
-        return table[t, node]
-
-    return tl.build(LAYERS, 0, edges, list(map(str, range(CHOICES))))[0]
-
-
-@given(seeds, st.integers(2, 3))
-def test_refine_keeps_paths_and_knows_their_context(seed, modulus):
-    """The context is the sum of choices so far, modulo; the refined node must know it, and all else must stay."""
-    graph = random_space(seed)
-    refined, contexts, origin = tl.refine(graph, 0, lambda context, t, s, c: (context + c) % modulus)
-    tokens = tl.enumerate_paths(graph.target, graph.valid)
-    assert tl.enumerate_paths(refined.target, refined.valid).tolist() == tokens.tolist()
-    before, _ = tl.walk(graph.target, graph.valid, tokens)
-    after, _ = tl.walk(refined.target, refined.valid, tokens)
-    layer = np.arange(LAYERS)
-    assert (origin[layer, after] == before).all()
-    seen = np.array([[contexts[t][s] for t, s in enumerate(row)] for row in after.tolist()])
-    past = np.concatenate([np.zeros((len(tokens), 1), int), np.cumsum(tokens, 1)[:, :-1]], 1)
-    assert (seen == past % modulus).all()
-    for name in ("operators", "features"):
-        at_before = getattr(graph, name)[layer, before, tokens]
-        assert (getattr(refined, name)[layer, after, tokens] == at_before).all(), name
-    assert (refined.open[layer, after] == graph.open[layer, before]).all()
-
-
-def test_refine_refuses_a_context_that_is_too_rich():
-    graph, _ = tl.build(4, 0, lambda t, node: [tl.Edge(c, 0) for c in range(3)])
-    with pytest.raises(ValueError, match=re.escape("for example (0, (0, 0, 0, 0))")):
-        tl.refine(graph, (), lambda context, t, s, c: (*context, c), max_edges=200)

@@ -10,7 +10,9 @@ import contextlib
 import functools
 import logging
 import math
+import os
 import re
+import select
 import shlex
 import signal
 import sys
@@ -21,11 +23,12 @@ from typing import Any
 
 from absl import flags
 
-from experiments.frame import console, flagfile, full_disk, life, terminal
+from experiments.frame import console, flagfile, full_disk, life, runtime, terminal
 from nagjax import numerals
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
 EXIT_TERMINATED = 143
 
 _NOT_BOOLEAN = re.compile(r"flag --(?P<name>\w+)=(?P<value>.*): \('Non-boolean argument", re.DOTALL)
@@ -56,7 +59,7 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
 
     Returns:
       The exit status: the job's, 2 for an error of the user's (one message on stderr, no traceback), 130 for Ctrl-C,
-      143 for SIGTERM, which does what Ctrl-C does.
+      141 where nobody reads stdout any more, 143 for SIGTERM, which does what Ctrl-C does.
     """
     terminated: list[int] = []
     with terminal.forgiving(), _sigterm_is_ctrl_c(terminated):
@@ -78,7 +81,8 @@ def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> 
             head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
             console.say(*f"{head}\n{values.get_help()}".splitlines())
             return 0
-        with _quiet_libraries(debug), _our_warnings(), life.signs(quiet=_on_terminal()):
+        quiet = _on_terminal()
+        with _quiet_libraries(debug), _our_warnings(), life.signs(quiet=quiet), runtime.float32_products():
             return job(values)
     except KeyboardInterrupt:
         console.complain("interrupted: nothing more was written")
@@ -86,9 +90,24 @@ def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> 
     except flags.Error as error:
         return fail(_with_remark(_flag_message(error), argv))
     except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return EXIT_PIPE
         if debug:
             console.complain(traceback.format_exc())
         return fail(_with_remark(_error_message(error), argv))
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads stdout any more, as after ``| head``; what it still holds is then led nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # a stdout that is no file
+        stdout, asked = sys.stdout.fileno(), select.poll()
+        asked.register(stdout, select.POLLOUT)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0)):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stdout)
+            os.close(nowhere)
+            return True
+    return False
 
 
 def parse(define: Define, argv: Sequence[str]) -> flags.FlagValues:

@@ -57,7 +57,8 @@ def runtime_name() -> str:
     """The runtime: JAX, its version, its backend."""
     import jax
 
-    return f"JAX {jax.__version__}, {jax.default_backend()}, one compiled call"
+    timed = "one compiled call" if jax.default_backend() == "cpu" else "compiled calls in turn"
+    return f"JAX {jax.__version__}, {jax.default_backend()}, {timed}"
 
 
 def cores() -> int:

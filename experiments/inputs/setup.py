@@ -72,8 +72,8 @@ def define_cost_flags(values: flags.FlagValues) -> None:
         "measured_columns", None, "Columns of --measured by cost: latency_ms=COLUMN; latency_ms where it is left out."
     )
     define.string(
-        "cost_kind", None, f"How a cost is learned, a kind of predictor that adds up over edges; {COST_KIND} where it "
-        "is left out.",
+        "cost_kind", None, f"How a cost is learned: a kind of predictor that adds up over edges, or residual; if left "
+        f"out {COST_KIND}.",
     )  # fmt: skip
     define.list("cost_settings", None, "Settings of that kind.")
     define.float(

@@ -170,7 +170,7 @@ def _ranking(path: Path, words: Sequence[str]) -> list[float]:
 
 
 def _strategies(path: Path, words: Sequence[str]) -> list[float]:
-    """A column of the study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
+    """A column of a study of strategies: what is ranked by, which may have blanks, and column; ``A-B`` as above."""
     return _of_figures(shared_weights.figures(json.loads(path.read_text(encoding="utf-8"))), words)
 
 
@@ -209,8 +209,9 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "few_labels.json": _kinds,
     "estimates.json": _estimates,
     "joint_search.json": _joint,
-    "supernet_ranking.json": _ranking,
+    "shipped_labels.json": _ranking,
     "strategies.json": _strategies,
+    "supernet_ranking.json": _strategies,
     "entangled.json": _entangled,
     "transformer.json": _transformer,
 }

@@ -146,11 +146,13 @@ BUILT = (
         "bignas", "BigNAS", "2003.11142", "One training gives networks that need none of their own, and ranks them.",
         "train_supernet", _taught("bignas"), LITTLE,
         "Kendall's tau with networks trained alone, of the accuracy with weights of its sandwich alone: "
-        "{supernet_ranking.json | supernet}; of multiply-adds: {supernet_ranking.json | madds}. On digits, with the "
+        "{shipped_labels.json | supernet}; of multiply-adds: {shipped_labels.json | madds}. On digits, with the "
         "whole recipe: {strategies.json | bignas tau}, `sandwich` {strategies.json | sandwich tau}, multiply-adds "
         "{strategies.json | madds tau}; mean accuracy with these weights {strategies.json | bignas test} %, `sandwich` "
-        "{strategies.json | sandwich test} %.",
-        "not decided", ["supernet_ranking.json", "strategies.json"],
+        "{strategies.json | sandwich test} %. Perceptrons on signals, where seeds agree: "
+        "{supernet_ranking.json | bignas tau}, {supernet_ranking.json | sandwich tau} and multiply-adds "
+        "{supernet_ranking.json | madds tau}.",
+        "not decided", ["shipped_labels.json", "strategies.json", "supernet_ranking.json"],
     ),
     System(
         "few_shot_nas", "Few-shot NAS", "2006.06863", "Several supernets rank better than one.",
@@ -160,8 +162,10 @@ BUILT = (
         "{strategies.json | few_shot-single_path tau}; by the loss in the place of accuracy "
         "{strategies.json | few_shot by_loss} and {strategies.json | single_path by_loss}. Mean accuracy with these "
         "weights {strategies.json | few_shot test} % and {strategies.json | single_path test} %. Multiply-adds: "
-        "{strategies.json | madds tau}.",
-        "not decided", ["strategies.json"],
+        "{strategies.json | madds tau}. Perceptrons on signals: {supernet_ranking.json | few_shot tau}, "
+        "{supernet_ranking.json | single_path tau}, paired difference "
+        "{supernet_ranking.json | few_shot-single_path tau}, multiply-adds {supernet_ranking.json | madds tau}.",
+        "not decided", ["strategies.json", "supernet_ranking.json"],
     ),
     System(
         "autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less.",

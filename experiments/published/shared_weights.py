@@ -24,7 +24,7 @@ def figures(study: Mapping[str, Any]) -> Figures:
     """Figures of every way.
 
     Columns are ``tau``, Kendall's with the mean accuracy alone; ``by_loss``, that of the loss on the same images in the
-    place of accuracy; ``within``, tau among networks of like multiply-adds;
+    place of accuracy; ``within`` and ``within_by_loss``, tau among networks of like multiply-adds;
     ``lost``, points that the first by the score is behind the best; ``test`` and ``largest``, accuracy with shared
     weights in percent, the mean of the networks and that of the largest.
     """
@@ -47,9 +47,12 @@ def figures(study: Mapping[str, Any]) -> Figures:
         for kind, column in ((LABEL, "label"), (ANGLE, "angle")):
             if column in run:
                 rank(way + kind, seed, run[column])
+        if "label_loss" in run:
+            right = -np.asarray(run["label_loss"])
+            within, _ = ranking.within(right, truth, group)
+            note(way, seed, by_loss=stats.kendalltau(right, truth).statistic, within_by_loss=within)
         if "test" in run:
-            loss = stats.kendalltau(-np.asarray(run["label_loss"]), truth).statistic
-            note(way, seed, by_loss=loss, test=100 * np.mean(run["test"]), largest=100 * run["test"][1])
+            note(way, seed, test=100 * np.mean(run["test"]), largest=100 * run["test"][1])
     return out
 
 

@@ -27,6 +27,9 @@ SAMPLES = 20_000
 SHOWN = 8
 """Missing operators listed by name."""
 
+CHOICES = 60
+"""Choices of a decision that are listed."""
+
 
 def space_facts(space: Space) -> Facts:
     """Decisions, operators and the exact number of architectures."""
@@ -152,10 +155,12 @@ def number(value: int) -> str:
 
 
 def _decision(group: Sequence[Decision]) -> str:
-    choices = ", ".join(_choice(choice) for choice in group[0].choices)
+    listed = [_choice(choice) for choice in group[0].choices]
+    more = f" and {len(listed) - CHOICES:,} more" if len(listed) > CHOICES else ""
+    choices = ", ".join(listed[:CHOICES]) + more
     times = f"{len(group)} times " if len(group) > 1 else ""
     optional = "; a table or predictor may lack some" if group[0].optional else ""
-    return f"{times}one of {len(group[0].choices)}: {choices}{optional}"
+    return f"{times}one of {len(listed):,}: {choices}{optional}"
 
 
 def _choice(choice: Mapping[str, Any]) -> str:

@@ -81,6 +81,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     out = [
         f"{count} networks trained alone; tau between two of their seeds (the ceiling): {_figure(result['ceiling'])}"
     ]
+    out += spread_lines(np.array([network["alone"] for network in result["networks"]]))
     for name, tau in result["tau"].items():
         shown, title = {key: _figure(value) for key, value in tau.items()}, NAMES[name].format(quality=quality)
         out.append(
@@ -94,6 +95,22 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         f"{result['smallest_gap_points']:+.2f} points, largest {result['largest_gap_points']:+.2f}"
     )
     return out
+
+
+def spread_lines(alone: np.ndarray) -> list[str]:
+    """How far networks lie apart beside how far their seeds do, of quality ``[N, seeds]``; nothing for one seed.
+
+    >>> spread_lines(np.array([[0.50, 0.52], [0.60, 0.62]]))
+    ['networks lie 7.00 points apart, seeds of one 1.41: 4.9 times, by which a ceiling of 0.82 is to be expected']
+    """
+    if alone.shape[1] < 2:
+        return []
+    networks, seeds = ranking.spread(100 * alone)
+    if not seeds:
+        return []
+    expected = ranking.expected_ceiling(networks / seeds)
+    apart = f"networks lie {networks:.2f} points apart, seeds of one {seeds:.2f}: {networks / seeds:.1f} times"
+    return [f"{apart}, by which a ceiling of {expected:.2f} is to be expected"]
 
 
 def _words(result: Mapping[str, Any]) -> tuple[str, str]:

@@ -101,7 +101,7 @@ def write(folder: Path, found: Found) -> None:
     durable.replace(folder / FIGURES, json.dumps([dataclasses.asdict(one) for one in figures], indent=1) + "\n")
     unit = f"{info.name}, {info.unit}"
     title = f"Search on {description.space.identity}"
-    svg = plot.svg(_figure(done, cost, figures, unit))
+    svg = plot.svg(figure_of(done, cost, figures, unit))
     failures = [reason for reason in done.failure if reason]
     parts = [
         f"<h1>{html(title)}</h1><p class='soft'>{html(info.device)}</p>",
@@ -145,13 +145,20 @@ def _failures(reasons: Sequence[str]) -> str:
     return f"<h2>Failures</h2><p>{len(reasons)} evaluations failed, such as:</p>{shown}"
 
 
-def _figure(done: Evaluations, cost: np.ndarray, figures: Sequence[Round], unit: str) -> Figure:
+def figure_of(done: Evaluations, cost: np.ndarray, figures: Sequence[Round], unit: str) -> Figure:
+    """All that was evaluated, by round, and the hypervolume after each; ``cost`` is float64 ``[N]``."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
     from matplotlib.ticker import MaxNLocator
 
     figure, (left, right) = plot.new_figure(2, 10.0, 4.0)
     known = done.known
-    points = left.scatter(cost[known], POINTS * done.quality[known], c=done.number[known], s=14, cmap="viridis")
-    figure.colorbar(points, ax=left, label="round", ticks=sorted({one.number for one in figures}))
+    legible = ListedColormap(colormaps["viridis"](np.linspace(0, 0.8, 64)))  # yellow does not show on white
+    points = left.scatter(cost[known], POINTS * done.quality[known], c=done.number[known], s=14, cmap=legible)
+    bar = figure.colorbar(points, ax=left, label="round", ticks=sorted({one.number for one in figures}))
+    if bar.solids is not None:  # paths as the points are: dark paper turns their colours, and not those of images
+        bar.solids.set_rasterized(False)
+        bar.solids.set_edgecolor("face")
     left.set_xlabel(plot_text(unit))
     left.set_ylabel("quality, %")
     total = np.cumsum([one.evaluations for one in figures])

@@ -9,9 +9,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments.frame import settings
+from experiments.frame import runtime, settings
 from experiments.training.monitor import Monitor, forget_metrics
-from nagjax import controllers, training
+from nagjax import controllers, mesh, training
 from nagjax.checkpoint import checkpoint
 from nagjax.posing import Setup
 
@@ -30,7 +30,17 @@ def define_flags(values: flags.FlagValues) -> None:
     settings.define_seed("seed", "Seed of training.", values)
     define.string("init_from", None, "Run whose last checkpoint training starts from.")
     define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    define.bool(
+        "shard_updates", False,
+        "All devices share the architectures of each update; each core is one without an accelerator.",
+    )  # fmt: skip
     define.float("save_seconds", 60.0, "Time between two checkpoints, s.", lower_bound=0.0)
+
+
+def use_devices(values: flags.FlagValues) -> None:
+    """Make each core a device where updates are to be shared; before jax begins."""
+    if values.shard_updates:
+        runtime.use_cores()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,6 +56,7 @@ class Trainer:
       start: state of a warm start, under this problem; None for a fresh one.
       resume: continue from the folder's last checkpoint, if it has one.
       ignore_hash: believe that checkpoint although it is not as it was written.
+      place: devices that share the architectures of each update.
     """
 
     built: Setup
@@ -57,6 +68,7 @@ class Trainer:
     start: Any
     resume: bool
     ignore_hash: bool = False
+    place: mesh.Placement = mesh.ONE
 
     def run(self, folder: Path) -> controllers.Moment:
         """Train, saving into ``folder``.
@@ -75,7 +87,7 @@ class Trainer:
             with Monitor(folder, save, self.save_seconds, finish=writer.finish) as monitor:
                 return controllers.train(
                     self.controller, self.built.problem, state, self.seed, self.limits, self.params, step, seconds,
-                    monitor.on_chunk,
+                    monitor.on_chunk, self.place,
                 )  # fmt: skip
 
     def _state(self, folder: Path) -> tuple[Any, int, float]:
@@ -114,6 +126,8 @@ def prepare(values: flags.FlagValues, built: Setup) -> Trainer:
         )
     except ValueError as error:
         raise ValueError(f"--init_from: {error}") from error
+    place = mesh.own_devices() if values.shard_updates else mesh.ONE
     return Trainer(
-        built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash
-    )
+        built, controller, params, limits, values.seed, values.save_seconds, start, values.resume, values.ignore_hash,
+        place,
+    )  # fmt: skip

@@ -13,9 +13,11 @@ from nagjax.controllers import Artefact
 from nagjax.generator.policy import Policy, PolicyNetwork
 from nagjax.populations.archive import Archive
 from nagjax.predictors.forms import registry
+from nagjax.predictors.forms.residual import Residual
 from nagjax.problems.contexts import Contexts, References
 from nagjax.problems.costs import CostInfo, ExactCosts
 from nagjax.problems.problem import Description, Problem, Spec, close_jointly
+from nagjax.problems.residual import Above
 from nagjax.problems.ticks import exact_costs
 from nagjax.spaces.space import Space
 from nagjax.spaces.trie import Listing, refine
@@ -39,6 +41,8 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
     operators = {f"{k}": one.operators for k, one in enumerate(description.exact) if one.operators is not None}
     if operators:
         tree["operators"] = operators
+    if residuals := _residuals(description):
+        tree["residuals"] = {k: form.arrays() for k, form in residuals.items()}
     if description.space.refinement:
         # Name and settings do not make this graph; its targets are the problem's.
         tree["graph"] = {"valid": description.space.trellis.valid}
@@ -59,7 +63,7 @@ def pack(artefact: Artefact, problem: Problem, description: Description) -> dict
 
 def describe(artefact: Artefact, problem: Problem, description: Description) -> dict[str, Any]:
     """All that is not an array, as JSON values."""
-    space, policy = description.space, artefact.policy
+    space, policy, residuals = description.space, artefact.policy, _residuals(description)
     network = None
     if policy is not None:
         network = {name: getattr(policy.network, name) for name in ("hidden", "num_anchors")}
@@ -78,6 +82,7 @@ def describe(artefact: Artefact, problem: Problem, description: Description) -> 
         "quality_report": dict(description.quality_report),
         "quality": registry.describe(problem.quality),
         "policy": network,
+        **({"residuals": {k: form.static() for k, form in residuals.items()}} if residuals else {}),
     }
 
 
@@ -99,7 +104,7 @@ def unpack(config: Mapping[str, Any], tree: Mapping[str, Any], space: Space) -> 
     archive = Archive(**_arrays(tree["archive"])) if "archive" in tree else None
     costs = tuple(CostInfo(**_tuples(info)) for info in config["costs"])
     ranges = np.asarray(config["ranges"], np.float64)
-    exact = _exact(costs, tree, problem, space)
+    exact = _exact(costs, tree, problem, space, config.get("residuals", {}))
     listing = Listing(**{k: np.asarray(v) for k, v in tree["listing"].items()}) if "listing" in tree else None
     description = Description(space, costs, ranges, config["where"], config["quality_report"], exact, listing)
     return Artefact(policy, archive), problem, description
@@ -113,7 +118,7 @@ def _contexts(tree: Mapping[str, Any]) -> Contexts | None:
 
 
 def _exact(
-    costs: Sequence[CostInfo], tree: Mapping[str, Any], problem: Problem, space: Space
+    costs: Sequence[CostInfo], tree: Mapping[str, Any], problem: Problem, space: Space, residuals: Mapping[str, Any]
 ) -> tuple[ExactCosts, ...]:
     # Indexed as NumPy: an index into an array of jax is a program to compile.
     allowed, cost, high = (np.asarray(array) for array in (problem.allowed, problem.cost, problem.high))
@@ -126,8 +131,16 @@ def _exact(
             layers = dict(enumerate(info.to_unit(ticks)))
         own = tree.get("operators", {}).get(f"{k}")
         found = exact_costs(info, space.trellis, layers, ticks, allowed, int(high[k]))
-        out.append(dataclasses.replace(found, operators=None if own is None else np.asarray(own)))
+        above = None
+        if f"{k}" in residuals:
+            above = Above(space, Residual.restore(residuals[f"{k}"], _arrays(tree["residuals"][f"{k}"])))
+        out.append(dataclasses.replace(found, operators=None if own is None else np.asarray(own), residual=above))
     return tuple(out)
+
+
+def _residuals(description: Description) -> dict[str, Residual]:
+    """What cost columns have above a sum, by their number."""
+    return {f"{k}": one.residual.form for k, one in enumerate(description.exact) if one.residual is not None}
 
 
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,11 +95,14 @@ class Prices(Column):
       open_edges: bool ``[T, S, C]``, edges whose operators are all priced.
       edges: float64 ``[T, S, C]`` in ``unit``, what an edge costs beside its operators; None where nothing does. On a
         prefix trie the last edges of ``nagjax.spaces.trie.last_edges`` make any measured cost exact.
+      residual: what a path costs above the sum of its edges, without the offset: the ``share`` of that sum which a
+        predictor of the form ``residual`` says, 0 or above; None where nothing does.
     """
 
     values: np.ndarray
     open_edges: np.ndarray
     edges: np.ndarray | None = dataclasses.field(default=None, kw_only=True)
+    residual: Any = dataclasses.field(default=None, kw_only=True)
 
 
 def price(

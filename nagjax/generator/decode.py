@@ -9,7 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nagjax import shapes
+from nagjax import mesh, shapes
 from nagjax.generator.policy import (
     Carry,
     Layer,
@@ -167,6 +167,7 @@ def _by_segment(
     spec = problem.spec
     shapes.check("score: tokens", tokens, (budgets.shape[0], spec.num_layers), int)
     shapes.check("score: budgets", budgets, (tokens.shape[0], spec.num_costs), int)
+    tokens, budgets = mesh.rows((tokens, budgets))
     tables = policy_tables(policy, problem, budgets)
     masks, slack, is_open = follow(problem, tokens, budgets)
     if spec.contexts:

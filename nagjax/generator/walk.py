@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from nagjax import shapes
+from nagjax import mesh, shapes
 from nagjax.problems import joint
 from nagjax.problems.problem import Problem, Spec
 from nagjax.spaces.trellis import INFINITE, walk_nodes
@@ -98,7 +98,7 @@ def masked_walk(
     """
     spec = problem.spec
     shapes.check("masked_walk: budgets", budgets, (None, spec.num_costs), int)
-    num = budgets.shape[0]
+    num, budgets = budgets.shape[0], mesh.rows(budgets)
     state = (jnp.zeros(num, jnp.int32), jnp.zeros((num, spec.num_costs), jnp.int32), carry)
     tokens, outs = [], []
     for first, last, width in segments(spec.choices):

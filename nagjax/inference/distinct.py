@@ -12,10 +12,16 @@ import numpy as np
 from nagjax.controllers import Artefact
 from nagjax.inference.answering import BEAMS, SOURCES, jit_candidates, jit_evaluate
 from nagjax.populations import vary
-from nagjax.problems.problem import Problem
+from nagjax.problems.problem import Problem, cheapest
 
 ROUNDS = 8
 LEAST_DRAWS = 64
+
+MOST = 2**16
+"""Architectures that are listed at most to tell whether enough exist; so many open ones are over only by a residual."""
+
+LESS = 0.97
+"""Of a budget, what is asked next where all that was answered is over."""
 
 Row: TypeAlias = tuple[np.ndarray, float, str]
 Fits: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -56,11 +62,9 @@ def distinct_architectures(
     Raises:
       ValueError: if fewer exist, with their number.
     """
-    exist = _exist(problem, budget, num, fits)
-    if len(exist) < num:
-        raise ValueError(
-            f"num_samples={num}: only {len(exist)} architectures fit the budget; ask for at most that many"
-        )
+    exist, all_of_them = _exist(problem, budget, num, fits)
+    if len(exist) < num and all_of_them:
+        raise _too_few(num, len(exist))
     found: dict[bytes, Row] = {}
     row = jnp.asarray(budget, jnp.int32)[None]
     draws = max(LEAST_DRAWS, 1 << (num - 1).bit_length())
@@ -68,35 +72,46 @@ def distinct_architectures(
         key, draw_key = jax.random.split(key)
         width = min(num, 256) if how == "beam" else draws
         one = jit_candidates(artefact, problem, row, draw_key, how, max(width, BEAMS))
-        _collect(found, np.asarray(one.tokens)[0], np.asarray(one.objective)[0],
-                 [SOURCES[s] for s in np.asarray(one.source)], fits)  # fmt: skip
+        fitting = _collect(found, np.asarray(one.tokens)[0], np.asarray(one.objective)[0],
+                           [SOURCES[s] for s in np.asarray(one.source)], fits)  # fmt: skip
+        if not fitting:
+            row = jnp.maximum((row * LESS).astype(jnp.int32), cheapest(problem)[None])
         if len(found) >= num and (how != "best" or attempt > 0):
             break
     if len(found) < num:
         _fill(found, problem, row, num, exist, key, fits)
+    if len(found) < num:
+        raise _too_few(num, len(found))
     rows = list(found.values())
     if how == "best":
         rows.sort(key=lambda r: -r[1])
     return rows[:num]
 
 
-def _exist(problem: Problem, budget: np.ndarray, num: int, fits: Fits) -> np.ndarray:
-    """Architectures within the budget, tokens ``[N, T]``; all of them where there are fewer than ``num``."""
+def _exist(problem: Problem, budget: np.ndarray, num: int, fits: Fits) -> tuple[np.ndarray, bool]:
+    """Architectures within the budget, tokens ``[N, T]``, and whether there are no others."""
     limit = num
     while True:
         found = enumerate_within(problem, budget, limit)
         within = found[fits(found)]
-        if len(within) >= num or len(found) < limit:
-            return within
-        limit *= 4
+        if len(within) >= num or len(found) < limit or limit >= MOST:
+            return within, len(found) < limit
+        limit = limit * 4
+
+
+def _too_few(num: int, found: int) -> ValueError:
+    return ValueError(f"num_samples={num}: only {found} architectures fit the budget; ask for at most that many")
 
 
 def _collect(
     found: dict[bytes, Row], tokens: np.ndarray, objective: np.ndarray, sources: list[str], fits: Fits
-) -> None:
-    for t, q, s, fine in zip(tokens, objective, sources, fits(tokens), strict=True):
+) -> bool:
+    """Keep those that are within the budget; whether any is."""
+    within = fits(tokens)
+    for t, q, s, fine in zip(tokens, objective, sources, within, strict=True):
         if q > -np.inf and fine:
             found.setdefault(t.tobytes(), (t, float(q), s))
+    return bool(within.any())
 
 
 def _fill(

@@ -144,7 +144,10 @@ def parts(description: Description, tokens: np.ndarray, column: int = 0) -> tupl
 
 
 def edge_costs(description: Description, tokens: np.ndarray, column: int = 0) -> np.ndarray:
-    """What each decision of tokens int ``[B, T]`` adds to a cost column, without its offset: float64 ``[B, T]``."""
+    """What each decision of tokens int ``[B, T]`` adds to a cost column, without its offset: float64 ``[B, T]``.
+
+    What a residual lays above the sum is shared out as the sum is.
+    """
     exact = description.exact[column]
     nodes, _ = tl.walk(description.space.trellis.target, description.space.trellis.valid, tokens)
     out = np.zeros(tokens.shape)
@@ -152,6 +155,8 @@ def edge_costs(description: Description, tokens: np.ndarray, column: int = 0) ->
         out[:, t] = values[nodes[:, t], tokens[:, t]]
     if exact.info.reduce == "sum":
         out[:, 0] -= exact.info.offset  # pricing lays it on the edges of the first decision
+    if exact.residual is not None:
+        out *= 1 + exact.residual(tokens)[:, None]
     return np.maximum(out, 0.0)
 
 

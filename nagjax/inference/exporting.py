@@ -54,7 +54,9 @@ def contents(scope: Scope, seed: int) -> tuple[dict[str, np.ndarray], dict[str, 
             f"export: the policy is a {type(policy.network).__name__}, and the program that answers computes only the "
             "library's PolicyNetwork; ask this generator through nagjax"
         )
-    has_front = scope.columns == 1 or scope.listable
+    has_front = scope.has_front
+    if scope.has_residual:
+        policy = None  # the program adds up edges, and what lies above them takes a model
     if policy is None and not has_front:
         raise ValueError(
             f"export: this generator has no policy, and with {scope.columns} cost columns no fixed list of "

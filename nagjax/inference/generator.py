@@ -107,14 +107,14 @@ class Generator:
         """
         if isinstance(device, str) and device in self.devices:
             scope = self._under(self._also(device, where))
-            return Generator(scope.artefact, scope.problem, scope.description, self.config)
+            return Generator(scope.artefact, scope.problem, scope.description, self.config, shelf=self.shelf)
         if isinstance(device, str) and self.devices and not Path(device).exists():
             raise ValueError(
                 f"device={device!r}{suggestion(device, self.devices)}: this generator was trained for "
                 f"{', '.join(self.devices)}; of another give the table, or its path"
             )
         found = elsewhere(self.artefact, self.problem, self.description, device, where or {}, device_format)
-        return Generator(*found, self.config)
+        return Generator(*found, self.config, shelf=self.shelf)
 
     def save(self, folder: str | Path) -> None:
         """Write a checkpoint that ``nagjax.load`` opens and training can go on from.
@@ -311,6 +311,9 @@ class Generator:
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
         fine = possible(scope.description, asked)
+        if not fine.all() and scope.has_residual and scope.has_front:
+            # An architecture of a larger sum may cost less than that of the least.
+            fine |= scope.front(seed).best(_matrix(scope.description, asked)) >= 0
         if not fine.all() and on_infeasible == "raise":
             raise ValueError(refusal(scope.description, asked))
         if scope.columns > 1 and scope.listable:

@@ -143,7 +143,10 @@ def _asked(artefact: Artefact, problem: Problem, description: Description, seed:
         out += zip(np.asarray(found.source).tolist(), np.asarray(found.tokens).swapaxes(0, 1), strict=True)
     bottom = np.full(len(description.costs), tl.INFINITE - 1, np.int64)
     bottom[0] = column.offers(np.array([low]))[0]
-    return [*out, (SOURCES.index("listed"), enumerate_within(problem, bottom, CHUNK))]
+    listed = [enumerate_within(problem, bottom, CHUNK)]
+    # A budget begins at the cost of the least sum, which a residual may leave out of those that are listed.
+    ends = column.ends(description.space.trellis.target, np.asarray(problem.allowed)) if column.residual else None
+    return [*out, (SOURCES.index("listed"), np.concatenate([*listed, *([] if ends is None else [ends])]))]
 
 
 def _reduced(problem: Problem, description: Description, tokens: np.ndarray, source: np.ndarray) -> NondominatedSet:

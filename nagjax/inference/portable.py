@@ -50,7 +50,7 @@ class Generator:
         if (self.header.get("format"), self.header.get("version")) != (FORMAT, VERSION):
             raise ValueError(f"{path}: is not a {FORMAT} file of version {VERSION}; export the generator again")
         self.columns = [Column(about, self.arrays, k) for k, about in enumerate(self.header["costs"])]
-        self.sums = np.array([column.reduce == "sum" for column in self.columns])
+        self.names, self.sums = [c.name for c in self.columns], np.array([c.reduce == "sum" for c in self.columns])
 
     def answer(self, budgets: Any, decode: str = "") -> list[dict[str, Any]]:
         """An architecture for each budget, as a dict; what cannot be asked is a ValueError.
@@ -65,14 +65,15 @@ class Generator:
         asked = self._asked(budgets)
         rows = self._best(asked) if decode == "best" else None
         tokens = self._greedy(asked) if rows is None else self.arrays["front_tokens"][rows]
-        costs, is_open = self._costs(tokens), self.arrays["open"][np.arange(tokens.shape[1]), self._nodes(tokens)]
-        names, fits, out = [column.name for column in self.columns], self._within(costs, asked), []
+        costs = self._costs(tokens) if rows is None else self.arrays["front_costs"][rows]
+        is_open, out = self.arrays["open"][np.arange(tokens.shape[1]), self._nodes(tokens)], []
         for i, one in enumerate(tokens.tolist()):
             named = zip(self.header["decisions"], one, is_open[i], strict=True)
             limits = [limit if np.isfinite(limit) else None for limit in asked[i].tolist()]  # JSON has no infinity
-            found = {"budget": dict(zip(names, limits, strict=True)), "tokens": one}
+            found = {"budget": dict(zip(self.names, limits, strict=True)), "tokens": one}
             found["choices"] = {about["name"]: about["choices"][token] for about, token, shown in named if shown}
-            found |= {"costs": dict(zip(names, costs[i].tolist(), strict=True)), "within": bool(fits[i])}
+            found |= {"costs": dict(zip(self.names, costs[i].tolist(), strict=True))}
+            found["within"] = bool(self._within(costs[i], asked[i]))
             found["guaranteed"] = found["within"] and not any(column.about.get("learned") for column in self.columns)
             if rows is not None:
                 found |= {name: self.arrays[f"front_{name}"][rows[i]].item() for name in ("architecture", "quality")}
@@ -81,11 +82,10 @@ class Generator:
 
     def _asked(self, budgets: Any) -> np.ndarray:
         given = budgets if isinstance(budgets, Mapping) else {self.columns[0].name: budgets}
-        names = [column.name for column in self.columns]
-        if not given or set(given) - set(names):
-            raise ValueError(f"budgets of {list(given)}; the costs are {names}")
+        if not given or set(given) - set(self.names):
+            raise ValueError(f"budgets of {list(given)}; the costs are {self.names}")
         arrays = {name: np.atleast_1d(np.asarray(values, np.float64)) for name, values in given.items()}
-        asked = np.stack([arrays.get(name, next(iter(arrays.values())) + np.inf) for name in names], -1)
+        asked = np.stack([arrays.get(name, next(iter(arrays.values())) + np.inf) for name in self.names], -1)
         for k, column in enumerate(self.columns):
             low, high = column.about["range"]
             wrong = ~(low <= asked[:, k] * column.stretch)

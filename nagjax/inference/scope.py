@@ -3,6 +3,10 @@
 Three ways lead to an answer. ``best`` looks it up in a nondominated set. The others ask the policy within ticks
 that leave open whatever is within the budget, check the exact cost, and ask again within strict ticks where that is
 over. Several samples for a budget are found by ``nagjax.inference.distinct``.
+
+Where a cost has a residual above the sum that ticks are of, answers may be over by more than rounding. The policy is
+then asked again for what is within the budget if it lies as far above its sum, a few times at most; what is over still
+gives way to what ``best`` answers.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ depend on how many others are asked. Of more, each device of several answers a c
 
 BOTTOM = 4096
 """Architectures within a few ticks of the cheapest that are looked at one by one."""
+
+RETRIES = 6
+"""How often a budget is asked again for less where a residual made the answer cost too much."""
 
 Progress = Callable[[int, int], None]
 
@@ -74,6 +81,16 @@ class Scope:
             self.shelf.write(front, self.description, seed)
         return front
 
+    @property
+    def has_residual(self) -> bool:
+        """Whether a cost has a residual above the sum that the mask keeps."""
+        return any(column.residual is not None for column in self.description.exact)
+
+    @property
+    def has_front(self) -> bool:
+        """Whether ``best`` answers every budget from a front."""
+        return self.columns == 1 or self.listable
+
     @functools.cached_property
     def listable(self) -> bool:
         """Whether every architecture can be looked at."""
@@ -87,6 +104,11 @@ class Scope:
         ]
         return np.stack(columns, -1).astype(np.int32)
 
+    def lowered(self, budgets: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Ticks int32 ``[B, K]`` to ask for next, where tokens int32 ``[B, T]`` were answered and one cost is over."""
+        columns = [column.lowered(budgets[:, k], tokens) for k, column in enumerate(self.description.exact)]
+        return np.stack(columns, -1).astype(np.int32)
+
     def within(self, costs: np.ndarray, budgets: np.ndarray) -> np.ndarray:
         """Whether costs float64 ``[..., K]`` are all within budgets float64 ``[..., K]``."""
         columns = [c.within(costs[..., k], budgets[..., k]) for k, c in enumerate(self.description.exact)]
@@ -97,10 +119,8 @@ def find(
     scope: Scope, budgets: np.ndarray, decode: str, seed: int, on_progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tokens int32 ``[B, T]`` and source int32 ``[B]`` for budgets float64 ``[B, K]``."""
-    if decode == "best" and (scope.columns == 1 or scope.listable):
-        front = scope.front(seed)
-        row = np.maximum(front.best(budgets), 0)
-        return front.tokens[row], front.source[row]
+    if decode == "best" and scope.has_front:
+        return _looked_up(scope, budgets, seed)
     turn = _turns(budgets) if decode != "greedy" else np.zeros(len(budgets), np.int32)
     tokens = np.zeros((len(budgets), scope.problem.spec.num_layers), np.int32)
     source = np.zeros(len(budgets), np.int32)
@@ -111,6 +131,13 @@ def find(
         if on_progress is not None:
             on_progress(min(first + size, len(budgets)), len(budgets))
     return tokens, source
+
+
+def _looked_up(scope: Scope, budgets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 ``[B, T]`` and source int32 ``[B]`` of the front for budgets float64 ``[B, K]``."""
+    front = scope.front(seed)
+    row = np.maximum(front.best(budgets), 0)
+    return front.tokens[row], front.source[row]
 
 
 def _turns(budgets: np.ndarray) -> np.ndarray:
@@ -127,23 +154,32 @@ def _turns(budgets: np.ndarray) -> np.ndarray:
 def _decode(
     scope: Scope, budgets: np.ndarray, turn: np.ndarray, decode: str, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A chunk by the policy: within what is offered, then strictly where that cost too much."""
-    tokens, source, fits = _within(scope, budgets, scope.ticks(budgets), turn, decode, seed)
-    strict = scope.ticks(budgets, strict=True)
-    again = ~fits & (strict >= np.asarray(cheapest(scope.problem))).all(1)
-    if again.any():
-        tokens[again], source[again], fits[again] = _within(
-            scope, budgets[again], strict[again], turn[again], decode, seed
+    """A chunk by the policy: within what is offered, then for less where that cost too much."""
+    tokens, source, costs = _picked(scope, budgets, scope.ticks(budgets), turn, decode, seed)
+    for _ in range(RETRIES if scope.has_residual else 1):
+        over = np.flatnonzero(~scope.within(costs, budgets))
+        ticks = scope.lowered(budgets[over], tokens[over])
+        possible = (ticks >= np.asarray(cheapest(scope.problem))).all(1)
+        again = over[possible]
+        if not len(again):
+            break
+        tokens[again], source[again], costs[again] = _picked(
+            scope, budgets[again], ticks[possible], turn[again], decode, seed
         )
-    for row in np.flatnonzero(~fits) if scope.columns == 1 else ():
+    over = np.flatnonzero(~scope.within(costs, budgets))
+    if scope.has_residual:
+        if len(over) and scope.has_front:
+            tokens[over], source[over] = _looked_up(scope, budgets[over], seed)
+        return tokens, source
+    for row in over if scope.columns == 1 else ():
         tokens[row], source[row] = _lowest(scope, budgets[row])
     return tokens, source
 
 
-def _within(
+def _picked(
     scope: Scope, budgets: np.ndarray, ticks: np.ndarray, turn: np.ndarray, decode: str, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The candidate of each budget that counts, where it is from, and whether it is within the budget."""
+    """The candidate of each budget that counts, where it is from, and its costs float64 ``[B, K]``."""
     num = len(ticks)
     one = _candidates(scope, ticks, turn, decode, seed)
     tokens, objective = np.asarray(one.tokens)[:num], np.asarray(one.objective)[:num]
@@ -155,7 +191,7 @@ def _within(
     pick = np.argmax(np.where(fits, score, -np.inf), 1)
     pick = np.where(fits.any(1), pick, 0)
     rows = np.arange(num)
-    return tokens[rows, pick].copy(), np.asarray(one.source)[pick].copy(), fits[rows, pick].copy()
+    return tokens[rows, pick].copy(), np.asarray(one.source)[pick].copy(), costs[rows, pick].copy()
 
 
 def _candidates(scope: Scope, ticks: np.ndarray, turn: np.ndarray, decode: str, seed: int) -> Candidates:

@@ -1,8 +1,8 @@
 """Fronts kept beside a checkpoint: a generator that was asked once answers ``best`` without compiling what finds them.
 
 Making a front compiles and runs the policy; what it ends in is a few arrays. They lie in ``RUN/kept``, a file for each
-question (conditions, seed), checkpoint, code and machine, so that an answer is what it would be without them. A file
-that is damaged or is another's is not believed, and a line says so; where nothing can be written, nothing is kept.
+question (conditions, seed, prices), checkpoint, code and machine, so that an answer is what it would be without them. A
+file that is damaged or is another's is not believed, and a line says so; where nothing can be written, nothing is kept.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class Shelf:
 
     def _key(self, description: Description, seed: int) -> str:
         """What a front depends on, as one hash: the question, the checkpoint, the code, and what it ran on."""
-        asked = [self.seal, description.where or {}, seed, _code(), *_machine()]
+        # A generator on a device that it was not trained for has the checkpoint's seal, and other prices.
+        priced = [(info.name, info.device, info.content_hash, info.scale, info.offset) for info in description.costs]
+        asked = [self.seal, description.where or {}, priced, seed, _code(), *_machine()]
         return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 

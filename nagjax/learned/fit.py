@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments
@@ -24,9 +23,10 @@ from nagjax.learned.measured import Measured, networks
 from nagjax.learned.noise import NoiseFloor, by_neighbours, by_repeats
 from nagjax.learned.prices import additive_prices, known_edges
 from nagjax.predictors.forms.form import Form
+from nagjax.predictors.kinds.held_out import asked, out_of_fold
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
-from nagjax.predictors.records.records import Records, take
+from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 from nagjax.spaces.terms import make_terms
 from nagjax.spaces.trellis import walk
@@ -37,7 +37,9 @@ KIND = "additive"
 SETTINGS: Mapping[str, Any] = {"relative": True, "robust": True, "validation_share": 0.0}
 """Of that kind, where costs are fitted: errors are shares of the cost, and the folds judge."""
 
-FOLDS = 5
+SETTINGS_OF: Mapping[str, Mapping[str, Any]] = {KIND: SETTINGS, "residual": {"validation_share": 0.0}}
+"""The same of each of the library's kinds whose own defaults are for qualities."""
+
 LEVEL = 0.05
 """Share of networks that may exceed their bound unless another is asked for."""
 
@@ -93,7 +95,8 @@ def learn_cost(
       measured: the measurements; those of NaN do not count.
       name: of the column.
       unit: of its costs.
-      kind: how it is fitted; None for ``KIND``. It must end in a form whose values add up over edges.
+      kind: how it is fitted; None for ``KIND``. It must end in a form whose values add up over edges, or in a residual
+        above such a sum.
       level: share of networks that may exceed their cost.
       quality: how good architectures are, by which they are chosen; None where that is not known: the bound then holds
         for networks as they were drawn.
@@ -112,7 +115,7 @@ def learn_cost(
         check_level(level, len(tokens))
         whole = HEADROOM * float(mean.max())
         records = Records(tokens, mean / whole, source=measured.source)
-        predicted = out_of_fold(kind, space, records, seed) * whole
+        predicted = held_out(kind, space, records, seed) * whole
     except ValueError as error:
         raise ValueError(f"{measured.source}: {name}: {error}") from None
     doubts = [*cost_doubts(costs, unit, lambda index: measured.place(int(known[index])))]
@@ -135,20 +138,9 @@ def learn_cost(
     return LearnedCost(prices, form, whole, bound, floor, report)
 
 
-def out_of_fold(kind: Kind, space: Space, records: Records, seed: int, folds: int = FOLDS) -> np.ndarray:
-    """What each record is predicted to be by a fit to the folds that it is not in: float64 ``[N]``."""
-    order = np.random.default_rng(seed).permutation(len(records.quality))
-    out = np.empty(len(order))
-    for fold in np.array_split(order, folds):
-        rest = np.setdiff1d(order, fold)
-        out[fold] = asked(fit(kind, space, take(records, rest), seed).predictor, space, records.tokens[fold])
-    return out
-
-
-def asked(form: Form, space: Space, tokens: np.ndarray) -> np.ndarray:
-    """What a form says of tokens int32 ``[N, T]``: float64 ``[N]``."""
-    mean, _ = form(jnp.asarray(tokens), jnp.asarray(space.features(tokens)))
-    return np.asarray(mean, np.float64)
+def held_out(kind: Kind, space: Space, records: Records, seed: int) -> np.ndarray:
+    """What each record is predicted to be by the kind fitted to the folds that it is not in: float64 ``[N]``."""
+    return out_of_fold(lambda some: fit(kind, space, some, seed).predictor, space, records, seed)
 
 
 def judged(predicted: np.ndarray, measured: np.ndarray) -> dict[str, Any]:

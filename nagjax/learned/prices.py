@@ -1,7 +1,8 @@
 """Costs learned from measured whole networks, as edge prices: mask, archives, exports and explanations work unchanged.
 
 A model whose values add up over the edges of a path *is* a table of prices, one an edge. ``additive_prices`` makes them
-of a fitted form, ``linear`` or ``additive``, whatever fitted it::
+of a fitted form, ``linear`` or ``additive``, whatever fitted it. Of the form ``residual`` they are its sum, a lower
+bound, and the rest travels with them::
 
     whole = 1.25 * costs.max()  # kinds are fitted to values in 0..1
     fitted = nagjax.predictors.kinds.registry.fit(kind, space, Records(tokens, costs / whole), seed)
@@ -25,11 +26,17 @@ from nagjax.learned.bound import Bound
 from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.residual import Residual
 from nagjax.spaces.space import Space
 
 
 def edge_values(space: Space, form: Form) -> np.ndarray | None:
-    """What each edge adds to the value of a form, float64 ``[T, S, C]``; None where its values do not add up so."""
+    """What each edge adds to the value of a form, float64 ``[T, S, C]``; None where its values do not add up so.
+
+    Of the form ``residual`` what each edge adds to its sum.
+    """
+    if isinstance(form, Residual):
+        return edge_values(space, form.base)
     if isinstance(form, Additive):
         return np.asarray(form.values, np.float64)
     if isinstance(form, Linear):
@@ -51,11 +58,11 @@ def additive_prices(
     allowed: np.ndarray | None = None,
     **about: Any,
 ) -> Prices:
-    """A cost column from a fitted form whose values add up over edges.
+    """A cost column from a fitted form whose values add up over edges, but for a residual above their sum.
 
     Args:
       space: what it was fitted to.
-      form: of the form ``linear`` or ``additive``.
+      form: of the form ``linear``, ``additive`` or ``residual``.
       whole: ``unit`` that a value of 1 stands for; kinds are fitted to values in 0..1.
       name: of the column.
       unit: of its costs.
@@ -70,7 +77,7 @@ def additive_prices(
     if values is None:
         raise ValueError(
             f"{name}: a predictor of the form {form.form} does not add up over edges, so it is no price of edges; fit "
-            "one that does (kind additive or ridge)"
+            "one that does (kind additive or ridge), or a residual above a sum that does (kind residual)"
         )
     open_edges = known_edges(space, form)
     if allowed is not None and (asked := reachable(space, open_edges & allowed)).any():
@@ -85,6 +92,7 @@ def additive_prices(
     if bound is not None:
         edges = edges * bound.scale
         about |= {"scale": bound.scale, "offset": bound.offset, "quantile": 1 - bound.level}
+    about |= {"residual": form} if isinstance(form, Residual) else {}
     return Prices(name, unit, np.zeros(len(space.operators)), open_edges, edges=edges, learned=True, **about)
 
 

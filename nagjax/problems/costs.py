@@ -4,6 +4,9 @@ Inside jit a cost is an integer number of ticks; outside it is the number that t
 of such numbers. The two meet here. ``ExactCosts.offers`` turns a budget into ticks that leave every architecture open
 whose exact cost is within it, ``ExactCosts.strict`` into ticks that leave only such, and ``ExactCosts.within`` says
 which of the two an architecture is. Where every sum of the column is a whole number of ticks the first two are equal.
+
+Where a learned cost has a residual, ticks are of the sum of edges alone, a lower bound of the cost: what is within a
+budget stays open, and more beside it, so an answer has to be checked.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from nagjax.devices.pricing import Column
+from nagjax.problems.residual import ROUNDING as RESIDUAL_ROUNDING
+from nagjax.problems.residual import Above
 from nagjax.spaces import trellis as tl
 
 ROUNDING = 2.0**-52
@@ -75,6 +80,7 @@ class ExactCosts:
       steps: distinct costs float64 ``[D]``, increasing, and their ticks int64 ``[D]``; None unless ``info.ranked``.
       operators: float64 ``[num_operators]`` in the column's unit, what each adds to an edge; None where edges were
         priced as a whole.
+      residual: how far above the sum of its edges an architecture costs; None where it costs that sum.
     """
 
     info: CostInfo
@@ -83,14 +89,23 @@ class ExactCosts:
     top: int
     steps: tuple[np.ndarray, np.ndarray] | None = None
     operators: np.ndarray | None = None
+    residual: Above | None = None
 
     @property
     def tolerance(self) -> float:
         """Share by which a float64 sum, added in any order, may be below the exact one; 0 where nothing is added."""
+        if self.residual is not None:
+            return RESIDUAL_ROUNDING
         return 0.0 if self.info.given else (self.terms + 2) * ROUNDING
 
     def of(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Costs float64 ``[B]`` in ``unit`` of tokens int ``[B, T]`` taken at nodes ``[B, T]``."""
+        sums = self._sums(nodes, tokens)
+        if self.residual is None:
+            return sums
+        return self.info.offset + (sums - self.info.offset) * (1 + self.residual(tokens))
+
+    def _sums(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         columns = [values[nodes[:, t], tokens[:, t]] for t, values in self.edges.items()]
         if not columns:
             return np.zeros(len(tokens))
@@ -123,23 +138,53 @@ class ExactCosts:
             return self.offers(budgets)
         return np.minimum(self._floor(np.asarray(budgets, np.float64) * (1 + self.tolerance)), self.top)
 
+    def lowered(self, budgets: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Ticks int64 ``[B]`` to ask for where tokens int ``[B, T]`` were answered and cost more than the budgets.
+
+        Strict ones; with a residual those under which all is within budgets that lies no further above its sum.
+        """
+        if self.residual is None:
+            return self.strict(budgets)
+        offset = self.info.offset
+        return self.strict(offset + (np.asarray(budgets, np.float64) - offset) / (1 + self.residual(tokens)))
+
     def _floor(self, values: np.ndarray) -> np.ndarray:
         largest = float(self.info.to_unit(tl.INFINITE))
         return self.info.to_ticks(np.clip(values, -largest, largest))
 
     def span(self, target: np.ndarray, allowed: np.ndarray) -> tuple[float, float]:
-        """Cheapest and costliest plausible architecture of the ``allowed`` edges bool ``[T, S, C]`` of a graph."""
-        values = np.zeros(allowed.shape)
-        for t, layer in self.edges.items():
-            values[t] = layer
+        """Cheapest and costliest plausible architecture of the ``allowed`` edges bool ``[T, S, C]`` of a graph.
+
+        With a residual the costs of those whose sums are least and largest.
+        """
+        values = self._values(allowed.shape)
         if self.info.filler is not None:
             plausible = allowed & (values < self.info.filler)
             allowed = plausible if tl.count(target, plausible)[0][0] else allowed
+        if self.residual is not None:
+            ends = self.ends(target, allowed)
+            if ends is None:
+                return np.inf, 0.0
+            low, high = self.of(tl.walk(target, allowed, ends)[0], ends).tolist()
+            return low, max(low, high)
         low = tl.cheapest(target, allowed, values, self.info.reduce)
         high = tl.costliest(target, allowed, values, self.info.reduce)
         if not self.info.decimals:
             return low, high
         return round(low, self.info.decimals), round(high, self.info.decimals)
+
+    def ends(self, target: np.ndarray, allowed: np.ndarray) -> np.ndarray | None:
+        """Tokens int32 ``[2, T]`` of the paths of the least and the largest sum; None where no path is left."""
+        values = self._values(allowed.shape)
+        least, most = (tl.longest(target, allowed, sign * values, last=False) for sign in (-1, 1))
+        return None if least is None or most is None else np.stack([least, most])
+
+    def _values(self, shape: tuple[int, ...]) -> np.ndarray:
+        """What edges cost, float64 ``[T, S, C]``."""
+        values = np.zeros(shape)
+        for t, layer in self.edges.items():
+            values[t] = layer
+        return values
 
 
 def rounded_up(value: float, digits: int = 6) -> str:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax import shapes
+from nagjax import mesh, shapes
 from nagjax.problems.contexts import Contexts
 from nagjax.problems.costs import CostInfo, ExactCosts
 from nagjax.problems.joint import Joint, feasible_together, make_levels, recursion
@@ -200,6 +200,7 @@ def path_features(problem: Problem, tokens: jax.Array, nodes: jax.Array | None =
 def evaluate(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Objective float32 ``[B]`` (mean - pessimism * std; NaN and infinities become -inf) and costs int32 ``[B, K]``."""
     shapes.check("evaluate: tokens", tokens, (None, problem.spec.num_layers), int)
+    tokens = mesh.rows(tokens)
     nodes = walk_nodes(problem.target, tokens)
     mean, std = problem.quality(tokens, path_features(problem, tokens, nodes))
     shapes.check("evaluate: mean of the quality", mean, tokens.shape[:1], float)

@@ -20,7 +20,8 @@ def side_by_side(space: Space, columns: Mapping[str, Prices | None]) -> Prices:
     of the decision's choices; None closes a device.
 
     Raises:
-      ValueError: if the columns differ in name, unit or how they add up.
+      ValueError: if the columns differ in name, unit or how they add up, or in whether they are learned and at which
+        level; or one has a residual.
     """
     given = [column for column in columns.values() if column is not None]
     first = given[0]
@@ -30,6 +31,10 @@ def side_by_side(space: Space, columns: Mapping[str, Prices | None]) -> Prices:
                 f"cost columns of devices differ: {other.name} in {other.unit} ({other.reduce}) and {first.name} in "
                 f"{first.unit} ({first.reduce}); give each the same"
             )
+    if any(column.residual is not None for column in given):
+        raise ValueError(f"{first.name}: costs of several devices take no residual; learn them by the kind additive")
+    if len({(column.learned, column.quantile) for column in given}) > 1:
+        raise ValueError(f"{first.name}: is learned, or has headroom, on some devices and not on others")
     behind = space.behind
     if behind is None:
         raise ValueError(f"{space.identity} has no context that could say the device; see nagjax.spaces.compose")
@@ -60,6 +65,8 @@ def side_by_side(space: Space, columns: Mapping[str, Prices | None]) -> Prices:
         validation="; ".join(
             f"{name}: {column.validation}" for name, column in columns.items() if column and column.validation
         ),
+        learned=first.learned,
+        quantile=first.quantile if first.learned else None,
         doubts=tuple(f"{name}: {text}" for name, column in columns.items() if column for text in column.doubts),
     )
 

@@ -26,6 +26,7 @@ import numpy as np
 from nagjax.devices.plausible import implausible
 from nagjax.devices.pricing import Column, Prices
 from nagjax.problems.costs import CostInfo, ExactCosts, decimal_places
+from nagjax.problems.residual import Above
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Space
 
@@ -72,11 +73,21 @@ class _Column:
 def edge_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, ExactCosts]:
     """Edge costs int32 ``[T, S, C]``, ticks, of a cost column, and its exact costs on the host.
 
-    Every path of edges ``allowed``, bool ``[T, S, C]``, is below 2**30; ticks are as fine as that permits.
+    Every path of edges ``allowed``, bool ``[T, S, C]``, is below 2**30; ticks are as fine as that permits, and of what
+    edges add up to, whatever a residual lays above it.
 
     Raises:
-      ValueError: if the column has an offset and reduces by ``"max"``.
+      ValueError: if the column has an offset or a residual and reduces by ``"max"``.
     """
+    ticks, exact = _sum_ticks(prices, space, allowed)
+    if prices.residual is None:
+        return ticks, exact
+    if prices.reduce != "sum":
+        raise ValueError(f"cost {prices.name} has a residual above a sum, and reduces by {prices.reduce}")
+    return ticks, dataclasses.replace(exact, residual=Above(space, prices.residual))
+
+
+def _sum_ticks(prices: Prices, space: Space, allowed: np.ndarray) -> tuple[np.ndarray, ExactCosts]:
     if prices.offset and prices.reduce != "sum":
         raise ValueError(f"cost {prices.name} has an offset of {prices.offset:g}, which means nothing for a maximum")
     column = _Column(prices, space.trellis.operators, space.trellis.target, allowed)
@@ -144,6 +155,7 @@ def _ranked(column: _Column, exact: np.ndarray, filler: float | None) -> tuple[n
     edges[-1][allowed] = ticks[inverse]
     prices = column.prices
     given = prices.edges is not None and not _finite(prices.values).any() and (prices.offset, prices.scale) == (0, 1)
+    given &= prices.residual is None
     info = _describe(prices, exponent, ranked=True, given=given, filler=filler)
     top = int(ticks[plausible].max(initial=0))
     layers = {len(exact) - 1: last} if last.any() else {}

@@ -37,25 +37,34 @@ def preparation(batch: int, dtype: str, least_ms: float, clock: Callable[[], flo
     """How subjects are made ready on the default device: compiled, run once to warm up, and run for long enough.
 
     A run has ``batch`` images, ``"float32"`` or ``"bfloat16"``; one timing takes at least ``least_ms`` ms, far above
-    the resolution of the clock (seconds) and a timer interrupt.
+    the resolution of the clock (seconds) and a timer interrupt. An accelerator makes its calls one after another, so
+    the end of the last one is waited for, and not each, which would add the way there and back. A processor may begin
+    a call before the last one has ended: there each is waited for.
     """
+    wait: Callable[[Any], Any] = jax.block_until_ready
+    in_turn = jax.default_backend() != "cpu"
 
     def prepare(subject: Subject) -> Stopwatch:
         turns = loop_turns(subject.operators[0], batch) if subject.kind == "operator" else 1
-        run = compiled(subject, batch, dtype, turns)
-        return stopwatch(run, turns, least_ms / 1000, clock)
+        begun = compiled(subject, batch, dtype, turns)
+        if in_turn:
+            return stopwatch(begun, turns, least_ms / 1000, clock, wait)
+        return stopwatch(lambda: wait(begun()), turns, least_ms / 1000, clock)
 
     return prepare
 
 
-def stopwatch(run: Callable[[], Any], turns: int, least_s: float, clock: Callable[[], float]) -> Stopwatch:
-    """A stopwatch of ``run``, a call of which is ``turns`` inferences, done when it returns.
+def stopwatch(
+    run: Callable[[], Any], turns: int, least_s: float, clock: Callable[[], float],
+    wait: Callable[[Any], Any] = lambda _: None,
+) -> Stopwatch:  # fmt: skip
+    """A stopwatch of ``run``, a call of which is ``turns`` inferences; ``wait`` waits for what the last call gave.
 
     It finds out how many calls are long enough.
     """
-    _elapsed(run, 1, clock)  # the first call of a program is slower
-    calls = max(1, math.ceil(least_s / max(_elapsed(run, 1, clock), 1e-9)))
-    return lambda: _elapsed(run, calls, clock) / (calls * turns)
+    _elapsed(run, 1, clock, wait)  # the first call of a program is slower
+    calls = max(1, math.ceil(least_s / max(_elapsed(run, 1, clock, wait), 1e-9)))
+    return lambda: _elapsed(run, calls, clock, wait) / (calls * turns)
 
 
 def loop_turns(op: Operator, batch: int) -> int:
@@ -65,14 +74,13 @@ def loop_turns(op: Operator, batch: int) -> int:
 
 
 def compiled(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[], Any]:
-    """A subject's program; networks have one turn and no loop."""
+    """A subject's program, a call of which may return before it is done; networks have one turn and no loop."""
     function = inference(subject, batch)
     made = blocks.made_up_input(subject.operators[0], batch, np.random.default_rng(0))
     x = jnp.asarray(made, dtype if made.dtype.kind == "f" else None)
     body = function if subject.kind == "network" else looped(function, turns)
     program = jax.jit(body).lower(x).compile()
-    wait: Callable[[Any], Any] = jax.block_until_ready
-    return lambda: wait(program(x))
+    return lambda: program(x)
 
 
 def inference(subject: Subject, batch: int) -> Callable[[jax.Array], jax.Array]:
@@ -122,8 +130,9 @@ def made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[st
     return weights, statistics
 
 
-def _elapsed(run: Callable[[], Any], calls: int, clock: Callable[[], float]) -> float:
-    start = clock()
+def _elapsed(run: Callable[[], Any], calls: int, clock: Callable[[], float], wait: Callable[[Any], Any]) -> float:
+    start, found = clock(), None
     for _ in range(calls):
-        run()
+        found = run()
+    wait(found)
     return clock() - start

@@ -7,27 +7,8 @@ So one sort labels all pairs. Pass costs and budget in the same exact type (tick
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import stats
-
-
-def dominance(
-    quality: jax.Array, cost: jax.Array, other_quality: jax.Array, other_cost: jax.Array, budget: jax.Array | float
-) -> jax.Array:
-    """Which of two architectures dominates, jittable: int32, 1 the first, -1 the second, 0 for a tie.
-
-    All shapes broadcast; the budget is in the unit of the costs.
-
-    >>> d = dominance(jnp.array([0.7, 0.7]), jnp.array([20, 20]), jnp.array([0.8, 0.8]), jnp.array([30, 30]), 30)
-    >>> d.tolist(), dominance(jnp.array(0.7), jnp.array(20), jnp.array(0.8), jnp.array(30), 25).tolist()
-    ([-1, -1], 1)
-    """
-    both = (cost <= budget) & (other_cost <= budget)
-    by_quality = (quality > other_quality).astype(jnp.int32) - (quality < other_quality).astype(jnp.int32)
-    by_cost = (cost < other_cost).astype(jnp.int32) - (cost > other_cost).astype(jnp.int32)
-    return jnp.where(both, by_quality, by_cost)
 
 
 def dominance_key(quality: np.ndarray, cost: np.ndarray, budget: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -146,46 +146,6 @@ def _indices(t: int, edge: Edge, features: Mapping[str, int]) -> list[int]:
             f"is not a tuple of names among feature_names; {hint}correct it or add the name"
         )
     return [features[name] for name in edge.features]
-
-
-def refine(
-    trellis: Trellis, start: Hashable, update: Callable[[Hashable, int, int, int], Hashable], max_edges: int = MAX_EDGES
-) -> tuple[Trellis, tuple[tuple[Hashable, ...], ...], np.ndarray]:
-    """The product of a trellis with a small automaton, for costs that depend on more of the past than the nodes keep.
-
-    ``start`` is the context at the first node, ``update(context, t, s, c)`` gives the one after edge ``(t, s, c)``.
-    Tokens, choices and features keep their meaning.
-
-    Returns:
-      The refined trellis; the context of each of its nodes, a tuple a layer; and int32 ``[T, S]``, the node of the
-      original trellis that each refined node stands for.
-    """
-    num_layers, _, _ = trellis.shape
-    labels: list[list[tuple[int, Hashable]]] = [[(0, start)]]
-
-    def edges(t: int, node: Hashable) -> list[Edge]:
-        s, context = cast("tuple[int, Hashable]", node)
-        return [
-            Edge(int(c), (int(trellis.target[t, s, c]), update(context, t, s, int(c))))
-            for c in np.flatnonzero(trellis.valid[t, s])
-        ]
-
-    for t in range(num_layers):
-        labels.append(list(dict.fromkeys(e.target for node in labels[t] for e in edges(t, node))))  # type: ignore[misc]
-    product, _ = build(num_layers, (0, start), edges, max_edges=max_edges)
-    origin = np.zeros(product.shape[:2], np.int32)
-    for t in range(num_layers):
-        origin[t, : len(labels[t])] = [s for s, _ in labels[t]]
-    row = np.arange(num_layers)[:, None]
-    refined = dataclasses.replace(
-        product,
-        open=trellis.open[row, origin] & product.valid.any(-1),
-        operators=trellis.operators[row, origin],
-        features=trellis.features[row, origin],
-        num_operators=trellis.num_operators,
-        num_features=trellis.num_features,
-    )
-    return refined, tuple(tuple(context for _, context in layer) for layer in labels), origin
 
 
 def count(target: np.ndarray, valid: np.ndarray) -> list[list[int]]:

@@ -7,6 +7,7 @@ two seeds of it is the ceiling that any score can be held against (Yu et al., ar
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from scipy import stats
@@ -65,6 +66,36 @@ def ceiling(alone: np.ndarray) -> float:
     """Mean tau between every two seeds of the truth ``[N, seeds]``; NaN for one seed."""
     pairs = [(i, j) for i in range(alone.shape[1]) for j in range(i)]
     return float(np.mean([_tau(alone[:, i], alone[:, j]) for i, j in pairs])) if pairs else float("nan")
+
+
+def spread(alone: np.ndarray) -> tuple[float, float]:
+    """How far networks lie apart, and how far seeds of one do, of the truth ``[N, seeds]``: standard deviations.
+
+    The first is of what a network would reach on average over all seeds: the variance of seeds is taken off.
+
+    >>> spread(np.array([[0.0, 2.0], [10.0, 12.0]]))
+    (7.0, 1.4142135623730951)
+
+    Raises:
+      ValueError: if there are not 2 networks and 2 seeds.
+    """
+    networks, seeds = alone.shape
+    if networks < 2 or seeds < 2:
+        raise ValueError(f"{networks} networks of {seeds} seeds have no spread; give 2 of each or more")
+    within = float(alone.var(1, ddof=1).mean())
+    between = float(alone.mean(1).var(ddof=1)) - within / seeds
+    return max(between, 0.0) ** 0.5, within**0.5
+
+
+def expected_ceiling(ratio: float) -> float:
+    """Tau between two seeds of normal truth whose networks lie ``ratio`` times as far apart as seeds do.
+
+    It is 2 / pi * arcsin(r), r the correlation of the seeds (Kendall of a bivariate normal; Kruskal 1958).
+
+    >>> round(expected_ceiling(1.0), 3), round(expected_ceiling(6.0), 3)
+    (0.333, 0.852)
+    """
+    return 2 / math.pi * math.asin(ratio**2 / (1 + ratio**2))
 
 
 def _tau(score: np.ndarray, truth: np.ndarray) -> float:

@@ -19,6 +19,7 @@ from nagjax.predictors.forms.mix import Mix
 from nagjax.predictors.forms.mlp import Predictor
 from nagjax.predictors.forms.neighbours import Neighbours
 from nagjax.predictors.forms.pair import Pair
+from nagjax.predictors.forms.residual import Residual
 from nagjax.predictors.forms.table import TabularQuality
 from nagjax.predictors.forms.trees import Trees
 
@@ -26,7 +27,7 @@ FORMS: Mapping[str, type[Any]] = {
     one.form: one
     for one in (
         TabularQuality, Predictor, Graph, Linear, Additive, Kernel, GaussianProcess, Trees, Pair, Neighbours, Mix,
-        Evaluated, Behind, Exported,
+        Evaluated, Behind, Exported, Residual,
     )
 }  # fmt: skip
 

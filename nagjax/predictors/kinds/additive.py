@@ -18,7 +18,6 @@ import numpy as np
 from nagjax import arguments
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.additive import Additive
-from nagjax.predictors.forms.form import Form
 from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
 from nagjax.predictors.kinds.ridge import PENALTIES, check_penalised, solve
 from nagjax.predictors.records.records import Records
@@ -72,7 +71,7 @@ def make(**settings: Any) -> Kind:
     return Kind("additive", written(config), fitted)
 
 
-def fit_additive(terms: Terms, records: Records, config: AdditiveConfig) -> Form:
+def fit_additive(terms: Terms, records: Records, config: AdditiveConfig) -> Additive:
     """The form ``additive``, fitted to all records."""
     behind, counts = terms.behind(records.tokens), terms.of(records.tokens)
     powers = _powers(terms.numbers, behind, config.degree)

@@ -24,6 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "mlp": "nagjax.predictors.kinds.mlp",
     "nars": "nagjax.predictors.kinds.nars",
     "pair": "nagjax.predictors.kinds.pair",
+    "residual": "nagjax.predictors.kinds.residual",
     "ridge": "nagjax.predictors.kinds.ridge",
     "trees": "nagjax.predictors.kinds.trees",
 }

@@ -51,7 +51,9 @@ def read_folders(
     if root is None:
         raise ValueError("folder: no folder is given; --data_dir=FOLDER says which one holds train and test")
     if not isinstance(size, int) or size < 1:
-        raise ValueError(f"folder: the image size is {size}; give the side of the square in pixels, 1 or more")
+        raise ValueError(
+            f"folder: the image size is {size}; give the side of the square in pixels, such as --image_size=28"
+        )
     place = Path(root).expanduser()
     train, test = place / "train", _test_folder(place)
     classes = tuple(folder.name for folder in _class_folders(train))
