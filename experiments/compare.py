@@ -102,7 +102,7 @@ def job(values: flags.FlagValues) -> int:
 def _compare(values: flags.FlagValues, folder: Path) -> int:
     limits = parse_limits(values.evaluations, values.max_seconds)
     contenders = parse_contenders(values.controllers, values.controller_static, values.controller_params, limits)
-    seeds = list(dict.fromkeys(settings.parse_seeds(values.seeds, "seeds")))
+    seeds = settings.parse_seeds(values.seeds, "seeds")
     compare_problems.check_names(values.problems)
     best_known = compare_best_known.parse_files(values.best_known, values.problems)
     options = dataclasses.replace(options_of(values), idle=values.idle_updates)

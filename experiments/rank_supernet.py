@@ -56,7 +56,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def job(values: flags.FlagValues) -> int:
     """Train the networks that are missing; with --supernet compare and write the report."""
-    seeds = sorted(set(settings.parse_seeds(values.seeds, "seeds")))
+    seeds = sorted(settings.parse_seeds(values.seeds, "seeds"))
     with contextlib.ExitStack() as stack:
         for seed in seeds:
             folder = stack.enter_context(output.folder(values.out, "runs/ranking", lock=f"{output.LOCK}-seed{seed}"))

@@ -112,7 +112,7 @@ def _sweep(values: flags.FlagValues, folder: Path) -> int:
     entry = str(values.problem or "")
     compare_problems.check_names([entry] if entry else [])
     every, limit = contenders(values), Limit(UPDATES, values.steps)
-    seeds = list(dict.fromkeys(settings.parse_seeds(values.seeds, "seeds")))
+    seeds = settings.parse_seeds(values.seeds, "seeds")
     base = values.base or every[0].label
     labels = [one.label for one in every]
     if base not in labels:

@@ -368,8 +368,9 @@ def test_a_row_scales_within_floats():
 
 
 def test_a_format_that_cannot_be_told_names_the_ways(tmp_path):
-    for name, text in (("a.txt", "x"), ("a.json", "{}"), ("a.yaml", "x: {mean: 1}")):
+    for name, text in (("a.txt", "x"), ("a.json", '{"ArmNN": {}}'), ("a.yaml", "x: {mean: 1}")):
         message = refusal(read_device_table, write(tmp_path / name, text), ())
+        assert "one of" in message
         assert "docs/device_tables.md" in message
         assert "docs/plugins.md" in message
     np.savez(tmp_path / "a.npz", weights=np.zeros(1))
@@ -509,6 +510,7 @@ def test_the_range_of_seeds_is_said(capsys):
     assert "--seeds=4294967296: a seed is an integer, 0 to 4294967295" in refusal(
         settings.parse_seeds, ["1", "4294967296"], "seeds")  # fmt: skip
     assert "integers" in refusal(settings.parse_seeds, ["٣"], "seeds")
+    assert "seed 2 is given twice" in refusal(settings.parse_seeds, ["0..3", "2"], "seeds")
 
 
 @pytest.mark.parametrize("seed", [2**32, -1, 1.0, True, "1", None, np.float32(1)])

@@ -155,7 +155,7 @@ def parse_seeds(entries: Sequence[str], flag: str) -> list[int]:
     [7, 0, 1, 2, 3]
 
     Raises:
-      ValueError: if one is not an integer from 0 to 2^32 - 1, a range falls, or there is none.
+      ValueError: if one is not an integer from 0 to 2^32 - 1 or stands twice, a range falls, or there is none.
     """
     out: list[int] = []
     for entry in entries or [""]:
@@ -163,6 +163,8 @@ def parse_seeds(entries: Sequence[str], flag: str) -> list[int]:
         if ends[0] > ends[-1]:
             raise ValueError(f"--{flag}={entry}: a range rises; write --{flag}={ends[-1]}..{ends[0]}")
         first, last = (arguments.seed(value, f"--{flag}") for value in (ends[0], ends[-1]))
+        if twice := sorted({*range(first, last + 1)} & {*out}):
+            raise ValueError(f"--{flag}={','.join(entries)}: seed {twice[0]} is given twice; remove one of them")
         out += range(first, last + 1)
     return out
 

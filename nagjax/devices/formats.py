@@ -137,10 +137,11 @@ def _by_look(path: Path) -> str | None:
     return "csv" if suffix in (".csv", ".tsv") else None
 
 
-def _json_format(root: Any) -> str:
-    """The format of a JSON document; what is none of the other tools' is taken for ours, whose reader refuses it."""
+def _json_format(root: Any) -> str | None:
+    """The format of a JSON document; ours by one of its own fields, so that its reader says what the others lack."""
     known = (("tensorrt", tensorrt), ("hosted_job", hosted_job), ("openvino", openvino), ("onnxruntime", onnxruntime))
-    return next((name for name, module in known if module.recognises(root)), "json")
+    ours = "json" if isinstance(root, Mapping) and {"format", "rows"} & {*root} else None
+    return next((name for name, module in known if module.recognises(root)), ours)
 
 
 def _first_line(path: Path) -> str:
