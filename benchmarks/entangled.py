@@ -8,9 +8,8 @@ networks. Eight of them were trained alone there, under three seeds, and are tak
 chooses are trained besides. Every way sees 25,600 images. A way of ``entangled`` chooses the largest share of each
 decision; ``single_path``, the rival without gradients along choices, the network of least loss on validation images
 with its weights. Nothing has a price. Rates of the logits are those of 0.02 and 0.1 (Adam) and of 0.02, 1 and 5
-(exponentiated) that chose best under seed 100 with ``darts``, the larger where two chose alike. By default
-only ``darts`` is tried; ``--ways`` takes other samplers. ``experiments.published.entangled`` has what follows from
-the figures.
+(exponentiated) that chose best under seed 100 with ``darts``, the larger where two chose alike; other samplers have
+that of ``darts``. ``experiments.published.entangled`` has what follows from the figures.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from nagjax.spaces.mobilenet_v3 import make_space
 from nagjax.spaces.space import Space
 from nagjax.spaces.trellis import enumerate_paths
 from nagjax.supernet import training
+from nagjax.supernet.entangled import SAMPLERS
 from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.forms import LOGITS
 from nagjax.supernet.shares import log_shares
@@ -45,7 +45,7 @@ IMAGES = 400 * BATCH
 """Seen by each way, counted a lesson."""
 KNOWN = Path("benchmarks/results/strategies.json")
 SPOS = "single_path"
-WAYS = ("darts adam", "darts exponentiated", SPOS)
+WAYS = (*(f"{sampler} adam" for sampler in SAMPLERS), "darts exponentiated", SPOS)
 EVERY = 10
 """Updates between two looks at the shares."""
 

@@ -129,6 +129,7 @@ def run(
 
     Raises:
       KeyboardInterrupt: on Ctrl-C, after saving; ``cli.Terminated`` where one of several processes was sent SIGTERM.
+      ValueError: if weights are no numbers any more; they are not saved.
     """
     state, seconds = training.start(learner, recipe, place), 0.0
     if mesh.agreed(storage.has_weights(folder)):
@@ -158,9 +159,19 @@ def run(
                 monitor.interrupt(cli.Terminated)
             if monitor.interrupted or state.step % values.chunk == 0 or state.step == recipe.steps:
                 metrics = {"loss": np.asarray(losses)}
+                _check_numbers(state, recipe, folder)
                 monitor.on_chunk(Moment(state, state.step, time.monotonic() - began, metrics, limits))
                 losses = []
     return state
+
+
+def _check_numbers(state: training.TrainState, recipe: training.Recipe, folder: Path) -> None:
+    if not training.are_finite(state.parameters):
+        raise ValueError(
+            f"training diverged: after step {state.step} weights are infinite or no numbers. {folder} keeps the last "
+            f"checkpoint before that, if there is one. Train anew with --learning_rate below {recipe.learning_rate:g} "
+            f"or --clip below {recipe.clip:g}"
+        )
 
 
 main = cli.entry(__doc__, define_flags, job)

@@ -96,6 +96,19 @@ def test_the_expected_size_is_the_mean_over_paths():
     assert float(found) == pytest.approx(chance @ space.path_values(paths, added).sum(-1), rel=1e-4)
 
 
+@pytest.mark.parametrize("left", [0.0, 1e-38, 1e-25, 1e-13, 1e-9])
+def test_slopes_of_the_expected_size_are_finite_where_a_node_has_next_to_none_of_the_shares(left):
+    """Node 1 has lost the choice that all of the share is of; half of all paths go through it."""
+    target = np.zeros((2, 2, 2), int)
+    target[0, 0] = [0, 1]
+    edges = np.array([[[True, True], [False, False]], [[True, True], [False, True]]])
+    added = np.array([[[0.0, 0.0], [0.0, 0.0]], [[3.0, 1.0], [0.0, 1.0]]], np.float32)
+    probs = np.array([[0.5, 0.5], [1.0 - left, left]], np.float32)
+    slopes = jax.grad(lambda given: entangled.expected(target, edges, added, given))(probs)
+    np.testing.assert_allclose(slopes[0], [1.0, -1.0], rtol=1e-5)  # of 3 and 1, up to what both share
+    assert np.isfinite(slopes).all()
+
+
 # Updates
 
 

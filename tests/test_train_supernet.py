@@ -139,6 +139,21 @@ def test_ctrl_c_saves_and_resume_goes_on_to_the_same_weights(trained, tmp_path, 
     assert [row.partition(",")[0] for row in rows] == ["2", "4", "6", "8"], "no step was done twice"
 
 
+def test_a_run_that_diverges_ends_and_keeps_what_was_before(tmp_path, monkeypatch, capsys):
+    train = training.train
+
+    def diverging(*given):
+        for state, loss in train(*given):
+            bias = state.parameters["bias"] * (np.nan if state.step >= 5 else 1.0)
+            yield state._replace(parameters={**state.parameters, "bias": bias}), loss
+
+    monkeypatch.setattr(training, "train", diverging)
+    text = refused(capsys, *FLAGS, "--save_seconds=0", f"--out={tmp_path}", "--learning_rate=0.7")
+    assert "after step 6" in text
+    assert "below 0.7" in text
+    assert storage.read_weights(tmp_path).step == 4
+
+
 def test_a_finished_run_can_be_resumed_and_stays_what_it_is(trained, capsys):
     before = storage.read_weights(trained)
     assert train_supernet.main([*FLAGS, f"--out={trained}", "--resume", "--data_dir=my images"]) == 0

@@ -44,6 +44,8 @@ SAMPLERS = ("darts", "gumbel", "gdas", "drnas", "gates")
 UPDATES = ("adam", "exponentiated")
 CLIP, LEAST = 0.5, 1e-5
 """Most that an exponentiated update adds to a logit, and the least share that it divides by."""
+NONE = 1e-12
+"""Shares of a node that are no more in sum are none."""
 
 
 def make(
@@ -213,9 +215,11 @@ def expected(target: jax.Array, edges: jax.Array, added: jax.Array, probs: jax.A
         following, is_open, more, share = layer
         own = jnp.where(is_open, share[None], 0.0)
         whole = own.sum(-1, keepdims=True)
-        # Where a sampled choice leads to a node that has none of the shares, all of its choices are alike.
+        # Where a sampled choice leads to a node that has none of the shares, all of its choices are alike; so they are
+        # where it has next to none, whose reciprocal squared, in the slope, float32 does not hold.
+        held = whole > NONE
         even = is_open / jnp.maximum(is_open.sum(-1, keepdims=True), 1)
-        flow = weight[:, None] * jnp.where(whole > 0, own / jnp.where(whole > 0, whole, 1.0), even)
+        flow = weight[:, None] * jnp.where(held, own / jnp.where(held, whole, 1.0), even)
         moved = jnp.zeros_like(weight).at[following.ravel()].add(flow.ravel())
         return (moved, total + (flow * more).sum()), None
 

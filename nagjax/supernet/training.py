@@ -246,6 +246,13 @@ def train(
 
 
 @jax.jit
+def are_finite(parameters: Any) -> jax.Array:
+    """Whether all parameters are numbers, bool; once one is not, all that is learned after it is lost."""
+    floats = [leaf for leaf in jax.tree.leaves(parameters) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in floats])) if floats else jnp.array(True)
+
+
+@jax.jit
 def _added(one: Any, other: Any) -> Any:
     """The sum of two trees, in one program."""
     return jax.tree.map(jnp.add, one, other)
