@@ -16,7 +16,9 @@ def test_every_job_is_listed_with_a_line_and_no_other_module_is_a_job(capsys):
     assert command.main(["--help"]) == 0
     printed = capsys.readouterr().out
     for path in (ROOT / "experiments").glob("*.py"):
-        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        body = ast.parse(path.read_text()).body
+        names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+        names |= {ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)}
         assert (path.stem in command.JOBS) == ({"main", "define_flags"} <= names or path.stem == "embedded"), path.stem
         assert path.stem not in command.JOBS or f"  {path.stem} " in printed
     assert command.main([]) == 0

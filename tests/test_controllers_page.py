@@ -63,7 +63,10 @@ def test_a_wrong_name_and_a_wrong_default_are_found():
 
 
 def test_the_page_names_every_choice():
-    controller, text = plugins.load("controllers", "reinforce")(SPEC), PAGE.read_text(encoding="utf-8")
+    controller, text = (
+        plugins.load("controllers", "reinforce")(SPEC),
+        " ".join(PAGE.read_text(encoding="utf-8").split()),
+    )
     for key, names in controller.choices.items():
         listed = ", ".join(f"`{name}`" for name in names)
         assert f"`{key}` is one of {listed}" in text

@@ -26,6 +26,7 @@ from nagjax.predictors.forms.mix import mixed
 from nagjax.predictors.forms.mlp import MLP, Predictor, share_of
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.pair import Comparator, Pair, beats
+from nagjax.predictors.forms.residual import Residual
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.forms.trees import Trees
 from nagjax.problems.build import make_problem
@@ -223,7 +224,7 @@ MAKERS = {
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,
-    "behind": behind,
+    "behind": behind, "residual": lambda: Residual(network(), additive(), jnp.float32(0.5), jnp.float32(-0.1)),
 }  # fmt: skip
 
 
