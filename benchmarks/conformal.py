@@ -24,8 +24,8 @@ from nagjax import durable
 from nagjax.learned.bound import BUDGETS, Bound, bands_of, best_within, fit_bound
 from nagjax.learned.fit import HEADROOM, KIND, SETTINGS, held_out, how_often_chosen
 from nagjax.learned.prices import known_edges
+from nagjax.predictors.fitted import asked
 from nagjax.predictors.formats.ofa_npz import import_ofa
-from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import make
 from nagjax.predictors.records.records import Records
 from nagjax.reports.front import POINTS
@@ -40,7 +40,7 @@ def conformal(data_dir: Path, splits: int = SPLITS) -> dict[str, Any]:
     """The figures, and under ``rows`` those of each setting and level, means over splits."""
     space, tokens, latencies = read_gpu(data_dir)
     quality = import_ofa(data_dir / common.OFA / "accuracy_predictor.npz", space).predictor
-    told = asked(quality, space, tokens)
+    told = asked(quality, tokens, space.features(tokens))
     answers = tl.walk(space.trellis.target, known_edges(space, quality), tokens)[1]
     kind = make(KIND, SETTINGS)
     rows: dict[str, dict[str, float]] = {}

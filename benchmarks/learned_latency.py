@@ -25,8 +25,8 @@ from benchmarks.residual_mask import greedy_figures, residual_figures
 from nagjax import durable
 from nagjax.devices.validation import spearman
 from nagjax.learned.fit import HEADROOM, KIND, SETTINGS, judged, noise_floor
+from nagjax.predictors.fitted import asked
 from nagjax.predictors.formats.ofa_npz import import_ofa
-from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records
 from nagjax.spaces import ofa_mobilenet_v3
@@ -59,7 +59,7 @@ def learned_latency(data_dir: Path) -> dict[str, Any]:
     for name, latency in latencies.items():
         whole = HEADROOM * float(latency[train].max())
         fitted = fit(kind, space, Records(tokens[train], latency[train] / whole), SEED)
-        predicted = asked(fitted.predictor, space, tokens[test]) * whole
+        predicted = asked(fitted.predictor, tokens[test], space.features(tokens[test])) * whole
         measured = latency[test]
         floor = noise_floor(space, tokens[test], np.arange(len(test)), measured, measured, predicted)
         residuals[name] = measured / predicted

@@ -20,9 +20,9 @@ from nagjax.learned.fit import HEADROOM, SETTINGS_OF, judged
 from nagjax.learned.prices import additive_prices
 from nagjax.populations import vary
 from nagjax.posing import Setup
+from nagjax.predictors.fitted import asked
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.residual import Residual
-from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
@@ -60,7 +60,7 @@ def residual_figures(
     whole = HEADROOM * float(latency[train].max())
     form = fit(make(KIND, SETTINGS_OF[KIND]), space, Records(tokens[train], latency[train] / whole), seed).predictor
     assert isinstance(form, Residual)
-    predicted, sums = (asked(one, space, tokens[test]) * whole for one in (form, form.base))
+    predicted, sums = (asked(one, tokens[test], space.features(tokens[test])) * whole for one in (form, form.base))
     problem, description = make_problem(space, [additive_prices(space, form, whole)], quality)
     setup = Setup(space, problem, description, None, None)
     found = {

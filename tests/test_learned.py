@@ -17,8 +17,8 @@ from nagjax.learned.fit import SETTINGS, learn_cost
 from nagjax.learned.measured import Measured, networks, read_measured
 from nagjax.learned.noise import by_neighbours, by_repeats
 from nagjax.learned.prices import additive_prices, nonnegative
+from nagjax.predictors.fitted import asked
 from nagjax.predictors.forms.linear import Linear
-from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
@@ -96,9 +96,9 @@ def test_the_kind_finds_what_adds_up_and_is_not_bent_by_what_was_disturbed():
     for name, robust in (("plain", False), ("robust", True)):
         kind = make("additive", {**SETTINGS, "robust": robust})
         form = fit(kind, SMALL, Records(tokens, disturbed / whole), 0).predictor
-        off[name] = np.abs(asked(form, SMALL, others) * whole / small_costs(others) - 1).mean()
+        off[name] = np.abs(asked(form, others, SMALL.features(others)) * whole / small_costs(others) - 1).mean()
     exact = fit(make("additive", SETTINGS), SMALL, Records(tokens, true / whole), 0).predictor
-    np.testing.assert_allclose(asked(exact, SMALL, others) * whole, small_costs(others), rtol=2e-3)
+    np.testing.assert_allclose(asked(exact, others, SMALL.features(others)) * whole, small_costs(others), rtol=2e-3)
     assert off["plain"] > 0.02
     assert off["robust"] < 0.8 * off["plain"]
 
@@ -223,7 +223,7 @@ def test_from_a_file_of_measured_networks_to_answers_that_say_their_level(tmp_pa
         assert not answer.guaranteed
         assert answer.levels == {"latency_ms": 0.1}
         assert answer.costs["latency_ms"] <= answer.budget["latency_ms"] * (1 + 1e-12)
-        predicted = asked(learned.form, SMALL, answer.tokens[None])[0] * learned.whole
+        predicted = asked(learned.form, answer.tokens[None], SMALL.features(answer.tokens[None]))[0] * learned.whole
         assert answer.raw_costs["latency_ms"] == pytest.approx(predicted, rel=1e-5)
         assert answer.costs["latency_ms"] == pytest.approx(learned.bound.of(predicted), rel=1e-5)
     assert (
@@ -254,7 +254,7 @@ def test_several_devices_are_learned_side_by_side(tmp_path):
     assert (info.learned, info.level, info.device) == (True, 0.1, "fast, slow")
     for place, name in enumerate(files):
         learned = setup.learned[f"{name}: latency_ms"]
-        bounds_of = learned.bound.of(asked(learned.form, SMALL, tokens) * learned.whole)
+        bounds_of = learned.bound.of(asked(learned.form, tokens, SMALL.features(tokens)) * learned.whole)
         there = np.column_stack([np.full(len(tokens), place), tokens])
         np.testing.assert_allclose(setup.description.costs_of(there)[:, 0], bounds_of, rtol=1e-5)
     with pytest.raises(ValueError, match="take no residual"):

@@ -14,10 +14,10 @@ from nagjax.inference.portable import Generator as Portable
 from nagjax.learned.bound import Bound
 from nagjax.learned.fit import SETTINGS
 from nagjax.learned.prices import additive_prices
+from nagjax.predictors.fitted import asked
 from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.forms.residual import Residual
 from nagjax.predictors.forms.table import tabular_quality
-from nagjax.predictors.kinds.held_out import asked
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.kinds.residual import lower_factor
 from nagjax.predictors.records.records import Records
@@ -156,9 +156,9 @@ def test_the_kind_tells_what_no_sum_can_and_its_sum_lies_below():
     records = Records(tokens, costs / whole)
     sums = fit(make("additive", SETTINGS), SMALL, records, 0).predictor
     both = fit(make("residual", {"validation_share": 0.0}), SMALL, records, 0).predictor
-    off = [np.median(np.abs(asked(form, SMALL, others) * whole / true - 1)) for form in (sums, both)]
+    off = [np.median(np.abs(asked(form, others, SMALL.features(others)) * whole / true - 1)) for form in (sums, both)]
     assert off[1] < 0.6 * off[0]  # 0.31 of it when this was written
-    lower, predicted = asked(both.base, SMALL, others), asked(both, SMALL, others)
+    lower, predicted = asked(both.base, others, SMALL.features(others)), asked(both, others, SMALL.features(others))
     assert (predicted >= lower).all()
     assert 0.01 < np.mean(true / whole < lower) < 0.12  # 0.05 was asked
 

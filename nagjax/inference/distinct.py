@@ -60,11 +60,11 @@ def distinct_architectures(
     by their exact costs, bool ``[N]``.
 
     Raises:
-      ValueError: if fewer exist, with their number.
+      ValueError: if fewer exist or are found, with their number.
     """
     exist, all_of_them = _exist(problem, budget, num, fits)
     if len(exist) < num and all_of_them:
-        raise _too_few(num, len(exist))
+        raise _too_few(num, f"only {len(exist)} architectures fit the budget")
     found: dict[bytes, Row] = {}
     row = jnp.asarray(budget, jnp.int32)[None]
     draws = max(LEAST_DRAWS, 1 << (num - 1).bit_length())
@@ -81,7 +81,7 @@ def distinct_architectures(
     if len(found) < num:
         _fill(found, problem, row, num, exist, key, fits)
     if len(found) < num:
-        raise _too_few(num, len(found))
+        raise _too_few(num, f"only {len(found)} architectures within the budget were found, though others may exist")
     rows = list(found.values())
     if how == "best":
         rows.sort(key=lambda r: -r[1])
@@ -99,8 +99,8 @@ def _exist(problem: Problem, budget: np.ndarray, num: int, fits: Fits) -> tuple[
         limit = limit * 4
 
 
-def _too_few(num: int, found: int) -> ValueError:
-    return ValueError(f"num_samples={num}: only {found} architectures fit the budget; ask for at most that many")
+def _too_few(num: int, there: str) -> ValueError:
+    return ValueError(f"num_samples={num}: {there}; ask for at most that many")
 
 
 def _collect(

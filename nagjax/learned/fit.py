@@ -22,9 +22,9 @@ from nagjax.learned.bound import Bound, check_level, choices, fit_bound
 from nagjax.learned.measured import Measured, networks
 from nagjax.learned.noise import NoiseFloor, by_neighbours, by_repeats
 from nagjax.learned.prices import additive_prices, known_edges
+from nagjax.predictors.fitted import asked
 from nagjax.predictors.forms.form import Form
-from nagjax.predictors.kinds.held_out import asked, out_of_fold
-from nagjax.predictors.kinds.kind import Kind
+from nagjax.predictors.kinds.kind import Kind, out_of_fold
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
@@ -208,7 +208,7 @@ def how_often_chosen(
     edges = known_edges(space, quality) & (True if allowed is None else allowed)
     rows = np.flatnonzero(walk(space.trellis.target, edges, tokens)[1])
     out = np.zeros((len(PARTS), len(tokens)))
-    told = asked(quality, space, tokens[rows]) if len(rows) else np.zeros(1)
+    told = asked(quality, tokens[rows], space.features(tokens[rows])) if len(rows) else np.zeros(1)
     for k, parts in enumerate(PARTS if np.ptp(told) > 0 else ()):
         out[k, rows] = choices(predicted[rows], told, max(1, len(rows) // parts), seed=seed)
     return out

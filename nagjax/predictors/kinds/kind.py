@@ -15,6 +15,9 @@ from nagjax.predictors.forms.form import Form
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 
+FOLDS = 5
+"""Parts that records are dealt into, each told by a fit to the others."""
+
 C = TypeVar("C")
 BY, BETWEEN_WORDS = "x", "+"
 """What separates several values of a setting in text: numbers, such as sizes of layers, and words."""
@@ -68,6 +71,26 @@ def held_out_first(
         report |= agreement(mean, valid.quality, first.rank_valued)
         report["refitted_on"] = len(order)
     return FittedPredictor(form_of(records), report)
+
+
+def out_of_fold(
+    form_of: Callable[[Records], Form], space: Space, records: Records, seed: int, folds: int = FOLDS
+) -> np.ndarray:
+    """What each record is predicted to be by a fit to the folds that it is not in: float64 ``[N]``.
+
+    Args:
+      form_of: the fit to some of the records.
+      space: what they are of.
+      records: all of them.
+      seed: deals them into folds.
+      folds: parts, as large as each other.
+    """
+    order = np.random.default_rng(seed).permutation(len(records.quality))
+    out = np.empty(len(order))
+    for fold in np.array_split(order, folds):
+        rest = np.setdiff1d(order, fold)
+        out[fold] = asked(form_of(take(records, rest)), records.tokens[fold], space.features(records.tokens[fold]))
+    return out
 
 
 def check_share(share: float) -> None:

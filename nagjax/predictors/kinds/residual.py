@@ -17,14 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.predictors.fitted import FittedPredictor
+from nagjax.predictors.fitted import FittedPredictor, asked
 from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.linear import Linear
 from nagjax.predictors.forms.residual import Residual
 from nagjax.predictors.kinds.additive import LEAST, AdditiveConfig, fit_additive
-from nagjax.predictors.kinds.held_out import asked, out_of_fold
-from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, written
+from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, out_of_fold, written
 from nagjax.predictors.records.records import Records, take
 from nagjax.spaces.space import Space
 from nagjax.spaces.terms import make_terms
@@ -100,7 +99,7 @@ def fit_residual(space: Space, records: Records, config: ResidualConfig, rest: K
     held_out = np.maximum(out_of_fold(sums, space, records, seed), LEAST)
     base = sums(records)
     base = dataclasses.replace(base, values=base.values * lower_factor(records.quality / held_out, config.below))
-    above = records.quality / np.maximum(asked(base, space, records.tokens), LEAST) - 1
+    above = records.quality / np.maximum(asked(base, records.tokens, space.features(records.tokens)), LEAST) - 1
     middle, reach = _middle_and_reach(above)
     shares = Records(records.tokens, np.clip(above / reach, 0.0, 1.0), source=records.source)
     weight = _weight(space, shares, middle / reach, rest, seed)
@@ -119,7 +118,10 @@ def _weight(space: Space, shares: Records, middle: float, rest: Kind, seed: int)
     form = rest.fit(space, take(shares, others), seed).predictor
     if form.rank_valued:
         raise ValueError(f"rest={rest.name}: it tells ranks, and a share is a quantity; name another kind, such as mlp")
-    told, true = np.clip(asked(form, space, shares.tokens[held]), 0.0, 1.0), shares.quality[held]
+    told, true = (
+        np.clip(asked(form, shares.tokens[held], space.features(shares.tokens[held])), 0.0, 1.0),
+        shares.quality[held],
+    )
     off = np.abs(np.outer(WEIGHTS, told - middle) + middle - true)
     best = int(np.argmin(off.mean(1)))
     gain = np.abs(middle - true) - off[best]
