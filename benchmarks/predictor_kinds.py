@@ -1,19 +1,24 @@
 """Kinds of predictors on NAS-Bench-Macro: how well each ranks all architectures, and what its best ones lose.
 
-``python -m benchmarks.predictor_kinds --data_dir=DIR [--seeds=10] [--labels=50,100,200] [--kinds=mse,ranking,trees]``
+``python -m benchmarks.predictor_kinds --data_dir=DIR [--seeds=30] [--labels=50,100,200] [--kinds=mse,ranking]
+--results=FILE`` appends a row for every kind, number of labels and seed to a CSV file; what is there already is not run
+again.
 
 Each kind is fitted to some accuracies, other ones for every seed. ``tau`` is Kendall's over all 3,969; ``regret`` is
 what the best predicted architecture within each of 400 budgets of multiply-adds loses to the best there is, points of
-true accuracy, the mean over budgets and seeds. Keys end in the number of labels. ``mse``, ``ranking`` (hinge) and
-``logistic`` are one network with other losses, ``pair`` compares two architectures, ``gp``, ``ridge``, ``trees`` and
-``graph`` are kinds of their own; ``auto`` mixes the first two or takes one of ``mse``, ``ranking``, ``gp`` and
-``ridge``, and ``chosen`` counts what. ``madds`` ranks by cost, ``lookup`` answers with the labels themselves.
+true accuracy, the mean over budgets. ``mse``, ``ranking`` (hinge) and ``logistic`` are one network with other losses,
+``pair`` compares two architectures, ``gp``, ``ridge``, ``trees`` and ``graph`` are kinds of their own; ``auto`` mixes
+networks or takes one kind, and ``chosen`` says what. ``madds`` ranks by cost, ``lookup`` answers with the labels
+themselves. The last line has means over seeds, keys end in the number of labels; ``error_KIND`` is the standard error
+of its mean regret, ``auto-KIND`` the mean difference of regrets on the same labels and its standard error.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +40,8 @@ from nagjax.spaces import nas_bench_macro
 from nagjax.spaces import trellis as tl
 
 BUDGETS, POINTS = 400, 100
+COLUMNS = ("kind", "labels", "seed", "tau", "regret", "chosen")
+Row = Mapping[str, str]
 ALL = {"validation_share": 0.0}
 
 
@@ -81,38 +88,61 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     features = jnp.asarray(space.features(tokens))
     ask = jax.jit(lambda form: form(jnp.asarray(tokens), features)[0])
     labels = settings.parse_integers(values.labels, "labels")
-    rows: list[dict[str, Any]] = []
-    out: dict[str, Any] = {"labels": labels, "seeds": values.seeds, "budgets": BUDGETS}
-    for num in labels:
-        chosen: Counter[str] = Counter()
-        for name in values.kinds:
-            taus: list[float | None] = []
-            regrets: list[float] = []
-            for seed in common.seeds():
-                labelled = draw(every, num, seed)
-                if name in RIVALS:
-                    predicted = cost if name == "madds" else looked_up(every, labelled)
-                else:
-                    fitted = fit(kinds()[name], space, labelled, seed)
-                    predicted = np.asarray(ask(fitted.predictor), np.float64)
-                    chosen.update([str(fitted.report["kind"])] if name == "auto" else [])
-                taus.append(None if name == "lookup" else float(stats.kendalltau(predicted, quality).statistic))
-                regrets.append(regret(predicted, quality, cost))
-                rows.append({"labels": num, "kind": name, "seed": seed, "tau": taus[-1], "regret": regrets[-1]})
-            out |= {f"tau_{name}_{num}": _mean(taus), f"regret_{name}_{num}": _mean(regrets)}
-            print(f"{num} labels, {name}: tau {_mean(taus)}, regret {_mean(regrets)}", flush=True)
-        out |= {f"chosen_{num}": dict(chosen)} if chosen else {}
-    return out | {"rows": rows}
+    path = Path(values.results)
+    rows: list[Row] = common.read_csv(path) if path.exists() else []
+    done = {(row["kind"], int(row["labels"]), int(row["seed"])) for row in rows}
+    for seed, num, name in itertools.product(common.seeds(), labels, values.kinds):
+        if (name, num, seed) in done:
+            continue
+        labelled, chosen = draw(every, num, seed), ""
+        if name in RIVALS:
+            predicted = cost if name == "madds" else looked_up(every, labelled)
+        else:
+            fitted = fit(kinds()[name], space, labelled, seed)
+            predicted = np.asarray(ask(fitted.predictor), np.float64)
+            chosen = str(fitted.report["kind"]) if name == "auto" else ""
+        tau = "" if name == "lookup" else f"{stats.kendalltau(predicted, quality).statistic:.5f}"
+        figures = (name, f"{num}", f"{seed}", tau, f"{regret(predicted, quality, cost):.5f}", chosen)
+        rows.append(dict(zip(COLUMNS, figures, strict=True)))
+        common.write_rows(values.results, COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+        print(*figures, flush=True)
+    return summary([row for row in rows if int(row["labels"]) in labels and row["kind"] in values.kinds])
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """None where there are none: labels that are looked up rank nothing else."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def summary(rows: Iterable[Row]) -> dict[str, Any]:
+    """Means over seeds and standard errors, by kind and number of labels; and what ``auto`` loses to each kind."""
+    held: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        held.setdefault((row["kind"], row["labels"]), {})[row["seed"]] = row
+    out: dict[str, Any] = {"labels": sorted({int(num) for _, num in held}), "budgets": BUDGETS}
+    out["seeds"] = max(map(len, held.values()), default=0)
+    for (name, num), by_seed in held.items():
+        if name != "lookup":  # labels that are looked up rank nothing else
+            out[f"tau_{name}_{num}"], _ = mean_error([float(row["tau"]) for row in by_seed.values()])
+        regrets = {seed: float(row["regret"]) for seed, row in by_seed.items()}
+        out[f"regret_{name}_{num}"], out[f"error_{name}_{num}"] = mean_error(list(regrets.values()))
+        ours = held.get(("auto", num), {})
+        both = [float(ours[seed]["regret"]) - lost for seed, lost in regrets.items() if seed in ours]
+        if name == "auto":
+            out[f"chosen_{num}"] = dict(Counter(row["chosen"] for row in by_seed.values()))
+        elif both:
+            out[f"auto-{name}_{num}"] = mean_error(both)
+    return out
+
+
+def mean_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean of some figures and its standard error, None of one alone.
+
+    >>> mean_error([1.0, 3.0])
+    (2.0, 1.0)
+    """
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+    return float(np.mean(values)), error
 
 
 if __name__ == "__main__":
-    common.define_seeds(what="Draws of labels.")
+    common.define_seeds(30, what="Draws of labels.")
     flags.DEFINE_list("labels", ["50", "100", "200"], "Accuracies that a fit sees.")
     flags.DEFINE_list("kinds", [*kinds(), *RIVALS], "Which.")
+    flags.DEFINE_string("results", "benchmarks/results/predictor_kinds.csv", "The file of rows.")
     common.main(_benchmark)

@@ -463,14 +463,6 @@ def multi_device(path: Path) -> Iterator[str]:
     yield markdown(heads, [[f"`{way}`", *cells(way)] for way in dict.fromkeys(row["way"] for row in rows)])
 
 
-def losses(path: Path) -> Iterator[str]:
-    """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
-    rows = read(path)["rows"]
-    labels = dict.fromkeys(row["labels"] for row in rows)
-    heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in ("tau", "regret") for num in labels}
-    yield crossed(rows, "kind", heads)
-
-
 def estimates(path: Path) -> Iterator[str]:
     """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
     heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
@@ -605,18 +597,26 @@ def decoders(path: Path) -> Iterator[str]:
 
 
 def kinds(path: Path) -> Iterator[str]:
-    """Kinds of predictors by number of labels, and how far ``auto`` is from the best of the others."""
-    study, names = read(path), ("mse", "ranking", "gp", "ridge", "auto")
-    labels = study["labels"]
+    """Kinds of predictors by number of labels, and how far ``auto`` is from the others on the same labels."""
+    rows = common.read_csv(path)
+    labels = dict.fromkeys(row["labels"] for row in rows)
+    heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in ("tau", "regret") for num in labels}
+    yield crossed(rows, "kind", heads)
+    held: dict[tuple[str, str], dict[int, float]] = {}
+    for row in rows:
+        held.setdefault((row["kind"], row["labels"]), {})[int(row["seed"])] = float(row["regret"])
+    nums = [num for num in labels if ("auto", num) in held]
+
+    def against(kind: str, num: str) -> str:
+        found = difference(held["auto", num], held.get((kind, num), {}), smaller=True)
+        return MISSING if found is None else paired(found)
+
+    yield "Regret of `auto` minus that of a kind on the same labels, and seeds in which `auto` is better:"
     yield markdown(
-        ["kind", *(f"{figure}, {num} labels" for figure in ("tau", "regret") for num in labels)],
-        [
-            [name, *(number(study[f"{figure}_{name}_{num}"]) for figure in ("tau", "regret") for num in labels)]
-            for name in names
-        ],
-    )
-    behind = [study[f"regret_auto_{num}"] - min(study[f"regret_{name}_{num}"] for name in names[:-1]) for num in labels]
-    yield f"{study['seeds']} draws of labels. `auto` minus the best single kind: {', '.join(map(number, behind))}."
+        ["", *(f"{num} labels" for num in nums)],
+        [[f"`{kind}`", *(against(kind, num) for num in nums)] for kind in dict.fromkeys(kind for kind, _ in held)
+         if kind != "auto"],
+    )  # fmt: skip
 
 
 def learned_latency(path: Path) -> Iterator[str]:

@@ -378,16 +378,6 @@ answers; `best`: of the best predicted within each budget.""",
         body=result_tables.by_way,
     ),
     Entry(
-        title="Few labels: regression, ranking, comparison",
-        source="few_labels.json",
-        commands=[f"python -m benchmarks.predictor_kinds --kinds={COMPARED} --labels=50,100,200,424 --data_dir=DATA"],
-        said="""\
-As below. `mse`, `ranking` (hinge) and `logistic` (Bradley and Terry) are one network with three losses, `pair` compares
-two architectures; `madds` ranks by cost, `lookup` answers with the labels themselves, where none fits with the
-cheapest architecture.""",
-        body=result_tables.losses,
-    ),
-    Entry(
         title="Estimates that err",
         source="estimates.json",
         commands=["python -m benchmarks.estimates --data_dir=DATA"],
@@ -398,15 +388,6 @@ estimates of all, `smoothed` their means over neighbours. `graph` is a chain of 
 `unjoined` none; `smooth_` is `nars`. `_pruned`: 200 estimates, choices that no best predicted has closed, 200 from what
 is left; `closed` is the percentage of budgets whose best architecture is lost by that.""",
         body=result_tables.estimates,
-    ),
-    Entry(
-        title="Losses and trees",
-        source="predictor_losses.json",
-        commands=["python -m benchmarks.predictor_kinds --kinds=mse,ranking,trees,ridge,gp --data_dir=DATA"],
-        said="""\
-Fitted to some accuracies of NAS-Bench-Macro, other ones for every seed: Kendall's tau over all 3,969, and the regret
-of the best predicted within each of 400 budgets. `mse` and `ranking` are the same network with another loss.""",
-        body=result_tables.losses,
     ),
     Entry(
         title="A new device from few measurements",
@@ -512,11 +493,17 @@ A process that imports NumPy alone loads an exported generator and answers, star
     ),
     Entry(
         title="Kinds of predictors with few labels",
-        source="predictor_kinds.json",
-        commands=["python -m benchmarks.predictor_kinds --data_dir=DATA"],
+        source="predictor_kinds.csv",
+        commands=[
+            "python -m benchmarks.predictor_kinds --data_dir=DATA",
+            f"python -m benchmarks.predictor_kinds --labels=424 --kinds={COMPARED} --data_dir=DATA",
+        ],
         said="""\
 Accuracies of NAS-Bench-Macro, other ones for every draw. Kendall's tau over all 3,969 networks, and the regret of the
-best predicted within each of 400 budgets of multiply-adds. `ranking` is `mlp` with a hinge loss.""",
+best predicted within each of 400 budgets of multiply-adds. `mse`, `ranking` (hinge) and `logistic` (Bradley and Terry)
+are one network with three losses, `pair` compares two architectures; `madds` ranks by cost, `lookup` answers with the
+labels themselves, where none fits with the cheapest architecture. `auto` mixes networks, unless a kind is clearly ahead
+on labels held out.""",
         body=result_tables.kinds,
     ),
     Entry(

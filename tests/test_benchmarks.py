@@ -15,6 +15,7 @@ from benchmarks import (
     exact_budgets,
     golden,
     guarantee,
+    predictor_kinds,
     profile_validation,
     published_latencies,
     reference,
@@ -282,3 +283,20 @@ def test_an_answer_over_its_limit_is_counted(additive_case):
     strict = dataclasses.replace(additive_case, limits=additive_case.limits * 0)
     gains = exact.linear_gains(strict, strict.problem.quality)
     assert exact.solved(strict, gains).over == 30
+
+
+def test_auto_is_set_against_each_kind_on_the_same_labels():
+    regrets = {"gp": {"0": 1.0, "1": 3.0, "2": 8.0}, "lookup": {"0": 9.0}, "auto": {"0": 2.0, "1": 2.0}}
+    rows = [
+        {"kind": kind, "labels": "50", "seed": seed, "regret": f"{lost}", "tau": "0.5" if kind != "lookup" else "",
+         "chosen": "gp" if kind == "auto" else ""}
+        for kind, by_seed in regrets.items() for seed, lost in by_seed.items()
+    ]  # fmt: skip
+    found = predictor_kinds.summary(rows)
+    assert found["seeds"] == 3
+    assert found["regret_gp_50"] == 4.0
+    assert found["error_gp_50"] == pytest.approx((13 / 3) ** 0.5)  # deviations -3, -1 and 4: variance 13
+    assert found["auto-gp_50"] == (0.0, 1.0)
+    assert found["auto-lookup_50"] == (-7.0, None)
+    assert found["chosen_50"] == {"gp": 2}
+    assert "tau_lookup_50" not in found

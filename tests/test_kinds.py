@@ -270,7 +270,7 @@ def test_auto_says_what_it_ends_in_and_leaves_out_what_cannot_be_fitted(monkeypa
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [({"candidates": "auto"}, r"candidates=\['auto'\]: name other kinds"),
-     ({"mix": "gbdt"}, r"mix=\['gbdt'\]: name at least one of the candidates, mlp\+ranking")],
+     ({"mix": "gbdt"}, r"mix=\['gbdt'\]: name at least one of the candidates, mlp\+logistic")],
 )  # fmt: skip
 def test_auto_refuses_settings(settings, fault):
     with pytest.raises(ValueError, match=fault):

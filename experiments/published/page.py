@@ -142,10 +142,7 @@ def _named(path: Path, name: str, column: str, by: str, wanted: Callable[[Mappin
 def _kinds(path: Path, words: Sequence[str]) -> list[float]:
     """Tau or regret of a kind: column, kind, labels; ``A-B`` is the paired difference of two kinds."""
     column, name, labels = words
-    rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["labels"] == int(labels)]
-    one, _, other = name.partition("-")
-    held = {kind: {row["seed"]: row[column] for row in rows if row["kind"] == kind} for kind in (one, other)}
-    return [value - held[other].get(seed, 0.0) if other else value for seed, value in held[one].items()]
+    return _named(path, name, column, "kind", lambda row: row["labels"] == labels)
 
 
 def _estimates(path: Path, words: Sequence[str]) -> list[float]:
@@ -205,8 +202,7 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "few_evaluations.csv": functools.partial(_systems, named="searcher"),
     "rivals.csv": _by_way,
     "scores": _scores,
-    "predictor_losses.json": _kinds,
-    "few_labels.json": _kinds,
+    "predictor_kinds.csv": _kinds,
     "estimates.json": _estimates,
     "joint_search.json": _joint,
     "shipped_labels.json": _ranking,

@@ -269,13 +269,13 @@ BUILT = (
         (*FEW, "--predictor_settings=loss=hinge,calibrate=true,members=1,steps=50"),
 
         "Kendall's tau of the hinge loss, paired difference to regression, with 50, 100, 200 and 424 labels: "
-        "{few_labels.json | tau ranking-mse 50}, {few_labels.json | tau ranking-mse 100}, "
-        "{few_labels.json | tau ranking-mse 200}, {few_labels.json | tau ranking-mse 424}. Of regret: "
-        "{few_labels.json | regret ranking-mse 50}, {few_labels.json | regret ranking-mse 100}, "
-        "{few_labels.json | regret ranking-mse 200}, {few_labels.json | regret ranking-mse 424}, which decides "
+        "{predictor_kinds.csv | tau ranking-mse 50}, {predictor_kinds.csv | tau ranking-mse 100}, "
+        "{predictor_kinds.csv | tau ranking-mse 200}, {predictor_kinds.csv | tau ranking-mse 424}. Of regret: "
+        "{predictor_kinds.csv | regret ranking-mse 50}, {predictor_kinds.csv | regret ranking-mse 100}, "
+        "{predictor_kinds.csv | regret ranking-mse 200}, {predictor_kinds.csv | regret ranking-mse 424}, which decides "
         "nothing. In rounds, 200 evaluations: {systems.csv | renas 200 evaluated}, paired difference to a Gaussian "
         "process {systems.csv | renas-gp 200 evaluated}. Without the consistency term.",
-        "seen", ["few_labels.json", "systems.csv"],
+        "seen", ["predictor_kinds.csv", "systems.csv"],
     ),
     System(
         "eeea_net", "EEEA-Net", "2108.06156", "Early exit of the initial population: less to train, nothing lost.",
@@ -367,16 +367,16 @@ BUILT = (
         "search", _searched("pair", "controller:ctnas", PAIRED, "--proposer_settings=steps=100"),
         (*FEW, "--predictor_settings=calibrate=true,members=1,steps=50", "--proposer_settings=steps=3"),
         "Kendall's tau of comparisons, paired difference to regression with 50, 100, 200 labels: "
-        "{few_labels.json | tau pair-mse 50}, {few_labels.json | tau pair-mse 100}, "
-        "{few_labels.json | tau pair-mse 200}. A score fitted to the same pairs (Bradley and Terry) does as well: "
-        "{few_labels.json | tau pair-logistic 50}, {few_labels.json | tau pair-logistic 100}, "
-        "{few_labels.json | tau pair-logistic 200}. Samples that surely beat their rival after 300 updates, percent: "
-        "{rivals.csv | moves certain_300}, of a rival that stays {rivals.csv | stays certain_300}; regret of the "
-        "policy {rivals.csv | moves greedy} and {rivals.csv | stays greedy}, without rivals "
+        "{predictor_kinds.csv | tau pair-mse 50}, {predictor_kinds.csv | tau pair-mse 100}, "
+        "{predictor_kinds.csv | tau pair-mse 200}. A score fitted to the same pairs (Bradley and Terry) does as well: "
+        "{predictor_kinds.csv | tau pair-logistic 50}, {predictor_kinds.csv | tau pair-logistic 100}, "
+        "{predictor_kinds.csv | tau pair-logistic 200}. Samples that surely beat their rival after 300 updates, "
+        "percent: {rivals.csv | moves certain_300}, of a rival that stays {rivals.csv | stays certain_300}; regret of "
+        "the policy {rivals.csv | moves greedy} and {rivals.csv | stays greedy}, without rivals "
         "{rivals.csv | share greedy}, on a regression {rivals.csv | regression greedy}. In rounds, 200 evaluations: "
         "{systems.csv | ctnas 200 evaluated}, "
         "the highest predicted instead of its policy {systems.csv | pairs 200 evaluated}.",
-        "seen", ["few_labels.json", "rivals.csv", "systems.csv"],
+        "seen", ["predictor_kinds.csv", "rivals.csv", "systems.csv"],
     ),
     System(
         "pareto_classifier", "Pareto-wise classifier", "2109.07582", "Classifying dominance suffices, no surrogate.",

@@ -32,7 +32,7 @@ CLEARLY = 3.0
 # What is held out within a fold, and of all records afterwards, would be held out twice.
 OWN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mlp": ("mlp", {"validation_share": 0.0}),
-    "ranking": ("mlp", {"validation_share": 0.0, "loss": "hinge", "calibrate": True}),
+    "logistic": ("mlp", {"validation_share": 0.0, "loss": "logistic", "calibrate": True}),
     "gp": ("gp", {"validation_share": 0.0}),
     "ridge": ("ridge", {"validation_share": 0.0}),
 }
@@ -44,13 +44,13 @@ class AutoConfig:
     """Settings of the choice.
 
     Attributes:
-      candidates: kinds by name, and ``ranking``, which is ``mlp`` by a ranking loss, calibrated.
+      candidates: kinds by name, and ``logistic``, which is ``mlp`` by that ranking loss, calibrated.
       mix: those of them that are mixed, in equal parts.
       folds: parts that the records are dealt into.
     """
 
-    candidates: tuple[str, ...] = ("mlp", "ranking", "gp", "ridge")
-    mix: tuple[str, ...] = ("mlp", "ranking")
+    candidates: tuple[str, ...] = ("mlp", "logistic", "gp", "ridge")
+    mix: tuple[str, ...] = ("mlp", "logistic")
     folds: int = 5
 
     def __post_init__(self) -> None:
