@@ -5,7 +5,7 @@ Members differ by their initial parameters and the order of their batches (Laksh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
@@ -156,7 +156,7 @@ def consistency(name: str, features: jax.Array, targets: jax.Array) -> jax.Array
     return _of_pairs(_COSTS[name], far - jnp.roll(far, 1, 1), differ - jnp.roll(differ, 1, 1))
 
 
-LOSSES = {"mse": squared_error, "hinge": hinge, "logistic": logistic}
+LOSSES: Mapping[str, Loss] = {"mse": squared_error, "hinge": hinge, "logistic": logistic}
 """By the names that settings have for them: the squared error, and two of pairs, which ask for the order alone."""
 
 
