@@ -579,9 +579,9 @@ the machine was busy.""",
         said="""\
 Forward and backward pass of the largest architecture of a space, batch 64: through its supernet, whose tokens are
 traced and whose gradients are of all weights, and through the network alone. Both alternate in one run; medians, and
-their ratio. Two x86 cores with nothing else running. Cells have 8 channels and one cell a stage at 28 pixels,
-NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells take a product a tap for a convolution both
-within and alone; [journal.md](journal.md) has XLA's beside it.""",
+their ratio. Two x86 cores that other work used at times, so milliseconds are upper bounds. Cells have 8 channels and
+one cell a stage at 28 pixels, NAS-Bench-Macro a stem of 8 channels at 32, the others their defaults. Cells take a
+product a tap for a convolution both within and alone; [journal.md](journal.md) has XLA's beside it.""",
         body=result_tables.elastic_overhead,
     ),
     Entry(
