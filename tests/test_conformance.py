@@ -36,7 +36,7 @@ SMALL = {
 """Sizes that make a test fast; each factory gets those that it has an argument for."""
 
 OTHER = {"pnag": {"hidden": 16, "anchors": 3}}
-"""``pnag`` learns from one sample an update: with fewer budgets ``check_improvement`` has seen enough in half the time."""
+"""``pnag`` learns from a sample an update: with few budgets ``check_improvement`` sees enough in half the time."""
 
 CONTROLLERS = plugins.names("controllers")
 FLAGFILES = sorted((Path(__file__).resolve().parent.parent / "experiments" / "flags").glob("*.flags"))

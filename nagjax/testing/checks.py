@@ -49,8 +49,8 @@ LONG_CHUNK = 200
 program is compiled."""
 
 LOOKS, ENOUGH = 8, 0.85
-"""How often ``check_improvement`` looks at a policy that it trains for long, and the share of what it allows at which it
-has seen enough."""
+"""How often ``check_improvement`` looks at a policy that it trains for long, and the share of what it allows that ends
+the training."""
 
 deep_problem = functools.partial(tiny_problem, variant="deep")
 """What controllers are judged on: one problem for most checks, so that each program of theirs is compiled once."""
