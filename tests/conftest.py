@@ -36,6 +36,8 @@ collect_ignore_glob = ["example_network/*"]
 """Its modules import each other, so they are there once they are installed; ``test_networks`` does that."""
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# As in jobs, so that what a job has compiled serves the library's own calls, and the other way round.
+jax.config.update("jax_default_matmul_precision", "float32")
 
 # A busy machine is not a failure, and a commit that passed passes again.
 settings.register_profile("nagjax", deadline=None, derandomize=True)
