@@ -32,7 +32,7 @@ from nagjax.problems.contexts import fixed
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
-from nagjax.spaces.space import Space
+from nagjax.spaces.space import Space, check_conditions
 
 SKIP = ("raise", "skip")
 
@@ -380,8 +380,7 @@ class Generator:
     def _also(self, device: str, where: Mapping[str, Any] | None) -> dict[str, Any]:
         """Conditions with that of a known device."""
         first = self.description.space.decisions[0]
-        if where is not None:
-            self.description.space.where(where)  # refuses what is not a mapping of conditions
+        check_conditions(where or {})
         if first.name in (where or {}):
             raise ValueError(f"device={device!r}: where= says the {first.name} as well; leave one of the two out")
         value = next(v for choice in first.choices for v in choice.values() if str(v) == device)
