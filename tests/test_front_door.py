@@ -336,6 +336,8 @@ def test_a_benchmark_is_a_problem_with_or_without_labels():
             "'mads' is not a cost column .did you mean",
         ),
         (lambda: nagjax.problem(nas_bench_macro.make(), costs=["madds", "madds"]), "name each cost column once"),
+        (lambda: nagjax.problem(nas_bench_macro.make(), costs="madds"), "costs='madds': must be a list of names"),
+        (lambda: nagjax.problem(nas_bench_macro.make(), where="layer1=identity"), "give a dict of names and values"),
         (lambda: nagjax.train(problem_by_shapes(), "nagg"), "nag"),
         (lambda: nagjax.train(problem_by_shapes(), sizes={"hiden": 4}), "no setting 'hiden'"),
         (lambda: nagjax.train(problem_by_shapes(), params={"entropi": 4}), "no parameter 'entropi'"),
