@@ -78,10 +78,10 @@ def nothing_kept(op: Operator, batch: int, dtype: Any = "float32") -> Kept:
     Raises:
       ValueError: if it cannot make text token by token.
     """
-    found = kind_of(op.kind).kept_shapes(op)
+    found = kind_of(op.kind).kept_shapes(op, batch)
     if found is None:
         raise _no_step(op)
-    return {name: jnp.zeros((batch, *shape), dtype) for name, shape in found.items()}
+    return {name: jnp.zeros(shape, dtype) for name, shape in found.items()}
 
 
 def watched(op: Operator, parameters: Parameters, x: jax.Array, watch: Watch) -> jax.Array:

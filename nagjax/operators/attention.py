@@ -155,17 +155,22 @@ def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Stati
     return x + merged_heads(mixed) @ out, {}
 
 
-def _kept(op: Operator) -> Shapes | None:
+def _kept(op: Operator, batch: int) -> Shapes | None:
     """Keys and values of all, or sums of values and of ones, each times keys; a token that looks at all has no step."""
-    heads, size = heads_of(op), op.mid_channels // heads_of(op)
     if not is_causal(op):
         return None
-    return kept_rows(op, heads) if mixer_of(op) == "softmax" else {"sums": (heads, size, size + 1)}
+    if mixer_of(op) == "softmax":
+        return kept_rows(op, batch, heads_of(op))
+    size = op.mid_channels // heads_of(op)
+    return {"sums": (batch, heads_of(op), size, size + 1)}
 
 
-def kept_rows(op: Operator, groups: int) -> Shapes:
-    """Shapes of keys and values of all tokens, in heads of the operator's size."""
-    shape = groups, op.in_size, op.mid_channels // heads_of(op)
+def kept_rows(op: Operator, batch: int, groups: int) -> Shapes:
+    """Shapes ``[N * G, L, D]`` of keys and values of all tokens, in G groups of heads.
+
+    As the products take them: with an axis more, XLA copies all on a processor where one row is written.
+    """
+    shape = batch * groups, op.in_size, op.mid_channels // heads_of(op)
     return {"key": shape, "value": shape}
 
 
@@ -181,18 +186,20 @@ def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before
 
 
 def softmax_step(query: jax.Array, key: jax.Array, value: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
-    """A token's row ``[N, H, 1, D]`` of ``softmax_mean``, and the keys and values kept with its own, ``[N, G, L, D]``.
+    """A token's row ``[N, H, 1, D]`` of ``softmax_mean``, and keys and values kept with its own, ``[N, G, 1, D]``.
 
     Heads may share keys and values, in G groups of as many: those of a group are rows of one product.
     """
-    batch, heads, _, size = query.shape
     own = {"key": key, "value": value}
-    kept = {name: lax.dynamic_update_slice(kept[name], own[name], (0, 0, before, 0)) for name in own}
-    groups, length = kept["key"].shape[1:3]
-    scores = _scores(query.reshape(batch, groups, heads // groups, size), kept["key"])
-    seen = (jnp.arange(length) <= before)[None, None, None]
-    weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf)).astype(value.dtype)
-    return (weights @ kept["value"]).reshape(query.shape), kept
+    kept = {
+        name: lax.dynamic_update_slice(kept[name], one.reshape(-1, 1, one.shape[3]), (0, before, 0))
+        for name, one in own.items()
+    }
+    keys, values = kept["key"], kept["value"]
+    scores = lax.dot_general(query.reshape(len(keys), -1, query.shape[3]), keys, (((2,), (2,)), ((0,), (0,))))
+    seen = (jnp.arange(keys.shape[1]) <= before)[None, None]
+    weights = jax.nn.softmax(jnp.where(seen, scores.astype(jnp.float32) * query.shape[3] ** -0.5, -jnp.inf))
+    return (weights.astype(value.dtype) @ values).reshape(query.shape), kept
 
 
 def _linear_step(query: jax.Array, key: jax.Array, value: jax.Array, kept: Kept) -> tuple[jax.Array, Kept]:

@@ -55,7 +55,7 @@ def make() -> OperatorKind:
         apply=_apply,
         nodes=_nodes,
         step=_step,
-        kept=lambda op: kept_rows(op, heads_of(op)),
+        kept=lambda op, batch: kept_rows(op, batch, heads_of(op)),
         traffic=lambda op: row_bytes(op, 4 * op.mid_channels * op.in_channels + 3 * (op.mid_channels + op.in_channels)),
         peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * op.in_size),
         input_shape=rows,

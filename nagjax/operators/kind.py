@@ -50,7 +50,7 @@ Watch: TypeAlias = Callable[[str, Callable[[jax.Array], jax.Array], jax.Array], 
 """Name of an activation, its function and what goes into it ``[N, ..., C]``, to what comes out of it."""
 
 Kept: TypeAlias = Mapping[str, jax.Array]
-"""What an operator keeps of the tokens before, arrays ``[N, ...]`` by name."""
+"""What an operator keeps of the tokens before, arrays by name."""
 
 Step: TypeAlias = Callable[[Any, Parameters, jax.Array, Kept, Any], tuple[jax.Array, Kept]]
 """Operator, parameters, one more token ``[N, 1, ...]``, what is kept of those before it and how many they are (int32),
@@ -88,8 +88,8 @@ class OperatorKind:
         else is laid out as in ``apply``. None for a kind that cannot be exported.
       step: text made token by token: called for each in turn, from zeros kept, it gives the rows of ``apply`` to 1e-5.
         None where a token has no output of its own.
-      kept: shape of what is kept of the tokens before, of one text, by name; empty where nothing is. None for an
-        operator of the kind that has no ``step``.
+      kept: operator and batch to shapes of what is kept of the tokens before, by name; empty where nothing is. None for
+        an operator of the kind that has no ``step``.
       params: trained parameters, where they are not all those of ``shapes``.
       traffic: bytes that one inference reads and writes in float32, where they are not weights, input and output.
       peak: bytes of feature maps in float32 that are held at once while it runs, where they are not input and output.
@@ -107,7 +107,7 @@ class OperatorKind:
     watched: Watched | None = None
     nodes: Nodes | None = None
     step: Step | None = None
-    kept: Callable[[Any], Shapes | None] = lambda _: {}
+    kept: Callable[[Any, int], Shapes | None] = lambda *_: {}
     params: Callable[[Any], int] | None = None
     traffic: Callable[[Any], int] | None = None
     peak: Callable[[Any], int] | None = None
@@ -115,9 +115,9 @@ class OperatorKind:
     input_shape: Callable[[Any, int], tuple[int, ...]] = feature_maps
     inputs: Callable[[tuple[int, ...], np.random.Generator], np.ndarray] = normal_inputs
 
-    def kept_shapes(self, op: Operator) -> Shapes | None:
-        """What an operator keeps of the tokens before, of one text; None where it cannot make text token by token."""
-        return None if self.step is None else self.kept(op)
+    def kept_shapes(self, op: Operator, batch: int) -> Shapes | None:
+        """Shapes of what is kept of the tokens before; None where an operator cannot make text token by token."""
+        return None if self.step is None else self.kept(op, batch)
 
     def num_params(self, op: Operator) -> int:
         """Trained parameters: weights, biases, scale and offset of norms (running statistics are not counted)."""

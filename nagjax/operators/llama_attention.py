@@ -70,7 +70,7 @@ def make() -> OperatorKind:
         apply=_apply,
         nodes=_nodes,
         step=_step,
-        kept=lambda op: kept_rows(op, groups_of(op)),
+        kept=lambda op, batch: kept_rows(op, batch, groups_of(op)),
         traffic=lambda op: row_bytes(op, op.in_channels * (2 * (op.mid_channels + _shared(op)) + 1)),
         peak=lambda op: held_bytes(op, op.mid_channels + 2 * _shared(op) + heads_of(op) * op.in_size),
         input_shape=rows,

@@ -122,7 +122,7 @@ def kept_bytes(op: Operator) -> int:
     >>> kept_bytes(attention(64, 32, 2, 16, "softmax")), kept_bytes(attention(64, 32, 2, 16, "linear"))
     (16384, 2176)
     """
-    return 4 * sum(math.prod(shape) for shape in (kind_of(op.kind).kept_shapes(op) or {}).values())
+    return 4 * sum(math.prod(shape) for shape in (kind_of(op.kind).kept_shapes(op, 1) or {}).values())
 
 
 @functools.lru_cache(maxsize=8)

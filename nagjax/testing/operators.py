@@ -118,7 +118,7 @@ def check_operator_step(make: MakeKind) -> None:
     if kind.step is None or kind.apply is None:
         claim(name, kind.step is None, "it has a step and no apply, whose rows it gives; give both")
         return
-    stepped = [op for op in kind.examples if kind.kept_shapes(op) is not None]
+    stepped = [op for op in kind.examples if kind.kept_shapes(op, BATCH) is not None]
     claim(name, bool(stepped), "it has a step, and kept is None of all its examples")
     for op in stepped:
         parameters, x = _fresh(kind, op), _inputs(kind, op)
