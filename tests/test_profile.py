@@ -162,6 +162,10 @@ def test_a_journal_is_not_gone_on_with_by_another_measurement(tmp_path):
             Journal(path, {**HEADER, name: value}, resume=True)
     with Journal(path, HEADER, resume=True) as journal:
         journal.add("operator", "a", 1.0)
+    with Journal(tmp_path / "tokens.jsonl", {**HEADER, "column": "token_ms"}):
+        pass
+    with pytest.raises(ValueError, match="was measured with column 'token_ms', now it is None"):
+        Journal(tmp_path / "tokens.jsonl", HEADER, resume=True)
     path.write_text(path.read_text() + "x\n" + '{"operator": "a", "seconds": 1.0}\n')
     with pytest.raises(ValueError, match=r"a\.jsonl:3: is not a line of a profile"):
         Journal(path, HEADER, resume=True)
@@ -405,7 +409,7 @@ def test_every_kind_of_operator_and_a_network_can_be_timed(dtype):
 def fake_device(monkeypatch):
     """The command with made-up times."""
     fake = Fake()
-    monkeypatch.setattr(profile_device, "preparation", lambda *_: fake)
+    monkeypatch.setattr(profile_device, "preparation", lambda *_, **__: fake)
     return fake
 
 
@@ -453,6 +457,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path, capsys, fake_device):
         (["--out=table.txt"], "must end in .json"),
         (["--space=nowhere"], "nowhere"),
         (["--where=colour=red"], "colour"),
+        (["--column=token_ms", "--runtime=onnxruntime"], "single tokens are timed with --runtime=jax"),
     ],
 )
 def test_the_command_refuses(tmp_path, capsys, fake_device, more, says):

@@ -98,7 +98,8 @@ def compiled_by_token(subject: Subject, batch: int, dtype: str, turns: int) -> C
     function = one_token(subject, batch)
     made = blocks.made_up_input(first, batch, np.random.default_rng(0))[:, :1]
     x = jnp.asarray(made, dtype if made.dtype.kind == "f" else None)
-    kept = tuple(blocks.nothing_kept(op, batch, dtype) for op in subject.operators)
+    held_as = x.dtype if made.dtype.kind == "f" else jnp.float32  # rows that are looked up are float32
+    kept = tuple(blocks.nothing_kept(op, batch, held_as) for op in subject.operators)
     before = jnp.asarray(first.in_size - 1, jnp.int32)
     if subject.kind == "operator":
         program = jax.jit(looped_tokens(function, turns)).lower(x, kept, before).compile()
