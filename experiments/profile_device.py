@@ -22,6 +22,7 @@ from experiments.reports.profile_summary import summary_lines
 from nagjax.devices.json_table import write_json
 from nagjax.devices.pricing import LATENCY, TOKEN
 from nagjax.devices.table import COLUMNS
+from nagjax.profile import by_token
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile
 from nagjax.profile.programs import Prepare, preparation
@@ -99,7 +100,9 @@ def chosen_runtime(values: flags.FlagValues) -> tuple[str, Prepare]:
       ValueError: if it is not installed.
     """
     if values.runtime == "jax":
-        prepare = preparation(values.batch, values.dtype, values.least_ms, by_token=values.column == TOKEN)
+        prepare = (by_token.preparation if values.column == TOKEN else preparation)(
+            values.batch, values.dtype, values.least_ms
+        )
         return profile_machine.runtime_name(), prepare
     from nagjax.deployment import profiled
 

@@ -18,7 +18,7 @@ from experiments.inputs import profile_machine
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
 from nagjax.devices.validation import MeasuredNetwork, fit_correction, judge
-from nagjax.operators import Operator
+from nagjax.operators import Operator, madds
 from nagjax.profile import networks, programs, subjects, summary
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile
@@ -364,9 +364,9 @@ def test_an_accelerator_is_waited_for_once_a_timing():
 
 def test_loops_are_longer_where_an_operator_is_small():
     small, large = Operator("linear", 1, 1, 8, 8, norm=False), Operator("conv", 224, 224, 64, 64, kernel=3)
-    assert programs.loop_turns(small, 1) == programs.LONGEST_LOOP
-    assert programs.loop_turns(large, 1) == programs.SHORTEST_LOOP
-    middle = Operator("conv", 32, 32, 64, 64, kernel=1)  # 4.2 million multiply-adds: 48 turns, so 64 or 32
+    assert programs.loop_turns(madds(small), 1) == programs.LONGEST_LOOP
+    assert programs.loop_turns(madds(large), 1) == programs.SHORTEST_LOOP
+    middle = 4_200_000  # 48 turns, so 64 or 32
     assert programs.loop_turns(middle, 1) in (32, 64)
     assert programs.loop_turns(middle, 8) == programs.loop_turns(middle, 1) // 8
 
@@ -409,7 +409,7 @@ def test_every_kind_of_operator_and_a_network_can_be_timed(dtype):
 def fake_device(monkeypatch):
     """The command with made-up times."""
     fake = Fake()
-    monkeypatch.setattr(profile_device, "preparation", lambda *_, **__: fake)
+    monkeypatch.setattr(profile_device, "preparation", lambda *_: fake)
     return fake
 
 

@@ -19,7 +19,8 @@ from nagjax.devices.token_rates import RATE, budget_ms, rate_of
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.operators import kept_bytes
 from nagjax.operators.attention import attention
-from nagjax.profile import programs, subjects
+from nagjax.operators.token_head import token_head
+from nagjax.profile import by_token, programs, subjects
 from nagjax.spaces import elastic_decoder, pretrained_decoder
 from nagjax.spaces.trellis import enumerate_paths
 
@@ -49,7 +50,7 @@ def test_a_network_gives_token_by_token_what_it_gives_at_once(space, text):
     subject = subjects.network(space, space.parse(text))
     x = jnp.asarray(np.random.default_rng(0).integers(0, 4, (2, 5)), jnp.int32)
     expected = np.asarray(jax.jit(programs.inference(subject, 2))(x))
-    step = jax.jit(programs.one_token(subject, 2))
+    step = jax.jit(by_token.step(subject.operators, 2))
     kept = tuple(blocks.nothing_kept(op, 2) for op in subject.operators)
     for before in range(5):
         y, kept = step(x[:, before : before + 1], kept, before)
@@ -64,35 +65,51 @@ def test_what_a_linear_mixer_keeps_does_not_grow_with_the_text():
     assert kept == {"softmax": [4096, 16384, 65536], "linear": [160] * 3}  # 2 x L x 8 numbers, or 2 x 4 x 5
 
 
+def grow(x, kept, before):
+    """What is kept grows by ``before`` times the token, and is what it gives."""
+    return (kept + before * x,) * 2
+
+
 def test_a_loop_of_tokens_hands_on_what_is_kept():
-    """What is kept grows by 2 x, whose first element grows by a millionth of the y before; y is what is kept then."""
-
-    def grow(x, kept, before):
-        return (kept + before * x,) * 2
-
+    """The first element of x grows by a millionth of the y before."""
     x, kept, y = np.array([[1e6, 5.0]]), np.array([[1.0, 2.0]]), np.zeros((1, 2))
     start = jnp.asarray(x, jnp.float32), jnp.asarray(kept, jnp.float32), jnp.asarray([[2.0]])
     for _ in range(3):
         x[0, 0] += 1e-6 * y[0, 0]
         kept = y = kept + 2 * x
-    np.testing.assert_allclose(np.asarray(jax.jit(programs.looped_tokens(grow, 3))(*start)), y, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(jax.jit(by_token.looped(grow, 3, False))(*start)), y, rtol=1e-6)
+
+
+def test_a_text_goes_on_with_the_likeliest_token():
+    """Token t is followed by t + 2: after 0 (of nothing all are alike) come 2, 4 and 6."""
+
+    def logits(x, kept, before):
+        return jax.nn.one_hot(x + before, 9), kept
+
+    y = jax.jit(by_token.looped(logits, 3, True))(jnp.array([[7]]), (), jnp.asarray(2))
+    assert y.argmax(-1).tolist() == [[6]]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_operators_and_networks_are_timed_by_token(dtype):
-    """A network is called again with what it kept: its memory is given away each time."""
     subject = subjects.network(SPACE, SPACE.parse("width=4:softmax-h1-r2"))
-    prepare = programs.preparation(2, dtype, 0.1, by_token=True)
+    prepare = by_token.preparation(2, dtype, 0.1)
     assert prepare(subject)() > 0
     assert prepare(subjects.Subject("operator", "attention", subject.operators[1:2]))() > 0
-    out = programs.compiled_by_token(subject, 2, dtype, 1)()
-    assert out.shape == (2, 1, 4)
+    assert by_token.compiled(subject.operators, 2, dtype, 3)().shape == (2, 1, 4)
 
 
-def test_a_token_is_timed_in_longer_loops():
-    assert programs.loop_turns(attention(64, 32, 2, 16, "softmax"), 1, by_token=True) == programs.LONGEST_OF_TOKENS
-    large = attention(64, 4096, 32, 128, "softmax")  # 67 million multiply-adds a token
-    assert programs.loop_turns(large, 1, by_token=True) == programs.SHORTEST_LOOP
+def test_what_gives_what_it_takes_is_timed_in_a_row():
+    """Its weights must not stay nearer than in a network; numbers of tokens cannot be handed on."""
+    stem, attend, feed, head = subjects.network(SPACE, SPACE.parse("width=4:softmax-h1-r2")).operators
+
+    def rows(*operators, kind="operator"):
+        return len(by_token.in_a_row(subjects.Subject(kind, "", operators)))
+
+    assert [rows(op) for op in (stem, attend, feed)] == [1, by_token.IN_A_ROW, by_token.IN_A_ROW]
+    assert rows(head) == by_token.IN_A_ROW, "4 kinds of token, as wide as a row"
+    assert rows(token_head(5, 4, 7)) == 1
+    assert rows(stem, attend, feed, head, kind="network") == 4
 
 
 def test_a_space_without_single_tokens_is_refused(tmp_path, capsys):

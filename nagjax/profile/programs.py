@@ -6,10 +6,6 @@ compiled loop whose every turn depends on the one before, and the correction's o
 mobilenet_v3_small28 on two busy x86 cores at batch 1: calls of single operators add up to almost three times the
 network, loops to 0.6 of it.) Weights are constants of the program, as they are where a network is deployed: passed as
 arguments they doubled the time of these networks.
-
-Of text that is made token by token the last token is timed: where it stands and what is kept of the tokens before are
-arguments, as they are in use. A network is called once a token, since what comes next is chosen between two calls, and
-keeps what it gave the call before, in the same memory.
 """
 
 from __future__ import annotations
@@ -35,31 +31,33 @@ Prepare = Callable[[Subject], Stopwatch]
 
 LOOP_MADDS, LONGEST_LOOP, SHORTEST_LOOP = 2e8, 64, 4
 """A loop is about this many multiply-adds long (10 ms or so on a processor), within these numbers of turns."""
-LONGEST_OF_TOKENS = 1024
-"""Turns at most where a turn is one token."""
 
 
-def preparation(
-    batch: int, dtype: str, least_ms: float, clock: Callable[[], float] = time.perf_counter, by_token: bool = False
-) -> Prepare:
+def preparation(batch: int, dtype: str, least_ms: float, clock: Callable[[], float] = time.perf_counter) -> Prepare:
     """How subjects are made ready on the default device: compiled, run once to warm up, and run for long enough.
 
     A run has ``batch`` images, ``"float32"`` or ``"bfloat16"``; one timing takes at least ``least_ms`` ms, far above
-    the resolution of the clock (seconds) and a timer interrupt. An accelerator makes its calls one after another, so
-    the end of the last one is waited for, and not each, which would add the way there and back. A processor may begin
-    a call before the last one has ended: there each is waited for. ``by_token`` times the last token of each text.
+    the resolution of the clock (seconds) and a timer interrupt.
     """
-    wait: Callable[[Any], Any] = jax.block_until_ready
-    in_turn = jax.default_backend() != "cpu"
 
     def prepare(subject: Subject) -> Stopwatch:
-        turns = loop_turns(subject.operators[0], batch, by_token) if subject.kind == "operator" else 1
-        begun = (compiled_by_token if by_token else compiled)(subject, batch, dtype, turns)
-        if in_turn:
-            return stopwatch(begun, turns, least_ms / 1000, clock, wait)
-        return stopwatch(lambda: wait(begun()), turns, least_ms / 1000, clock)
+        turns = loop_turns(madds(subject.operators[0]), batch) if subject.kind == "operator" else 1
+        return waited_for(compiled(subject, batch, dtype, turns), turns, least_ms, clock)
 
     return prepare
+
+
+def waited_for(begin: Callable[[], Any], turns: int, least_ms: float, clock: Callable[[], float]) -> Stopwatch:
+    """A stopwatch of a call of the default device that makes ``turns`` inferences and may return before it is done.
+
+    An accelerator makes its calls one after another, so the end of the last one is waited for, and not each, which
+    would add the way there and back. A processor may begin a call before the last one has ended: there each is waited
+    for.
+    """
+    wait: Callable[[Any], Any] = jax.block_until_ready
+    if jax.default_backend() != "cpu":
+        return stopwatch(begin, turns, least_ms / 1000, clock, wait)
+    return stopwatch(lambda: wait(begin()), turns, least_ms / 1000, clock)
 
 
 def stopwatch(
@@ -75,9 +73,8 @@ def stopwatch(
     return lambda: _elapsed(run, calls, clock, wait) / (calls * turns)
 
 
-def loop_turns(op: Operator, batch: int, by_token: bool = False) -> int:
-    """How many turns the loop of an operator has, a power of two."""
-    work, longest = (madds(op) // op.in_size, LONGEST_OF_TOKENS) if by_token else (madds(op), LONGEST_LOOP)
+def loop_turns(work: int, batch: int, longest: int = LONGEST_LOOP) -> int:
+    """How many turns a loop of so many multiply-adds a turn and input has, a power of two."""
     turns = LOOP_MADDS / (batch * max(work, 1))
     return int(2 ** round(math.log2(min(max(turns, SHORTEST_LOOP), longest))))
 
@@ -90,61 +87,6 @@ def compiled(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[
     body = function if subject.kind == "network" else looped(function, turns)
     program = jax.jit(body).lower(x).compile()
     return lambda: program(x)
-
-
-def compiled_by_token(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[], Any]:
-    """The program of a subject's last token, as ``compiled``."""
-    first = subject.operators[0]
-    function = one_token(subject, batch)
-    made = blocks.made_up_input(first, batch, np.random.default_rng(0))[:, :1]
-    x = jnp.asarray(made, dtype if made.dtype.kind == "f" else None)
-    held_as = x.dtype if made.dtype.kind == "f" else jnp.float32  # rows that are looked up are float32
-    kept = tuple(blocks.nothing_kept(op, batch, held_as) for op in subject.operators)
-    before = jnp.asarray(first.in_size - 1, jnp.int32)
-    if subject.kind == "operator":
-        program = jax.jit(looped_tokens(function, turns)).lower(x, kept, before).compile()
-        return lambda: program(x, kept, before)
-    program = jax.jit(function, donate_argnums=1).lower(x, kept, before).compile()
-    held = [kept]
-
-    def run() -> jax.Array:
-        y, held[0] = program(x, held[0], before)
-        return y
-
-    return run
-
-
-def one_token(subject: Subject, batch: int) -> Callable[[jax.Array, Any, jax.Array], tuple[jax.Array, Any]]:
-    """The subject as a function of one token, what its operators keep and how many tokens are before it."""
-    rng = np.random.default_rng(0)
-    parts = [(op, made_up(op, batch, rng)[0]) for op in subject.operators]
-
-    def run(x: jax.Array, kept: Any, before: jax.Array) -> tuple[jax.Array, Any]:
-        after = []
-        for (op, weights), own in zip(parts, kept, strict=True):
-            x, held = blocks.step(op, weights, x, own, before)
-            after.append(held)
-        return x, tuple(after)
-
-    return run
-
-
-def looped_tokens(
-    function: Callable[[jax.Array, Any, jax.Array], tuple[jax.Array, Any]], turns: int
-) -> Callable[[jax.Array, Any, jax.Array], jax.Array]:
-    """As ``looped``; what is kept goes from turn to turn."""
-
-    def run(x: jax.Array, kept: Any, before: jax.Array) -> jax.Array:
-        like = jax.eval_shape(function, x, kept, before)[0]
-
-        def turn(_: Any, carry: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
-            x, y, kept = carry
-            x = _told(x, y)
-            return x, *function(x, kept, before)
-
-        return jax.lax.fori_loop(0, turns, turn, (x, jnp.zeros(like.shape, like.dtype), kept))[1]
-
-    return run
 
 
 def inference(subject: Subject, batch: int) -> Callable[[jax.Array], jax.Array]:
@@ -171,7 +113,7 @@ def looped(function: Callable[[jax.Array], jax.Array], turns: int) -> Callable[[
         like = jax.eval_shape(function, x)
 
         def turn(_: Any, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            x = _told(*carry)
+            x = told(*carry)
             return x, function(x)
 
         start = x, jnp.zeros(like.shape, like.dtype)
@@ -180,7 +122,7 @@ def looped(function: Callable[[jax.Array], jax.Array], turns: int) -> Callable[[
     return run
 
 
-def _told(x: jax.Array, y: jax.Array) -> jax.Array:
+def told(x: jax.Array, y: jax.Array) -> jax.Array:
     """An input that depends on what the turn before gave."""
     return x.at[(0,) * x.ndim].add((1e-6 * y[(0,) * y.ndim]).astype(x.dtype))
 
