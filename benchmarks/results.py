@@ -488,6 +488,17 @@ corrected by 30 other networks; with nothing else running.""",
         body=result_tables.by_name,
     ),
     Entry(
+        title="One more token of a text",
+        source="profile_tokens.json",
+        commands=["python -m benchmarks.profile_tokens --results=benchmarks/results/profile_tokens.json"],
+        said="""\
+Decoders of 2 to 6 layers of width 64 to 256 (`elastic_decoder`, both mixers), batch 1: what the last of so many
+tokens takes in 20 networks, timed as text is made in one program, against the sum of their operators' times, corrected
+by 10 other networks, and as it is. Beside it what attention takes by mixer, mean over widths and heads; each length was
+measured by itself, while other programs were stopped.""",
+        body=result_tables.by_name,
+    ),
+    Entry(
         title="From budgets to files, measured",
         source="deploy.json",
         commands=[

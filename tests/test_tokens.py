@@ -138,6 +138,16 @@ def test_a_table_says_which_column_it_prices(tmp_path):
         dataclasses.replace(table, column="ms")
 
 
+def test_what_looks_a_token_up_may_take_next_to_nothing():
+    table = table_of(TOKEN)
+    rows = {key: Row(1e-4 if "embedding" in key[0] else row.mean) for key, row in table.rows.items()}
+    assert not any(
+        "implausible" in doubt for doubt in price(dataclasses.replace(table, rows=rows), SPACE, TOKEN).doubts
+    )
+    latency = dataclasses.replace(table, rows=rows, column=LATENCY)
+    assert any("implausible" in doubt for doubt in price(latency, SPACE).doubts)
+
+
 def test_the_benchmark_tells_mixers_apart_and_judges_sums():
     """Attentions of the space are its operators 2 to 5: softmax takes 0.31 and 0.34 ms, linear 0.37 and 0.4."""
     measured = (MeasuredNetwork("a", 1.0, 1.25), MeasuredNetwork("b", 2.0, 2.0), MeasuredNetwork("c", 3.0, 4.0))

@@ -45,6 +45,8 @@ def table_doubts(table: DeviceTable, space: Space, open_edges: np.ndarray) -> tu
     ``open_edges`` are those of the architectures that are asked for, bool ``[T, S, C]``.
     """
     used = used_rows(table, space)
+    if table.column != COLUMNS[0]:  # to look one token up takes next to nothing
+        used = {key: found for key, found in used.items() if ops.madds(found[0])}
     operators, rows = [op for op, _ in used.values()], [row for _, row in used.values()]
     strange = odd_rows(operators, np.array([row.mean for row in rows]))
     out = []
