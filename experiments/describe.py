@@ -77,7 +77,7 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
         values["costs"].value = [name for name in values.costs if name != LATENCY] or others
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
-        facts, complete = table_facts(table, space, space.where(setup.conditions(values, space)))
+        facts, complete = table_facts(table, space, space.where(setup.conditions(values, space)[0]))
         sections.append(("device table", facts))
         if not complete:
             return sections
@@ -93,7 +93,7 @@ def _template(values: flags.FlagValues) -> Facts:
     from nagjax.devices.template import write_template
 
     space = setup.load_space(values)
-    num = write_template(space, space.where(setup.conditions(values, space)), values.write_template)
+    num = write_template(space, space.where(setup.conditions(values, space)[0]), values.write_template)
     return [
         ("written", values.write_template),
         ("rows", f"{num}, one an operator of {space.identity}"),

@@ -1,6 +1,7 @@
 """Several devices in one problem: each keeps its best, each has its own budgets, and one never seen keeps its own."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,14 @@ import pytest
 
 import nagjax
 from benchmarks import multi_device
+from experiments import explain, export
 from nagjax import controllers
 from nagjax.budgets import budget_at, budget_position
 from nagjax.controllers import Artefact
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
+from nagjax.inference import portable
 from nagjax.inference.answering import candidates
 from nagjax.inference.generator import Generator
 from nagjax.populations.archive import Archive
@@ -264,6 +267,19 @@ def test_a_checkpoint_keeps_its_devices(generator, tmp_path):
             assert texts(again.generate(asked, device=device, decode=how)) == texts(
                 generator.generate(asked, device=device, decode=how)
             )
+
+
+def test_jobs_explain_and_export_one_of_several_devices(generator, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("nagjax.inference.generator.load", lambda *_, **__: generator)
+    budget = float(generator.on("quick").budget_range[0].mean())
+    (answer,) = generator.generate([budget], device="quick")
+    asked = ["--checkpoint=run", "--compilation_cache=", "--device=quick"]
+    assert explain.main([*asked, f"--budget_ms={budget}", f"--json={tmp_path / 'why.json'}"]) == 0
+    assert json.loads((tmp_path / "why.json").read_text())["answer"]["text"] == answer.text
+    assert export.main([*asked, f"--out={tmp_path / 'served'}"]) == 0
+    assert portable.Generator(tmp_path / "served" / "generator.npz").answer(budget)[0]["architecture"] == answer.text
+    assert explain.main([*asked[:2], f"--budget_ms={budget}"]) == 2
+    assert "say which by --device=NAME, one of slow, quick, odd" in capsys.readouterr().err
 
 
 def test_what_a_condition_closes_is_no_candidate_of_an_archive():

@@ -403,8 +403,8 @@ class Generator:
         left = _open_contexts(problem)
         if len(left) > 1:
             raise ValueError(
-                f"this generator serves several of {first.name!r}: say which, {first.name}=NAME or "
-                f"where={{{first.name!r}: NAME}}, one of {', '.join(self.devices)}"
+                f"this generator serves several of {first.name!r}: say which by device=NAME, one of "
+                f"{', '.join(self.devices)}"
             )
         policy = self.artefact.policy
         return fixed(problem, int(left[0])) if policy is not None and policy.network.traits else problem
