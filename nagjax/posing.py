@@ -183,9 +183,7 @@ def problem(
     own = {name: value for name, value in where.items() if not (several and name == several_devices.DEVICE)}
     allowed = on.where(own)
     tables = _read_tables(table, on, device_format)
-    if several is not None and token_table is not None:
-        raise ValueError("token_table: is of one device, and several are given; leave it out")
-    by_token = _read_tables(token_table, on, device_format).get("")
+    by_token = _read_token_table(token_table, several is None, on, device_format)
     networks = _networks(measured, on, measured_by, text_column)
     if tables and "" in networks:
         tables = {name: _corrected(one, on, networks[""], allowed) for name, one in tables.items()}
@@ -411,6 +409,19 @@ def _read_tables(
         name: one if isinstance(one, DeviceTable) else read_device_table(one, on, device_format)
         for name, one in given.items()
     }
+
+
+def _read_token_table(
+    table: str | Path | DeviceTable | None, of_one: bool, on: Space, device_format: str
+) -> DeviceTable | None:
+    """The table of one more token; of several devices there is none.
+
+    Raises:
+      ValueError: if there is one all the same, or it cannot be read.
+    """
+    if table is not None and not of_one:
+        raise ValueError("token_table: is of one device, and several are given; leave it out")
+    return _read_tables(table, on, device_format).get("")
 
 
 def _refuse_two(
