@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nagjax import plugins, several_devices
+from nagjax import arguments, plugins, several_devices
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, LATENCY, TOKEN, Prices, analytic, column_name, price
@@ -39,7 +39,7 @@ from nagjax.problems.build import make_problem
 from nagjax.problems.finer import finer
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import pruning
-from nagjax.spaces.space import Space
+from nagjax.spaces.space import Space, check_conditions
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
 
@@ -179,6 +179,7 @@ def problem(
     kind = chosen_kind(predictor_kind, predictor_settings)
     measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found)
     cost = _cost_kind(cost_kind, cost_settings)
+    check_conditions(where or {})
     where, pairs = _pruned(where or {}, prune, on, several is None and found is None)
     own = {name: value for name, value in where.items() if not (several and name == several_devices.DEVICE)}
     allowed = on.where(own)
@@ -283,7 +284,8 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     """
     counts = {**ANALYTIC, **(on.counts if on is not None else {})}
     plain = {column_name(name, count): name for name, count in counts.items()}
-    names, known = [plain.get(name.strip(), name.strip()) for name in costs], (LATENCY, TOKEN, *counts)
+    given = arguments.names(costs, "costs")
+    names, known = [plain.get(name.strip(), name.strip()) for name in given], (LATENCY, TOKEN, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)

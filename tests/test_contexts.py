@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from experiments import explain, export
 from nagjax import controllers
 from nagjax.budgets import budget_at, budget_position
 from nagjax.controllers import Artefact
+from nagjax.devices.json_table import write_json
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
@@ -223,6 +225,13 @@ def test_a_budget_without_its_device_is_refused(generator):
         generator.generate([1.0], device="quik")
     with pytest.raises(ValueError, match="leave one of the two out"):
         generator.generate([1.0], device="slow", where={"device": "odd"})
+    with pytest.raises(ValueError, match="give a dict of names and values"):
+        generator.generate([1.0], device="slow", where="layer=8")
+    for nothing in (3, {"slow": 1}):
+        with pytest.raises(ValueError, match=r"device=.*give the name of a device"):
+            generator.generate([1.0], device=nothing)
+        with pytest.raises(ValueError, match=r"device=.*give the name of a device"):
+            generator.on(nothing)
     with pytest.raises(ValueError, match="below the cheapest"):
         generator.generate([0.0], device="slow")
 
@@ -267,6 +276,18 @@ def test_a_checkpoint_keeps_its_devices(generator, tmp_path):
             assert texts(again.generate(asked, device=device, decode=how)) == texts(
                 generator.generate(asked, device=device, decode=how)
             )
+
+
+def test_a_table_that_is_measured_again_is_read_again(generator, tmp_path):
+    """At a tenth of the speed the cheapest architecture costs ten times as much."""
+    path = tmp_path / "new.json"
+    for time, scale in ((1, 0.5), (2, 5.0)):
+        write_json(make_table("new", 30, scale), path, overwrite=True)
+        os.utime(path, ns=(time, time))
+        costs = by_hand(BEHIND, make_table("new", 30, scale))
+        (answer,) = generator.generate([costs.max()], device=str(path))
+        own = BEHIND.tolist().index(answer.tokens[-BEHIND.shape[1] :].tolist())
+        assert answer.costs["latency_ms"] == pytest.approx(costs[own])
 
 
 def test_jobs_explain_and_export_one_of_several_devices(generator, tmp_path, monkeypatch, capsys):
