@@ -192,8 +192,8 @@ def test_what_does_not_price_tokens_is_told(more, told):
 
 
 def test_a_rate_that_is_read_is_a_budget_that_admits_the_cost():
-    rng = np.random.default_rng(0)
-    for ms in [*np.exp(rng.uniform(-9, 9, 2000)), *(np.arange(1, 2000) / 1000)]:
+    rng, by_a_bit = np.random.default_rng(0), 100.16507203871981  # 1000 / 9.98352 is a float below it
+    for ms in [by_a_bit, *np.exp(rng.uniform(-9, 9, 2000)), *(np.arange(1, 2000) / 1000)]:
         assert ms <= budget_ms(rate_of({TOKEN: ms})) <= ms * 1.0000101
     with pytest.raises(ValueError, match="tokens_per_second=-1 is below 0"):
         budget_ms(-1)
