@@ -367,6 +367,19 @@ the policy's answers, `sampled` of the best that was evaluated; `random` is rand
         body=result_tables.by_way,
     ),
     Entry(
+        title="Long trainings of policies without an archive",
+        source="long_training.csv",
+        commands=["python -m benchmarks.long_training --data_dir=DATA"],
+        said="""\
+100,000 evaluations of NAS-Bench-Macro each. `pnag` is the released update, `published` the published one, with their
+papers' settings and the factored form of dominance; `_ranked` has a ranking learned from 1,000 architectures in its
+place, `_fast` Adam's rate of 0.01. `reinforce` trains without a mask, as these do; evolution strategies train with it.
+`untrained`, `early` and `greedy` are the regret of the policy's answers, which are masked, before training, after a
+tenth of it and at the end; `over_first` and `over_last` the percentage of samples over their budgets in the first and
+the last tenth. `cheapest` and `madds` answer with the cheapest and the costliest that fits.""",
+        body=result_tables.by_way,
+    ),
+    Entry(
         title="Rivals that move up",
         source="rivals.csv",
         commands=["python -m benchmarks.rivals --data_dir=DATA --results=runs/rivals.csv"],
@@ -556,7 +569,8 @@ Handwritten digits, networks of one unit at 16 pixels; those that were trained a
 networks by their probability; `single_path` chooses and orders by the loss on validation images with its weights;
 `madds` takes the largest network, `random` any. Tau is Kendall's with the mean test accuracy alone, and points lost are
 by that accuracy. Entropy is of the shares, a mean over decisions; all updates stand where it never fell so low. Every
-way sees 25,600 images, in 400 updates.""",
+way sees 25,600 images, in 400 updates. `under budgets`: what the first by a way among the networks of at most so many
+multiply-adds is behind the best of them, points, mean over the multiply-adds of all.""",
         body=result_tables.entangled,
     ),
     Entry(
