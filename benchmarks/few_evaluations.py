@@ -123,6 +123,7 @@ SEARCHERS: Mapping[str, Searcher] = {
     "agnn_unlearned": controlled("conservative", learning_rate=0.0, final_learning_rate=0.0),
     "gbdt_nas": searched("trees", "top_predicted"),
     "gbdt_nas_3s": searched("trees", "pruned"),
+    "gbdt_nas_3s_pairs": searched("trees", "pruned", pairs=8),
     "gbdt_nas_3s_quality": searched("trees", "pruned", beyond_cost=False),
     "linas": searched("light", "controller:nsga2", steps=40, population=50),
     "resampling": controlled("conservative", changed=8.0),

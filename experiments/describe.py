@@ -76,7 +76,7 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
         values["costs"].value = [name for name in values.costs if name != LATENCY] or ["madds", "params"]
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
-        facts, complete = table_facts(table, space, space.where(setup.conditions(values, space)))
+        facts, complete = table_facts(table, space, space.where(setup.conditions(values, space)[0]))
         sections.append(("device table", facts))
         if not complete:
             return sections
@@ -92,7 +92,7 @@ def _template(values: flags.FlagValues) -> Facts:
     from nagjax.devices.template import write_template
 
     space = setup.load_space(values)
-    num = write_template(space, space.where(setup.conditions(values, space)), values.write_template)
+    num = write_template(space, space.where(setup.conditions(values, space)[0]), values.write_template)
     return [
         ("written", values.write_template),
         ("rows", f"{num}, one an operator of {space.identity}"),

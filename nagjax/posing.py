@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nagjax import plugins, several_devices
+from nagjax import arguments, plugins, several_devices
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
 from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
@@ -36,9 +36,10 @@ from nagjax.predictors.records.columns import read_labelled
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
+from nagjax.problems.finer import finer
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import pruning
-from nagjax.spaces.space import Space
+from nagjax.spaces.space import Space, check_conditions
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
 
@@ -134,7 +135,7 @@ def problem(
         default.
       cost_settings: settings of that kind.
       where: conditions as ``Space.where`` takes them.
-      prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
+      prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions, and pairs of choices.
       cost_quantile: prices have headroom for this share of the networks that the table was validated on. Of learned
         costs always: 0.95 where it is left out.
       quality_change: what quality gains on some of several devices, fractions by name: ``{"int8": -0.004}`` where that
@@ -174,7 +175,8 @@ def problem(
     kind = chosen_kind(predictor_kind, predictor_settings)
     measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found)
     cost = _cost_kind(cost_kind, cost_settings)
-    where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
+    check_conditions(where or {})
+    where, pairs = _pruned(where or {}, prune, on, several is None and found is None)
     own = {name: value for name, value in where.items() if not (several and name == several_devices.DEVICE)}
     allowed = on.where(own)
     tables = _read_tables(table, on, device_format)
@@ -215,12 +217,32 @@ def problem(
         on, known, prices = several_devices.put_before(on, known, columns, list(tables.values()), gains)
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
+    if pairs:
+        on, left = pruning.apart(on, pairs)
+        made, description = finer(made, description, on, left)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
     alone, devices = (None, tables) if several else (tables.get(""), {})
     told = {f"{device}: {name}" if several else name: one for (device, name), one in learned.items()}
     return Setup(on, made, description, alone, fitted, judge, devices, told)
+
+
+def _pruned(
+    where: Mapping[str, Any], prune: str | Path | None, on: Space, alone: bool
+) -> tuple[dict[str, Any], list[pruning.Pair]]:
+    """Conditions with what a file of closed choices adds, and the pairs that it closes.
+
+    Raises:
+      ValueError: if it cannot be read, or has pairs where there are several devices or a benchmark, not ``alone``.
+    """
+    closed, pairs = ({}, []) if prune is None else pruning.read(prune, on)
+    if pairs and not alone:
+        raise ValueError(
+            f"prune={prune}: pairs of choices (together) are closed for one device, and not in a benchmark's list of "
+            "architectures; leave them out of the file, or close single choices"
+        )
+    return pruning.both(where, closed), pairs
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -257,7 +279,8 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     """
     counts = {**ANALYTIC, **(on.counts if on is not None else {})}
     plain = {column_name(name, count): name for name, count in counts.items()}
-    names, known = [plain.get(name.strip(), name.strip()) for name in costs], (LATENCY, *counts)
+    given = arguments.names(costs, "costs")
+    names, known = [plain.get(name.strip(), name.strip()) for name in given], (LATENCY, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)

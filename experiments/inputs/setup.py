@@ -61,7 +61,7 @@ def define_cost_flags(values: flags.FlagValues) -> None:
     define.multi_string(
         "where", [], "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated."
     )
-    define.string("prune", None, "File of closed choices, as experiments.prune writes it: more conditions.")
+    define.string("prune", None, "File of closed choices and pairs, as experiments.prune writes it: more conditions.")
     define.list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.")
     define.string(
         "measured", None,
@@ -216,14 +216,17 @@ def predictor_kind(values: flags.FlagValues) -> Kind:
         return posing.chosen_kind(values.predictor_kind, given)
 
 
-def conditions(values: flags.FlagValues, space: Space) -> dict[str, Any]:
-    """What --where asks and --prune leaves, as ``Space.where`` takes it.
+def conditions(values: flags.FlagValues, space: Space) -> tuple[dict[str, Any], list[pruning.Pair]]:
+    """What --where asks and --prune leaves, as ``Space.where`` takes it; and the pairs that --prune closes.
 
     Raises:
       ValueError: if a condition is not written as one, or the file of closed choices cannot be used.
     """
     where = settings.parse_pairs(values.where, "where", many=True)
-    return pruning.both(where, pruning.read(settings.input_path(values, "prune"), space)) if values.prune else where
+    if not values.prune:
+        return where, []
+    closed, pairs = pruning.read(settings.input_path(values, "prune"), space)
+    return pruning.both(where, closed), pairs
 
 
 def load_space(values: flags.FlagValues) -> Space:

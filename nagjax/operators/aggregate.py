@@ -54,6 +54,12 @@ def gathered(x: jax.Array, nodes: int, how: str) -> jax.Array:
     return HOWS[how](children, 2)
 
 
+def combined(parameters: Parameters, x: jax.Array, seen: jax.Array) -> jax.Array:
+    """What nodes ``[N, V, C]`` become, the first of ``x``, of what their children have become."""
+    own, near, bias = typed(parameters, ("own", "near", "bias"), x)
+    return jax.nn.relu(x[:, : seen.shape[1]] @ own + seen @ near + bias[None, None])
+
+
 def _held(op: Operator) -> int:
     return BYTES * (op.in_size * op.in_channels + op.out_size * op.out_channels)
 
@@ -65,9 +71,7 @@ def _shapes(op: Operator) -> Shapes:
 
 def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
-    own, near, bias = typed(parameters, ("own", "near", "bias"), x)
-    seen = gathered(x, op.out_size, str(dict(op.attributes)["how"]))
-    return jax.nn.relu(x[:, : op.out_size] @ own + seen @ near + bias[None, None]), {}
+    return combined(parameters, x, gathered(x, op.out_size, str(dict(op.attributes)["how"]))), {}
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

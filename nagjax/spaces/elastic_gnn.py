@@ -20,7 +20,7 @@ import numpy as np
 from nagjax import arguments, blocks
 from nagjax.elastic import Elastic, Outputs, switch
 from nagjax.operators import Operator
-from nagjax.operators.aggregate import HOWS, aggregate
+from nagjax.operators.aggregate import HOWS, aggregate, combined, gathered
 from nagjax.spaces import choices, elastic_parts
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -132,8 +132,8 @@ def make(
 def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     """The elastic network of a plan; parameters are ``layer1`` and so on, and ``head``.
 
-    Groups are numbers of layers, which the size of the inputs tells. Aggregators have no weights: all share those of
-    their layer.
+    Groups are numbers of layers, which the size of the inputs tells. Aggregators have no weights: they alone are
+    chosen, and all share the products behind them, which a backward pass so does not compute anew.
     """
     most = plan.hidden[-1]
     names = [f"layer{i}" for i in range(1, plan.layers[-1] + 1)]
@@ -150,8 +150,9 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         x, layers = inputs.astype(dtype), _steps(plan, inputs.shape[1])
         units = elastic_parts.first(plan.hidden, tokens[1], dtype)[None, None]
         for at, name in enumerate(names[:layers]):
-            branches = [_branch(plan.layer(most, layers - 1 - at, how, at == 0)) for how in plan.hows]
-            x = switch(branches)(tokens[FIRST + at], parameters[name], x, ())[0] * units
+            branches = [_branch(plan.nodes(layers - 1 - at), how) for how in plan.hows]
+            seen, _ = switch(branches)(tokens[FIRST + at], (), x, ())
+            x = combined(parameters[name], x, seen) * units
         logits = blocks.apply(plan.head(most), parameters["head"], x)[0]
         return Outputs(logits.astype(jnp.float32), (), {})
 
@@ -168,8 +169,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     )
 
 
-def _branch(op: Operator) -> Any:
-    return lambda part, x, _: (blocks.apply(op, part, x)[0], ())
+def _branch(nodes: int, how: str) -> Any:
+    return lambda _part, x, _given: (gathered(x, nodes, how), ())
 
 
 def _steps(plan: Plan, nodes: int) -> int:
