@@ -170,7 +170,7 @@ def of_perceptrons(kinds: Sequence[str]) -> Iterator[dict[str, Any]]:
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
-    seeds, rows = common.seeds(), []
+    seeds, rows = common.seeds(), list[dict[str, Any]]()
     if "supernet" in values.problems:
         rows += of_supernet(values.kinds, seeds)
     if "perceptrons" in values.problems:
