@@ -391,9 +391,9 @@ def strategies(path: Path) -> Iterator[str]:
     """What ranks networks as training each alone does, by the strategy that trained the weights."""
     study = read(path)
     found = shared_weights.figures(study)
-    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "largest": 2}
+    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "gained": 2, "largest": 2}
     heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
-             "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
+             "accuracy with these weights, %", "minus alone", "of the largest, %", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:
         return mean(found[name].get(column, {}).values(), columns[column])
@@ -415,8 +415,8 @@ def entangled(path: Path) -> Iterator[str]:
     """What shares learned with entangled weights choose, and when they become sparse."""
     study = read(path)
     found = entangled_weights.figures(study)
-    columns = {"tau": 3, "lost": 2, "entropy": 3, "steps": 0}
-    heads = ["way", "tau", "points lost by the chosen", "entropy at the end, nats",
+    columns = {"tau": 3, "lost": 2, "within": 2, "entropy": 3, "steps": 0}
+    heads = ["way", "tau", "points lost by the chosen", "under budgets", "entropy at the end, nats",
              f"updates to {entangled_weights.SPARSE} nats", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:
@@ -602,6 +602,8 @@ def kinds(path: Path) -> Iterator[str]:
     labels = dict.fromkeys(row["labels"] for row in rows)
     heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in ("tau", "regret") for num in labels}
     yield crossed(rows, "kind", heads)
+    draws = [f"`{kind}` {len({row['seed'] for row in rows if row['kind'] == kind})}" for kind in ("mse", "auto")]
+    yield f"Draws of labels: {', '.join(draws)}."
     held: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows:
         held.setdefault((row["kind"], row["labels"]), {})[int(row["seed"])] = float(row["regret"])
