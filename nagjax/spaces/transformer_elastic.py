@@ -7,6 +7,7 @@ only the choice that is taken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +17,8 @@ import numpy as np
 from jax import lax
 
 from nagjax import blocks
-from nagjax.elastic import Elastic, Outputs, switch
-from nagjax.operators import Operator
+from nagjax.elastic import RELATIONS, Elastic, Outputs, switch
+from nagjax.operators import Operator, attention
 from nagjax.spaces.elastic_parts import alone_embedded, cut, skipped
 from nagjax.spaces.transformer import FIRST, Plan, operators_of
 
@@ -28,7 +29,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     """The elastic network of a plan.
 
     Parameters are ``embedding``, ``layer1`` and so on with ``attention`` and ``feed_forward`` each, and ``head``.
-    Points are the layers: what each gives, ``[N, L, C]`` of the largest width, 0 beyond that of the architecture.
+    Points are the layers: what each gives, ``[N, L, C]`` of the largest width, 0 beyond that of the architecture; and
+    ``relations``, of the last layer that it has, in as many heads as divide any number of heads of a layer.
     """
     names = [f"layer{i}" for i in range(1, plan.layers.deepest + 1)]
 
@@ -39,8 +41,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
         del statistics
-        outputs, passed = _apply(plan, dtype, [parameters[name] for name in names], parameters, inputs, tokens, taps)
-        return Outputs(outputs, (), {name: passed[names.index(name)] for name in taps})
+        outputs, told = _apply(plan, dtype, names, parameters, inputs, tokens, taps)
+        return Outputs(outputs, (), told)
 
     def used(parameters: Any, tokens: np.ndarray) -> Any:
         body = [parameters[name][part] for name in names for part in ("attention", "feed_forward")]
@@ -56,7 +58,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         used=used,
         alone=lambda tokens: alone_embedded(operators_of(plan, tokens.tolist()), dtype),
         example=lambda _, num, rng: plan.example(num, rng),
-        points=tuple(names),
+        points=(*names, RELATIONS),
     )
 
 
@@ -79,12 +81,13 @@ def _init(plan: Plan, names: Sequence[str], key: jax.Array) -> dict[str, Any]:
 
 
 def _apply(
-    plan: Plan, dtype: Any, layers: Sequence[Any], ends: Any, inputs: jax.Array, tokens: jax.Array, taps: Sequence[str]
-) -> tuple[jax.Array, Any]:
-    """Outputs float32 ``[N, ...]``, and what each layer gives, ``[layers, N, L, C]``, where something is asked for."""
+    plan: Plan, dtype: Any, names: Sequence[str], parameters: Any, inputs: jax.Array, tokens: jax.Array,
+    taps: Sequence[str],
+) -> tuple[jax.Array, dict[str, jax.Array]]:  # fmt: skip
+    """Outputs float32 ``[N, ...]``, and what was asked for."""
     own, width = plan.layers, tokens[0]
     most = own.widths[-1]
-    x = blocks.apply(plan.stem(most), ends["embedding"], inputs)[0].astype(dtype)
+    x = blocks.apply(plan.stem(most), parameters["embedding"], inputs)[0].astype(dtype)
     x = x * (jnp.arange(most) < jnp.asarray(own.widths)[width]).astype(dtype)[None, None]
     there = jnp.arange(own.deepest) < jnp.asarray(own.depths)[tokens[1]]
     body = tokens[FIRST:].reshape(own.deepest, 2)
@@ -98,10 +101,17 @@ def _apply(
         x, _ = feed(ratio, part["feed_forward"], x, ())
         return x, x if taps else None
 
-    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *layers)
-    x, passed = lax.scan(layer, x, (stacked, pair, ratio))
-    outputs, _ = head(width, ends["head"], x, ())
-    return outputs.astype(jnp.float32), passed
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *(parameters[name] for name in names))
+    last, passed = lax.scan(layer, x, (stacked, pair, ratio))
+    outputs, _ = head(width, parameters["head"], last, ())
+    told = {name: passed[at] for at, name in enumerate(names) if name in taps}
+    if RELATIONS in taps:
+        at = jnp.asarray(own.depths)[tokens[1]] - 1
+        before = jnp.where(at == 0, x, passed[jnp.maximum(at - 1, 0)])
+        part = jax.tree.map(lambda leaf: leaf[at], stacked["attention"])
+        heads = width * len(own.heads) + body[at, 0] % len(own.heads)  # a pair is a mixer, then heads
+        told[RELATIONS], _ = _relate(plan)(heads, part, before, ())
+    return outputs.astype(jnp.float32), told
 
 
 def _switches(plan: Plan) -> tuple[Any, Any, Any]:
@@ -112,6 +122,18 @@ def _switches(plan: Plan) -> tuple[Any, Any, Any]:
     feed = [_branch(plan.feed_forward(width, ratio), most) for width in own.widths for ratio in own.ratios]
     head = [_branch(plan.head(width)) for width in own.widths]
     return switch([skipped, *attend]), switch([skipped, *feed]), switch(head)
+
+
+def _relate(plan: Plan) -> Any:
+    """Relations of a layer, by its width and heads."""
+    own = plan.layers
+    common = math.gcd(*own.heads)
+
+    def branch(op: Operator) -> Branch:
+        return lambda part, x, _: (attention.relations(cut(op, part), x[..., : op.in_channels], common), ())
+
+    choices = [(width, heads) for width in own.widths for heads in own.heads]
+    return switch([branch(plan.attention(width, own.mixers[0], heads)) for width, heads in choices])
 
 
 def _branch(op: Operator, channels: int = 0) -> Branch:
