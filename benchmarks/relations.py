@@ -3,7 +3,7 @@
 ``python -m benchmarks.relations [--seeds=3] --results=FILE`` goes on with what the file lacks, and ends with
 {way: {tau, nats, divergence}}. The claim is AutoDistil's (Xu et al., arXiv 2201.12507). The text travels with Python.
 
-The space has 60 decoders of softmax attention (width 8, 16, 32; one or two layers of one or two heads of 8 channels and
+The space has 60 decoders of softmax attention (width 8, 16, 32; one or two layers of 2 or 4 heads of 4 channels and
 an MLP of once or twice the width) at 32 characters. 14 of them, spread over multiply-adds, are trained alone under two
 seeds. Shared weights see the same number of sequences by a sandwich in one set of weights or in three bands of size
 that part after half of the training, each without and with relations at a weight of 1. All are trained by AdamW at its
@@ -60,7 +60,7 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 def space() -> Space:
     """The 60 decoders."""
     return elastic_decoder.make(
-        LENGTH, VOCABULARY, widths="8-16-32", depths="1-2", heads="1-2", ratios="1-2", mixers="softmax", head_size=8
+        LENGTH, VOCABULARY, widths="8-16-32", depths="1-2", heads="2-4", ratios="1-2", mixers="softmax", head_size=4
     )
 
 
@@ -115,9 +115,9 @@ def _apart(strategy: Strategy, parameters: Any) -> list[float]:
     """Divergence of the largest network's relations from those of each network."""
     elastic = training.elastic_of(space(), form=strategy.form)
     x = jnp.asarray(task().validation.at(np.arange(RELATED)).inputs)
-    told = jax.jit(lambda row: elastic.apply(parameters, x, row, None, (RELATIONS,)).taps[RELATIONS])
-    teacher = told(space().largest())
-    return [float(divergence(teacher, told(row)).mean()) for row in networks()]
+    told = jax.jit(lambda p, x, row: elastic.apply(p, x, row, None, (RELATIONS,)).taps[RELATIONS])
+    teacher = told(parameters, x, space().largest())
+    return [float(divergence(teacher, told(parameters, x, row)).mean()) for row in networks()]
 
 
 def summary(study: Mapping[str, Any]) -> dict[str, Any]:

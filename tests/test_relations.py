@@ -80,29 +80,26 @@ def test_who_learns_from_a_teacher_loses_by_relations_too_and_who_learns_from_la
     np.testing.assert_array_equal(answers.relations, own)
 
 
-def trained(strategy, steps):
-    recipe = training.Recipe(steps=steps, batch=16, learning_rate=0.01, optimiser="adamw")
-    learner = training.supernet_learner(SPACE, SPACE.trellis.valid, strategy)
-    state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, TASK, recipe, state):
-        state = reached
-    return state.parameters
+PAIR = elastic_decoder.make(**TINY | {"depths": "1", "heads": "2", "ratios": "1"}, mixers="softmax")
+"""Two decoders of one layer, narrow and wide."""
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [("sandwich", {"random": 0}), ("given", {"teacher": "given"}), ("few_shot", {"lessons": "sandwich"})],
-)
+@pytest.mark.parametrize(("name", "settings"), [("given", {"teacher": "given"}), ("few_shot", {"lessons": "sandwich"})])
 def test_what_is_taught_comes_closer_to_the_relations_of_its_teacher(name, settings):
-    """In 20 steps, against the same training without; of few-shot both before the bands part."""
-    x, apart = TASK.validation.at(np.arange(8)).inputs, []
-    for weight in (0.0, 10.0):
-        strategy = make_strategy(name, settings | {"relations": weight})
-        parameters, elastic = trained(strategy, 20), training.elastic_of(SPACE, form=strategy.form)
-        apply = jax.jit(lambda p, row, elastic=elastic: elastic.apply(p, x, row, None, (RELATIONS,)).taps[RELATIONS])
-        pair = [apply(parameters, row) for row in (SPACE.largest(), SPACE.smallest())]
-        apart.append(float(divergence(*pair).mean()))
-    assert apart[1] < 0.7 * apart[0]
+    """Without, they come apart: 0.33 to 0.44 and to 0.49. Who teaches is held, or learns in the same step."""
+    strategy = make_strategy(name, settings | {"relations": 100.0})
+    recipe = training.Recipe(60, 16, 0.02, optimiser="adamw")
+    learner = training.supernet_learner(PAIR, PAIR.trellis.valid, strategy)
+    begun = training.start(learner, recipe)
+    *_, (trained, _) = training.train(learner, TASK, recipe, begun)
+    elastic, x = training.elastic_of(PAIR, form=strategy.form), TASK.validation.at(np.arange(8)).inputs
+    told = jax.jit(lambda p, row: elastic.apply(p, x, row, None, (RELATIONS,)).taps[RELATIONS])
+
+    def apart(state):
+        teacher = state.parameters if strategy.held is None else strategy.held(state.memory)
+        return float(divergence(told(teacher, PAIR.largest()), told(state.parameters, PAIR.smallest())).mean())
+
+    assert apart(trained) < 0.8 * apart(begun)
 
 
 def test_where_there_are_no_relations_it_says_so():
