@@ -177,7 +177,7 @@ BUILT = (
         "Three bands of size: tau {strategies.json | few_shot_size tau}, paired difference to one set of weights "
         "{strategies.json | few_shot_size-single_path tau}, by loss "
         "{strategies.json | few_shot_size-single_path by_loss}, of mean accuracy "
-        "{strategies.json | few_shot_size-single_path test} points. Relations of attention (`relations=1`) are of decoders.",
+        "{strategies.json | few_shot_size-single_path test} points. Relations are of attention alone.",
         "not decided", ["strategies.json"],
     ),
     System(
