@@ -547,6 +547,18 @@ turned them. Every strategy sees as many images. `few_shot` splits on the depth,
         body=result_tables.strategies,
     ),
     Entry(
+        title="Bands of size and relations of attention",
+        source="relations.json",
+        commands=["python -m benchmarks.relations"],
+        said="""\
+Kendall's tau with the mean exp(-nats) of decoders trained alone on characters of Python's help, of exp(-nats) with
+shared weights on validation text, and of the loss there. All learn by a `sandwich` from as many sequences: in one set
+of weights or in three bands of size that part after half of the training, without or with the relations of the largest
+network's last layer at a weight of 1. Nothing was tuned, and trainings are short. Divergence is that of relations, the
+largest network's from those of each, nats a row.""",
+        body=result_tables.relations,
+    ),
+    Entry(
         title="Entangled weights: two updates of logits",
         source="entangled.json",
         commands=["python -m benchmarks.entangled"],
