@@ -14,8 +14,8 @@ from nagjax.inference.distinct import enumerate_within
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
 from nagjax.problems.problem import evaluate, path_costs, restrict
+from nagjax.spaces import draws, trie
 from nagjax.spaces import trellis as tl
-from nagjax.spaces import trie
 from tests import tiny
 
 SPACE, TOKENS = tiny.make_space(), tiny.architectures()
@@ -108,6 +108,17 @@ def test_conditions_and_a_second_column():
     left = restrict(problem, jnp.asarray(found.space.where({"size": 16})))
     kept = tl.enumerate_paths(found.space.trellis.target, np.asarray(left.allowed))
     assert tiny.rows(kept) == {row for row in tiny.rows(tokens) if row[0] == 1}
+
+
+def test_draws_of_a_large_trie_meet_conditions_on_late_decisions(monkeypatch):
+    """Kernel 1 stands in one of the three only; other beginnings lead nowhere, and none of them is drawn."""
+    space = trie.narrow(SPACE, np.array([[1, 0, 2, 0], [0, 1, 1, 2], [0, 0, 0, 0]]))
+    allowed = space.where({"kernel": 1})
+    (left,) = tl.enumerate_paths(space.trellis.target, allowed).tolist()
+    monkeypatch.setattr(draws, "POOL", 0)
+    assert draws.varied(space, allowed, 8, np.random.default_rng(0)).tolist() == [left] * 8
+    none = np.zeros((0, 4), np.int32)
+    assert draws.unseen(space, allowed, none, 1, np.random.default_rng(0)).tolist() == [left]
 
 
 def test_operators_and_edges_add_up():

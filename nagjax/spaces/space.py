@@ -230,12 +230,21 @@ class Space:
         Raises:
           ValueError: if a key or value is unknown, or nothing satisfies a condition.
         """
-        if not isinstance(conditions, Mapping) or not all(isinstance(key, str) for key in conditions):
-            raise ValueError(f"where={conditions!r:.80}: give a dict of names and values, such as {{'kernel': [3, 5]}}")
+        check_conditions(conditions)
         choice_mask = np.ones((len(self.decisions), self.trellis.shape[2]), bool)
         for key, value in conditions.items():
             _restrict(choice_mask, self.decisions, key, value)
         return self.trellis.valid & (choice_mask[:, None, :] | ~self.trellis.open[:, :, None])
+
+
+def check_conditions(conditions: Any) -> None:
+    """Refuse what is not a mapping of names.
+
+    Raises:
+      ValueError: with what it should be.
+    """
+    if not isinstance(conditions, Mapping) or not all(isinstance(key, str) for key in conditions):
+        raise ValueError(f"where={conditions!r:.80}: give a dict of names and values, such as {{'kernel': [3, 5]}}")
 
 
 def _short(value: Any) -> str:
