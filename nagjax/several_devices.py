@@ -44,8 +44,10 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
             raise ValueError(f"{what}={list(given)}: give at least one {one}, each by the name of its device")
         odd = [name for name in given if BEFORE in name or not name.strip()]
         if odd:
-            raise ValueError(f"device {odd[0]!r}: its name begins texts, NAME{BEFORE}..., so it is not blank and has no "
-                             f"{BEFORE!r}; call it otherwise")  # fmt: skip
+            raise ValueError(
+                f"device {odd[0]!r}: its name begins texts, NAME{BEFORE}..., so it is not blank and has no {BEFORE!r}; "
+                "call it otherwise"
+            )
         return tuple(given)
     return None
 
