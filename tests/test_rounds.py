@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from nagjax import rounds, searching, testing
+from nagjax.arguments import LARGEST_SEED
 from nagjax.budgets import spread_budgets_in_unit
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
@@ -135,7 +136,7 @@ def test_every_proposer_gives_new_architectures_over_the_range(tmp_path, named):
     found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
     problem = dataclasses.replace(TINY.problem, quality=rounds.fitted_to(wanted, found).predictor)
     settings = {"steps": 3} if named.startswith("controller") else {}
-    question = proposer.Question(problem, TINY.description, found, 6, 1, 0)
+    question = proposer.Question(problem, TINY.description, found, 6, 1, LARGEST_SEED)
     tokens = proposer.make(named, settings).propose(question)
     TINY.space.check(tokens)
     assert 1 <= len(tokens) <= 6
