@@ -103,6 +103,18 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path, kept):
     np.testing.assert_array_equal(again.predicted, whole.predicted)
 
 
+def test_a_search_that_is_given_more_fills_its_last_round_and_goes_on(tmp_path):
+    """Of the last round 6 of 8 were evaluated; then 2 of the 8 that are proposed for it anew are, and a round of 4."""
+    plan = rounds.Plan(evaluations=26, start=12, per_round=8)
+    first = run(tmp_path / "e.csv", looked_up(), plan=plan, kind="ridge")
+    calls = []
+    more = dataclasses.replace(plan, evaluations=32)
+    found = run(tmp_path / "e.csv", looked_up(calls=calls), plan=more, kind="ridge")
+    assert found.number.tolist() == [0] * 12 + [1] * 8 + [2] * 8 + [3] * 4
+    assert len(calls) == 6
+    assert {row.tobytes() for row in first.tokens} < {row.tobytes() for row in found.tokens}
+
+
 def test_a_failure_is_recorded_with_its_reason_tried_again_and_not_fatal(tmp_path):
     first = TINY.space.format(rounds._start(search(looked_up()))[0])
     calls = []
