@@ -19,7 +19,7 @@ import numpy as np
 from nagjax import arguments, plugins, several_devices
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
-from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, LATENCY, TOKEN, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
@@ -52,6 +52,7 @@ class Setup:
       space: the search space.
       problem, description: see ``nagjax.problems.problem``.
       table: the device table; None where no cost column needs one.
+      token_table: the device table of single tokens, likewise.
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
@@ -67,6 +68,7 @@ class Setup:
     judge: Problem | None = None
     devices: Mapping[str, DeviceTable] = dataclasses.field(default_factory=dict)
     learned: Mapping[str, LearnedCost] = dataclasses.field(default_factory=dict)
+    token_table: DeviceTable | None = None
 
 
 def space(name: str, **settings: Any) -> Space:
@@ -87,6 +89,7 @@ def problem(
     of: Space | Tabular,
     table: str | Path | DeviceTable | Mapping[str, str | Path | DeviceTable] | None = None,
     *,
+    token_table: str | Path | DeviceTable | None = None,
     predictor: str | Path | FittedPredictor | None = None,
     records: str | Path | Records | None = None,
     quality: Form | None = None,
@@ -119,13 +122,14 @@ def problem(
       of: the space; or a tabular benchmark (``nagjax.tabular.read_tabular``), which brings costs and qualities.
       table: the device table, or its path; a folder where its format has several files. Of several devices a dict of
         them by name: the device is then the first decision of the space, and is given with every budget.
+      token_table: the device table of one more token of a text (``column`` is ``token_ms``), or its path.
       predictor: a predictor, or the path of one.
       records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
-      costs: names of the cost columns: ``latency_ms`` from the table, ``madds``, ``params`` and what the space counts
-        itself from shapes; by default latency where there is a table. A benchmark's own come first, then those that are
-        learned.
+      costs: names of the cost columns: ``latency_ms`` and ``token_ms`` from the tables, ``madds``, ``params`` and what
+        the space counts itself from shapes; by default those that have a table. A benchmark's own come first, then
+        those that are learned.
       measured: whole networks that were measured, or the path of a .csv or .parquet file of them. Without a table costs
         are learned from them; the table's sums are corrected by half of them and judged on the others. Of several
         devices a dict of them by name, as of tables, and without tables.
@@ -180,13 +184,14 @@ def problem(
     own = {name: value for name, value in where.items() if not (several and name == several_devices.DEVICE)}
     allowed = on.where(own)
     tables = _read_tables(table, on, device_format)
+    by_token = _read_token_table(token_table, several is None, on, device_format)
     networks = _networks(measured, on, measured_by, text_column)
     if tables and "" in networks:
         tables = {name: _corrected(one, on, networks[""], allowed) for name, one in tables.items()}
     learned_names = () if tables or not networks else tuple(next(iter(networks.values())).costs)
     # Before anything is fitted: what they refuse is told at once.
     others = {
-        device: _prices(costs, tables.get(device), on, found, cost_quantile, allowed, learned_names)
+        device: _prices(costs, tables.get(device), by_token, on, found, cost_quantile, allowed, learned_names)
         for device in several or ("",)
     }
     if isinstance(records, str | Path):
@@ -225,7 +230,7 @@ def problem(
         judge = dataclasses.replace(made, quality=found.quality)
     alone, devices = (None, tables) if several else (tables.get(""), {})
     told = {f"{device}: {name}" if several else name: one for (device, name), one in learned.items()}
-    return Setup(on, made, description, alone, fitted, judge, devices, told)
+    return Setup(on, made, description, alone, fitted, judge, devices, told, by_token)
 
 
 def _pruned(
@@ -280,7 +285,7 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     counts = {**ANALYTIC, **(on.counts if on is not None else {})}
     plain = {column_name(name, count): name for name, count in counts.items()}
     given = arguments.names(costs, "costs")
-    names, known = [plain.get(name.strip(), name.strip()) for name in given], (LATENCY, *counts)
+    names, known = [plain.get(name.strip(), name.strip()) for name in given], (LATENCY, TOKEN, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)
@@ -289,27 +294,30 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
 
 
 def _prices(
-    costs: Sequence[str] | None, table: DeviceTable | None, on: Space, found: Tabular | None, quantile: float | None,
-    allowed: np.ndarray, learned: Sequence[str],
+    costs: Sequence[str] | None, table: DeviceTable | None, by_token: DeviceTable | None, on: Space,
+    found: Tabular | None, quantile: float | None, allowed: np.ndarray, learned: Sequence[str],
 ) -> list[Prices]:  # fmt: skip
     """The measured costs of a benchmark, then those that arguments name; the first is the one that reports plot."""
     own = [] if found is None else list(found.prices)
+    given = {LATENCY: table, TOKEN: by_token}
+    tables = {name: one for name, one in given.items() if one is not None}
     if costs is None:
-        costs = () if (own or learned) and table is None else (LATENCY,)
+        costs = tuple(tables) or (() if own or learned else (LATENCY,))
     names = [name for name in cost_names(costs, on) if name not in learned]
-    known = (LATENCY, *ANALYTIC, *on.counts)
+    known = (*given, *ANALYTIC, *on.counts)
     if LATENCY in names and table is None:
         raise ValueError(
             f"costs: {LATENCY} needs a device table: give table=FILE, measured=FILE (whole networks), costs=madds, or "
             "the cost_columns= of a benchmark"
         )
+    if TOKEN in names and by_token is None:
+        raise ValueError(f"costs: {TOKEN} needs a device table of one more token of a text: give token_table=FILE")
     if len(set(names)) < len(names) or not (names or own or learned):
         raise ValueError(f"costs={','.join(costs)}: name each cost column once, and at least one: {', '.join(known)}")
-    if quantile is not None and LATENCY not in names and not learned:
+    if quantile is not None and not set(given) & set(names) and not learned:
         raise ValueError(f"cost_quantile={quantile:g} is of latencies priced by a table=FILE: add {LATENCY} to costs=")
     priced = [
-        price(table, on, LATENCY, quantile, allowed) if name == LATENCY and table is not None else analytic(on, name)
-        for name in names
+        price(tables[name], on, name, quantile, allowed) if name in tables else analytic(on, name) for name in names
     ]
     for name in {column.name for column in own} & {column.name for column in priced}:
         raise ValueError(f"costs: {name} is measured (cost_columns=) and priced (table=, costs=): leave one out")
@@ -403,6 +411,19 @@ def _read_tables(
         name: one if isinstance(one, DeviceTable) else read_device_table(one, on, device_format)
         for name, one in given.items()
     }
+
+
+def _read_token_table(
+    table: str | Path | DeviceTable | None, of_one: bool, on: Space, device_format: str
+) -> DeviceTable | None:
+    """The table of one more token; of several devices there is none.
+
+    Raises:
+      ValueError: if there is one all the same, or it cannot be read.
+    """
+    if table is not None and not of_one:
+        raise ValueError("token_table: is of one device, and several are given; leave it out")
+    return _read_tables(table, on, device_format).get("")
 
 
 def _refuse_two(

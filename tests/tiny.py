@@ -151,12 +151,9 @@ def make(seed: int = 0, reduces: Sequence[str] = ("sum",), sizes: Sequence[int] 
     return make_problem(space, prices, make_quality(space, seed))
 
 
-_new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
-
-
 def make_policy(spec: Spec, seed: int = 0, noise: float = 0.5) -> Policy:
     """A policy of random parameters, so that no two choices are alike."""
-    policy = _new_policy(jax.random.key(seed), spec, 6, 3)
+    policy = init_policy(jax.random.key(seed), spec, 6, 3)
     rng = np.random.default_rng(seed)
 
     def noisy(leaf: jax.Array) -> jax.Array:

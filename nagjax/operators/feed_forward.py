@@ -9,7 +9,17 @@ import jax
 
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import add_norm, drawn, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
+from nagjax.operators.sequences import (
+    add_norm,
+    drawn,
+    each_alone,
+    held_bytes,
+    layer_norm,
+    norm_shapes,
+    row_bytes,
+    rows,
+    typed,
+)
 
 NAMES = ("up", "up_bias", "down", "down_bias")
 
@@ -35,6 +45,7 @@ def make() -> OperatorKind:
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
+        step=each_alone(_apply),
         traffic=lambda op: row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
         peak=lambda op: held_bytes(op, op.mid_channels),
         input_shape=rows,
