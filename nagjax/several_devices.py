@@ -29,7 +29,7 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
     """The devices that a dict of tables or of measured files names; None where neither is one.
 
     Raises:
-      ValueError: if both are given, or a dict is empty or names a device by what is no text, is blank or has a ``/``.
+      ValueError: if both are given, or a dict is empty or a name is not a text, is blank or has a ``/``.
     """
     both = (("table", "table", table, measured), ("measured", "file of measured networks", measured, table))
     for what, one, given, other in both:

@@ -125,6 +125,16 @@ def test_a_failure_is_recorded_with_its_reason_tried_again_and_not_fatal(tmp_pat
     assert found.known.sum() == 33
 
 
+def test_ranks_have_no_evaluated_qualities_beside_them(tmp_path):
+    """At the end of a search by such a predictor it stays as it is; another one tells what was evaluated."""
+    done = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
+    small = {"loss": "hinge", "steps": 10, "members": 1, "hidden": "none", "validation_share": 0.0}
+    ranks = dataclasses.replace(search(looked_up()), kind=kinds.make("mlp", small))
+    assert rounds.final_predictor(ranks, done).predictor.rank_valued
+    told = rounds.final_predictor(search(looked_up(), kind="ridge"), done).predictor
+    assert {row.tobytes() for row in np.asarray(told.evaluated)} == {row.tobytes() for row in done.tokens}
+
+
 def test_a_start_that_fails_altogether_ends_the_search_with_the_reason(tmp_path):
     every = [TINY.space.format(row) for row in TINY.oracle.tokens]
     with pytest.raises(ValueError, match=r"all of the first 12 evaluations failed.*out of memory.*new folder"):
