@@ -391,9 +391,9 @@ def strategies(path: Path) -> Iterator[str]:
     """What ranks networks as training each alone does, by the strategy that trained the weights."""
     study = read(path)
     found = shared_weights.figures(study)
-    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "largest": 2}
+    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "gained": 2, "largest": 2}
     heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
-             "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
+             "accuracy with these weights, %", "minus alone", "of the largest, %", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:
         return mean(found[name].get(column, {}).values(), columns[column])
@@ -415,8 +415,8 @@ def entangled(path: Path) -> Iterator[str]:
     """What shares learned with entangled weights choose, and when they become sparse."""
     study = read(path)
     found = entangled_weights.figures(study)
-    columns = {"tau": 3, "lost": 2, "entropy": 3, "steps": 0}
-    heads = ["way", "tau", "points lost by the chosen", "entropy at the end, nats",
+    columns = {"tau": 3, "lost": 2, "within": 2, "entropy": 3, "steps": 0}
+    heads = ["way", "tau", "points lost by the chosen", "under budgets", "entropy at the end, nats",
              f"updates to {entangled_weights.SPARSE} nats", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:

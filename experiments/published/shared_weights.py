@@ -26,7 +26,8 @@ def figures(study: Mapping[str, Any]) -> Figures:
     Columns are ``tau``, Kendall's with the mean accuracy alone; ``by_loss``, that of the loss on the same images in the
     place of accuracy; ``within`` and ``within_by_loss``, tau among networks of like multiply-adds;
     ``lost``, points that the first by the score is behind the best; ``test`` and ``largest``, accuracy with shared
-    weights in percent, the mean of the networks and that of the largest.
+    weights in percent, the mean of the networks and that of the largest; ``gained``, points by which that mean is above
+    the mean of the same networks alone.
     """
     truth, group = alone(study).mean(1), bands(study)
     out: dict[str, dict[str, dict[int, float]]] = {}
@@ -52,7 +53,8 @@ def figures(study: Mapping[str, Any]) -> Figures:
             within, _ = ranking.within(right, truth, group)
             note(way, seed, by_loss=stats.kendalltau(right, truth).statistic, within_by_loss=within)
         if "test" in run:
-            note(way, seed, test=100 * np.mean(run["test"]), largest=100 * run["test"][1])
+            test = 100 * np.mean(run["test"])
+            note(way, seed, test=test, largest=100 * run["test"][1], gained=test - 100 * truth.mean())
     return out
 
 
