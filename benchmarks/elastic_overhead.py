@@ -73,8 +73,8 @@ def measure(name: str) -> tuple[float, float]:
     x = jnp.asarray(elastic.example(elastic.group(tokens), _BATCH.value, np.random.default_rng(0)))
     shape = jax.eval_shape(lambda p: alone.apply(p, x, None)[0], used).shape
     weight = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
-    within = _compiled(lambda p, tokens: (elastic.apply(p, x, tokens).outputs * weight).mean(), parameters, tokens)
-    apart = _compiled(lambda p: (alone.apply(p, x, None)[0] * weight).mean(), used)
+    within = _compiled(lambda p, x, row: (elastic.apply(p, x, row).outputs * weight).mean(), parameters, x, tokens)
+    apart = _compiled(lambda p, x: (alone.apply(p, x, None)[0] * weight).mean(), used, x)
     times = np.array([(_seconds(within), _seconds(apart)) for _ in range(1 + _TURNS.value)][1:])
     inside, beside = np.median(times, axis=0).tolist()
     print(f"{name}: {1000 * inside:.1f} ms within, {1000 * beside:.1f} ms alone: {inside / beside:.3f}", flush=True)
@@ -82,7 +82,10 @@ def measure(name: str) -> tuple[float, float]:
 
 
 def _compiled(loss: Any, parameters: Any, *given: Any) -> Any:
-    """A step as a function of nothing: a loss and its gradients by the parameters."""
+    """A step as a function of nothing: a loss and its gradients by the parameters.
+
+    Inputs are given as well, since of constants a compiler computes what it can beforehand.
+    """
     program = jax.jit(jax.value_and_grad(loss)).lower(parameters, *given).compile()
     return lambda: program(parameters, *given)
 

@@ -1,15 +1,16 @@
 """What shares learned with entangled weights choose on handwritten digits, by two updates of logits.
 
-``python -m benchmarks.entangled [--seeds=2] --results=FILE`` goes on with what the file lacks. Data travel with
+``python -m benchmarks.entangled [--seeds=6] --results=FILE`` goes on with what the file lacks. Data travel with
 scikit-learn.
 
 The space is that of ``benchmarks.strategies`` without blocks that do not expand, whose weights cannot be mixed: 20
-networks. Eight of them were trained alone there, under three seeds, and are taken from its results; those that a way
-chooses are trained besides. Every way sees 25,600 images. A way of ``entangled`` chooses the largest share of each
-decision; ``single_path``, the rival without gradients along choices, the network of least loss on validation images
-with its weights. Nothing has a price. Rates of the logits are those of 0.02 and 0.1 (Adam) and of 0.02, 1 and 5
-(exponentiated) that chose best under seed 100 with ``darts``, the larger where two chose alike; other samplers have
-that of ``darts``. ``experiments.published.entangled`` has what follows from the figures.
+networks. Eight of them were trained alone there, under three seeds, and are taken from its results; the others are
+trained besides. Every way sees 25,600 images. A way of ``entangled`` chooses the largest share of each decision; where
+it ends in ``near`` the loss is the mean over two neighbours, so each image passes twice; ``single_path``, the rival
+without gradients along choices, the network of least loss on validation images with its weights. Nothing has a price.
+Rates of the logits are those of 0.02 and 0.1 (Adam) and of 0.02, 1 and 5 (exponentiated) that chose best under seed 100
+with ``darts``, the larger where two chose alike; other samplers have that of ``darts``.
+``experiments.published.entangled`` has what follows from the figures.
 """
 
 from __future__ import annotations
@@ -45,7 +46,11 @@ IMAGES = 400 * BATCH
 """Seen by each way, counted a lesson."""
 KNOWN = Path("benchmarks/results/strategies.json")
 SPOS = "single_path"
-WAYS = (*(f"{sampler} adam" for sampler in SAMPLERS), "darts exponentiated", SPOS)
+NEIGHBOURS = 2
+"""Of a way that ends in ``near``."""
+WAYS = (*(f"{sampler} adam" for sampler in SAMPLERS), "darts exponentiated", "darts adam near", SPOS)
+ALONE_SEEDS = 3
+"""Of each network alone."""
 EVERY = 10
 """Updates between two looks at the shares."""
 
@@ -58,11 +63,11 @@ def space() -> Space:
 def shared(one: Space, way: str, seed: int, rate: float | None = None) -> dict[str, Any]:
     """What a way says: the log-probability or the negative loss of each network, and entropies on the way there."""
     began, rows = time.monotonic(), networks(one)
-    sampler, _, update = way.partition(" ")
+    sampler, update, more = (*way.split(), "", "")[:3]
     settings: dict[str, Any] = {}
     if update:
         rate = rate or RATES[update]
-        settings = {"sampler": sampler, "update": update, "rate": rate}
+        settings = {"sampler": sampler, "update": update, "rate": rate, "neighbours": NEIGHBOURS if more else 0}
     strategy = make_strategy("entangled" if update else way, settings)
     recipe = training.Recipe(steps=IMAGES // BATCH, batch=BATCH, learning_rate=RATE, seed=seed)
     learner = training.supernet_learner(one, one.trellis.valid, strategy)
@@ -133,13 +138,12 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     done = {(run["way"], run["seed"], run["rate"]) for run in study["shared"]}
     for seed in common.seeds():
         for way in values.ways:
-            rate = values.rate or RATES.get(way.partition(" ")[2])
+            rate = values.rate or RATES.get((*way.split(), "")[1])
             if (way, seed, rate) not in done:
                 study["shared"].append(shared(one, way, seed, rate))
                 keep({name: value for name, value in study["shared"][-1].items() if not isinstance(value, list)})
-    chosen = {run["chosen"] for run in study["shared"]}
-    for network in (one for one in study["networks"] if values.alone and one["architecture"] in chosen):
-        for seed in common.seeds():
+    for network in study["networks"] if values.alone else ():
+        for seed in range(ALONE_SEEDS):
             if str(seed) not in network["alone"]:
                 row = strategies.space().parse(network["architecture"])
                 network["alone"][str(seed)] = strategies.alone(row, seed)
@@ -148,9 +152,9 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    common.define_seeds(2, "Of every training.")
+    common.define_seeds(6, "Of shared weights.")
     flags.DEFINE_list("ways", list(WAYS), "Which: a sampler and an update, such as gdas adam.")
     flags.DEFINE_float("rate", None, "Of the logits, in place of what was tuned.")
-    flags.DEFINE_bool("alone", True, "Train the networks that were chosen alone.")
+    flags.DEFINE_bool("alone", True, "Train the networks alone.")
     flags.DEFINE_string("results", "benchmarks/results/entangled.json", "The file of figures.")
     common.main(_benchmark)

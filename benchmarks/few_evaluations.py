@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -122,6 +123,7 @@ SEARCHERS: Mapping[str, Searcher] = {
     "agnn_unlearned": controlled("conservative", learning_rate=0.0, final_learning_rate=0.0),
     "gbdt_nas": searched("trees", "top_predicted"),
     "gbdt_nas_3s": searched("trees", "pruned"),
+    "gbdt_nas_3s_pairs": searched("trees", "pruned", pairs=8),
     "gbdt_nas_3s_quality": searched("trees", "pruned", beyond_cost=False),
     "linas": searched("light", "controller:nsga2", steps=40, population=50),
     "resampling": controlled("conservative", changed=8.0),
@@ -249,17 +251,18 @@ def posed(macro: Macro, folder: Path) -> Study:
 def of_ways(
     data_dir: Path, ways: Iterable[str], one: Callable[[Study, str, int], Mapping[str, str]]
 ) -> Mapping[str, Any]:
-    """A row for each way and seed that the flags ask for, written to the file of rows."""
+    """A row for each way and seed that the flags ask for and the file of rows lacks, written when it is made."""
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
-    rows: list[Mapping[str, str]] = []
+    rows = read_rows(Path(values.results))
+    done = {(row["way"], row["seed"]) for row in rows}
     with tempfile.TemporaryDirectory() as name:
         study = posed(read(data_dir), Path(name))
-        for way in ways:
-            for seed in common.seeds():
-                rows.append(one(study, way, seed))
+        for way, seed in itertools.product(ways, map(str, common.seeds())):
+            if (way, seed) not in done:
+                rows.append(dict(one(study, way, int(seed))))
+                common.write_rows(values.results, list(rows[0]), [list(row.values()) for row in rows])
                 print(rows[-1], flush=True)
-    common.write_rows(values.results, list(rows[0]), [list(row.values()) for row in rows])
     return {"rows": len(rows), "results": values.results}
 
 

@@ -391,9 +391,9 @@ def strategies(path: Path) -> Iterator[str]:
     """What ranks networks as training each alone does, by the strategy that trained the weights."""
     study = read(path)
     found = shared_weights.figures(study)
-    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "largest": 2}
+    columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "gained": 2, "largest": 2}
     heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
-             "accuracy with these weights, %", "of the largest, %", "seeds"]  # fmt: skip
+             "accuracy with these weights, %", "minus alone", "of the largest, %", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:
         return mean(found[name].get(column, {}).values(), columns[column])
@@ -411,12 +411,22 @@ def strategies(path: Path) -> Iterator[str]:
     )
 
 
+def relations(path: Path) -> Iterator[str]:
+    """Ways of sharing weights of decoders: ranks, losses and how far relations are from the largest network's."""
+    yield from strategies(path)
+    study = read(path)
+    found, ways = shared_weights.figures(study), dict.fromkeys(run["way"] for run in study["shared"])
+    columns = {"nats": 3, "divergence": 4}
+    cells = [[f"`{way}`", *(mean(found[way][one].values(), digits) for one, digits in columns.items())] for way in ways]
+    yield markdown(["way", "mean loss on test text, nats", "divergence of relations, nats"], cells)
+
+
 def entangled(path: Path) -> Iterator[str]:
     """What shares learned with entangled weights choose, and when they become sparse."""
     study = read(path)
     found = entangled_weights.figures(study)
-    columns = {"tau": 3, "lost": 2, "entropy": 3, "steps": 0}
-    heads = ["way", "tau", "points lost by the chosen", "entropy at the end, nats",
+    columns = {"tau": 3, "lost": 2, "within": 2, "entropy": 3, "steps": 0}
+    heads = ["way", "tau", "points lost by the chosen", "under budgets", "entropy at the end, nats",
              f"updates to {entangled_weights.SPARSE} nats", "seeds"]  # fmt: skip
 
     def cell(name: str, column: str) -> str:

@@ -26,7 +26,7 @@ from experiments.reports.description import (
     space_facts,
     table_facts,
 )
-from nagjax.devices.pricing import LATENCY
+from nagjax.devices.pricing import LATENCY, TOKEN
 
 if TYPE_CHECKING:
     from nagjax.problems.problem import Description, Problem
@@ -73,10 +73,11 @@ def _from_files(values: flags.FlagValues, budgets: Sequence[float]) -> list[tupl
     space = setup.load_space(values)
     sections = [("space", space_facts(space))]
     if not values.table:
-        values["costs"].value = [name for name in values.costs if name != LATENCY] or ["madds", "params"]
+        others = [TOKEN] if values.token_table else ["madds", "params"]
+        values["costs"].value = [name for name in values.costs if name != LATENCY] or others
     table = setup.load_table(values, space) if values.table else None
     if table is not None:
-        facts, complete = table_facts(table, space, space.where(setup.conditions(values, space)))
+        facts, complete = table_facts(table, space, space.where(setup.conditions(values, space)[0]))
         sections.append(("device table", facts))
         if not complete:
             return sections
@@ -92,7 +93,7 @@ def _template(values: flags.FlagValues) -> Facts:
     from nagjax.devices.template import write_template
 
     space = setup.load_space(values)
-    num = write_template(space, space.where(setup.conditions(values, space)), values.write_template)
+    num = write_template(space, space.where(setup.conditions(values, space)[0]), values.write_template)
     return [
         ("written", values.write_template),
         ("rows", f"{num}, one an operator of {space.identity}"),

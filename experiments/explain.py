@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from experiments.frame import cli, console, life, runtime, settings
+from experiments.inputs import asked
 from nagjax import durable
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     define = settings.Definer(values)
     runtime.define_flags(values)
-    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
-    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    asked.define_flags(values)
     define.float("budget_ms", None, "A latency budget, ms.")
     define.multi_string("budget", [], "A budget for any cost column, such as madds_m=300; the first is explained.")
     define.float("step", 0.05, "Share of the budget by which less and more is asked.")
@@ -43,15 +43,11 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def job(values: flags.FlagValues) -> int:
     """Load, ask, explain."""
-    if not values.checkpoint:
-        raise ValueError("--checkpoint is not given: name the folder that experiments.run wrote")
-    asked = _budgets(values)
+    budgets = _budgets(values)
     runtime.use_compilation_cache(values.compilation_cache)
     life.doing("answering")
-    from nagjax.inference.generator import load
-
-    generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
-    found = generator.explain(budgets=asked, step=values.step, seed=values.seed)
+    with settings.told_of_flags(["device"]):
+        found = asked.read(values).explain(budgets=budgets, step=values.step, seed=values.seed)
     if values.json:
         path = settings.user_path(values.json, "json")
         durable.replace(path, json.dumps(to_json(found), indent=2) + "\n")

@@ -12,14 +12,14 @@ import sys
 from absl import flags
 
 from experiments.frame import cli, console, life, output, runtime, settings
+from experiments.inputs import asked
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
     define = settings.Definer(values)
     runtime.define_flags(values)
-    define.string("checkpoint", None, "Folder of a checkpoint, or of the run that wrote it.")
-    define.bool("ignore_hash", False, "Believe a checkpoint that was edited on purpose, although its hash differs.")
+    asked.define_flags(values)
     define.multi_string(
         "where", [], "A condition that every answer satisfies, such as resolution=224; may be repeated."
     )
@@ -60,16 +60,16 @@ def _generator(values: flags.FlagValues) -> int:
         runtime.use_compilation_cache(values.compilation_cache)
         life.doing("writing the generator")
         from nagjax.inference.exporting import FILE, PROGRAM
-        from nagjax.inference.generator import load
 
         strangers = [name for name in output.contents(folder) if name not in (FILE, PROGRAM)]
         if strangers:
             raise ValueError(
                 f"--out={folder}: holds other files ({', '.join(strangers[:3])}); give a new or empty folder"
             )
-        generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
         where = settings.parse_pairs(values.where, "where", many=True) or None
-        generator.export(folder, where=where, seed=values.seed)
+        with settings.told_of_flags(["device"]):
+            generator = asked.read(values)
+            generator.export(folder, where=where, seed=values.seed)
         low, high = generator.budget_range[0].tolist()
         size = (folder / FILE).stat().st_size
         ask = " ".join(settings.example_budgets(low, high).split(","))

@@ -69,9 +69,10 @@ def job(values: flags.FlagValues) -> int:
     generator = load(values.checkpoint, ignore_hash=values.ignore_hash)
     several = _several(values.device, generator)
     if values.device and not several:
-        generator = generator.on(values.device)
+        with settings.told_of_flags(["device"]):
+            generator = generator.on(values.device)
     where = settings.parse_pairs(values.where, "where", many=True) or None
-    with warnings.catch_warnings(record=True) as remarks:
+    with warnings.catch_warnings(record=True) as remarks, settings.told_of_flags(["device"]):
         warnings.simplefilter("always", UserWarning)
         answers = generator.generate(
             **asked,

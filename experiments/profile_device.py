@@ -2,6 +2,7 @@
 
 ``python -m experiments.profile_device --space=mobilenet_v3_small28 --out=table.json --validate=50``
 
+``--column=token_ms`` times one more token of a text, behind as many as the space's length less one.
 ``--runtime=onnxruntime`` times them as ONNX in onnxruntime on the processor, float32 or int8.
 
 Ctrl-C or a crash loses one measurement at most; ``--resume`` goes on. Leave the machine alone while it runs.
@@ -19,6 +20,9 @@ from experiments.frame import cli, console, full_disk, output, runtime, settings
 from experiments.inputs import profile_machine, setup
 from experiments.reports.profile_summary import summary_lines
 from nagjax.devices.json_table import write_json
+from nagjax.devices.pricing import LATENCY, TOKEN
+from nagjax.devices.table import COLUMNS
+from nagjax.profile import by_token
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile
 from nagjax.profile.programs import Prepare, preparation
@@ -38,6 +42,7 @@ def define_flags(values: flags.FlagValues) -> None:
     define.bool("resume", False, "Go on with the measurements beside --out.")
     define.string("device", None, "What the table calls the device; default what it says.")
     define.integer("batch", 1, "Images a run; times are of a whole batch.", lower_bound=1)
+    define.enum("column", LATENCY, COLUMNS, "Cost column: a pass over a whole input, or one more token of a text.")
     define.enum("runtime", "jax", list(DTYPES), "What runs the operators and networks.")
     define.string("dtype", "float32", "Type of the computation: float32, bfloat16 (jax), int8 (onnxruntime).")
     define.integer("threads", 1, "Threads that an operator may use in onnxruntime; jax takes all cores.", 1)
@@ -67,11 +72,13 @@ def _profile(values: flags.FlagValues, out: Path) -> int:
     runtime_name, prepare = chosen_runtime(values)
     about = About(
         values.device or profile_machine.device_name(), runtime_name, values.batch, values.dtype,
-        profile_machine.how_measured(values),
+        profile_machine.how_measured(values), values.column,
     )  # fmt: skip
     plan = Plan(values.rounds, values.validate_fit if values.validate else 0, values.validate, values.seed)
     header = {"device": about.device, "runtime": about.runtime, "space": space.identity, "where": where,
               "batch": about.batch, "dtype": about.dtype, "least_ms": values.least_ms}  # fmt: skip
+    if values.column != LATENCY:  # journals from before there were others have none
+        header["column"] = values.column
     path = journal_path(out)
     try:
         with Journal(path, header, values.resume, _persist) as journal, profile_machine.Progress() as progress:
@@ -93,7 +100,10 @@ def chosen_runtime(values: flags.FlagValues) -> tuple[str, Prepare]:
       ValueError: if it is not installed.
     """
     if values.runtime == "jax":
-        return profile_machine.runtime_name(), preparation(values.batch, values.dtype, values.least_ms)
+        prepare = (by_token.preparation if values.column == TOKEN else preparation)(
+            values.batch, values.dtype, values.least_ms
+        )
+        return profile_machine.runtime_name(), prepare
     from nagjax.deployment import profiled
 
     prepare = profiled.preparation(values.batch, values.dtype, values.threads, values.least_ms)
@@ -114,6 +124,11 @@ def _check(values: flags.FlagValues) -> None:
         raise ValueError("--out is not given: name the table to write, such as --out=table.json")
     if not values.out.endswith(".json"):
         raise ValueError(f"--out={values.out}: must end in .json")
+    if values.column == TOKEN and values.runtime != "jax":
+        raise ValueError(
+            f"--column={TOKEN} --runtime={values.runtime}: ONNX files take whole texts; single tokens are timed with "
+            "--runtime=jax"
+        )
     if values.dtype not in DTYPES[values.runtime]:
         raise ValueError(
             f"--dtype={values.dtype}: {values.runtime} is profiled with {' or '.join(DTYPES[values.runtime])}; "

@@ -1,7 +1,8 @@
 """How good a supernet's labels are: architectures trained alone from scratch, ranked beside what the supernet says.
 
 ``python -m experiments.rank_supernet --out=runs/ranking`` trains the networks, and
-``python -m experiments.rank_supernet --out=runs/ranking --supernet=runs/supernet`` then compares.
+``python -m experiments.rank_supernet --out=runs/ranking --supernet=runs/supernet`` then compares. With
+``--evaluators=synflow`` it compares what evaluators say, beside the supernet or without one.
 
 A network is one line of ``alone.jsonl``, durable as it is done; run again to go on. All devices share each network, and
 several processes may share a folder when each has its own --seeds. Networks are compared on the test examples, the
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -28,9 +30,11 @@ from experiments.frame import cli, console, full_disk, life, output, runtime, se
 from experiments.inputs import setup, supernet_setup
 from experiments.label import load_space
 from experiments.reports import rank_report
+from experiments.score import define_evaluator_flags, made, named
 from experiments.train_supernet import RECORD, claim, recorded_config
 from nagjax import durable, mesh
 from nagjax import operators as ops
+from nagjax.evaluators.evaluator import Evaluator, evaluate_one
 from nagjax.spaces.space import Space
 from nagjax.supernet import labelling, storage, training
 from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
@@ -50,12 +54,13 @@ def define_flags(values: flags.FlagValues) -> None:
     define.integer("bins", 4, "Parts of the cost range that they are drawn from evenly.", 1)
     define.list("seeds", ["0", "1"], "Seeds of training that this process does.")
     define.integer("images", None, "Validation examples of a label; none: all.", 1)
-    define.string("supernet", None, "Folder of the supernet to judge; none: train networks.")
+    define.string("supernet", None, "Folder of the supernet to judge; none, and no --evaluators: train networks.")
+    define_evaluator_flags(values)
     define.string("out", None, "Folder of the study.")
 
 
 def job(values: flags.FlagValues) -> int:
-    """Train the networks that are missing; with --supernet compare and write the report."""
+    """Train the networks that are missing; with --supernet or --evaluators compare and write the report."""
     seeds = sorted(settings.parse_seeds(values.seeds, "seeds"))
     with contextlib.ExitStack() as stack:
         for seed in seeds:
@@ -72,18 +77,24 @@ def _rank(values: flags.FlagValues, folder: Path, seeds: Sequence[int]) -> int:
     config = {**supernet_setup.identity(values, space, task), "networks": values.networks, "bins": values.bins}
     claim(folder, config, resume=(folder / RECORD).is_file())
     networks = choose(space, valid, values.networks, values.bins)
+    truths = made(values.evaluators, values.evaluator_settings, space, _own_data(values))
     try:
         train_missing(folder, space, task, networks, seeds, values)
     except KeyboardInterrupt:
         console.say(f"interrupted; the networks so far are in {folder / RUNS}; the same command goes on")
         return cli.EXIT_INTERRUPTED
-    if values.supernet:
+    if values.supernet or truths:
         life.doing("comparing")
-        supernet = settings.user_path(values.supernet, "supernet")
-        figures = compare(folder, space, task, networks, supernet, values)
+        figures = compare(folder, space, task, networks, truths, values)
         full_disk.persist(lambda: rank_report.write(folder, figures), "the report")
         console.say(*rank_report.lines(figures))
     return 0
+
+
+def _own_data(values: flags.FlagValues) -> dict[str, Any]:
+    """The study's data, as evaluators take them."""
+    own = settings.parse_pairs(values.task_settings, "task_settings")
+    return {"data": values.task or values.data, "data_dir": values.data_dir or "", **own}
 
 
 def choose(space: Space, valid: np.ndarray, num: int, bins: int) -> np.ndarray:
@@ -120,15 +131,38 @@ def train_missing(
 
 
 def compare(
-    folder: Path, space: Space, task: Task, networks: np.ndarray, supernet: Path, values: flags.FlagValues
+    folder: Path, space: Space, task: Task, networks: np.ndarray, truths: Sequence[Evaluator], values: flags.FlagValues
 ) -> dict[str, Any]:
-    """Figures of the study: what the supernet says of each network beside what it reached alone.
+    """Figures of the study: what the supernet and the evaluators say of each network beside what it reached alone.
 
     Raises:
-      ValueError: if networks are missing, or the supernet is of another space or data set.
+      ValueError: if networks are missing, the supernet is of another space or data set, or two columns have one name.
     """
-    weights = storage.read_weights(supernet)
     recorded = recorded_config(folder / RECORD)
+    texts = [space.format(row) for row in networks]
+    alone = rank_report.alone_table(read_runs(folder), texts)
+    columns: dict[str, np.ndarray] = {}
+    how: dict[str, Any] = {}
+    test = None
+    if values.supernet:
+        columns, test, how = _labels(recorded, space, task, networks, values)
+    counts = {"madds": ops.madds, "params": ops.params}
+    for name, count in counts.items():
+        columns[name] = space.operator_sum(networks, np.array([count(op) for op in space.operators], np.float64))
+    columns |= contenders(truths, space, networks, tuple(columns))
+    figures = rank_report.figures(texts, alone, columns, test, values.bins)
+    figures |= {"quality_name": task.quality_name, "examples_name": task.examples_name, **how, "alone": recorded}
+    if truths:
+        figures["evaluators"] = {truth.name: dict(truth.identity) for truth in truths}
+    return {**figures, "made_with": supernet_setup.surroundings()}
+
+
+def _labels(
+    recorded: dict[str, Any], space: Space, task: Task, networks: np.ndarray, values: flags.FlagValues
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, Any]]:
+    """What the supernet says of networks: columns ``[N]``, quality on test examples ``[N]``, and how it was asked."""
+    supernet = settings.user_path(values.supernet, "supernet")
+    weights = storage.read_weights(supernet)
     if load_space(weights.config["space"]).identity != space.identity:
         raise ValueError(
             f"--supernet={supernet}: was trained for {weights.config['space']}, the study is of {space.identity}"
@@ -136,8 +170,6 @@ def compare(
     data = recorded["data"]
     if weights.config["data"] != data:
         raise ValueError(f"--supernet={supernet}: was trained on {weights.config['data']}, the networks on {data}")
-    texts = [space.format(row) for row in networks]
-    alone = rank_report.alone_table(read_runs(folder), texts)
     assessor = supernet_assessor(space, task, jnp.dtype(weights.config["recipe"]["dtype"]), form=weights.form)
     part = labelling.label_part(task, values.images)
     scores = [assessor.scores(weights.parameters, row, part) for row in networks]
@@ -145,12 +177,32 @@ def compare(
     columns = {
         "supernet": np.array([score.quality for score in scores]),
         "supernet_loss": -np.array([score.loss for score in scores]),
-        "madds": space.operator_sum(networks, np.array([ops.madds(op) for op in space.operators], np.float64)),
-        "params": space.operator_sum(networks, np.array([ops.params(op) for op in space.operators], np.float64)),
     }
-    figures = rank_report.figures(texts, alone, columns, np.array(test), values.bins)
-    figures |= {"label_images": len(part), "quality_name": task.quality_name, "examples_name": task.examples_name}
-    return {**figures, "alone": recorded, "supernet": dict(weights.config), "made_with": supernet_setup.surroundings()}
+    return columns, np.array(test), {"label_images": len(part), "supernet": dict(weights.config)}
+
+
+def contenders(
+    truths: Sequence[Evaluator], space: Space, networks: np.ndarray, taken: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What evaluators say of networks int32 ``[N, T]``: columns ``[N]``, more being better; NaN where one failed.
+
+    Raises:
+      ValueError: if a column has a name that is ``taken``.
+    """
+    out = {}
+    outcomes: dict[str, list[Any]] = {}
+    for name, (truth, column) in named(truths).items():
+        if name in taken:
+            raise ValueError(f"--evaluators: {truth.name} gives a column {name}, which is there; leave it out")
+        if truth.name not in outcomes:
+            life.doing(f"asking {truth.name}")
+            outcomes[truth.name] = [evaluate_one(truth, row) for row in networks]
+            for row, outcome in zip(networks, outcomes[truth.name], strict=True):
+                if outcome.failure:
+                    console.complain(f"{truth.name}: {space.format(row)}: {outcome.failure}")
+        found = [outcome.values.get(column, math.nan) for outcome in outcomes[truth.name]]
+        out[name] = truth.scores.get(column, 1) * np.array(found)
+    return out
 
 
 def read_runs(folder: Path) -> list[dict[str, Any]]:

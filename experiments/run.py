@@ -52,7 +52,9 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     run_report.check_request(request, built.description)
     trainer = training.prepare(values, built)
     tables = {f"table of {name}": table for name, table in built.devices.items()}
-    run_folder.claim(values, tables if built.table is None else {"table": built.table}, folder)
+    alone = {"table": built.table, "token table": built.token_table}
+    tables |= {name: table for name, table in alone.items() if table is not None}
+    run_folder.claim(values, tables, folder)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
     console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")

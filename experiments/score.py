@@ -45,16 +45,22 @@ def define_flags(values: flags.FlagValues) -> None:
     setup.define_space_flags(values)
     setup.define_quality_flags(values)
     runtime.define_flags(values)
-    define.list("evaluators", [], "Evaluators, such as naswot,synflow,snip.")
-    define.multi_string(
-        "evaluator_settings", [], "A setting, key=value, of all evaluators that take it, or NAME:key=value of one."
-    )
+    define_evaluator_flags(values)
     define.multi_string("where", [], "A condition on architectures, such as resolution=28; may be repeated.")
     define.integer("num", None, "Records to score, drawn by --seed; none: all.", 1)
     settings.define_seed("seed", "Seed of the draw.", values)
     define.integer("bands", 20, "Parts of the range of multiply-adds within which networks count as equals.", 1)
     define.string("out", None, "Folder that this job writes.")
     define.bool("resume", False, "Go on in --out.")
+
+
+def define_evaluator_flags(values: flags.FlagValues) -> None:
+    """Add the flags of ``made``."""
+    define = settings.Definer(values)
+    define.list("evaluators", [], "Evaluators, such as naswot,synflow,snip.")
+    define.multi_string(
+        "evaluator_settings", [], "A setting, key=value, of all evaluators that take it, or NAME:key=value of one."
+    )
 
 
 def job(values: flags.FlagValues) -> int:
@@ -104,8 +110,10 @@ def chosen(values: flags.FlagValues, space: Space, records: Records) -> Records:
     return recorded.draw(records, values.num, values.seed) if values.num else records
 
 
-def made(names: Sequence[str], given: Sequence[str], space: Space) -> list[Evaluator]:
-    """The evaluators that flags name, with their settings.
+def made(
+    names: Sequence[str], given: Sequence[str], space: Space, data: Mapping[str, Any] | None = None
+) -> list[Evaluator]:
+    """The evaluators that flags name, with their settings; ``data`` are those of one that takes data and names none.
 
     Raises:
       ValueError: if a name stands twice or is not known, or a setting is of none of them.
@@ -122,6 +130,9 @@ def made(names: Sequence[str], given: Sequence[str], space: Space) -> list[Evalu
             raise ValueError(f"--evaluator_settings={key}=...: is of none of {', '.join(names)}; leave it out")
         for taker in takers:
             of[taker][own if colon else key] = value
+    for name, mine in of.items():
+        if data and evaluators.takes(name, "data") and not {"data", "folder"} & set(mine):
+            of[name] = {**data, **mine}
     return [evaluators.make(name, space, own) for name, own in of.items()]
 
 

@@ -113,6 +113,11 @@ def checked_evaluator(values: flags.FlagValues, space: Space) -> Evaluator:
     rounds.Plan(values.evaluations, values.start, values.per_round, values.retries)
     kinds.make(values.predictor_kind or searching.KIND, pairs(values, "predictor_settings"))
     proposers.make(values.proposer, pairs(values, "proposer_settings"))
+    if setup.conditions(values, space)[1]:
+        raise ValueError(
+            f"--prune={values.prune}: pairs of choices (together) are for a training; a search closes its own: "
+            "--proposer=pruned --proposer_settings=pairs=8; leave them out of the file"
+        )
     truth = evaluators.make(values.evaluator, space, evaluator_settings(values))
     evaluators.check_quality(truth)
     open_pool(values.executor, values.workers, truth)
@@ -135,6 +140,7 @@ def evaluate(
 ) -> Found:
     """The search itself, under a progress bar."""
     life.doing("evaluating")
+    where, _ = setup.conditions(values, space)
     with console.bars() as shown:
         task = shown.add_task("evaluating", total=values.evaluations)
 
@@ -145,7 +151,7 @@ def evaluate(
             life.doing(f"evaluating: {len(evaluations.tokens)} of {values.evaluations}, {what}")
 
         return searching.search(
-            space, truth, table, folder=folder, costs=values.costs, where=setup.conditions(values, space),
+            space, truth, table, folder=folder, costs=values.costs, where=where,
             cost_quantile=values.cost_quantile,
             evaluations=values.evaluations, start=values.start, per_round=values.per_round, retries=values.retries,
             predictor_kind=values.predictor_kind or searching.KIND,

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax.operators import Operator, kind_of
-from nagjax.operators.kind import Applied, Parameters, Statistics, Watch
+from nagjax.operators.kind import Applied, Kept, Parameters, Statistics, Watch
 
 __all__ = ["Network", "Parameters", "Statistics", "apply", "init", "input_shape", "made_up_input",
-           "output_shape", "shapes", "watched"]  # fmt: skip
+           "nothing_kept", "output_shape", "shapes", "step", "watched"]  # fmt: skip
 
 
 def shapes(op: Operator) -> dict[str, tuple[int, ...]]:
@@ -55,6 +55,33 @@ def apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statis
     if kind.apply is None:
         raise _priced_only(op)
     return kind.apply(op, parameters, x, statistics)
+
+
+def step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
+    """What an operator gives of one more token ``[N, 1, ...]`` behind ``before`` others, and what it keeps then.
+
+    Raises:
+      ValueError: if it cannot make text token by token.
+    """
+    own = kind_of(op.kind).step
+    if own is None:
+        raise _no_step(op)
+    return own(op, parameters, x, kept, before)
+
+
+def nothing_kept(op: Operator, batch: int, dtype: Any = "float32") -> Kept:
+    """What an operator keeps before the first token, zeros.
+
+    >>> nothing_kept(Operator("feed_forward", 64, 64, 32, 32, mid_channels=128), 1)
+    {}
+
+    Raises:
+      ValueError: if it cannot make text token by token.
+    """
+    found = kind_of(op.kind).kept_shapes(op, batch)
+    if found is None:
+        raise _no_step(op)
+    return {name: jnp.zeros(shape, dtype) for name, shape in found.items()}
 
 
 def watched(op: Operator, parameters: Parameters, x: jax.Array, watch: Watch) -> jax.Array:
@@ -119,6 +146,10 @@ def made_up_input(op: Operator, batch: int, rng: np.random.Generator) -> np.ndar
     """What an operator takes, made up: maps and rows are normal."""
     kind = kind_of(op.kind)
     return kind.inputs(kind.input_shape(op, batch), rng)
+
+
+def _no_step(op: Operator) -> ValueError:
+    return ValueError(f"operator {op.key}: text is not made token by token with it, its kind {op.kind!r} has no step")
 
 
 def _priced_only(op: Operator) -> ValueError:

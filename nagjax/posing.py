@@ -16,10 +16,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from nagjax import plugins, several_devices
+from nagjax import arguments, plugins, several_devices
 from nagjax.devices.formats import read_device_table
 from nagjax.devices.measured import with_networks
-from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, LATENCY, TOKEN, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL, LearnedCost, learn_cost
@@ -36,9 +36,10 @@ from nagjax.predictors.records.columns import read_labelled
 from nagjax.predictors.records.labels import Labels
 from nagjax.predictors.records.records import Records, draw, read_texts
 from nagjax.problems.build import make_problem
+from nagjax.problems.finer import finer
 from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import pruning
-from nagjax.spaces.space import Space
+from nagjax.spaces.space import Space, check_conditions
 from nagjax.spaces.trellis import walk
 from nagjax.tabular import Tabular, predicted_report, slip, unit_of
 
@@ -51,6 +52,7 @@ class Setup:
       space: the search space.
       problem, description: see ``nagjax.problems.problem``.
       table: the device table; None where no cost column needs one.
+      token_table: the device table of single tokens, likewise.
       quality: the predictor and what is known of its error; None where quality is looked up.
       judge: the problem with the measured quality of all, where ``problem`` has a predicted one; None where that is not
         known.
@@ -66,6 +68,7 @@ class Setup:
     judge: Problem | None = None
     devices: Mapping[str, DeviceTable] = dataclasses.field(default_factory=dict)
     learned: Mapping[str, LearnedCost] = dataclasses.field(default_factory=dict)
+    token_table: DeviceTable | None = None
 
 
 def space(name: str, **settings: Any) -> Space:
@@ -86,6 +89,7 @@ def problem(
     of: Space | Tabular,
     table: str | Path | DeviceTable | Mapping[str, str | Path | DeviceTable] | None = None,
     *,
+    token_table: str | Path | DeviceTable | None = None,
     predictor: str | Path | FittedPredictor | None = None,
     records: str | Path | Records | None = None,
     quality: Form | None = None,
@@ -118,13 +122,14 @@ def problem(
       of: the space; or a tabular benchmark (``nagjax.tabular.read_tabular``), which brings costs and qualities.
       table: the device table, or its path; a folder where its format has several files. Of several devices a dict of
         them by name: the device is then the first decision of the space, and is given with every budget.
+      token_table: the device table of one more token of a text (``column`` is ``token_ms``), or its path.
       predictor: a predictor, or the path of one.
       records: labelled architectures, or the path of a .csv or .parquet file of them: a predictor is fitted to them, or
         ``predictor`` is tested on them.
       quality: how good architectures are, in place of both.
-      costs: names of the cost columns: ``latency_ms`` from the table, ``madds``, ``params`` and what the space counts
-        itself from shapes; by default latency where there is a table. A benchmark's own come first, then those that are
-        learned.
+      costs: names of the cost columns: ``latency_ms`` and ``token_ms`` from the tables, ``madds``, ``params`` and what
+        the space counts itself from shapes; by default those that have a table. A benchmark's own come first, then
+        those that are learned.
       measured: whole networks that were measured, or the path of a .csv or .parquet file of them. Without a table costs
         are learned from them; the table's sums are corrected by half of them and judged on the others. Of several
         devices a dict of them by name, as of tables, and without tables.
@@ -134,7 +139,7 @@ def problem(
         default.
       cost_settings: settings of that kind.
       where: conditions as ``Space.where`` takes them.
-      prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions.
+      prune: path of a file of closed choices (``nagjax.spaces.pruning``): more conditions, and pairs of choices.
       cost_quantile: prices have headroom for this share of the networks that the table was validated on. Of learned
         costs always: 0.95 where it is left out.
       quality_change: what quality gains on some of several devices, fractions by name: ``{"int8": -0.004}`` where that
@@ -174,17 +179,19 @@ def problem(
     kind = chosen_kind(predictor_kind, predictor_settings)
     measured_by = _measured_columns(measured, measured_columns, cost_kind, cost_settings, found)
     cost = _cost_kind(cost_kind, cost_settings)
-    where = pruning.both(where or {}, {} if prune is None else pruning.read(prune, on))
+    check_conditions(where or {})
+    where, pairs = _pruned(where or {}, prune, on, several is None and found is None)
     own = {name: value for name, value in where.items() if not (several and name == several_devices.DEVICE)}
     allowed = on.where(own)
     tables = _read_tables(table, on, device_format)
+    by_token = _read_token_table(token_table, several is None, on, device_format)
     networks = _networks(measured, on, measured_by, text_column)
     if tables and "" in networks:
         tables = {name: _corrected(one, on, networks[""], allowed) for name, one in tables.items()}
     learned_names = () if tables or not networks else tuple(next(iter(networks.values())).costs)
     # Before anything is fitted: what they refuse is told at once.
     others = {
-        device: _prices(costs, tables.get(device), on, found, cost_quantile, allowed, learned_names)
+        device: _prices(costs, tables.get(device), by_token, on, found, cost_quantile, allowed, learned_names)
         for device in several or ("",)
     }
     if isinstance(records, str | Path):
@@ -215,12 +222,32 @@ def problem(
         on, known, prices = several_devices.put_before(on, known, columns, list(tables.values()), gains)
     listing = None if found is None else found.listing
     made, description = make_problem(on, prices, known, where, pessimism, report, listing=listing)
+    if pairs:
+        on, left = pruning.apart(on, pairs)
+        made, description = finer(made, description, on, left)
     judge = None
     if fitted is not None and found is not None and found.quality is not None:
         judge = dataclasses.replace(made, quality=found.quality)
     alone, devices = (None, tables) if several else (tables.get(""), {})
     told = {f"{device}: {name}" if several else name: one for (device, name), one in learned.items()}
-    return Setup(on, made, description, alone, fitted, judge, devices, told)
+    return Setup(on, made, description, alone, fitted, judge, devices, told, by_token)
+
+
+def _pruned(
+    where: Mapping[str, Any], prune: str | Path | None, on: Space, alone: bool
+) -> tuple[dict[str, Any], list[pruning.Pair]]:
+    """Conditions with what a file of closed choices adds, and the pairs that it closes.
+
+    Raises:
+      ValueError: if it cannot be read, or has pairs where there are several devices or a benchmark, not ``alone``.
+    """
+    closed, pairs = ({}, []) if prune is None else pruning.read(prune, on)
+    if pairs and not alone:
+        raise ValueError(
+            f"prune={prune}: pairs of choices (together) are closed for one device, and not in a benchmark's list of "
+            "architectures; leave them out of the file, or close single choices"
+        )
+    return pruning.both(where, closed), pairs
 
 
 def chosen_kind(name: str | None, settings: Mapping[str, Any] | None = None) -> Kind:
@@ -257,7 +284,8 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
     """
     counts = {**ANALYTIC, **(on.counts if on is not None else {})}
     plain = {column_name(name, count): name for name, count in counts.items()}
-    names, known = [plain.get(name.strip(), name.strip()) for name in costs], (LATENCY, *counts)
+    given = arguments.names(costs, "costs")
+    names, known = [plain.get(name.strip(), name.strip()) for name in given], (LATENCY, TOKEN, *counts)
     for name in names:
         if name not in known:
             hint = suggestion(name, known)
@@ -266,27 +294,30 @@ def cost_names(costs: Sequence[str], on: Space | None = None) -> list[str]:
 
 
 def _prices(
-    costs: Sequence[str] | None, table: DeviceTable | None, on: Space, found: Tabular | None, quantile: float | None,
-    allowed: np.ndarray, learned: Sequence[str],
+    costs: Sequence[str] | None, table: DeviceTable | None, by_token: DeviceTable | None, on: Space,
+    found: Tabular | None, quantile: float | None, allowed: np.ndarray, learned: Sequence[str],
 ) -> list[Prices]:  # fmt: skip
     """The measured costs of a benchmark, then those that arguments name; the first is the one that reports plot."""
     own = [] if found is None else list(found.prices)
+    given = {LATENCY: table, TOKEN: by_token}
+    tables = {name: one for name, one in given.items() if one is not None}
     if costs is None:
-        costs = () if (own or learned) and table is None else (LATENCY,)
+        costs = tuple(tables) or (() if own or learned else (LATENCY,))
     names = [name for name in cost_names(costs, on) if name not in learned]
-    known = (LATENCY, *ANALYTIC, *on.counts)
+    known = (*given, *ANALYTIC, *on.counts)
     if LATENCY in names and table is None:
         raise ValueError(
             f"costs: {LATENCY} needs a device table: give table=FILE, measured=FILE (whole networks), costs=madds, or "
             "the cost_columns= of a benchmark"
         )
+    if TOKEN in names and by_token is None:
+        raise ValueError(f"costs: {TOKEN} needs a device table of one more token of a text: give token_table=FILE")
     if len(set(names)) < len(names) or not (names or own or learned):
         raise ValueError(f"costs={','.join(costs)}: name each cost column once, and at least one: {', '.join(known)}")
-    if quantile is not None and LATENCY not in names and not learned:
+    if quantile is not None and not set(given) & set(names) and not learned:
         raise ValueError(f"cost_quantile={quantile:g} is of latencies priced by a table=FILE: add {LATENCY} to costs=")
     priced = [
-        price(table, on, LATENCY, quantile, allowed) if name == LATENCY and table is not None else analytic(on, name)
-        for name in names
+        price(tables[name], on, name, quantile, allowed) if name in tables else analytic(on, name) for name in names
     ]
     for name in {column.name for column in own} & {column.name for column in priced}:
         raise ValueError(f"costs: {name} is measured (cost_columns=) and priced (table=, costs=): leave one out")
@@ -380,6 +411,19 @@ def _read_tables(
         name: one if isinstance(one, DeviceTable) else read_device_table(one, on, device_format)
         for name, one in given.items()
     }
+
+
+def _read_token_table(
+    table: str | Path | DeviceTable | None, of_one: bool, on: Space, device_format: str
+) -> DeviceTable | None:
+    """The table of one more token; of several devices there is none.
+
+    Raises:
+      ValueError: if there is one all the same, or it cannot be read.
+    """
+    if table is not None and not of_one:
+        raise ValueError("token_table: is of one device, and several are given; leave it out")
+    return _read_tables(table, on, device_format).get("")
 
 
 def _refuse_two(

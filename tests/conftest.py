@@ -36,6 +36,8 @@ collect_ignore_glob = ["example_network/*"]
 """Its modules import each other, so they are there once they are installed; ``test_networks`` does that."""
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# As in jobs, so that what a job has compiled serves the library's own calls, and the other way round.
+jax.config.update("jax_default_matmul_precision", "float32")
 
 # A busy machine is not a failure, and a commit that passed passes again.
 settings.register_profile("nagjax", deadline=None, derandomize=True)
@@ -52,20 +54,27 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-_MOST_MAPS = 20_000
-"""Memory maps of a process from which on its compiled programs are let go: each holds some, and Linux allows 65,530 in
-all, beyond which the next compilation ends the process with a segmentation fault."""
+_MANY_MAPS, _MOST_MAPS = 15_000, 35_000
+"""Memory maps of a process from which on its compiled programs are let go, between tests that have few in common and
+anywhere: each holds some, and Linux allows 65,530 in all, beyond which the next compilation ends the process with a
+segmentation fault."""
 
 
 _EACH = 8
-"""Tests between two looks at the list of maps, since reading a long one takes 10 ms."""
+"""Tests of a group between two looks at the list of maps, since reading a long one takes 10 ms."""
 _tests = itertools.count(1)
+
+
+def _group(test: pytest.Item | None) -> tuple[object, ...]:
+    """Tests of a module, of one plugin if it goes through several by name, share most of what they compile."""
+    named = getattr(test, "callspec", None)
+    return (test and test.path, named and named.params.get("name"))
 
 
 _CACHE = jax.config.jax_compilation_cache_dir
 
 
-def pytest_runtest_teardown() -> None:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Forgets compiled programs once they are many; a system without such a list has no such limit.
 
     And a folder of compiled programs that a job was given: jax keeps to the first one for all that follows.
@@ -73,8 +82,10 @@ def pytest_runtest_teardown() -> None:
     if jax.config.jax_compilation_cache_dir != _CACHE:
         jax.config.update("jax_compilation_cache_dir", _CACHE)
         compilation_cache.reset_cache()
-    maps = Path("/proc/self/maps")
-    if next(_tests) % _EACH == 0 and maps.exists() and maps.read_bytes().count(b"\n") > _MOST_MAPS:
+    ends, maps = _group(item) != _group(nextitem), Path("/proc/self/maps")
+    if not (ends or next(_tests) % _EACH == 0) or not maps.exists():
+        return
+    if maps.read_bytes().count(b"\n") > (_MANY_MAPS if ends else _MOST_MAPS):
         jax.clear_caches()
         gc.collect()
 

@@ -20,8 +20,6 @@ from nagjax.spaces import trellis as tl
 
 DEVICE = "toy phone"
 
-_new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
-
 
 class Known(NamedTuple):
     """A generator, every architecture, and raw costs in float64 by operator (not by trellis)."""
@@ -53,7 +51,7 @@ def make_generator(num_costs: int = 1, policy: bool = True, archive: bool = True
     objective, costs = jax.jit(evaluate)(problem, some)
     found = jax.jit(Cells.insert)(found, problem, some, costs, objective)
     artefact = Artefact(
-        _new_policy(jax.random.key(1), problem.spec, 8, 8) if policy else None, found if archive else None
+        init_policy(jax.random.key(1), problem.spec, 8, 8) if policy else None, found if archive else None
     )
     return Known(Generator(artefact, problem, description, {}), tokens, raw, quality)
 

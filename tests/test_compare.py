@@ -182,7 +182,7 @@ def test_a_flagfile_of_the_main_job_is_a_problem(tmp_path):
     lines = [
         "--space=nas_bench_macro", "--costs=madds", "--records=records.csv", "--reference_front=front.csv",
         "--reference_cost_column=madds", "--reference_quality_column=accuracy",
-        "--reference_quality_unit=percent",
+        "--reference_quality_unit=percent", "--predictor_kind=ridge",
     ]  # fmt: skip
     (tmp_path / "mine.flags").write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = build(f"mine={tmp_path / 'mine.flags'}", str(tmp_path), 0, 30)

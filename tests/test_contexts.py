@@ -1,6 +1,8 @@
 """Several devices in one problem: each keeps its best, each has its own budgets, and one never seen keeps its own."""
 
 import dataclasses
+import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +11,15 @@ import pytest
 
 import nagjax
 from benchmarks import multi_device
+from experiments import explain, export
 from nagjax import controllers
 from nagjax.budgets import budget_at, budget_position
 from nagjax.controllers import Artefact
+from nagjax.devices.json_table import write_json
 from nagjax.devices.table import DeviceTable, Row
 from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
+from nagjax.inference import portable
 from nagjax.inference.answering import candidates
 from nagjax.inference.generator import Generator
 from nagjax.populations.archive import Archive
@@ -220,6 +225,13 @@ def test_a_budget_without_its_device_is_refused(generator):
         generator.generate([1.0], device="quik")
     with pytest.raises(ValueError, match="leave one of the two out"):
         generator.generate([1.0], device="slow", where={"device": "odd"})
+    with pytest.raises(ValueError, match="give a dict of names and values"):
+        generator.generate([1.0], device="slow", where="layer=8")
+    for nothing in (3, {"slow": 1}):
+        with pytest.raises(ValueError, match=r"device=.*give the name of a device"):
+            generator.generate([1.0], device=nothing)
+        with pytest.raises(ValueError, match=r"device=.*give the name of a device"):
+            generator.on(nothing)
     with pytest.raises(ValueError, match="below the cheapest"):
         generator.generate([0.0], device="slow")
 
@@ -266,6 +278,31 @@ def test_a_checkpoint_keeps_its_devices(generator, tmp_path):
             )
 
 
+def test_a_table_that_is_measured_again_is_read_again(generator, tmp_path):
+    """At a tenth of the speed the cheapest architecture costs ten times as much."""
+    path = tmp_path / "new.json"
+    for time, scale in ((1, 0.5), (2, 5.0)):
+        write_json(make_table("new", 30, scale), path, overwrite=True)
+        os.utime(path, ns=(time, time))
+        costs = by_hand(BEHIND, make_table("new", 30, scale))
+        (answer,) = generator.generate([costs.max()], device=str(path))
+        own = BEHIND.tolist().index(answer.tokens[-BEHIND.shape[1] :].tolist())
+        assert answer.costs["latency_ms"] == pytest.approx(costs[own])
+
+
+def test_jobs_explain_and_export_one_of_several_devices(generator, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("nagjax.inference.generator.load", lambda *_, **__: generator)
+    budget = float(generator.on("quick").budget_range[0].mean())
+    (answer,) = generator.generate([budget], device="quick")
+    asked = ["--checkpoint=run", "--compilation_cache=", "--device=quick"]
+    assert explain.main([*asked, f"--budget_ms={budget}", f"--json={tmp_path / 'why.json'}"]) == 0
+    assert json.loads((tmp_path / "why.json").read_text())["answer"]["text"] == answer.text
+    assert export.main([*asked, f"--out={tmp_path / 'served'}"]) == 0
+    assert portable.Generator(tmp_path / "served" / "generator.npz").answer(budget)[0]["architecture"] == answer.text
+    assert explain.main([*asked[:2], f"--budget_ms={budget}"]) == 2
+    assert "say which by --device=NAME, one of slow, quick, odd" in capsys.readouterr().err
+
+
 def test_what_a_condition_closes_is_no_candidate_of_an_archive():
     made, description = tiny.make()
     tokens = jnp.asarray(BEHIND)
@@ -307,6 +344,9 @@ def test_what_cannot_be_several_devices_is_refused():
         problem(SPACE, table=TABLES, quality=QUALITY, costs=["madds"])
     with pytest.raises(ValueError, match="at least one table"):
         problem(SPACE, table={}, quality=QUALITY)
+    for name in ("a/b", " "):
+        with pytest.raises(ValueError, match=f"device '{name}': its name"):
+            problem(SPACE, table={"quick": TABLES["quick"], name: TABLES["slow"]}, quality=QUALITY)
     decisions = (SPACE.decisions[0], dataclasses.replace(SPACE.decisions[1], context=True), *SPACE.decisions[2:])
     with pytest.raises(ValueError, match="only the first decision can be"):
         dataclasses.replace(SPACE, decisions=decisions)

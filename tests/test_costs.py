@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import random
 from fractions import Fraction
 
 import numpy as np
@@ -71,7 +70,9 @@ def test_a_budget_equal_to_a_sum_in_any_order_offers_the_architecture(values, re
     assert exact.within(costs, budgets).all()
     # Strict ticks leave nothing open that costs more than the budget, by an independent exact sum.
     true = [Fraction(one) for one in costs.tolist()]
-    for budget, strict in zip(budgets.tolist(), exact.strict(budgets), strict=True):
+    asked = np.concatenate([budgets, budgets * (1 - 1e-12)])
+    assert not exact.within(costs, asked[len(budgets) :]).any()
+    for budget, strict in zip(asked.tolist(), exact.strict(asked), strict=True):
         left = [cost for cost, tick in zip(true, ticks, strict=True) if tick <= strict]
         assert all(cost <= Fraction(budget) * (1 + Fraction(1, 10**13)) for cost in left)
     low, high = exact.span(SPACE.trellis.target, VALID)
@@ -81,7 +82,13 @@ def test_a_budget_equal_to_a_sum_in_any_order_offers_the_architecture(values, re
 
 @pytest.mark.parametrize(
     ("values", "decimals", "slack"),
-    [([0.25, 0.5, 1.75], 0, 0), ([2.5, 3.1, 3.7, 5.3], 1, 0), ([0.012, 3.4], 3, 0), ([1 / 3, 0.1], 0, None)],
+    [
+        ([0.25, 0.5, 1.75], 0, 0),
+        ([2.5, 3.1, 3.7, 5.3], 1, 0),
+        ([0.012, 3.4], 3, 0),
+        ([1 / 3, 0.1], 0, None),
+        ([1.23456789, 1.98765431], 0, None),  # so many decimals leave no room for sums of them
+    ],
 )
 def test_ticks_are_exact_where_numbers_are_binary_or_decimal(values, decimals, slack):
     cost, exact = edge_ticks(priced(values), SPACE, VALID)
@@ -92,6 +99,7 @@ def test_ticks_are_exact_where_numbers_are_binary_or_decimal(values, decimals, s
     if slack == 0:
         by_hand = [sum(Fraction(str(v)) for v in row) for row in operator_values(priced(values))]
         assert exact.info.to_unit(ticks).tolist() == [float(cost) for cost in by_hand]
+        assert exact.span(SPACE.trellis.target, VALID) == (float(min(by_hand)), float(max(by_hand)))
         budgets = exact.info.to_unit(ticks)
         assert exact.offers(budgets).tolist() == exact.strict(budgets).tolist()
         below = budgets * (1 - 1e-12)
@@ -148,6 +156,7 @@ def test_ticks_of_a_file_are_in_the_order_of_its_costs(costs):
     ticks = description.space.path_values(rows, np.asarray(problem.cost[0], np.int64)).sum(1)
     assert np.argsort(ticks).tolist() == np.argsort(costs).tolist()
     assert len(set(ticks.tolist())) == len(costs)
+    assert column.within(np.array(costs), np.array(costs)).all()
     for cost in costs:
         for budget in (cost, np.nextafter(cost, np.inf), cost * (1 - 1e-12)):
             offered = ticks <= column.offers(np.array([budget]))[0]
@@ -180,7 +189,10 @@ def test_what_is_shown_is_enough(value):
 
 @given(st.integers(0, 10**9), st.integers(0, 9))
 def test_decimal_places_are_those_that_are_written(number, places):
-    written = number / 10**places
-    assert decimal_places(np.array([written, 1.0])) <= places
-    assert random.Random(number).random() < 1  # a number of 16 digits has more than are counted
+    assert decimal_places(np.array([number / 10**places, 1.0])) <= places
+
+
+def test_a_number_of_sixteen_digits_has_more_decimals_than_are_counted():
+    assert decimal_places(np.array([0.1234567890123456])) is None
+    assert decimal_places(np.array([0.123456789012345, 2.0])) == 15
     assert decimal_places(np.array([1 / 3])) is None

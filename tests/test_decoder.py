@@ -10,8 +10,8 @@ import nagjax
 from experiments import train_supernet
 from nagjax import blocks, plugins, testing
 from nagjax.authoring import tabular_quality
-from nagjax.operators import attention, madds, params
-from nagjax.operators.attention import CHUNK, cache_bytes
+from nagjax.operators import attention, kept_bytes, madds, params
+from nagjax.operators.attention import CHUNK
 from nagjax.operators.feed_forward import feed_forward
 from nagjax.spaces import elastic_decoder
 from nagjax.spaces.trellis import enumerate_paths
@@ -65,8 +65,8 @@ def test_counts_are_those_worked_by_hand():
     assert madds(attention.attention(100, 8, 2, 3, "linear")) == 100 * (192 + 2 * 32 * 6 + 2 * 3 * 6)
     assert madds(attention.attention(100, 8, 2, 3, "softmax")) == 100 * (192 + 2 * 100 * 6)
     # Keys and values of 5 tokens in 2 heads of 3, or of each head 3 x 3 sums of values and 3 of keys.
-    assert cache_bytes(soft) == 4 * 2 * 5 * 6
-    assert cache_bytes(linear) == 4 * 2 * (9 + 3)
+    assert kept_bytes(soft) == 4 * 2 * 5 * 6
+    assert kept_bytes(linear) == 4 * 2 * (9 + 3)
     assert madds(feed_forward(5, 8, 16)) == 5 * 2 * 128
 
 

@@ -80,6 +80,39 @@ def test_a_better_choice_gains(sampler):
     np.testing.assert_allclose(slopes[0], 0, atol=1e-6)
 
 
+def test_neighbours_are_the_shares_with_one_decision_of_chance():
+    """Of two decisions half of each; in the mean the other half is even over what is allowed."""
+    probs = shares("darts", LOGITS_OF, ALLOWED, 1.0, jax.random.key(0))
+    keys = jax.random.split(jax.random.key(1), 4000)
+    drawn = np.asarray(jax.jit(jax.vmap(lambda key: entangled.near(probs, ALLOWED, key)))(keys))
+    np.testing.assert_allclose(drawn.sum(-1), 1, rtol=1e-5)
+    chance = 2 * drawn - np.asarray(probs)
+    assert set(np.unique(np.round(chance, 5))) == {0, 1}
+    np.testing.assert_allclose(chance.mean(0), [[1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3]], atol=0.03)
+
+
+def test_with_neighbours_the_loss_is_their_mean():
+    elastic = training.elastic_of(SPACE, form=Choices())
+    rng = np.random.default_rng(0)
+    fresh = jax.jit(elastic.init)(jax.random.key(0))
+    parameters = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.3, leaf.shape).astype(np.float32), fresh)
+    inputs, aims = rng.normal(size=(3, 4, 4, 1)).astype(np.float32), np.eye(3, dtype=np.float32)
+    strategy = make_strategy("entangled", {"neighbours": 3})
+    (lesson,) = strategy.lessons(np.random.default_rng(0), SPACE, SPACE.trellis.valid, 1.0, ())
+    given = lesson.given
+    loss, _ = jax.jit(lambda p: strategy.loss(elastic, TASK, p, inputs, aims, lesson.tokens, given))(parameters)
+    key, allowed = jax.random.key(given["seed"]), SPACE.trellis.valid.any(1)
+    probs = shares("darts", parameters[LOGITS], allowed, given["heat"], key)
+    mixed = jax.jit(elastic.mixed)
+    losses = [
+        TASK.loss(mixed(parameters, inputs, entangled.near(probs, allowed, one)), aims).mean()
+        for one in jax.random.split(jax.random.fold_in(key, 1), 3)
+    ]
+    assert len({float(loss) for loss in losses}) > 1
+    assert float(loss) == pytest.approx(float(np.mean(losses)), rel=1e-5)
+    assert "neighbours" not in make_strategy("entangled").settings, "as records from before have it"
+
+
 def test_the_expected_size_is_the_mean_over_paths():
     """Of macro's 3,969 networks, whose nodes leave different choices; brute force over all."""
     space = nas_bench_macro.make()
@@ -182,7 +215,7 @@ def test_a_network_that_cannot_be_mixed_is_refused():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [({"sampler": "enas"}, "darts, gumbel"), ({"update": "sgd"}, "adam, exponentiated"), ({"rate": 0}, "rate"),
-     ({"price": -1.0}, "price"), ({"warmup": 1.0}, "warmup")],
+     ({"price": -1.0}, "price"), ({"warmup": 1.0}, "warmup"), ({"neighbours": -1}, "neighbours")],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(settings, told):
     with pytest.raises(ValueError, match=told):

@@ -3,7 +3,7 @@
 import ast
 import itertools
 import re
-from functools import partial
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -50,6 +50,7 @@ def small_sizes():
     return {name: value for name, value in SMALL.items() if name in made.settings}
 
 
+@cache
 def problem_by_shapes():
     space = nagjax.space("nas_bench_macro")
     tokens = space.sample(np.random.default_rng(0), 40)
@@ -108,7 +109,7 @@ def test_a_generator_is_saved_loaded_and_goes_on(tmp_path):
 def test_devices_that_share_updates_find_what_one_finds():
     problem, sizes = problem_by_shapes(), small_sizes()
     one, other = (
-        nagjax.train(problem, steps=8, sizes=sizes, chunk=8, progress=False, shard_updates=shared).artefact
+        nagjax.train(problem, steps=8, sizes=sizes, chunk=4, progress=False, shard_updates=shared).artefact
         for shared in (False, True)
     )
     for alone, together in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
@@ -335,6 +336,8 @@ def test_a_benchmark_is_a_problem_with_or_without_labels():
             "'mads' is not a cost column .did you mean",
         ),
         (lambda: nagjax.problem(nas_bench_macro.make(), costs=["madds", "madds"]), "name each cost column once"),
+        (lambda: nagjax.problem(nas_bench_macro.make(), costs="madds"), "costs='madds': must be a list of names"),
+        (lambda: nagjax.problem(nas_bench_macro.make(), where="layer1=identity"), "give a dict of names and values"),
         (lambda: nagjax.train(problem_by_shapes(), "nagg"), "nag"),
         (lambda: nagjax.train(problem_by_shapes(), sizes={"hiden": 4}), "no setting 'hiden'"),
         (lambda: nagjax.train(problem_by_shapes(), params={"entropi": 4}), "no parameter 'entropi'"),

@@ -193,7 +193,7 @@ def test_more_samples_than_exist_are_refused_with_their_number():
     costliest = np.sort(ONE.raw[left, 0])
     budget = costliest[4] * (1 + 1e-6)
     assert len({a.text for a in GENERATOR.generate([budget], num_samples=5, where=where)}) == 5
-    with pytest.raises(ValueError, match="num_samples=6: only 5 architectures fit"):
+    with pytest.raises(ValueError, match="num_samples=6: the architectures that fit the budget are 5"):
         GENERATOR.generate([budget], num_samples=6, where=where)
 
 

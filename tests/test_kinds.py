@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from nagjax import plugins, testing
 from nagjax.inference.answers import Answer
 from nagjax.predictors import network_fit
 from nagjax.predictors.formats.readers import foreign
-from nagjax.predictors.kinds import auto, gp, light, registry
+from nagjax.predictors.kinds import auto, gp, light, pair, registry
 from nagjax.predictors.kinds.auto import choose
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
@@ -100,7 +101,11 @@ def test_a_smoothed_kind_is_the_mean_over_neighbours_of_the_inner_one_and_report
      ("nars", {"inner": "ridge", "trees": 3}, "'trees' is not a setting of kind ridge"),
      ("graph", {"edges": "ring"}, "edges is 'ring'; it is one of chain, complete, none"),
      ("graph", {"hidden": "none"}, "hidden=none: give widths of convolutions"),
-     ("pair", {"batch_size": 1}, "batch_size"), ("pair", {"references": 0}, "references")],
+     ("pair", {"batch_size": 1}, "batch_size"), ("pair", {"references": 0}, "references"),
+     ("pair", {"pseudo": -1.0}, "pseudo"), ("mlp", {"loss": "hinge", "consistency": -1.0}, "consistency"),
+     ("mlp", {"consistency": 1.0}, "consistency=1: is for kind mlp with a ranking loss.*loss is mse"),
+     ("mlp", {"loss": "hinge", "hidden": [], "consistency": 1.0}, "hidden none"),
+     ("graph", {"loss": "hinge", "consistency": 1.0}, "consistency=1: is for kind mlp")],
 )  # fmt: skip
 def test_settings_of_kinds_are_refused(kind, settings, fault):
     with pytest.raises(ValueError, match=fault):
@@ -142,10 +147,11 @@ def test_a_calibrated_ranking_gives_qualities():
     assert fitted.report["rmse_points"] < 100 * known.quality.std()
 
 
-@pytest.mark.parametrize("loss", ["hinge", "logistic"])
-def test_a_ranking_loss_gives_ranks(loss):
+@pytest.mark.parametrize(("loss", "consistency"), [("hinge", 0.0), ("logistic", 0.0), ("hinge", 1.0)])
+def test_a_ranking_loss_gives_ranks(loss, consistency):
     tiny, known = records()
-    fitted = registry.fit(registry.make("mlp", {**SMALL["mlp"], "loss": loss}), tiny.space, known)
+    settings = {**SMALL["mlp"], "loss": loss, "consistency": consistency}
+    fitted = registry.fit(registry.make("mlp", settings), tiny.space, known)
     assert fitted.predictor.rank_valued
     assert "rmse_points" not in fitted.report
     assert fitted.report["kendall_tau"] > 0.3
@@ -160,6 +166,55 @@ def test_ranking_losses_by_hand():
     by_hand = (np.log1p(np.exp(-0.05)) + np.log1p(np.exp(1.0))) / 2
     assert float(network_fit.logistic(scores, targets)) == pytest.approx(by_hand, rel=1e-5)
     assert float(network_fit.hinge(scores, jnp.ones(3))) == 0.0
+
+
+def test_consistency_by_hand():
+    """Features at 0, 1 and 3, targets 0, 1 and 1.5: of nine triples one is wrong, seen from the second record."""
+    features, targets = jnp.array([[0.0], [1.0], [3.0]]), jnp.array([0.0, 1.0, 1.5])
+    # The first lies 1 away and the third 2, and the first differs by 1 and the third by 0.5.
+    assert float(network_fit.consistency("hinge", features, targets)) == pytest.approx(1.1 / 9, rel=1e-5)
+    found = jnp.concatenate([jnp.array([[0.0], [1.0], [0.95]]), features], 1)
+    both = network_fit.consistent("hinge", 2.0)(found, targets)
+    assert float(both) == pytest.approx((0.1 + 0.05) / 3 + 2 * 1.1 / 9, rel=1e-5)
+    slopes = jax.grad(lambda given: network_fit.consistency("hinge", given, targets))(jnp.zeros((3, 2)))
+    assert np.isfinite(slopes).all(), "where features are the same"
+
+
+def test_pairs_that_are_believed_are_the_surest_and_the_better_is_first():
+    tiny, known = records(20)
+    form = registry.fit(registry.make("pair", {**SMALL["pair"], "validation_share": 0.0}), tiny.space, known).predictor
+    first, second = pair.believed(tiny.space, form, 20, seed=3)
+    drawn = tiny.space.features(tiny.space.sample(np.random.default_rng([3, 20]), 80))
+    chances = np.asarray(form.chances(drawn[:40], drawn[40:]).mean(0))
+    told = np.asarray(form.chances(first, second).mean(0))
+    np.testing.assert_allclose(told, np.sort(np.maximum(chances, 1 - chances))[::-1][:20], atol=1e-6)
+
+
+def test_believed_pairs_are_compared_beside_the_known():
+    """Two records, the second of which is better by logit 2, and pairs believed by logits 0 and 1; by hand."""
+    found, targets = jnp.array([[0.0, -2.0, 0.0], [2.0, 0.0, 1.0]]), jnp.array([0.0, 1.0])
+    known, sure = np.log1p(np.exp(-2.0)), (np.log(2) + np.log1p(np.exp(-1.0))) / 2
+    assert float(pair.believing(0.5)(found, targets)) == pytest.approx((known + 0.5 * sure) / 1.5, rel=1e-5)
+    module, rows = pair.Taught((3,), 2), np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
+    params = module.init(jax.random.key(0), rows.reshape(4, 15))
+    logits = module.apply(params, rows.reshape(4, 15))
+    plain = pair.Comparator((3,), 2)
+    np.testing.assert_allclose(logits[:, :4], plain.apply(params, rows[:, 0]), atol=1e-6)
+    own = plain.apply(params, rows[:, 1], rows[:, 2], method=pair.Comparator.between)
+    np.testing.assert_allclose(logits[:, 4], own, atol=1e-6)
+
+
+def test_believed_pairs_change_a_fit_and_leave_its_form():
+    tiny, known = records(20)
+    settings = {**SMALL["pair"], "validation_share": 0.0}
+    alone, taught = (
+        registry.fit(registry.make("pair", {**settings, "pseudo": pseudo}), tiny.space, known).predictor
+        for pseudo in (0.0, 0.5)
+    )
+    assert jax.tree.structure(alone) == jax.tree.structure(taught)
+    np.testing.assert_array_equal(alone.references, taught.references)
+    same = jax.tree.map(lambda one, other: bool((one == other).all()), alone.network, taught.network)
+    assert not all(jax.tree.leaves(same))
 
 
 def test_a_process_finds_the_scales_it_was_drawn_from():

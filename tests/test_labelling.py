@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import nagjax
 from experiments import rank_supernet
 from experiments.frame import settings
 from experiments.reports import rank_report
@@ -173,6 +174,48 @@ def test_figures_of_a_study_by_hand(tmp_path):
     assert "1.00 of the ceiling" in lines
     # means .71 .81 .74 .77 have variance .001825, pairs .0002: sqrt(.001825 - .0001) = .0415 beside .0141
     assert "networks lie 4.15 points apart, seeds of one 1.41: 2.9 times" in lines
+
+
+def test_a_contender_is_ranked_by_the_networks_that_it_tells(tmp_path):
+    """Means .71 .81 .74 .77; of a, b and d the pairs a-b and b-d agree and a-d does not: (2 - 1) / 3."""
+    alone = np.array([[0.70, 0.72], [0.80, 0.82], [0.75, 0.73], [0.78, 0.76]])
+    columns = {"madds": np.array([1e6, 4e6, 2e6, 1.5e6]), "guess": np.array([2.0, 3.0, np.nan, 1.0])}
+    result = rank_report.figures(["a", "b", "c", "d"], alone, columns, None, bins=2)
+    assert result["tau"]["guess"]["value"] == pytest.approx(1 / 3)
+    assert (result["tau"]["guess"]["networks"], result["tau"]["guess"]["pairs_within"]) == (3, 1)
+    assert (result["networks"][2]["guess"], "supernet_test" in result["networks"][2]) == (None, False)
+    rank_report.write(tmp_path, result)
+    assert "guess: tau 0.333" in (told := "\n".join(rank_report.lines(result)))
+    assert "of the 3 networks that it tells" in told
+    assert "of the ceiling" not in told
+    columns["guess"][:2] = np.nan
+    with pytest.raises(ValueError, match="guess tells 1 of 4 networks"):
+        rank_report.figures(["a", "b", "c", "d"], alone, columns, None, bins=2)
+
+
+def test_any_evaluator_is_a_contender_of_a_study(tmp_path, monkeypatch, capsys):
+    """Four networks that are trained alone already, and a file whose qualities have the opposite order."""
+    space = nagjax.space("elastic_mlp")
+    texts = [space.format(row) for row in rank_supernet.choose(space, space.trellis.valid, 2, 4)]
+
+    def trained(folder, *_):
+        for at, text in enumerate(texts):
+            rank_supernet.append(folder / rank_supernet.RUNS, {"architecture": text, "seed": 0, "accuracy": 0.1 * at})
+
+    monkeypatch.setattr(rank_supernet, "train_missing", trained)
+    monkeypatch.setattr(ranking, "RESAMPLES", 10)
+    rows = ["architecture,quality", *(f"{text},{0.9 - 0.1 * at}" for at, text in enumerate(texts))]
+    truth = tmp_path / "truth.csv"
+    truth.write_text("\n".join(rows) + "\n")
+    flags = ["--space=elastic_mlp", "--task=tabular", "--networks=2", "--seeds=0", f"--out={tmp_path / 'out'}"]
+    flags += ["--evaluators=table", f"--evaluator_settings=file={truth}", "--compilation_cache="]
+    assert rank_supernet.main(flags) == 0, capsys.readouterr().err
+    assert "table: tau -1.000" in capsys.readouterr().out
+    result = json.loads((tmp_path / "out" / rank_report.RESULT).read_text())
+    assert set(result["tau"]) == {"madds", "params", "table"}
+    assert "sha256" in result["evaluators"]["table"]
+    assert rank_supernet.main([*flags, "--evaluators=tabel"]) == 2
+    assert "did you mean 'table'" in capsys.readouterr().err
 
 
 def test_a_study_that_lacks_a_network_says_which(tmp_path):

@@ -23,7 +23,6 @@ evolution, frugal, learning, memory = (
 )
 SMALL = {"hidden": 8, "anchors": 8, "budgets": 4, "group": 4, "imitated": 8, "cells": 32, "tournaments": 0}
 breed = jax.jit(evolution.breed, static_argnums=(3, 4))
-new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
 BREEDING = {"crossover": 0.5, "reach": 0.3, "mutations": 1.5, "budget_noise": 1.0, "elite": 0.0}
 
 
@@ -98,7 +97,7 @@ def test_elite_parents_are_of_the_front():
 
 def test_reinforce_compares_the_samples_of_a_budget():
     problem = testing.tiny_problem(variant="wide").problem
-    policy = new_policy(jax.random.key(0), problem.spec, 8, 8)
+    policy = init_policy(jax.random.key(0), problem.spec, 8, 8)
     low, high = np.asarray(problem.low), np.asarray(problem.high)
     asked = jnp.repeat(jnp.asarray(low + (high - low) * np.array([[0.1], [0.9], [0.3]]), jnp.int32), 4, 0)
     tokens, _ = jax.jit(decode.sample)(policy, problem, asked, jax.random.key(1))
@@ -111,7 +110,7 @@ def test_reinforce_compares_the_samples_of_a_budget():
 
 def test_what_has_no_quality_teaches_nothing():
     problem = testing.tiny_problem(variant="wide").problem
-    policy = new_policy(jax.random.key(0), problem.spec, 8, 8)
+    policy = init_policy(jax.random.key(0), problem.spec, 8, 8)
     asked = jnp.repeat(problem.high[None], 4, 0)
     tokens, _ = jax.jit(decode.sample)(policy, problem, asked, jax.random.key(1))
     quality = jnp.array([[0.5, -jnp.inf, 0.7, jnp.nan]])

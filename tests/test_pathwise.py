@@ -224,7 +224,7 @@ def test_two_gates_by_hand():
 @functools.cache
 def drawn(gaps=0.0, pairs=3, num=64):
     problem = testing.tiny_problem(gaps=gaps).problem
-    policy = jax.jit(init_policy, static_argnums=(1, 2, 3))(jax.random.key(0), problem.spec, 4, 3)
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 3)
     budgets = jnp.repeat((problem.low + (problem.high - problem.low) // 3)[None], num, 0)
     noise = traced_walk.gumbel_noise(jax.random.key(1), problem.spec, num)
 

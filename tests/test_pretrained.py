@@ -287,6 +287,8 @@ GPT2 = gpt2_tensors()
         (GPT2, {"n_head": H}, {"length": 9}, "length=9: the model knows 6 positions"),
         (GPT2, {"n_head": H, "activation_function": "relu"}, {}, "activation_function='relu'; of gpt2 only 'gelu_new'"),
         (llama_tensors(), {"num_attention_heads": H, "rope_scaling": {"factor": 8}}, {}, "rope_scaling="),
+        (llama_tensors(), {"num_attention_heads": H, "model_type": "granite"}, {}, "model_type='granite'; of llama"),
+        (llama_tensors(), {"num_attention_heads": H, "sliding_window": 4096}, {}, "sliding_window=4096"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(tensors, config, wanted, text):

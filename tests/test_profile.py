@@ -18,7 +18,7 @@ from experiments.inputs import profile_machine
 from nagjax.devices.json_table import read_json
 from nagjax.devices.table import Row
 from nagjax.devices.validation import MeasuredNetwork, fit_correction, judge
-from nagjax.operators import Operator
+from nagjax.operators import Operator, madds
 from nagjax.profile import networks, programs, subjects, summary
 from nagjax.profile.journal import Journal
 from nagjax.profile.profiling import About, Plan, profile
@@ -162,6 +162,10 @@ def test_a_journal_is_not_gone_on_with_by_another_measurement(tmp_path):
             Journal(path, {**HEADER, name: value}, resume=True)
     with Journal(path, HEADER, resume=True) as journal:
         journal.add("operator", "a", 1.0)
+    with Journal(tmp_path / "tokens.jsonl", {**HEADER, "column": "token_ms"}):
+        pass
+    with pytest.raises(ValueError, match="was measured with column 'token_ms', now it is None"):
+        Journal(tmp_path / "tokens.jsonl", HEADER, resume=True)
     path.write_text(path.read_text() + "x\n" + '{"operator": "a", "seconds": 1.0}\n')
     with pytest.raises(ValueError, match=r"a\.jsonl:3: is not a line of a profile"):
         Journal(path, HEADER, resume=True)
@@ -360,9 +364,9 @@ def test_an_accelerator_is_waited_for_once_a_timing():
 
 def test_loops_are_longer_where_an_operator_is_small():
     small, large = Operator("linear", 1, 1, 8, 8, norm=False), Operator("conv", 224, 224, 64, 64, kernel=3)
-    assert programs.loop_turns(small, 1) == programs.LONGEST_LOOP
-    assert programs.loop_turns(large, 1) == programs.SHORTEST_LOOP
-    middle = Operator("conv", 32, 32, 64, 64, kernel=1)  # 4.2 million multiply-adds: 48 turns, so 64 or 32
+    assert programs.loop_turns(madds(small), 1) == programs.LONGEST_LOOP
+    assert programs.loop_turns(madds(large), 1) == programs.SHORTEST_LOOP
+    middle = 4_200_000  # 48 turns, so 64 or 32
     assert programs.loop_turns(middle, 1) in (32, 64)
     assert programs.loop_turns(middle, 8) == programs.loop_turns(middle, 1) // 8
 
@@ -453,6 +457,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path, capsys, fake_device):
         (["--out=table.txt"], "must end in .json"),
         (["--space=nowhere"], "nowhere"),
         (["--where=colour=red"], "colour"),
+        (["--column=token_ms", "--runtime=onnxruntime"], "single tokens are timed with --runtime=jax"),
     ],
 )
 def test_the_command_refuses(tmp_path, capsys, fake_device, more, says):

@@ -134,6 +134,21 @@ def test_a_list_of_names_attributes_what_a_tool_named_in_its_own_words(tmp_path)
             timings.read_names(write(tmp_path / "names.csv", changed))
 
 
+def test_repeated_rows_of_a_look_up_table_are_layers_of_one_operator(tmp_path):
+    """Of 0.3, 0.5 and 0.4 ms the median is taken; rows of another type are no such layers."""
+    text = "".join(FBNET.replace("0.3", str(ms)) for ms in (0.3, 0.5, 0.4))
+    row = table_of(write(tmp_path / "lut.txt", text), unit="ms").rows[BLOCK.key, None]
+    assert (row.mean, row.count) == (0.4, 3)
+    mixed = FBNET + FBNET.replace("'op_latency'", "'op_dtype': 'int8', 'op_latency'")
+    with pytest.raises(ValueError, match="line 2: op_dtype is 'int8', and None in the first row"):
+        table_of(write(tmp_path / "mixed.txt", mixed), unit="ms")
+
+
+def test_a_list_of_names_goes_before_a_dialect(tmp_path):
+    names = {"mb_k3_e3 112x112 16 24 2": timings.Name(STEM.key)}
+    assert means(table_of(write(tmp_path / "lut.txt", FBNET), unit="ms", names=names)) == {STEM.key: 0.3}
+
+
 def test_dialects_name_an_operator_only_where_they_mean_it():
     assert proxyless_name(STEM) == "Conv-input:224x224x3-output:112x112x16"
     squeezed = Operator("mbconv", 112, 56, 16, 24, 3, 2, 48, True, "relu")

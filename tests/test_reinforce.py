@@ -43,7 +43,6 @@ SOFT, HARD, TUNAS, DOMINANCE, POINTS, MIXED, CONSTRAINED = range(7)
 WEIGHT = jnp.float32(0.07)
 score, sample, redraw = jax.jit(decode.score), jax.jit(decode.sample), jax.jit(decode.redraw)
 remember, log_likelihood = jax.jit(replay.remember), jax.jit(replay.log_likelihood)
-new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
 
 
 def defaults(**changed):
@@ -89,7 +88,7 @@ def test_the_past_is_a_ring_of_the_last_samples():
 
 def test_only_rows_that_hold_a_sample_are_replayed():
     problem = two_arms()
-    policy = new_policy(jax.random.key(0), problem.spec, 4, 4)
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 4)
     past = remember(replay.nothing(problem.spec, 8), jnp.array([[1]], jnp.int32), problem.high[None])
     alone = score(policy, problem, jnp.array([[1]], jnp.int32), problem.high[None]).log_prob[0]
     assert log_likelihood(policy, problem, past) == pytest.approx(float(alone), rel=1e-5)
@@ -142,7 +141,7 @@ def test_only_what_was_drawn_teaches_the_conservative_policy():
 
 def test_a_conservative_child_differs_from_a_parent_in_what_may_change():
     problem = TINY.problem
-    policy = new_policy(jax.random.key(0), problem.spec, 4, 4)
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 4)
     parents = jnp.asarray(TINY.oracle.tokens)
     budgets = jnp.broadcast_to(problem.high, (len(parents), 1))
     change = jnp.zeros(parents.shape, bool).at[:, -1].set(True)
@@ -360,7 +359,7 @@ descend = jax.jit(objective.descend, static_argnames="epochs")
 def tilted():
     """A policy on two arms that prefers arm 1, budgets for both arms, a fresh state of Adam, and p0 and p1."""
     problem = two_arms()
-    policy = new_policy(jax.random.key(0), problem.spec, 4, 1)
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 1)
     policy = dataclasses.replace(policy, params={**policy.params, "layer_bias_0": jnp.array([[0.0, 0.7]])})
     budgets = jnp.repeat(problem.high[None], 2, 0)
     low, high = np.exp(np.asarray(score(policy, problem, ARMS, budgets).log_prob, np.float64))
@@ -523,7 +522,7 @@ def test_without_the_mask_every_choice_stays_open_beyond_the_budget():
     """At the cheapest budget nearly every prefix overspends; choices and entropy are those of no budget at all."""
     problem = TINY.problem
     free = masked(problem, jnp.float32(0))
-    policy = new_policy(jax.random.key(0), problem.spec, 4, 1)
+    policy = init_policy(jax.random.key(0), problem.spec, 4, 1)
     policy = dataclasses.replace(policy, params=jax.tree.map(jnp.zeros_like, policy.params))
     tokens, costs = sample(policy, free, jnp.repeat(problem.low[None], 256, 0), jax.random.key(0))
     assert (np.asarray(costs) > np.asarray(problem.low)).mean() > 0.9

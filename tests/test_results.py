@@ -29,11 +29,26 @@ def folder(tmp_path):
 
 
 def test_the_page_is_what_the_committed_results_give():
-    assert results.PAGE.read_text(encoding="utf-8") == results.page(), "run python -m benchmarks.results"
+    page = results.PAGE.read_text(encoding="utf-8")
+    assert results.made(page) == page, "run python -m benchmarks.results"
 
 
 def test_every_committed_study_is_on_the_page():
-    assert {entry.source for entry in results.ENTRIES} == {path.name for path in results.SOURCE.iterdir()}
+    _, sections = results.split(results.PAGE.read_text(encoding="utf-8"))
+    assert {section.source for section in sections} == {path.name for path in results.SOURCE.iterdir()}
+
+
+def test_figures_typed_by_hand_are_made_anew_and_what_is_said_stays(folder, monkeypatch):
+    monkeypatch.setattr(results, "SOURCE", folder.parent)
+    said = (
+        f"# Page\n\n## Study\n\nSaid.\n\nSource: `benchmarks/results/{folder.name}`.\n\n<!-- by_regret base=other -->\n"
+    )
+    assert (
+        results.made(f"{said}\n99 runs.\n")
+        == "\n\n".join([said.rstrip(), *result_tables.by_regret(folder, base="other")]) + "\n"
+    )
+    with pytest.raises(ValueError, match="under '## Study' stands no line 'Source"):
+        results.made("# Page\n\n## Study\n\nSaid.\n")
 
 
 def test_a_study_by_limit_has_means_deviations_and_paired_differences(folder):
@@ -113,10 +128,10 @@ def test_the_committed_gaps_are_those_of_the_answers_to_the_published_front(shar
 
 
 def test_the_command_of_a_study_names_its_flagfile():
-    for entry in results.ENTRIES:
-        if entry.source.startswith("compare_"):
-            assert (studies.FLAGS / f"{entry.source}.flags").exists()
-            assert entry.source in entry.commands[0]
+    for section in results.split(results.PAGE.read_text(encoding="utf-8"))[1]:
+        if section.source.startswith("compare_"):
+            assert (studies.FLAGS / f"{section.source}.flags").exists()
+            assert section.source in section.said.partition("```bash\n")[2].splitlines()[0]
 
 
 def test_the_caveat_about_supernet_labels_has_the_figures_of_the_study():

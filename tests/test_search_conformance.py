@@ -23,7 +23,7 @@ def truth(space, best=0.9):
 @pytest.mark.parametrize("name", PROPOSERS)
 @pytest.mark.parametrize("check", testing.PROPOSER_CHECKS, ids=lambda check: check.__name__)
 def test_proposers_conform(name, check):
-    small = {"controller:nsga2": {"steps": 5, "population": 32}, "pruned": {"after": 10}}.get(name, {})
+    small = {"controller:nsga2": {"steps": 5, "population": 32}, "pruned": {"after": 10, "pairs": 2}}.get(name, {})
     check(lambda **settings: proposer.make(name, settings), **small)
 
 

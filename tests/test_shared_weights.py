@@ -27,6 +27,7 @@ def test_figures_of_four_networks():
     assert found["a"]["within"] == {0: 0, 1: 1}  # of the pairs 1, 2 and 9, 10
     assert found["a"]["lost"] == {0: pytest.approx(10), 1: 0}
     assert found["a"]["test"] == {0: pytest.approx(25), 1: pytest.approx(25)}
+    assert found["a"]["gained"] == {seed: pytest.approx(25 - 66) for seed in (0, 1)}
     assert found["a"]["by_loss"] == {0: pytest.approx(4 / 6), 1: pytest.approx(-1)}
     assert found["a"]["within_by_loss"] == {0: 0, 1: -1}
     assert found["a"]["largest"][0] == pytest.approx(40)  # the second network is the largest
@@ -52,9 +53,25 @@ def test_figures_of_entangled_weights():
     assert found["x"]["tau"] == {0: pytest.approx(4 / 6), 1: pytest.approx(1)}
     assert found["x"]["steps"] == {0: 60, 1: 80}
     assert found["x"]["entropy"] == {0: 0.3, 1: 0.2}
-    assert set(found["y"]) == {"tau", "lost"}
+    assert set(found["y"]) == {"tau", "lost", "within"}
     assert found["random"]["lost"][shared_weights.NO_SEED] == pytest.approx(15)
     assert found["madds"]["lost"][shared_weights.NO_SEED] == 0
+
+
+def test_what_is_first_under_budgets_loses_what_was_worked_by_hand():
+    """Networks of 1, 2, 3 multiply-adds have 50, 90, 80 %; the way puts the first before the third and the second."""
+    networks = [
+        {"architecture": text, "madds": madds, "alone": alone}
+        for text, madds, alone in (
+            ("a", 1, {"0": {"accuracy": 0.5}}), ("b", 2, {"0": {"accuracy": 0.9}}), ("c", 3, {"0": {"accuracy": 0.8}}),
+            ("unknown", 2, {}),
+        )
+    ]  # fmt: skip
+    run = {"way": "x", "seed": 5, "chosen": "a", "scores": [0.0, -2.0, -1.0, 9.0]}
+    found = entangled.figures({"every": 10, "networks": networks, "shared": [run]})
+    assert found["x"]["within"] == {5: pytest.approx((0 + 40 + 40) / 3)}
+    assert list(found["madds"]["within"].values()) == pytest.approx([(0 + 0 + 10) / 3])
+    assert list(found["random"]["within"].values()) == pytest.approx([(0 + (40 + 0) / 2 + (40 + 0 + 10) / 3) / 3])
 
 
 def test_decoders_are_compared_budget_by_budget(tmp_path):

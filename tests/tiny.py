@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax.devices.pricing import Prices
@@ -151,17 +150,14 @@ def make(seed: int = 0, reduces: Sequence[str] = ("sum",), sizes: Sequence[int] 
     return make_problem(space, prices, make_quality(space, seed))
 
 
-_new_policy = jax.jit(init_policy, static_argnums=(1, 2, 3))
-
-
 def make_policy(spec: Spec, seed: int = 0, noise: float = 0.5) -> Policy:
     """A policy of random parameters, so that no two choices are alike."""
-    policy = _new_policy(jax.random.key(seed), spec, 6, 3)
+    policy = init_policy(jax.random.key(seed), spec, 6, 3)
     rng = np.random.default_rng(seed)
 
     def noisy(leaf: jax.Array) -> jax.Array:
         # By NumPy, which compiles nothing for a new shape.
-        return jnp.asarray(np.asarray(leaf) + rng.normal(0, noise, leaf.shape).astype(np.float32))
+        return jax.device_put(np.asarray(leaf) + rng.normal(0, noise, leaf.shape).astype(np.float32))
 
     params = jax.tree.map(noisy, policy.params)
     return Policy(params, policy.anchors, policy.network)

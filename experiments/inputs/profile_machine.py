@@ -20,6 +20,7 @@ TOLD = (
     "space",
     "space_settings",
     "where",
+    "column",
     "runtime",
     "threads",
     "batch",

@@ -16,7 +16,7 @@ from experiments.frame import settings
 from experiments.inputs.benchmark import check_benchmark_flags, define_benchmark_flags, load_benchmark
 from nagjax import plugins, posing
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC, LATENCY
+from nagjax.devices.pricing import ANALYTIC, LATENCY, TOKEN
 from nagjax.devices.table import DeviceTable
 from nagjax.learned.fit import KIND as COST_KIND
 from nagjax.learned.fit import LEVEL
@@ -34,7 +34,7 @@ ARGUMENTS = tuple(inspect.signature(posing.problem).parameters)[1:]
 SPELLED = (*ARGUMENTS, "benchmark", "cost_columns")
 """Arguments that errors of the library name, and that are flags here."""
 
-FILES = ("table", "predictor", "records", "prune", "measured")
+FILES = ("table", "token_table", "predictor", "records", "prune", "measured")
 """Those that are files; as flags their paths start from --data_dir."""
 
 PAIRS = ("where", "predictor_settings", "measured_columns", "cost_settings", "quality_change")
@@ -48,6 +48,7 @@ def define_flags(values: flags.FlagValues) -> None:
     define_quality_flags(values)
     define_benchmark_flags(values)
     define_cost_flags(values)
+    define.string("token_table", None, f"Device table of one more token of a text: the column {TOKEN}.")
     define.list(
         "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all."
     )
@@ -61,8 +62,8 @@ def define_cost_flags(values: flags.FlagValues) -> None:
     define.multi_string(
         "where", [], "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated."
     )
-    define.string("prune", None, "File of closed choices, as experiments.prune writes it: more conditions.")
-    define.list("costs", [LATENCY], f"Cost columns: {LATENCY}, {', '.join(ANALYTIC)}.")
+    define.string("prune", None, "File of closed choices and pairs, as experiments.prune writes it: more conditions.")
+    define.list("costs", [LATENCY], f"Cost columns: {LATENCY}, {TOKEN}, {', '.join(ANALYTIC)}.")
     define.string(
         "measured", None,
         "CSV or Parquet file of whole networks that were measured: costs are learned from them, or those of --table "
@@ -150,7 +151,7 @@ def build_problem(values: flags.FlagValues) -> Setup:
 def without_quality(values: flags.FlagValues, space: Space) -> Setup:
     """A problem in which all architectures are equally good, to be described and not trained on."""
     names = (
-        "table", "costs", "measured", "measured_columns", "cost_kind", "cost_settings", "where", "prune",
+        "table", "token_table", "costs", "measured", "measured_columns", "cost_kind", "cost_settings", "where", "prune",
         "cost_quantile", "device_format",
     )  # fmt: skip
     asked = arguments(values, names)
@@ -216,14 +217,17 @@ def predictor_kind(values: flags.FlagValues) -> Kind:
         return posing.chosen_kind(values.predictor_kind, given)
 
 
-def conditions(values: flags.FlagValues, space: Space) -> dict[str, Any]:
-    """What --where asks and --prune leaves, as ``Space.where`` takes it.
+def conditions(values: flags.FlagValues, space: Space) -> tuple[dict[str, Any], list[pruning.Pair]]:
+    """What --where asks and --prune leaves, as ``Space.where`` takes it; and the pairs that --prune closes.
 
     Raises:
       ValueError: if a condition is not written as one, or the file of closed choices cannot be used.
     """
     where = settings.parse_pairs(values.where, "where", many=True)
-    return pruning.both(where, pruning.read(settings.input_path(values, "prune"), space)) if values.prune else where
+    if not values.prune:
+        return where, []
+    closed, pairs = pruning.read(settings.input_path(values, "prune"), space)
+    return pruning.both(where, closed), pairs
 
 
 def load_space(values: flags.FlagValues) -> Space:
@@ -263,6 +267,6 @@ def input_files(values: flags.FlagValues) -> list[Path]:
     several = list(_device_paths(values).values()) if "devices" in values and values.devices else []
     return several + [
         settings.input_path(values, name)
-        for name in ("table", "predictor", "records", "benchmark", "prune", "measured")
+        for name in ("table", "token_table", "predictor", "records", "benchmark", "prune", "measured")
         if name in values and values[name].value
     ]

@@ -199,6 +199,8 @@ def _of_figures(found: shared_weights.Figures, words: Sequence[str]) -> list[flo
 _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "systems.csv": _systems,
     "latent.csv": _by_way,
+    "long_training.csv": _by_way,
+    "one_target.csv": _by_way,
     "multi_task.csv": _by_way,
     "pretrained.csv": _by_way,
     "robot.csv": _by_way,
@@ -212,6 +214,7 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "shipped_labels.json": _ranking,
     "strategies.json": _strategies,
     "supernet_ranking.json": _strategies,
+    "relations.json": _strategies,
     "entangled.json": _entangled,
     "transformer.json": _transformer,
 }

@@ -23,7 +23,7 @@ NAMES = {
     "madds": "multiply-adds",
     "params": "parameters",
 }
-"""What each column is called; ``quality`` as the task calls it."""
+"""What each column is called, ``quality`` as the task calls it; one of an evaluator has its own name."""
 
 
 def alone_table(runs: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> np.ndarray:
@@ -42,37 +42,56 @@ def alone_table(runs: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> np.n
 
 
 def figures(
-    texts: Sequence[str], alone: np.ndarray, columns: Mapping[str, np.ndarray], test: np.ndarray, bins: int
+    texts: Sequence[str], alone: np.ndarray, columns: Mapping[str, np.ndarray], test: np.ndarray | None, bins: int
 ) -> dict[str, Any]:
     """Tau of every column with the networks' mean quality, in all and among equal multiply-adds.
 
     The first network is the smallest, the second the largest. ``alone`` is quality ``[N, seeds]`` of networks trained
-    alone, ``columns`` what may rank them, each ``[N]``, higher being better, ``madds`` among them, ``test`` quality
-    ``[N]`` of the supernet on the examples that the networks are compared on. Within one of ``bins`` parts of the range
-    of multiply-adds networks count as equals.
+    alone, ``columns`` what may rank them, each ``[N]``, higher being better, ``madds`` among them; networks that one
+    does not tell (NaN) are left out there. ``test`` is quality ``[N]`` of the supernet on the examples that the
+    networks are compared on; None without one. Within one of ``bins`` parts of the range of multiply-adds networks
+    count as equals.
+
+    Raises:
+      ValueError: if a column tells fewer than 3 networks.
     """
-    mean, madds = alone.mean(1), columns["madds"]
+    madds = columns["madds"]
     group = np.minimum((bins * (madds - madds.min()) / np.ptp(madds)).astype(int), bins - 1)
-    taus: dict[str, Any] = {}
-    for name, column in columns.items():
-        tau, pairs = ranking.within(column, mean, group)
-        single = [ranking.kendall(column, alone[:, seed]).value for seed in range(alone.shape[1])]
-        whole = dataclasses.asdict(ranking.kendall(column, mean))
-        taus[name] = {**whole, "against_one_seed": float(np.mean(single)), "within_bins": tau, "pairs_within": pairs}
+    taus = {name: _rated(name, column, alone, group) for name, column in columns.items()}
+    shown, gaps = dict(columns), {}
+    if test is not None:
+        shown = {"supernet_test": test, **columns}
+        small, large = (100 * (alone.mean(1) - test))[:2].tolist()
+        gaps = {"smallest_gap_points": small, "largest_gap_points": large}
     networks = [
-        {"architecture": text, "alone": alone[at].tolist(), "supernet_test": float(test[at]),
-         **{name: float(column[at]) for name, column in columns.items()}}
+        {"architecture": text, "alone": alone[at].tolist(), **{name: _number(own[at]) for name, own in shown.items()}}
         for at, text in enumerate(texts)
-    ]  # fmt: skip
-    gaps = 100 * (mean - test)
+    ]
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "tau": taus,
         "ceiling": ranking.ceiling(alone),
-        "smallest_gap_points": float(gaps[0]),
-        "largest_gap_points": float(gaps[1]),
+        **gaps,
         "networks": networks,
     }
+
+
+def _rated(name: str, column: np.ndarray, alone: np.ndarray, group: np.ndarray) -> dict[str, Any]:
+    """Tau of a column ``[N]`` with quality ``[N, seeds]``, of the networks that it tells."""
+    known = np.isfinite(column)
+    if known.sum() < 3:
+        raise ValueError(f"{name} tells {known.sum()} of {len(known)} networks, and ranks none; leave it out")
+    column, alone = column[known], alone[known]
+    tau, pairs = ranking.within(column, alone.mean(1), group[known])
+    single = [ranking.kendall(column, seed).value for seed in alone.T]
+    whole = dataclasses.asdict(ranking.kendall(column, alone.mean(1)))
+    left_out = {} if known.all() else {"networks": int(known.sum())}
+    return {**whole, "against_one_seed": float(np.mean(single)), "within_bins": tau, "pairs_within": pairs, **left_out}
+
+
+def _number(value: float) -> float | None:
+    """A value as JSON has it; None where there is none."""
+    return None if np.isnan(value) else float(value)
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
@@ -83,11 +102,15 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     ]
     out += spread_lines(np.array([network["alone"] for network in result["networks"]]))
     for name, tau in result["tau"].items():
-        shown, title = {key: _figure(value) for key, value in tau.items()}, NAMES[name].format(quality=quality)
+        few = f", of the {tau['networks']} networks that it tells" if "networks" in tau else ""
+        shown = {key: _figure(value) for key, value in tau.items()}
+        title = NAMES.get(name, name).format(quality=quality)
         out.append(
             f"{title}: tau {shown['value']} (95 %: {shown['low']} to {shown['high']}), against one seed "
-            f"{shown['against_one_seed']}, among equal multiply-adds {shown['within_bins']}"
+            f"{shown['against_one_seed']}, among equal multiply-adds {shown['within_bins']}{few}"
         )
+    if "smallest_gap_points" not in result:
+        return out
     share = result["tau"]["supernet"]["value"] / result["ceiling"]
     out.append(f"the supernet's tau is {_figure(share, 2)} of the ceiling")
     out.append(
@@ -139,6 +162,7 @@ def write(folder: Path, result: Mapping[str, Any]) -> None:
             (f"supernet, {share} of validation {examples}", "supernet", 100.0),
             ("multiply-adds, M", "madds", 1e-6),
         )
+        if column in networks[0]
     }
     plot.save_png(
         plot.scatter_figure(panels, f"trained alone, {share} of test {examples} (each seed, mean)"), folder / PLOT

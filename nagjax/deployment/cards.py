@@ -10,6 +10,7 @@ from typing import Any
 
 from nagjax import durable
 from nagjax.deployment.timing import Latency
+from nagjax.devices.token_rates import RATE
 from nagjax.reports import report_html
 from nagjax.reports.escapes import html
 
@@ -27,7 +28,8 @@ class Card:
       architecture, description: as text, and for a person.
       budget_ms: what was asked for; None where the architecture was given.
       asked_ms: what the generator was asked last, below the budget where that was tightened.
-      predicted: ``latency_ms``, ``quality`` (a fraction) and ``guaranteed`` by the generator; empty without one.
+      predicted: ``latency_ms``, ``quality`` (a fraction) and ``guaranteed`` by the generator, and ``token_ms`` and
+        ``tokens_per_second`` where it knows them, which are not measured; empty without one.
       latency: measured, by format.
       built: what ``nagjax.deployment.building.build`` found.
       tries: each architecture that was measured for the budget, with what it was asked for and took.
@@ -108,6 +110,8 @@ def page(card: Card) -> str:
              ("within budget", {True: "yes", False: "no", None: "not asked"}[card.within_budget]),
              ("multiply-adds, M", f"{card.built['madds'] / 1e6:.3g}"),
              ("weights", f"{card.built['weights']:,}")]  # fmt: skip
+    if RATE in card.predicted:
+        tiles.append(("tokens a second, predicted", f"{card.predicted[RATE]:g}"))
     differences = [(f"largest difference, {name}", f"{value:.1e}") for name, value in card.built["difference"].items()]
     tries = [(f"asked {one['asked_ms']:.4g} ms", f"{one['measured_ms']:.4g} ms, {one['architecture']}")
              for one in card.tries]  # fmt: skip

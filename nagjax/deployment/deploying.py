@@ -16,6 +16,8 @@ from nagjax.deployment.onnx_models import OPSET
 from nagjax.deployment.runtime import name as runtime_name
 from nagjax.deployment.supernets import TrainedSupernet, load_supernet
 from nagjax.deployment.timing import Conditions, Latency
+from nagjax.devices.pricing import TOKEN
+from nagjax.devices.token_rates import RATE
 from nagjax.inference.answers import Answer
 from nagjax.inference.generator import Generator, load
 from nagjax.spaces.space import Space
@@ -237,6 +239,8 @@ class _Job:
     def _answered(self, name: str, budget: float, asked: float, answer: Answer) -> _Wanted:
         predicted = {"latency_ms": answer.costs["latency_ms"], "quality": answer.quality,
                      "quality_std": answer.quality_std, "guaranteed": answer.guaranteed}  # fmt: skip
+        if answer.tokens_per_second is not None:
+            predicted |= {TOKEN: answer.costs[TOKEN], RATE: answer.tokens_per_second}
         text = answer.text
         if self.generator is not None and self.generator.description.space.behind is not None:
             text = self.supernet.space.format(answer.tokens[1:])

@@ -12,7 +12,7 @@ from typing import Any
 from nagjax import durable
 from nagjax.devices.json_fields import check_fields, list_field, load, read_correction, read_validation
 from nagjax.devices.row_faults import REPEATED, RowFault, refuse_rows, time_fault
-from nagjax.devices.table import DeviceTable, Row, foreign_table, ms_per_unit
+from nagjax.devices.table import COLUMNS, DeviceTable, Row, foreign_table, ms_per_unit
 from nagjax.files import read_text
 from nagjax.operators import Operator, parse_key
 
@@ -57,7 +57,7 @@ def read_json(path: str | os.PathLike[str]) -> DeviceTable:
         )
     if version == 1 and any(name in document for name in _MEASURED_NETWORKS):
         raise ValueError(f"{where}: correction and validation belong to version 2, the file says 1; set version to 2")
-    check_fields(document, _REQUIRED, ("unmeasured", *(_MEASURED_NETWORKS if version > 1 else ())), where)
+    check_fields(document, _REQUIRED, ("unmeasured", "column", *(_MEASURED_NETWORKS if version > 1 else ())), where)
     factor = ms_per_unit(document["unit"], where)
     return DeviceTable(
         **{name: document[name] for name in _HEAD if name != "unit"},
@@ -69,6 +69,7 @@ def read_json(path: str | os.PathLike[str]) -> DeviceTable:
         validation=read_validation(list_field(document, "validation", where), factor, where)
         if "validation" in document
         else (),
+        column=document.get("column", COLUMNS[0]),
     )
 
 
@@ -138,6 +139,8 @@ def _text(table: DeviceTable) -> str:
     version = VERSION if table.correction or table.validation else 1
     head = {"format": FORMAT, "version": version, **{name: getattr(table, name) for name in _HEAD}}
     head["unmeasured"] = list(table.unmeasured)
+    if table.column != COLUMNS[0]:  # nagjax before there were others reads its own tables as before
+        head["column"] = table.column
     if table.correction:
         head["correction"] = dataclasses.asdict(table.correction)
     rows = []

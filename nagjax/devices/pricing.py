@@ -16,6 +16,7 @@ import numpy as np
 from nagjax import operators as ops
 from nagjax.devices.correction import Correction
 from nagjax.devices.coverage import cover, reachable
+from nagjax.devices.table import COLUMNS
 from nagjax.devices.table_doubts import table_doubts, unused_sentence
 from nagjax.devices.validation import doubts, headroom, judge
 from nagjax.spaces.space import Count, Space
@@ -23,8 +24,8 @@ from nagjax.spaces.space import Count, Space
 if TYPE_CHECKING:
     from nagjax.devices.table import DeviceTable
 
-LATENCY = "latency_ms"
-"""The cost column that a device table prices."""
+LATENCY, TOKEN = COLUMNS
+"""The cost columns that device tables price: a pass over a whole input, and one more token of a text."""
 
 ANALYTIC: Mapping[str, Count] = {
     "madds": Count(ops.madds),
@@ -108,7 +109,7 @@ class Prices(Column):
 def price(
     table: DeviceTable,
     space: Space,
-    name: str = "latency_ms",
+    name: str = LATENCY,
     quantile: float | None = None,
     allowed: np.ndarray | None = None,
 ) -> Prices:
@@ -125,6 +126,11 @@ def price(
       ValueError: if operators are missing, with their keys, the file and the remedy, or the table has too few measured
         networks for the quantile.
     """
+    if name != table.column:
+        other = "table" if name == TOKEN else "token_table"
+        raise ValueError(
+            f"{table.source or table.device}: its column is {table.column}, {name} is asked for; give it as {other}="
+        )
     if not space.operators:
         raise ValueError(
             f"{table.source or table.device}: {space.identity} declares no operators, so a table cannot price it; "

@@ -17,6 +17,9 @@ from nagjax.devices.correction import Correction
 from nagjax.devices.validation import MeasuredNetwork
 from nagjax.operators import Operator, known
 
+COLUMNS = ("latency_ms", "token_ms")
+"""Cost columns that a table may price: a pass over a whole input, or one more token of a text."""
+
 MS_PER_UNIT: Mapping[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 """Units that a file may declare, and what readers multiply by."""
 
@@ -80,6 +83,8 @@ class DeviceTable:
       source: path as the user gave it.
       correction: makes sums of rows into latencies of whole networks; None where none was fitted.
       validation: whole networks that were measured to judge the sum, none of which the correction was fitted to.
+      column: the cost column that it prices, one of ``COLUMNS``. A row of ``token_ms`` is the time of an operator of
+        length L for the last of L tokens, whose predecessors' keys and values, or sums, are kept.
 
     Raises:
       ValueError: if there is no row, or a field is not what it must be.
@@ -96,6 +101,7 @@ class DeviceTable:
     source: str = ""
     correction: Correction | None = None
     validation: tuple[MeasuredNetwork, ...] = ()
+    column: str = COLUMNS[0]
 
     def __post_init__(self) -> None:
         where = self.source or "device table"
@@ -107,6 +113,8 @@ class DeviceTable:
             raise ValueError(f"{where}: batch is {self.batch!r}; it must be an integer above 0, the images a run")
         if self.unit != "ms":
             raise ValueError(f"{where}: unit is {self.unit!r}; a table in memory is in ms, convert with ms_per_unit")
+        if self.column not in COLUMNS:
+            raise ValueError(f"{where}: column is {self.column!r}; it must be one of {', '.join(COLUMNS)}")
         if not self.rows:
             raise ValueError(f"{where}: the table has no rows; give it one row an operator")
         for kind in self.unmeasured:
@@ -135,6 +143,8 @@ class DeviceTable:
         if self.correction or self.validation:  # a table without keeps the hash it had before there were corrections
             correction = dataclasses.astuple(self.correction) if self.correction else None
             content.append([correction, sorted(map(dataclasses.astuple, self.validation))])
+        if self.column != COLUMNS[0]:  # likewise one that prices what all did
+            content.append(self.column)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nagjax import operators as ops
 from nagjax.devices.plausible import implausible
-from nagjax.devices.table import DeviceTable, Row
+from nagjax.devices.table import COLUMNS, DeviceTable, Row
 from nagjax.devices.units import unit_doubt
 from nagjax.names import nearest
 from nagjax.spaces.space import Space
@@ -45,6 +45,8 @@ def table_doubts(table: DeviceTable, space: Space, open_edges: np.ndarray) -> tu
     ``open_edges`` are those of the architectures that are asked for, bool ``[T, S, C]``.
     """
     used = used_rows(table, space)
+    if table.column != COLUMNS[0]:  # to look one token up takes next to nothing
+        used = {key: found for key, found in used.items() if ops.madds(found[0])}
     operators, rows = [op for op, _ in used.values()], [row for _, row in used.values()]
     strange = odd_rows(operators, np.array([row.mean for row in rows]))
     out = []
@@ -193,7 +195,9 @@ def _unit_sentence(table: DeviceTable, space: Space, open_edges: np.ndarray, str
     known = [row is not None or op.kind in free for op, row in zip(space.operators, found, strict=True)]
     fine = np.array([ok and op.key not in strange for op, ok in zip(space.operators, known, strict=True)] + [True])
     times = np.array([0.0 if row is None else row.mean for row in found] + [0.0])
-    madds = np.array([ops.madds(op) for op in space.operators] + [0], np.float64)
+    by_token = table.column != COLUMNS[0]
+    work = [ops.madds(op) // (op.in_size if by_token else 1) for op in space.operators]
+    madds = np.array([*work, 0], np.float64)
     index = space.trellis.operators
     edges = open_edges & fine[index].all(-1)
     priced = times[:-1] > 0

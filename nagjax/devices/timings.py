@@ -128,7 +128,7 @@ def device_table(
             f"{timings.source}: names operators in the dialect of a published table, which is read for those of a "
             "space: give it (--space)"
         )
-    if timings.dialect is not None and operators:
+    if timings.dialect is not None and not names:
         layers = _by_dialect(timings.lines, {op.key: timings.dialect(op) for op in operators})
     else:
         layers = _by_name(timings, names or {})
@@ -173,8 +173,15 @@ def whole_network(timings: Timings, unit: str | None = None) -> float:
 
 
 def _by_dialect(timed: Sequence[Timing], names: Mapping[str, str]) -> dict[tuple[str, int | None, str], list[Timing]]:
-    lines = {line.name: line for line in timed}
-    return {(key, None, ""): [lines[name]] for key, name in names.items() if name in lines}
+    """Lines by operator; where a look-up table has several of one name, each is a layer of its own."""
+    lines: dict[str, list[Timing]] = {}
+    for line in timed:
+        lines.setdefault(line.name, []).append(line)
+    return {
+        (key, None, str(number)): [line]
+        for key, name in names.items()
+        for number, line in enumerate(lines.get(name, ()))
+    }
 
 
 def _by_name(timings: Timings, names: Mapping[str, Name]) -> dict[tuple[str, int | None, str], list[Timing]]:

@@ -9,6 +9,7 @@ that a context which the policy never met is told by its traits as well.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -162,6 +163,7 @@ def _forget_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float3
     return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(1.0)
 
 
+@functools.partial(jax.jit, static_argnames=("spec", "hidden", "num_anchors", "traits"), inline=True)
 def init_policy(key: jax.Array, spec: Spec, hidden: int = 64, num_anchors: int = 32, traits: int = 0) -> Policy:
     """A fresh generator with anchors evenly spaced over the range of budgets, told of contexts by so many traits."""
     network = PolicyNetwork(spec, hidden, num_anchors, traits)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from nagjax.devices.token_rates import rate_of
 from nagjax.inference.answering import SOURCES
 from nagjax.inference.scope import Scope, predict_all
 from nagjax.problems.problem import Description
@@ -53,6 +54,11 @@ class Answer:
     source: str
     within: bool = True
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How many tokens a second a text grows by, where ``token_ms`` is a cost; rounded down, to be a budget."""
+        return rate_of(self.costs)
 
     def network(self, supernet: Networks[T_co]) -> T_co:
         """The architecture with weights of its own, taken out of a supernet (``nagjax.load_supernet``).

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
+from nagjax.devices.pricing import TOKEN
+from nagjax.devices.token_rates import RATE, budget_ms
 from nagjax.problems.costs import exactly, rounded_up
 from nagjax.problems.problem import Description
 
@@ -23,7 +25,7 @@ FAR = 100
 def read_budgets(
     description: Description, budgets_ms: Numbers | None, budgets: Mapping[str, Numbers] | None
 ) -> dict[str, np.ndarray]:
-    """Budgets float64 ``[B]`` by cost column; infinity is no limit.
+    """Budgets float64 ``[B]`` by cost column; infinity is no limit. Tokens a second become milliseconds a token.
 
     Raises:
       ValueError: if both or neither are given, a column is unknown, lengths differ, or a value is not a number.
@@ -34,6 +36,10 @@ def read_budgets(
         raise ValueError(f"budgets is a {type(budgets).__name__}; give a dict such as {{'latency_ms': [15, 20]}}")
     given = {"latency_ms": budgets_ms} if budgets is None else dict(budgets)
     names = [info.name for info in description.costs]
+    if RATE in given and TOKEN in names:
+        if TOKEN in given:
+            raise ValueError(f"budgets: {RATE} and {TOKEN} say the same; give one of the two")
+        given[TOKEN] = np.vectorize(budget_ms, [np.float64])(read_numbers(given.pop(RATE), RATE))
     unknown = [name for name in given if name not in names]
     if unknown or not given:
         short = " (budgets_ms are of latency_ms)" if budgets is None else ""

@@ -64,7 +64,7 @@ def distinct_architectures(
     """
     exist, all_of_them = _exist(problem, budget, num, fits)
     if len(exist) < num and all_of_them:
-        raise _too_few(num, f"only {len(exist)} architectures fit the budget")
+        raise _too_few(num, f"the architectures that fit the budget are {len(exist)}")
     found: dict[bytes, Row] = {}
     row = jnp.asarray(budget, jnp.int32)[None]
     draws = max(LEAST_DRAWS, 1 << (num - 1).bit_length())

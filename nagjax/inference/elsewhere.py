@@ -17,7 +17,7 @@ import numpy as np
 
 from nagjax.controllers import Artefact
 from nagjax.devices.formats import read_device_table
-from nagjax.devices.pricing import ANALYTIC, LATENCY, Prices, analytic, column_name, price
+from nagjax.devices.pricing import ANALYTIC, Prices, analytic, column_name, price
 from nagjax.devices.table import DeviceTable
 from nagjax.populations.archive import Archive
 from nagjax.problems.build import make_problem
@@ -63,13 +63,14 @@ def elsewhere(
 
 
 def _column(name: str, quantile: float | None, table: DeviceTable, on: Space, where: Mapping[str, Any]) -> Prices:
-    if name == LATENCY:
-        return price(table, on, LATENCY, quantile, on.where(where))
+    if name == table.column:
+        return price(table, on, name, quantile, on.where(where))
     counted = {column_name(own, count): own for own, count in {**ANALYTIC, **on.counts}.items()}
     if name not in counted:
         raise ValueError(
-            f"{table.source or table.device}: the generator answers budgets of {name} as well, which a device table "
-            f"does not tell: only {LATENCY} and what is computed from shapes ({', '.join(counted)}) have another price"
+            f"{table.source or table.device}: the generator answers budgets of {name} as well, which this device table "
+            f"does not tell: only {table.column} and what is computed from shapes ({', '.join(counted)}) have another "
+            "price"
         )
     return analytic(on, counted[name])
 

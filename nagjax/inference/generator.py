@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from nagjax import arguments
 from nagjax.checkpoint import checkpoint, sealing
 from nagjax.controllers import Artefact, Controller
 from nagjax.devices.table import DeviceTable
+from nagjax.files import is_folder, split_part
 from nagjax.inference import explaining, exporting
 from nagjax.inference.answering import DECODES
 from nagjax.inference.answers import Answer, AnswerArrays, as_answers, as_arrays, best_of
@@ -30,7 +32,7 @@ from nagjax.problems.contexts import fixed
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
 from nagjax.spaces import trellis as tl
-from nagjax.spaces.space import Space
+from nagjax.spaces.space import Space, check_conditions
 
 SKIP = ("raise", "skip")
 
@@ -105,6 +107,7 @@ class Generator:
         Raises:
           ValueError: if it is neither a name nor a table that prices the space.
         """
+        _check_device(device)
         if isinstance(device, str) and device in self.devices:
             scope = self._under(self._also(device, where))
             return Generator(scope.artefact, scope.problem, scope.description, self.config, shelf=self.shelf)
@@ -364,17 +367,20 @@ class Generator:
         self, device: str | Path | DeviceTable, where: Mapping[str, Any] | None
     ) -> tuple[Generator, Mapping[str, Any] | None]:
         """Who answers for a device, and under which conditions: this one for a device that it knows."""
+        _check_device(device)
         if isinstance(device, str) and device in self.devices:
             return self, self._also(device, where)
         if isinstance(device, DeviceTable):
             return self.on(device), where
-        if str(device) not in self._others:
-            self._others[str(device)] = self.on(device)
-        return self._others[str(device)], where
+        key = _as_it_stands(device)
+        if key not in self._others:
+            self._others[key] = self.on(device)
+        return self._others[key], where
 
     def _also(self, device: str, where: Mapping[str, Any] | None) -> dict[str, Any]:
         """Conditions with that of a known device."""
         first = self.description.space.decisions[0]
+        check_conditions(where or {})
         if first.name in (where or {}):
             raise ValueError(f"device={device!r}: where= says the {first.name} as well; leave one of the two out")
         value = next(v for choice in first.choices for v in choice.values() if str(v) == device)
@@ -403,8 +409,8 @@ class Generator:
         left = _open_contexts(problem)
         if len(left) > 1:
             raise ValueError(
-                f"this generator serves several of {first.name!r}: say which, {first.name}=NAME or "
-                f"where={{{first.name!r}: NAME}}, one of {', '.join(self.devices)}"
+                f"this generator serves several of {first.name!r}: say which by device=NAME, one of "
+                f"{', '.join(self.devices)}"
             )
         policy = self.artefact.policy
         return fixed(problem, int(left[0])) if policy is not None and policy.network.traits else problem
@@ -436,6 +442,21 @@ def load(path: str | Path, *, ignore_hash: bool = False, space: Space | None = N
     seal = None if ignore_hash else saved.config.get(sealing.SEAL)
     shelf = Shelf(saved.path, seal) if seal else None
     return Generator(saved.artefact, saved.problem, saved.description, saved.config, shelf=shelf)
+
+
+def _check_device(device: object) -> None:
+    if not isinstance(device, str | os.PathLike | DeviceTable):
+        raise ValueError(
+            f"device={device!r:.80}: give the name of a device that it was trained for, a device table, or its path"
+        )
+
+
+def _as_it_stands(device: str | Path) -> str:
+    """The path of a device's table, with when its files were written: a table that was measured again is another."""
+    path, part = split_part(Path(device))
+    files = sorted(path.iterdir()) if is_folder(path) else [path]
+    times = [file.stat().st_mtime_ns for file in files if file.exists()]
+    return f"{path}#{part} {times}"
 
 
 def _open_contexts(problem: Problem) -> np.ndarray:

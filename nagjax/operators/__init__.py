@@ -2,13 +2,24 @@
 
 from nagjax.operators.kind import OperatorKind
 from nagjax.operators.operator import ACTIVATIONS, Operator, make_divisible
-from nagjax.operators.registry import BUILT_IN, kind_of, known, madds, params, parse_key, peak_memory, traffic
+from nagjax.operators.registry import (
+    BUILT_IN,
+    kept_bytes,
+    kind_of,
+    known,
+    madds,
+    params,
+    parse_key,
+    peak_memory,
+    traffic,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "BUILT_IN",
     "Operator",
     "OperatorKind",
+    "kept_bytes",
     "kind_of",
     "known",
     "madds",

@@ -11,12 +11,14 @@ Where attention is not causal every token looks at all: softmax without a mask, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, Kept, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     BYTES,
@@ -81,6 +83,8 @@ def make() -> OperatorKind:
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
+        step=_step,
+        kept=_kept,
         traffic=lambda op: row_bytes(op, sum(int(np.prod(shape)) for shape in _shapes(op).values())),
         peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * _seen(op)) + _sum_bytes(op),
         input_shape=rows,
@@ -100,17 +104,6 @@ def mixer_of(op: Operator) -> str:
 def is_causal(op: Operator) -> bool:
     """Whether a token looks only at those before it."""
     return bool(dict(op.attributes).get("causal", 1))
-
-
-def cache_bytes(op: Operator) -> int:
-    """Bytes that are kept of the tokens before, when text is made token by token, in single precision.
-
-    >>> cache_bytes(attention(64, 32, 2, 16, "softmax")), cache_bytes(attention(64, 32, 2, 16, "linear"))
-    (16384, 2176)
-    """
-    size = op.mid_channels // heads_of(op)
-    kept = 2 * op.in_size if mixer_of(op) == "softmax" else size + 1
-    return BYTES * op.mid_channels * kept
 
 
 def step_madds(op: Operator) -> int:
@@ -137,7 +130,8 @@ def _is_summed(op: Operator) -> bool:
 
 def _sum_bytes(op: Operator) -> int:
     """Bytes of the one sum of all keys and values; those of chunks are fewer than the scores within them."""
-    return 0 if is_causal(op) or not _is_summed(op) else cache_bytes(op)
+    size = op.mid_channels // heads_of(op)
+    return 0 if is_causal(op) or not _is_summed(op) else BYTES * op.mid_channels * (size + 1)
 
 
 def _madds(op: Operator) -> int:
@@ -155,10 +149,77 @@ def _shapes(op: Operator) -> Shapes:
 
 def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
+    mixed = _MIX[mixer_of(op), is_causal(op)](*_projected(parameters, x, heads_of(op)))
+    return x + merged_heads(mixed) @ parameters["out"].astype(x.dtype), {}
+
+
+def relations(parameters: Parameters, x: jax.Array, heads: int) -> jax.Array:
+    """Of queries, keys and values how alike those of two tokens are, logarithms float32 ``[N, 3, heads, L, L]``.
+
+    A row is the logarithm of the softmax of scaled products of a token with all (MiniLMv2, Wang et al., arXiv
+    2012.15828, equation 6). The heads of relations need not be those of the mixer, which has no part in them: any
+    number into which the channels can be split. Tokens that come later are related as well.
+    """
+    return jnp.stack([jax.nn.log_softmax(_scores(y, y)) for y in _projected(parameters, x, heads)], 1)
+
+
+def _projected(parameters: Parameters, x: jax.Array, heads: int) -> list[jax.Array]:
+    """Queries, keys and values ``[N, H, L, D]``."""
+    normed = layer_norm(parameters, x)
+    return [split_heads(normed @ weights, heads) for weights in typed(parameters, PROJECTIONS[:3], x)]
+
+
+def _kept(op: Operator, batch: int) -> Shapes | None:
+    """Keys and values of all, or sums of values and of ones, each times keys; a token that looks at all has no step."""
+    if not is_causal(op):
+        return None
+    if mixer_of(op) == "softmax":
+        return kept_rows(op, batch, heads_of(op))
+    size = op.mid_channels // heads_of(op)
+    return {"sums": (batch, heads_of(op), size, size + 1)}
+
+
+def kept_rows(op: Operator, batch: int, groups: int) -> Shapes:
+    """Shapes ``[N * G, L, D]`` of keys and values of all tokens, in G groups of heads.
+
+    As the products take them: with an axis more, XLA copies all on a processor where one row is written.
+    """
+    shape = batch * groups, op.in_size, op.mid_channels // heads_of(op)
+    return {"key": shape, "value": shape}
+
+
+def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
     *inward, out = typed(parameters, PROJECTIONS, x)
     normed, heads = layer_norm(parameters, x), heads_of(op)
-    mixed = _MIX[mixer_of(op), is_causal(op)](*(split_heads(normed @ weights, heads) for weights in inward))
-    return x + merged_heads(mixed) @ out, {}
+    query, key, value = (split_heads(normed @ weights, heads) for weights in inward)
+    if mixer_of(op) == "softmax":
+        mixed, kept = softmax_step(query, key, value, kept, before)
+    else:
+        mixed, kept = _linear_step(query, key, value, kept)
+    return x + merged_heads(mixed) @ out, kept
+
+
+def softmax_step(query: jax.Array, key: jax.Array, value: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
+    """A token's row ``[N, H, 1, D]`` of ``softmax_mean``, and keys and values kept with its own, ``[N, G, 1, D]``.
+
+    Heads may share keys and values, in G groups of as many: those of a group are rows of one product.
+    """
+    own = {"key": key, "value": value}
+    kept = {
+        name: lax.dynamic_update_slice(kept[name], one.reshape(-1, 1, one.shape[3]), (0, before, 0))
+        for name, one in own.items()
+    }
+    keys, values = kept["key"], kept["value"]
+    scores = lax.dot_general(query.reshape(len(keys), -1, query.shape[3]), keys, (((2,), (2,)), ((0,), (0,))))
+    seen = (jnp.arange(keys.shape[1]) <= before)[None, None]
+    weights = jax.nn.softmax(jnp.where(seen, scores.astype(jnp.float32) * query.shape[3] ** -0.5, -jnp.inf))
+    return (weights.astype(value.dtype) @ values).reshape(query.shape), kept
+
+
+def _linear_step(query: jax.Array, key: jax.Array, value: jax.Array, kept: Kept) -> tuple[jax.Array, Kept]:
+    """A token's row of ``_linear``, and the sums with its own."""
+    sums = kept["sums"] + _positive(key).swapaxes(2, 3) @ _counted(value)
+    return _mean(_positive(query) @ sums), {"sums": sums}
 
 
 def softmax_mean(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, Kept, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, token_numbers
 
@@ -32,6 +34,7 @@ def make() -> OperatorKind:
         init=_init,
         apply=_apply,
         nodes=_nodes,
+        step=_step,
         traffic=_traffic,
         peak=lambda op: BYTES * op.in_size * (1 + op.out_channels),
         input_shape=lambda op, batch: (batch, op.in_size),
@@ -59,6 +62,11 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
 def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del op, statistics
     return jnp.take(parameters["tokens"], x, axis=0) + parameters["positions"][None], {}
+
+
+def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
+    del op
+    return jnp.take(parameters["tokens"], x, axis=0) + parameters["positions"][before][None, None], kept
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

@@ -6,10 +6,12 @@ That of GPT-2 (Radford et al. 2019; Vaswani et al., arXiv 1706.03762). ``bits`` 
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 
-from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, softmax_mean
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, kept_rows, softmax_mean, softmax_step
+from nagjax.operators.kind import Applied, Graph, Kept, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_merged,
@@ -52,6 +54,8 @@ def make() -> OperatorKind:
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
+        step=_step,
+        kept=lambda op, batch: kept_rows(op, batch, heads_of(op)),
         traffic=lambda op: row_bytes(op, 4 * op.mid_channels * op.in_channels + 3 * (op.mid_channels + op.in_channels)),
         peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * op.in_size),
         input_shape=rows,
@@ -60,10 +64,16 @@ def make() -> OperatorKind:
 
 def mixed(op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
     """What the heads give, ``[N, L, H * D]``, before it is projected back."""
+    return merged_heads(softmax_mean(*_inward(op, parameters, x)))
+
+
+def _inward(op: Operator, parameters: Parameters, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Queries, keys and values ``[N, H, L, D]``."""
     normed = layer_norm(parameters, x)
     biases = typed(parameters, tuple(f"{name}_bias" for name in INWARD), x)
-    given = [normed @ own + bias[None, None] for own, bias in zip(typed(parameters, INWARD, x), biases, strict=True)]
-    return merged_heads(softmax_mean(*(split_heads(one, heads_of(op)) for one in given)))
+    given = zip(typed(parameters, INWARD, x), biases, strict=True)
+    query, key, value = (split_heads(normed @ own + bias[None, None], heads_of(op)) for own, bias in given)
+    return query, key, value
 
 
 def _shapes(op: Operator) -> Shapes:
@@ -75,8 +85,18 @@ def _shapes(op: Operator) -> Shapes:
 
 def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
+    return _outward(parameters, x, mixed(op, parameters, x)), {}
+
+
+def _outward(parameters: Parameters, x: jax.Array, given: jax.Array) -> jax.Array:
+    """What the heads give, projected back and added."""
     out, bias = typed(parameters, ("out", "out_bias"), x)
-    return x + mixed(op, parameters, x) @ out + bias[None, None], {}
+    return x + given @ out + bias[None, None]
+
+
+def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
+    given, kept = softmax_step(*_inward(op, parameters, x), kept, before)
+    return _outward(parameters, x, merged_heads(given)), kept
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

@@ -14,7 +14,17 @@ import numpy as np
 from nagjax.operators.feed_forward import NAMES
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import add_norm, drawn, held_bytes, layer_norm, norm_shapes, row_bytes, rows, typed
+from nagjax.operators.sequences import (
+    add_norm,
+    drawn,
+    each_alone,
+    held_bytes,
+    layer_norm,
+    norm_shapes,
+    row_bytes,
+    rows,
+    typed,
+)
 
 
 def gpt2_mlp(length: int, width: int, hidden: int, bits: int = 32) -> Operator:
@@ -39,6 +49,7 @@ def make() -> OperatorKind:
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
+        step=each_alone(_apply),
         traffic=lambda op: row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
         peak=lambda op: held_bytes(op, op.mid_channels),
         input_shape=rows,

@@ -49,6 +49,13 @@ Apply: TypeAlias = Callable[[Any, Parameters, jax.Array, Statistics | None], App
 Watch: TypeAlias = Callable[[str, Callable[[jax.Array], jax.Array], jax.Array], jax.Array]
 """Name of an activation, its function and what goes into it ``[N, ..., C]``, to what comes out of it."""
 
+Kept: TypeAlias = Mapping[str, jax.Array]
+"""What an operator keeps of the tokens before, arrays by name."""
+
+Step: TypeAlias = Callable[[Any, Parameters, jax.Array, Kept, Any], tuple[jax.Array, Kept]]
+"""Operator, parameters, one more token ``[N, 1, ...]``, what is kept of those before it and how many they are (int32),
+to what the token gives, and what is kept then."""
+
 Watched: TypeAlias = Callable[[Any, Parameters, jax.Array, Watch], jax.Array]
 Nodes: TypeAlias = Callable[[Graph, Any, Mapping[str, np.ndarray], Mapping[str, Any], str], str]
 
@@ -79,6 +86,10 @@ class OperatorKind:
         norms take the statistics of the batch. None where there is no activation to watch.
       nodes: adds its nodes to an ONNX graph; gives the name of the output. Maps are ``[N, C, H, W]`` there, everything
         else is laid out as in ``apply``. None for a kind that cannot be exported.
+      step: text made token by token: called for each in turn, from zeros kept, it gives the rows of ``apply`` to 1e-5.
+        None where a token has no output of its own.
+      kept: operator and batch to shapes of what is kept of the tokens before, by name; empty where nothing is. None for
+        an operator of the kind that has no ``step``.
       params: trained parameters, where they are not all those of ``shapes``.
       traffic: bytes that one inference reads and writes in float32, where they are not weights, input and output.
       peak: bytes of feature maps in float32 that are held at once while it runs, where they are not input and output.
@@ -95,12 +106,18 @@ class OperatorKind:
     apply: Apply | None = None
     watched: Watched | None = None
     nodes: Nodes | None = None
+    step: Step | None = None
+    kept: Callable[[Any, int], Shapes | None] = lambda *_: {}
     params: Callable[[Any], int] | None = None
     traffic: Callable[[Any], int] | None = None
     peak: Callable[[Any], int] | None = None
     parse: Callable[[str], Operator | None] = parse_common
     input_shape: Callable[[Any, int], tuple[int, ...]] = feature_maps
     inputs: Callable[[tuple[int, ...], np.random.Generator], np.ndarray] = normal_inputs
+
+    def kept_shapes(self, op: Operator, batch: int) -> Shapes | None:
+        """Shapes of what is kept of the tokens before; None where an operator cannot make text token by token."""
+        return None if self.step is None else self.kept(op, batch)
 
     def num_params(self, op: Operator) -> int:
         """Trained parameters: weights, biases, scale and offset of norms (running statistics are not counted)."""

@@ -7,12 +7,14 @@ out. Groups of query heads may share keys and values (Ainslie et al., arXiv 2305
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, softmax_mean
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, kept_rows, softmax_mean, softmax_step
+from nagjax.operators.kind import Applied, Graph, Kept, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_merged,
@@ -27,6 +29,9 @@ from nagjax.operators.sequences import (
     split_heads,
     typed,
 )
+
+Turns: TypeAlias = tuple[np.ndarray | jax.Array, np.ndarray | jax.Array]
+"""Cosine and sine float32 ``[L, D / 2]`` by which each position turns each pair of channels."""
 
 THETA = 10_000
 NORM = 5
@@ -64,6 +69,8 @@ def make() -> OperatorKind:
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
+        step=_step,
+        kept=lambda op, batch: kept_rows(op, batch, groups_of(op)),
         traffic=lambda op: row_bytes(op, op.in_channels * (2 * (op.mid_channels + _shared(op)) + 1)),
         peak=lambda op: held_bytes(op, op.mid_channels + 2 * _shared(op) + heads_of(op) * op.in_size),
         input_shape=rows,
@@ -86,13 +93,17 @@ def epsilon_of(op: Operator) -> float:
 
 def mixed(op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
     """What the heads give, ``[N, L, H * D]``, before it is projected back."""
-    heads, groups = heads_of(op), groups_of(op)
-    normed = rms_norm(parameters, x, epsilon_of(op))
+    query, *shared = _inward(op, parameters, x, _turns(op))
+    repeated = (jnp.repeat(one, heads_of(op) // groups_of(op), axis=1) for one in shared)
+    return merged_heads(softmax_mean(query, *repeated))
+
+
+def _inward(op: Operator, parameters: Parameters, x: jax.Array, turns: Turns) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Queries ``[N, H, L, D]``, keys and values ``[N, G, L, D]``; queries and keys are turned."""
+    normed, groups = rms_norm(parameters, x, epsilon_of(op)), groups_of(op)
     query, key, value = (normed @ own for own in typed(parameters, PROJECTIONS[:3], x))
-    turns = _turns(op)
-    shared = (_turned(split_heads(key, groups), turns), split_heads(value, groups))
-    repeated = (jnp.repeat(one, heads // groups, axis=1) for one in shared)
-    return merged_heads(softmax_mean(_turned(split_heads(query, heads), turns), *repeated))
+    turned = _turned(split_heads(query, heads_of(op)), turns)
+    return turned, _turned(split_heads(key, groups), turns), split_heads(value, groups)
 
 
 def _shared(op: Operator) -> int:
@@ -107,14 +118,13 @@ def _shapes(op: Operator) -> Shapes:
 
 
 def _turns(op: Operator) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine float32 ``[L, D / 2]`` by which each position turns each pair of channels."""
     half = op.mid_channels // heads_of(op) // 2
     rates = float(dict(op.attributes)["theta"]) ** (-np.arange(half) / half)
     angles = np.arange(op.in_size)[:, None] * rates
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
-def _turned(x: jax.Array, turns: tuple[np.ndarray, np.ndarray]) -> jax.Array:
+def _turned(x: jax.Array, turns: Turns) -> jax.Array:
     cosine, sine = (jnp.asarray(one, x.dtype)[None, None] for one in turns)
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1)
@@ -124,6 +134,13 @@ def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Stati
     del statistics
     (out,) = typed(parameters, ("out",), x)
     return x + mixed(op, parameters, x) @ out, {}
+
+
+def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
+    cosine, sine = (jnp.asarray(one)[before][None] for one in _turns(op))
+    given, kept = softmax_step(*_inward(op, parameters, x, (cosine, sine)), kept, before)
+    (out,) = typed(parameters, ("out",), x)
+    return x + merged_heads(given) @ out, kept
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

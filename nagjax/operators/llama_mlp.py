@@ -10,7 +10,16 @@ import jax
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.llama_attention import NORM, epsilon_of
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import add_rms_norm, drawn, held_bytes, rms_norm, row_bytes, rows, typed
+from nagjax.operators.sequences import (
+    add_rms_norm,
+    drawn,
+    each_alone,
+    held_bytes,
+    rms_norm,
+    row_bytes,
+    rows,
+    typed,
+)
 
 
 def llama_mlp(length: int, width: int, hidden: int, bits: int = 32, norm: int = NORM) -> Operator:
@@ -35,6 +44,7 @@ def make() -> OperatorKind:
         init=lambda key, op: drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
+        step=each_alone(_apply),
         traffic=lambda op: row_bytes(op, op.in_channels * (3 * op.mid_channels + 1)),
         peak=lambda op: held_bytes(op, 2 * op.mid_channels),
         input_shape=rows,

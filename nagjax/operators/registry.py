@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,16 @@ def peak_memory(op: Operator) -> int:
     20
     """
     return kind_of(op.kind).peak_bytes(op)
+
+
+def kept_bytes(op: Operator) -> int:
+    """Bytes that are kept of the tokens before when text is made token by token, of numbers of 4 bytes.
+
+    >>> from nagjax.operators.attention import attention
+    >>> kept_bytes(attention(64, 32, 2, 16, "softmax")), kept_bytes(attention(64, 32, 2, 16, "linear"))
+    (16384, 2176)
+    """
+    return 4 * sum(math.prod(shape) for shape in (kind_of(op.kind).kept_shapes(op, 1) or {}).values())
 
 
 @functools.lru_cache(maxsize=8)

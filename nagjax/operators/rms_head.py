@@ -8,7 +8,15 @@ from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shap
 from nagjax.operators.layers import fresh
 from nagjax.operators.llama_attention import NORM, epsilon_of
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import add_rms_norm, held_bytes, rms_norm, row_bytes, rows, typed
+from nagjax.operators.sequences import (
+    add_rms_norm,
+    each_alone,
+    held_bytes,
+    rms_norm,
+    row_bytes,
+    rows,
+    typed,
+)
 
 
 def rms_head(length: int, width: int, vocabulary: int, norm: int = NORM) -> Operator:
@@ -30,6 +38,7 @@ def make() -> OperatorKind:
         init=lambda key, op: fresh(key, _shapes(op), lambda own, shape: 0.02 * jax.random.normal(own, shape)),
         apply=_apply,
         nodes=_nodes,
+        step=each_alone(_apply),
         traffic=lambda op: row_bytes(op, op.in_channels * (op.out_channels + 1)),
         peak=held_bytes,
         input_shape=rows,

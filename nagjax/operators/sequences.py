@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nagjax.operators.kind import Graph, Parameters, Shapes
+from nagjax.operators.kind import Apply, Graph, Parameters, Shapes, Step
 from nagjax.operators.layers import EPSILON, fresh
 from nagjax.operators.operator import Operator
 
@@ -109,6 +109,11 @@ def row_bytes(op: Operator, params: int) -> int:
 def held_bytes(op: Operator, inner: int = 0) -> int:
     """Bytes of what an operator takes, of what it gives, and of ``inner`` numbers a token."""
     return BYTES * op.in_size * (op.in_channels + op.out_channels + inner)
+
+
+def each_alone(apply: Apply) -> Step:
+    """The step of an operator that does the same to each token, whatever the others are."""
+    return lambda op, parameters, x, kept, _: (apply(op, parameters, x, None)[0], kept)
 
 
 def token_numbers(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

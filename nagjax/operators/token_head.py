@@ -8,6 +8,7 @@ from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Stat
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_norm,
+    each_alone,
     head_init,
     head_shapes,
     held_bytes,
@@ -37,6 +38,7 @@ def make() -> OperatorKind:
         init=head_init,
         apply=_apply,
         nodes=_nodes,
+        step=each_alone(_apply),
         traffic=lambda op: row_bytes(op, 2 * op.in_channels + (op.in_channels + 1) * op.out_channels),
         peak=held_bytes,
         input_shape=rows,

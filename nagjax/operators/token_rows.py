@@ -8,7 +8,11 @@ import jax.numpy as jnp
 from nagjax.operators.embedding import SPREAD
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import BYTES, token_numbers
+from nagjax.operators.sequences import (
+    BYTES,
+    each_alone,
+    token_numbers,
+)
 
 
 def token_rows(length: int, vocabulary: int, width: int) -> Operator:
@@ -30,6 +34,7 @@ def make() -> OperatorKind:
         init=lambda key, op: {"tokens": SPREAD * jax.random.normal(key, _shapes(op)["tokens"])},
         apply=_apply,
         nodes=_nodes,
+        step=each_alone(_apply),
         traffic=lambda op: BYTES * op.in_size * (1 + 2 * op.out_channels),
         peak=lambda op: BYTES * op.in_size * (1 + op.out_channels),
         input_shape=lambda op, batch: (batch, op.in_size),

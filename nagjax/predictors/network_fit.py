@@ -5,8 +5,8 @@ Members differ by their initial parameters and the order of their batches (Laksh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -119,7 +119,7 @@ def hinge(scores: jax.Array, targets: jax.Array) -> jax.Array:
     >>> round(float(hinge(jnp.array([0.0, 0.05]), jnp.array([1.0, 2.0]))), 3)
     0.05
     """
-    return _of_pairs(lambda lead: jnp.maximum(0.0, MARGIN - lead), scores[:, None] - scores[None], targets)
+    return _of_pairs(_lacking, scores[:, None] - scores[None], targets[:, None] - targets[None])
 
 
 def logistic(scores: jax.Array, targets: jax.Array) -> jax.Array:
@@ -129,14 +129,49 @@ def logistic(scores: jax.Array, targets: jax.Array) -> jax.Array:
 
 def comparison(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """The mean of -log P over pairs that differ in target; logits ``[B, B]`` of that the first beats the second."""
-    return _of_pairs(lambda lead: jax.nn.softplus(-lead), logits, targets)
+    return _of_pairs(_surprise, logits, targets[:, None] - targets[None])
 
 
-LOSSES = {"mse": squared_error, "hinge": hinge, "logistic": logistic}
+@lru_cache(maxsize=16)  # one function for the same settings, since a loss is part of what is compiled
+def consistent(name: str, weight: float) -> Loss:
+    """A ranking loss and ``weight`` times its ``consistency``, of what ``Shown`` gives ``[B, 1 + W]``."""
+
+    def both(found: jax.Array, targets: jax.Array) -> jax.Array:
+        return LOSSES[name](found[:, 0], targets) + weight * consistency(name, found[:, 1:], targets)
+
+    return both
+
+
+def consistency(name: str, features: jax.Array, targets: jax.Array) -> jax.Array:
+    """The same loss of distances: whose target is further off is to have features that are further off.
+
+    The second term of ReNAS (Xu et al., arXiv 1910.01523): of three records i, j, k the Euclidean distances of features
+    float32 ``[B, W]`` have the order of the differences of targets ``[B]``. Here k is the record before j in the batch,
+    which is shuffled. The code that its authors published has the ranking loss alone.
+    """
+    squares = jnp.square(features[:, None] - features[None]).sum(-1)
+    apart = squares > 0  # the derivative of a square root at 0 is infinite
+    far = jnp.where(apart, jnp.sqrt(jnp.where(apart, squares, 1.0)), 0.0)
+    differ = jnp.abs(targets[:, None] - targets[None])
+    return _of_pairs(_COSTS[name], far - jnp.roll(far, 1, 1), differ - jnp.roll(differ, 1, 1))
+
+
+LOSSES: Mapping[str, Loss] = {"mse": squared_error, "hinge": hinge, "logistic": logistic}
 """By the names that settings have for them: the squared error, and two of pairs, which ask for the order alone."""
 
 
-def _of_pairs(cost: Callable[[jax.Array], jax.Array], leads: jax.Array, targets: jax.Array) -> jax.Array:
-    sign = jnp.sign(targets[:, None] - targets[None])
+def _lacking(lead: jax.Array) -> jax.Array:
+    return jnp.maximum(0.0, MARGIN - lead)
+
+
+def _surprise(lead: jax.Array) -> jax.Array:
+    return jax.nn.softplus(-lead)
+
+
+_COSTS = {"hinge": _lacking, "logistic": _surprise}
+
+
+def _of_pairs(cost: Callable[[jax.Array], jax.Array], leads: jax.Array, differences: jax.Array) -> jax.Array:
+    sign = jnp.sign(differences)
     pairs = sign != 0
     return jnp.where(pairs, cost(leads * sign), 0.0).sum() / jnp.maximum(pairs.sum(), 1)

@@ -226,19 +226,23 @@ def _check_length(found: Given, positions: int, wanted: Mapping[str, Any]) -> No
 
 _SAID: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "gpt2": {
+        "model_type": ("gpt2",),
         "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
         "layer_norm_epsilon": (1e-5,),
         "scale_attn_by_inverse_layer_idx": (False,),
         "scale_attn_weights": (True,),
     },
     "llama": {
+        "model_type": ("llama", "mistral"),
+        "sliding_window": (None,),
         "hidden_act": ("silu",),
         "rope_scaling": (None,),
         "attention_bias": (False,),
         "mlp_bias": (False,),
     },
 }
-"""Fields of ``config.json`` whose values must be among these."""
+"""Fields of ``config.json`` whose values must be among these. Models of other types have tensors of the same names, and
+compute something else with them (Granite and MiniCPM multiply embeddings and logits, Gemma adds 1 to its scales)."""
 
 
 def _from_config(family: str, config: Mapping[str, Any]) -> dict[str, Any]:

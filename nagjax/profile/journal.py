@@ -106,7 +106,8 @@ class Journal:
                 f"{self.path}: begins with {record.get('format')!r} version {record.get('version')!r}, not with "
                 f"{FORMAT!r} version {VERSION}: it is another file; choose another --out"
             )
-        for name, value in self._header.items():
+        for name in {**self._header, **record}:
+            value = self._header.get(name)
             if record.get(name) != value:
                 raise ValueError(
                     f"{self.path}: was measured with {name} {record.get(name)!r}, now it is {value!r}: these do not "

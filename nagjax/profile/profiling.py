@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nagjax.devices.correction import Correction
+from nagjax.devices.pricing import LATENCY
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.validation import MeasuredNetwork, fit_correction
 from nagjax.operators.stored import as_computed
@@ -47,6 +48,7 @@ class About:
     batch: int
     dtype: str
     measured: str
+    column: str = LATENCY
 
 
 def profile(
@@ -73,6 +75,7 @@ def profile(
     table = DeviceTable(
         about.device, about.runtime, about.batch, about.dtype, "ms", about.measured,
         {(key, None): row for key, row in rows.items()}, correction=correction, validation=validation,
+        column=about.column,
     )  # fmt: skip
     return table, summary.outliers(subjects, measured)
 

@@ -37,21 +37,27 @@ def preparation(batch: int, dtype: str, least_ms: float, clock: Callable[[], flo
     """How subjects are made ready on the default device: compiled, run once to warm up, and run for long enough.
 
     A run has ``batch`` images, ``"float32"`` or ``"bfloat16"``; one timing takes at least ``least_ms`` ms, far above
-    the resolution of the clock (seconds) and a timer interrupt. An accelerator makes its calls one after another, so
-    the end of the last one is waited for, and not each, which would add the way there and back. A processor may begin
-    a call before the last one has ended: there each is waited for.
+    the resolution of the clock (seconds) and a timer interrupt.
     """
-    wait: Callable[[Any], Any] = jax.block_until_ready
-    in_turn = jax.default_backend() != "cpu"
 
     def prepare(subject: Subject) -> Stopwatch:
-        turns = loop_turns(subject.operators[0], batch) if subject.kind == "operator" else 1
-        begun = compiled(subject, batch, dtype, turns)
-        if in_turn:
-            return stopwatch(begun, turns, least_ms / 1000, clock, wait)
-        return stopwatch(lambda: wait(begun()), turns, least_ms / 1000, clock)
+        turns = loop_turns(madds(subject.operators[0]), batch) if subject.kind == "operator" else 1
+        return waited_for(compiled(subject, batch, dtype, turns), turns, least_ms, clock)
 
     return prepare
+
+
+def waited_for(begin: Callable[[], Any], turns: int, least_ms: float, clock: Callable[[], float]) -> Stopwatch:
+    """A stopwatch of a call of the default device that makes ``turns`` inferences and may return before it is done.
+
+    An accelerator makes its calls one after another, so the end of the last one is waited for, and not each, which
+    would add the way there and back. A processor may begin a call before the last one has ended: there each is waited
+    for.
+    """
+    wait: Callable[[Any], Any] = jax.block_until_ready
+    if jax.default_backend() != "cpu":
+        return stopwatch(begin, turns, least_ms / 1000, clock, wait)
+    return stopwatch(lambda: wait(begin()), turns, least_ms / 1000, clock)
 
 
 def stopwatch(
@@ -67,10 +73,10 @@ def stopwatch(
     return lambda: _elapsed(run, calls, clock, wait) / (calls * turns)
 
 
-def loop_turns(op: Operator, batch: int) -> int:
-    """How many turns the loop of an operator has, a power of two."""
-    turns = LOOP_MADDS / (batch * max(madds(op), 1))
-    return int(2 ** round(math.log2(min(max(turns, SHORTEST_LOOP), LONGEST_LOOP))))
+def loop_turns(work: int, batch: int, longest: int = LONGEST_LOOP) -> int:
+    """How many turns a loop of so many multiply-adds a turn and input has, a power of two."""
+    turns = LOOP_MADDS / (batch * max(work, 1))
+    return int(2 ** round(math.log2(min(max(turns, SHORTEST_LOOP), longest))))
 
 
 def compiled(subject: Subject, batch: int, dtype: str, turns: int) -> Callable[[], Any]:
@@ -107,14 +113,18 @@ def looped(function: Callable[[jax.Array], jax.Array], turns: int) -> Callable[[
         like = jax.eval_shape(function, x)
 
         def turn(_: Any, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            x, y = carry
-            x = x.at[(0,) * x.ndim].add((1e-6 * y[(0,) * y.ndim]).astype(x.dtype))
+            x = told(*carry)
             return x, function(x)
 
         start = x, jnp.zeros(like.shape, like.dtype)
         return jax.lax.fori_loop(0, turns, turn, start)[1]
 
     return run
+
+
+def told(x: jax.Array, y: jax.Array) -> jax.Array:
+    """An input that depends on what the turn before gave."""
+    return x.at[(0,) * x.ndim].add((1e-6 * y[(0,) * y.ndim]).astype(x.dtype))
 
 
 def made_up(op: Operator, batch: int, rng: np.random.Generator) -> tuple[dict[str, jax.Array], Any]:

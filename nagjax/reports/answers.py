@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nagjax.devices.pricing import TOKEN
+from nagjax.devices.token_rates import RATE
 from nagjax.problems.costs import exactly, rounded_up
 from nagjax.problems.problem import Description
 from nagjax.reports import judge
@@ -61,6 +63,8 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
         )
     for name, unit in units.items():
         table.add_column(f"{name}, {unit}", justify="right")
+    if TOKEN in units:
+        table.add_column("tokens a second", justify="right")
     for name in corrected:
         table.add_column(raw_title(name in learned, units[name]), justify="right")
     table.add_column(quality_title(quality_is(description.quality_report)), justify="right")
@@ -77,6 +81,7 @@ def to_table(answers: Sequence[Answer], description: Description) -> Table:
         table.add_row(
             *(exactly(answer.budget[name]) for name in budgets),
             *(rounded_up(answer.costs[name]) for name in units),
+            *([] if answer.tokens_per_second is None else [f"{answer.tokens_per_second:g}"]),
             *(rounded_up(answer.raw_costs[name]) for name in corrected),
             f"{POINTS * answer.quality:.2f}" + _error(description.quality_report),
             *(["" if true is None else f"{POINTS * true:.2f}"] if judged else []),
@@ -114,6 +119,7 @@ def to_json(generator: Generator, answers: Iterable[Answer]) -> dict[str, Any]:
             {name: getattr(answer, name) for name in fields}
             | {"description": generator.describe(answer), "tokens": [int(token) for token in answer.tokens]}
             | {"budget": {name: _limit(value) for name, value in answer.budget.items()}}
+            | ({} if answer.tokens_per_second is None else {RATE: answer.tokens_per_second})
             | {"row": row, "measured_quality": measured}
             for answer, (row, measured) in zip(answers, known, strict=True)
         ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nagjax.devices.pricing import TOKEN
+from nagjax.devices.token_rates import rate_of
 from nagjax.problems.costs import rounded_up
 from nagjax.reports import explorer, surface
 from nagjax.reports.escapes import html
@@ -93,6 +95,7 @@ def _budgets(report: Report) -> str:
         f"{report.cost_label}, {unit}",
         *sums,
         *others,
+        *(["tokens a second"] if TOKEN in (report.cost_name, *others) else []),
         quality_title(report.quality_is, report.quality_name),
         *([f"measured {report.quality_name}, %"] if report.shows_measured else []),
         *(["row"] if report.shows_rows else []),
@@ -110,7 +113,9 @@ def _budget_row(point: Point, report: Report) -> str:
     error = f" ± {report.error_points:.2f}" if report.error_points is not None else ""
     sums = [rounded_up(point.raw_costs[report.cost_name])] if report.shows_raw else []
     others = [rounded_up(point.costs[name]) for name in report.other_costs]
+    rate = rate_of(point.costs)
     figures = [rounded_up(point.budget), rounded_up(point.cost), *sums, *others]
+    figures += [] if rate is None else [f"{rate:g}"]
     figures.append(f"{POINTS * point.quality:.2f}{error}")
     if report.shows_measured:
         figures.append("" if point.measured is None else f"{POINTS * point.measured:.2f}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nagjax.spaces import trellis as tl
+from nagjax.spaces.soundness import complete_edges
 from nagjax.spaces.space import Space
 
 POOL = 20_000
@@ -48,7 +49,11 @@ def in_turn(values: np.ndarray, bins: int, num: int) -> np.ndarray:
 
 
 def varied(space: Space, valid: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
-    """Tokens int32 ``[num, T]``, each decision uniform over its choices: not uniform over architectures."""
+    """Tokens int32 ``[num, T]``, each decision uniform over its choices: not uniform over architectures.
+
+    Edges ``valid`` bool ``[T, S, C]`` may end before the last decision, as conditions leave them; those are not taken.
+    """
+    valid = complete_edges(space.trellis.target, valid)
     node, out = np.zeros(num, np.int64), np.zeros((num, len(space.decisions)), np.int32)
     for t in range(out.shape[1]):
         rank = np.cumsum(valid[t, node], -1)

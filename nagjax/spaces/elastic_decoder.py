@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from nagjax import arguments
-from nagjax.operators import Operator, madds
-from nagjax.operators.attention import cache_bytes, step_madds
+from nagjax.operators import Operator, kept_bytes, madds
+from nagjax.operators.attention import step_madds
 from nagjax.operators.embedding import embedding
 from nagjax.operators.token_head import token_head
 from nagjax.spaces.space import Count, Space
@@ -47,13 +47,8 @@ def make(
         group=length,
         example=lambda num, rng: rng.integers(0, vocabulary, (num, length), np.int32),
     )
-    counts = {"kv_cache": Count(_kept, "kB", 10**3), "step_madds": Count(partial(_step, length))}
+    counts = {"kv_cache": Count(kept_bytes, "kB", 10**3), "step_madds": Count(partial(_step, length))}
     return space_of("elastic_decoder", plan, {**sizes, "head_size": head_size, **lists, "mixers": mixers}, counts)
-
-
-def _kept(op: Operator) -> int:
-    """Bytes that an operator keeps of the tokens before."""
-    return cache_bytes(op) if op.kind == "attention" else 0
 
 
 def _step(length: int, op: Operator) -> int:

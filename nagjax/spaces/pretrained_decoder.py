@@ -18,14 +18,13 @@ from typing import Any, NamedTuple
 
 from nagjax import arguments
 from nagjax.elastic import Elastic
-from nagjax.operators import Operator
+from nagjax.operators import Operator, kept_bytes, madds
 from nagjax.operators.embedding import embedding
 from nagjax.operators.gpt2_attention import gpt2_attention
 from nagjax.operators.gpt2_mlp import gpt2_mlp
 from nagjax.operators.llama_attention import NORM, THETA, llama_attention
 from nagjax.operators.llama_mlp import llama_mlp
 from nagjax.operators.rms_head import rms_head
-from nagjax.operators.sequences import BYTES
 from nagjax.operators.stored import WHOLE, stored_bytes
 from nagjax.operators.token_head import token_head
 from nagjax.operators.token_rows import token_rows
@@ -216,7 +215,11 @@ def space_of(plan: Plan, settings: dict[str, Any]) -> Space:
         format_tokens=lambda tokens: _format(plan, tokens),
         describe_tokens=lambda tokens: _describe(plan, tokens),
         elastic=elastic,
-        counts={"weights_size": Count(stored_bytes, "MB"), "kv_cache": Count(_cache_bytes, "kB", 10**3)},
+        counts={
+            "weights_size": Count(stored_bytes, "MB"),
+            "kv_cache": Count(kept_bytes, "kB", 10**3),
+            "step_madds": Count(lambda op: madds(op) // plan.length),
+        },
     )
 
 
@@ -268,15 +271,6 @@ def _kept(name: str, given: int | str, most: int, shared: int) -> tuple[int, ...
     if any(value % shared for value in values):
         raise ValueError(f"pretrained_decoder: {name}={given!r}: {shared} heads share keys; give multiples of {shared}")
     return values
-
-
-def _cache_bytes(op: Operator) -> int:
-    """Bytes of keys and values that are kept of the tokens before."""
-    about = dict(op.attributes)
-    if "heads" not in about:
-        return 0
-    channels = op.mid_channels // int(about["heads"]) * int(about.get("groups", about["heads"]))
-    return 2 * BYTES * op.in_size * channels
 
 
 def _feature_names(plan: Plan) -> tuple[str, ...]:

@@ -93,18 +93,15 @@ def build(
     """
     layers: list[list[list[Edge]]] = []
     nodes: list[Hashable] = [start]
+    widest = most = 0
     for t in range(num_layers):
         out = [list(edges(t, node)) for node in nodes]
         if not all(out):
             raise ValueError(f"layer {t}: node {nodes[out.index([])]!r} has no choice; every node needs at least one")
         layers.append(out)
         nodes = list(dict.fromkeys(edge.target for row in out for edge in row))
-        size = (
-            (t + 1)
-            * max(len(layer) for layer in layers)
-            * max(e.choice + 1 for la in layers for row in la for e in row)
-        )
-        if size > max_edges:
+        widest, most = max(widest, len(out)), max(most, *(edge.choice + 1 for row in out for edge in row))
+        if (t + 1) * widest * most > max_edges:
             raise ValueError(
                 f"the trellis passes {max_edges:,} edges at layer {t} ({len(nodes):,} nodes there, "
                 f"for example {nodes[0]!r}): let the state remember less, or split the space"

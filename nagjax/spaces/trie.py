@@ -91,11 +91,7 @@ def refine(space: Space, target: np.ndarray, valid: np.ndarray, what: str) -> Sp
     layers, nodes, choices = valid.shape
     if (layers, choices) != (base.shape[0], base.shape[2]):
         raise ValueError(f"a graph of shape {list(valid.shape)} does not refine {space.identity}, {list(base.shape)}")
-    origin = np.zeros((layers, nodes), np.int32)
-    for t in range(layers - 1):
-        s, c = np.nonzero(valid[t])
-        origin[t + 1, target[t, s, c]] = base.target[t, origin[t, s], c]
-    row = np.arange(layers)[:, None]
+    origin, row = origins(base, target, valid), np.arange(layers)[:, None]
     if (valid & ~base.valid[row, origin]).any():
         t, s, c = np.argwhere(valid & ~base.valid[row, origin])[0]
         raise ValueError(f"the graph allows choice {c} at node {s} of {space.decisions[t].name}; {space.identity} not")
@@ -109,7 +105,18 @@ def refine(space: Space, target: np.ndarray, valid: np.ndarray, what: str) -> Sp
         base.num_features,
     )
     size = f"{layers} layers x {nodes:,} nodes x {choices} choices, {graph.nbytes / 2**20:.1f} MiB"
-    return dataclasses.replace(space, trellis=graph, refinement=what if size in what else f"{what}: {size}")
+    sizes = None if space.edge_sizes is None else space.edge_sizes[row, origin]
+    told = what if size in what else f"{what}: {size}"
+    return dataclasses.replace(space, trellis=graph, edge_sizes=sizes, refinement=told)
+
+
+def origins(base: tl.Trellis, target: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """The node of ``base`` on the same path as each of a finer graph, int32 ``[T, S]``; see ``refine``."""
+    origin = np.zeros(valid.shape[:2], np.int32)
+    for t in range(len(valid) - 1):
+        s, c = np.nonzero(valid[t])
+        origin[t + 1, target[t, s, c]] = base.target[t, origin[t, s], c]
+    return origin
 
 
 def last_edges(space: Space, tokens: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,9 @@ Samplers say how shares follow from logits:
 - ``gates``: two choices are drawn and one of them has all; its gradient is that of the softmax of the two
   (ProxylessNAS, Cai et al., arXiv 1812.00332). Here the pass is as large as any other.
 
+With ``neighbours`` the loss is the mean over so many mixtures near the shares, each with a little of a random
+architecture, so that flat optima win (NA-DARTS, Wang et al., arXiv 2105.06369). Every one of them is another pass.
+
 Updates of logits are ``adam``, or ``exponentiated``: shares times exp(-rate * slope) (GAEA, Li et al., arXiv
 2004.07802). A ``price`` on the expected cost, by flow over the trellis, draws to cheaper networks (FBNet).
 """
@@ -57,6 +60,7 @@ def make(
     heat: float = 5.0,
     final_heat: float = 0.1,
     table: str = "",
+    neighbours: int = 0,
 ) -> Strategy:
     """The strategy.
 
@@ -69,6 +73,7 @@ def make(
       heat: temperature of ``gumbel`` and ``gdas`` at the start.
       final_heat: and at the end; it falls by the same factor in every step.
       table: file of a device, whose times are the cost; sizes, as a rule multiply-adds, where empty.
+      neighbours: mixtures near the shares whose mean loss counts; 0: the loss of the shares.
 
     Raises:
       ValueError: if a setting is out of range; when training begins, if weights of the space cannot be mixed, or the
@@ -79,6 +84,7 @@ def make(
         arguments.finite(number, f"entangled: {name}", above=0)
     if not price >= 0 or not 0 <= warmup < 1:
         raise ValueError(f"entangled: price={price!r}, warmup={warmup!r}: at least 0, and a share below 1")
+    neighbours = arguments.count(neighbours, "entangled: neighbours", least=0)
 
     @functools.lru_cache(maxsize=2)
     def costs(space: Space) -> np.ndarray:
@@ -115,9 +121,14 @@ def make(
         assert elastic.mixed is not None
         held = jax.lax.stop_gradient(parameters[LOGITS])
         logits = held + given["learns"] * (parameters[LOGITS] - held)
-        probs = shares(sampler, logits, given["edges"].any(1), given["heat"], jax.random.key(given["seed"]))
-        outputs = elastic.mixed(parameters, inputs, probs)
+        allowed, key = given["edges"].any(1), jax.random.key(given["seed"])
+        probs = shares(sampler, logits, allowed, given["heat"], key)
         cost = expected(given["target"], given["edges"], given["added"], probs)
+        if neighbours:
+            keys = jax.random.split(jax.random.fold_in(key, 1), neighbours)
+            every = jax.lax.map(lambda key: elastic.mixed(parameters, inputs, near(probs, allowed, key)), keys)
+            return jax.vmap(lambda one: task.loss(one, aims).mean())(every).mean() + price * cost, every[0]
+        outputs = elastic.mixed(parameters, inputs, probs)
         return task.loss(outputs, aims).mean() + price * cost, outputs
 
     def rule(given: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -126,7 +137,7 @@ def make(
 
     settings = {
         "sampler": sampler, "update": update, "rate": rate, "price": price, "warmup": warmup, "heat": heat,
-        "final_heat": final_heat, "table": table,
+        "final_heat": final_heat, "table": table, **({"neighbours": neighbours} if neighbours else {}),
     }  # fmt: skip
     return Strategy("entangled", settings, lessons, begin, form=Choices(), loss=loss, rule=rule)
 
@@ -202,6 +213,16 @@ def logits_of(weights: storage.Weights, folder: str | Path) -> np.ndarray:
 def _through(hard: jax.Array, soft: jax.Array) -> jax.Array:
     """The hard shares with the slopes of the soft ones."""
     return hard + (soft - jax.lax.stop_gradient(soft))
+
+
+def near(probs: jax.Array, allowed: jax.Array, key: jax.Array) -> jax.Array:
+    """Shares float32 ``[T, C]`` with 1 / T of a random architecture in them, uniform over what is allowed.
+
+    In all it is one decision's worth, as a neighbour of an architecture differs in one.
+    """
+    drawn = jax.random.categorical(key, jnp.where(allowed, 0.0, ABSENT))
+    reach = 1 / probs.shape[0]
+    return (1 - reach) * probs + reach * jax.nn.one_hot(drawn, probs.shape[1])
 
 
 def expected(target: jax.Array, edges: jax.Array, added: jax.Array, probs: jax.Array) -> jax.Array:

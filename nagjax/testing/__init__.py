@@ -63,6 +63,7 @@ from nagjax.testing.operators import (
     check_operator_gradients,
     check_operator_keys,
     check_operator_nodes,
+    check_operator_step,
 )
 from nagjax.testing.predictors import (
     PREDICTOR_CHECKS,
@@ -161,6 +162,7 @@ __all__ = [
     "check_operator_gradients",
     "check_operator_keys",
     "check_operator_nodes",
+    "check_operator_step",
     "check_predictor",
     "check_predictor_determinism",
     "check_predictor_form",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import tempfile
@@ -47,11 +48,18 @@ LONG_CHUNK = 200
 """Updates of a chunk where ``check_improvement`` trains for long; counting is done at this length too, so that one
 program is compiled."""
 
+LOOKS, ENOUGH = 8, 0.85
+"""How often ``check_improvement`` looks at a policy that it trains for long, and the share of what it allows that ends
+the training."""
+
+deep_problem = functools.partial(tiny_problem, variant="deep")
+"""What controllers are judged on: one problem for most checks, so that each program of theirs is compiled once."""
+
 
 def check_protocol(make: Make, **static: Any) -> None:
     """Fields, settings, parameters, metrics and the type of the artefact are what the protocol says."""
     name = "protocol"
-    tiny = tiny_problem()
+    tiny = deep_problem()
     controller = make(tiny.problem.spec, **static)
     claim(name, isinstance(controller, Controller), f"the factory returned {type(controller).__name__}, no Controller")
     claim(name, controller.spec == tiny.problem.spec, "Controller.spec is not the spec that the factory was given")
@@ -85,7 +93,7 @@ def check_protocol(make: Make, **static: Any) -> None:
 
 def check_determinism(make: Make, **static: Any) -> None:
     """The same seed gives equal arrays; another seed does not."""
-    tiny = tiny_problem()
+    tiny = deep_problem()
     controller = make(tiny.problem.spec, **static)
     runs = [train(controller, tiny.problem, seed).state for seed in (3, 3, 4)]
     claim("determinism", same(runs[0], runs[1]), "two runs with the same seed end in different states")
@@ -95,7 +103,7 @@ def check_determinism(make: Make, **static: Any) -> None:
 def check_recompilation(make: Make, **static: Any) -> None:
     """A second call, another table, other parameters and another progress do not compile anything anew."""
     traced = dict.fromkeys(("init", "update", "rebase", "artefact"), 0)
-    first, second = tiny_problem().problem, tiny_problem(seed=1, device=1).problem
+    first, second = deep_problem().problem, deep_problem(seed=1, device=1).problem
     controller = make(first.spec, **static)
 
     def counted(name: str) -> Callable[..., Any]:
@@ -130,7 +138,7 @@ def check_budget(make: Make, **static: Any) -> None:
 
     A factory that takes one cost column only says so with a ValueError.
     """
-    for variant in ("depth", "two_costs"):
+    for variant in ("deep", "two_costs"):
         tiny = tiny_problem(variant=variant)
         try:
             controller = make(tiny.problem.spec, **static)
@@ -147,7 +155,7 @@ def check_nonfinite(make: Make, **static: Any) -> None:
 
     A controller whose metrics hold ``nonfinite`` counts those it met.
     """
-    tiny = tiny_problem(gaps=0.3)
+    tiny = deep_problem(gaps=0.3)
     controller = make(tiny.problem.spec, **static)
     counted: list[float] = []
 
@@ -171,7 +179,7 @@ def check_nonfinite(make: Make, **static: Any) -> None:
 
 def check_seeds(make: Make, **static: Any) -> None:
     """Seeds trained together under vmap end where each ends alone, up to float noise."""
-    problem = tiny_problem().problem
+    problem = deep_problem().problem
     controller = make(problem.spec, **static)
     params, progress = resolve_params(controller), jnp.arange(CHUNK, dtype=jnp.float32) / CHUNK
     seeds = (5, 6, 7)
@@ -190,7 +198,7 @@ def check_seeds(make: Make, **static: Any) -> None:
 
 def check_resume(make: Make, **static: Any) -> None:
     """A run saved half-way is read back for inference, and continued it equals one that was never interrupted."""
-    tiny = tiny_problem(variant="depth")
+    tiny = deep_problem()
     controller = make(tiny.problem.spec, **static)
     half, kept = STEPS // 2, []
     with tempfile.TemporaryDirectory() as folder:
@@ -222,7 +230,7 @@ def check_resume(make: Make, **static: Any) -> None:
 
 def check_artefact(make: Make, **static: Any) -> None:
     """The artefact goes through a checkpoint's arrays and JSON without a change, so it answers without the plugin."""
-    tiny = tiny_problem()
+    tiny = deep_problem()
     controller = make(tiny.problem.spec, **static)
     found = controllers.artefact(controller, train(controller, tiny.problem).state, tiny.problem)
     config = json.loads(json.dumps(describe(found, tiny.problem, tiny.description)))
@@ -234,8 +242,8 @@ def check_artefact(make: Make, **static: Any) -> None:
 
 def check_rebase(make: Make, **static: Any) -> None:
     """After ``rebase`` what is remembered has the new problem's costs and qualities, and nothing that it closes."""
-    before = tiny_problem()
-    after = tiny_problem(seed=1, device=1, where={"layer1": [8, 24], "layer3": [8, 16]})
+    before = deep_problem()
+    after = deep_problem(seed=1, device=1, where={"layer1": [8, 16], "layer8": [8, 16]})
     controller = make(before.problem.spec, **static)
     state = controllers.rebase(controller, train(controller, before.problem).state, after.problem)
     found = controllers.artefact(controller, state, after.problem)
@@ -246,16 +254,16 @@ def check_rebase(make: Make, **static: Any) -> None:
 
 
 def check_improvement(make: Make, **static: Any) -> None:
-    """Among 19,683 architectures the mean regret is clearly below random's.
+    """Among 28,431 architectures the mean regret is clearly below random's.
 
     With an archive: below random search with as many evaluations. A policy alone remembers no architecture and learns
     slowly: its greedy answers are compared with one random architecture within each budget, after at least 4,000
     updates and, so that one with a sample an update learns from as much as others, at least 64,000 evaluations. That
-    is long, so one seed has to do (of archives two), and a quarter of it does where half of what is asked is reached.
+    is long, so one seed has to do (of archives two), and it ends where a look finds ``ENOUGH``.
     """
     ours, random = [], []
     for seed in (0, 1):
-        tiny = tiny_problem(seed, "wide")
+        tiny = deep_problem(seed)
         controller = make(tiny.problem.spec, **static)
         alone = controllers.artefact(controller, controllers.init(controller, tiny.problem, seed), tiny.problem)
         found = _of_archive(controller, tiny, seed) if alone.archive is not None else _of_policy(controller, tiny, seed)
@@ -323,12 +331,12 @@ def _of_policy(controller: Controller, tiny: Tiny, seed: int) -> tuple[float, fl
     steps, regrets = _long(controller, tiny), []
 
     def look(moment: Moment) -> None:
-        if moment.step not in (steps // 4, steps):
+        if moment.step % (steps // LOOKS):
             return
         found = controllers.artefact(controller, moment.state, tiny.problem)
         _, _, objective = ask(found, tiny.problem, ticks, "greedy")
         regrets.append(float(np.mean(best - np.maximum(objective.max(1), 0.0))))
-        if regrets[-1] <= ASKED / 2 * random:
+        if regrets[-1] <= ENOUGH * ASKED * random:
             raise _EnoughError
 
     with contextlib.suppress(_EnoughError):
@@ -346,7 +354,8 @@ def _long(controller: Controller, tiny: Tiny) -> int:
     """Updates for a policy that remembers nothing: 4,000, or as many as make 64,000 evaluations."""
     counted = train(controller, tiny.problem, steps=LONG_CHUNK, chunk=LONG_CHUNK).metrics["evaluations"]
     each = max(float(counted[-1] - counted[0]) / (len(counted) - 1), 1.0)
-    return max(4_000, 4 * LONG_CHUNK * math.ceil(64_000 / each / LONG_CHUNK / 4))
+    step = LOOKS * LONG_CHUNK
+    return step * math.ceil(max(4_000, 64_000 / each) / step)
 
 
 def _check_archive(name: str, tiny: Tiny, found: Artefact) -> None:

@@ -25,7 +25,7 @@ def check_counting(make: Make, **static: Any) -> None:
     controller that counts ``nonfinite`` tells itself how many it evaluated. Of one that does not, the quality function
     tells whether it evaluated any.
     """
-    tiny = tiny_problem()
+    tiny = tiny_problem(variant="deep")
     low, high = np.asarray(tiny.problem.low), np.asarray(tiny.problem.high)
     capped = dataclasses.replace(tiny.problem, high=jnp.asarray(low + (high - low) // 4))
     over = np.asarray((_costs(capped, jnp.asarray(tiny.oracle.tokens)) > capped.high[None]).any(-1))

@@ -12,12 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax import blocks
 from nagjax.operators import Operator, OperatorKind
 from nagjax.testing.runs import claim, same
 
 MakeKind = Callable[..., OperatorKind]
 
 BATCH = 3
+STEP_TOLERANCE = 1e-5
+"""By which the tokens of a text in turn may differ from all at once; relative to the largest."""
+
 TOLERANCE = 1e-4
 """By which outputs may differ between a batch and one row of it, and between JAX and ONNX; relative to the largest."""
 
@@ -108,6 +112,29 @@ def check_operator_nodes(make: MakeKind) -> None:
         claim(name, far <= TOLERANCE, f"{op.key}: ONNX and apply differ by {far:.1e} of the largest output")
 
 
+def check_operator_step(make: MakeKind) -> None:
+    """Where it makes text token by token, tokens in turn give the rows of ``apply``; what is kept keeps its shape."""
+    name, kind = "operator step", make()
+    if kind.step is None or kind.apply is None:
+        claim(name, kind.step is None, "it has a step and no apply, whose rows it gives; give both")
+        return
+    stepped = [op for op in kind.examples if kind.kept_shapes(op, BATCH) is not None]
+    claim(name, bool(stepped), "it has a step, and kept is None of all its examples")
+    for op in stepped:
+        parameters, x = _fresh(kind, op), _inputs(kind, op)
+        expected = np.asarray(_jitted(kind, op)(parameters, x, None)[0])
+        step = functools.partial(jax.jit(kind.step, static_argnums=0), op)
+        kept, rows = blocks.nothing_kept(op, BATCH), []
+        shapes = jax.tree.map(np.shape, kept)
+        for before in range(x.shape[1]):
+            y, kept = step(parameters, x[:, before : before + 1], kept, before)
+            rows.append(np.asarray(y))
+        found = jax.tree.map(np.shape, kept)
+        claim(name, found == shapes, f"{op.key}: keeps {found}, and said {shapes}")
+        far = _distance(np.concatenate(rows, 1), expected)
+        claim(name, far <= STEP_TOLERANCE, f"{op.key}: steps and apply differ by {far:.1e} of the largest output")
+
+
 OPERATOR_CHECKS: tuple[Callable[..., None], ...] = (
     check_operator_form,
     check_operator_keys,
@@ -115,6 +142,7 @@ OPERATOR_CHECKS: tuple[Callable[..., None], ...] = (
     check_operator_apply,
     check_operator_gradients,
     check_operator_nodes,
+    check_operator_step,
 )
 
 

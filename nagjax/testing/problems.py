@@ -18,9 +18,9 @@ from nagjax.problems.problem import Description, Problem
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
 
-VARIANTS = ("depth", "two_costs", "wide")
-"""``depth``: up to 5 layers, those beyond the depth are closed; ``two_costs``: 3^5 architectures with a second cost
-column, a maximum; ``wide``: 3^9 architectures, too many to stumble on the best."""
+VARIANTS = ("depth", "deep", "two_costs", "wide")
+"""``depth``: up to 5 layers, those beyond the depth are closed; ``deep``: up to 9, so 28,431 architectures, too many to
+stumble on the best; ``two_costs``: 3^5 architectures with a second cost column, a maximum; ``wide``: 3^9."""
 
 _WIDTHS = (8, 16, 24)
 
@@ -65,7 +65,7 @@ def tiny_space(variant: str = "depth") -> Space:
     """The space of one of ``VARIANTS``: layers with three operations, in ``depth`` after a decision how many."""
     if variant not in VARIANTS:
         raise ValueError(f"variant={variant!r} is not one of {', '.join(VARIANTS)}")
-    layers, has_depth = {"depth": 5, "two_costs": 5, "wide": 9}[variant], variant == "depth"
+    layers, has_depth = {"depth": 5, "deep": 9, "two_costs": 5, "wide": 9}[variant], variant in ("depth", "deep")
     decisions = [Decision(f"layer{i}", "layer", tuple({"width": w} for w in _WIDTHS)) for i in range(layers)]
     if has_depth:
         depths = tuple({"depth": depth} for depth in range(layers - 2, layers + 1))

@@ -75,16 +75,26 @@ def read_proxyless(path: Path) -> Timings:
 def read_fbnet(path: Path) -> Timings:
     """A look-up table of FBNet: a Python dictionary a line, without a unit, which must be given.
 
+    A name with a shape may stand there several times, one a layer.
+
     Raises:
-      ValueError: if a line is not such a dictionary, or its shape is not five numbers.
+      ValueError: if a line is not such a dictionary, its shape is not five numbers, or its type is not that of the
+        first.
     """
-    lines = []
+    lines: list[Timing] = []
+    dtypes: list[object] = []
     for number, row in enumerate(read_text(path, "the look-up table").splitlines(), 1):
         if row.strip():
             place = f"{path}: line {number}"
             entry = _literal(row, place)
             time = checked_time(entry.get("op_latency"), "op_latency", place)
             lines.append(Timing(_named(entry, place), time, place))
+            dtypes.append(entry.get("op_dtype"))
+            if dtypes[-1] != dtypes[0]:
+                raise ValueError(
+                    f"{place}: op_dtype is {dtypes[-1]!r}, and {dtypes[0]!r} in the first row; a table is of one type: "
+                    "keep its rows in a file of their own"
+                )
     return Timings(str(path), "unknown", tuple(lines), unit="", dialect=fbnet_name)
 
 

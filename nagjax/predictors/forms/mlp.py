@@ -29,9 +29,24 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map inputs float32 ``[B, F]`` to ``[B]``."""
-        for size in self.features:
-            x = nn.relu(nn.Dense(size)(x))
-        return nn.Dense(1)(x)[:, 0]
+        hidden = _hidden(x, self.features)
+        return nn.Dense(1)(hidden)[:, 0]
+
+
+class Shown(MLP):
+    """The same network with the same parameters, which shows what its output is a weighted sum of."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map inputs float32 ``[B, F]`` to the output and the last hidden layer, ``[B, 1 + W]``."""
+        hidden = _hidden(x, self.features)
+        return jnp.concatenate([nn.Dense(1)(hidden), hidden], -1)
+
+
+def _hidden(x: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
+    for size in sizes:
+        x = nn.relu(nn.Dense(size)(x))
+    return x
 
 
 @flax.struct.dataclass

@@ -10,7 +10,8 @@ a share of (n - 0.5) / N of a normal distribution lies below); the quality then 
 score.
 
 A ranking loss (ReNAS, arXiv 1910.01523) asks for the order alone. With few labels it orders architectures better, and
-what it gives is no quality: ``Predictor.values`` is ``"rank"``.
+what it gives is no quality: ``Predictor.values`` is ``"rank"``. ``consistency`` adds the second term of ReNAS, which
+asks the same of distances between features.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from scipy import stats
 from nagjax import arguments
 from nagjax.predictors import batches
 from nagjax.predictors.fitted import FittedPredictor, agreement
-from nagjax.predictors.forms.mlp import MLP, Predictor, predict
+from nagjax.predictors.forms.mlp import MLP, Predictor, Shown, predict
 from nagjax.predictors.forms.scores import score_levels
 from nagjax.predictors.kinds.kind import Kind, check_records, configure, known_features, written
-from nagjax.predictors.network_fit import LOSSES, descend
+from nagjax.predictors.network_fit import LOSSES, consistent, descend
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 
@@ -58,6 +59,7 @@ class FitConfig:
       target: what is fitted, ``"quality"``, ``"rank"``, or ``"auto"``: ranks where ``far_below`` counts labels.
       loss: ``"mse"``; or a ranking loss, ``"hinge"`` or ``"logistic"``: the predictor then tells ranks.
       calibrate: with a ranking loss, take its score for a normal score and give the quality of the labels there.
+      consistency: with a ranking loss, weight of ``nagjax.predictors.network_fit.consistency`` beside it.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -71,6 +73,7 @@ class FitConfig:
     target: str = "auto"
     loss: str = "mse"
     calibrate: bool = False
+    consistency: float = 0.0
 
     form: ClassVar[type[Predictor]] = Predictor
 
@@ -172,10 +175,21 @@ def check_config(config: FitConfig) -> None:
     for name, allowed in (("target", TARGETS), ("loss", LOSSES)):
         if getattr(config, name) not in allowed:
             raise ValueError(f"{name} is {getattr(config, name)!r}; it is one of {', '.join(allowed)}")
+    _check_ranking(config)
+
+
+def _check_ranking(config: FitConfig) -> None:
     if config.ranks and config.target != "auto":
         raise ValueError(f"target={config.target}: a ranking loss, {config.loss}, has no target; leave one of them out")
     if config.calibrate and not config.ranks:
         raise ValueError("calibrate=true: is for a ranking loss, hinge or logistic; loss is mse")
+    if arguments.finite(config.consistency, "consistency", least=0) and not (
+        config.ranks and config.hidden and config.form is Predictor
+    ):
+        raise ValueError(
+            f"consistency={config.consistency:g}: is for kind mlp with a ranking loss, hinge or logistic, and a hidden "
+            f"layer; loss is {config.loss}, hidden {'x'.join(map(str, config.hidden)) or 'none'}"
+        )
 
 
 def _fit_rows(
@@ -188,7 +202,10 @@ def _fit_rows(
     more = batches.padding(len(quality))  # never drawn
     targets = jnp.asarray(np.pad((figure - offset) / scale, (0, more)), jnp.float32)
     inputs = jnp.asarray(np.pad(features, ((0, more), (0, 0))))
-    network = descend(module, LOSSES[config.loss], inputs, targets, rows, config, seed, counter)
+    taught, loss = module, LOSSES[config.loss]
+    if config.consistency:
+        taught, loss = Shown(config.hidden), consistent(config.loss, config.consistency)
+    network = descend(taught, loss, inputs, targets, rows, config, seed, counter)
     members = config.members
     if config.ranks:
         levels = score_levels(quality[rows]) if config.calibrate else None
