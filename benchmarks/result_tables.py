@@ -411,6 +411,16 @@ def strategies(path: Path) -> Iterator[str]:
     )
 
 
+def relations(path: Path) -> Iterator[str]:
+    """Ways of sharing weights of decoders: ranks, losses and how far relations are from the largest network's."""
+    yield from strategies(path)
+    study = read(path)
+    found, ways = shared_weights.figures(study), dict.fromkeys(run["way"] for run in study["shared"])
+    columns = {"nats": 3, "divergence": 4}
+    cells = [[f"`{way}`", *(mean(found[way][one].values(), digits) for one, digits in columns.items())] for way in ways]
+    yield markdown(["way", "mean loss on test text, nats", "divergence of relations, nats"], cells)
+
+
 def entangled(path: Path) -> Iterator[str]:
     """What shares learned with entangled weights choose, and when they become sparse."""
     study = read(path)
@@ -461,6 +471,14 @@ def multi_device(path: Path) -> Iterator[str]:
 
     heads = ["", "best", "worst", "greedy", "worst", "over", "seeds", "training, s"]
     yield markdown(heads, [[f"`{way}`", *cells(way)] for way in dict.fromkeys(row["way"] for row in rows)])
+
+
+def losses(path: Path) -> Iterator[str]:
+    """Kinds of predictors, seed by seed: Kendall's tau and other figures by the number of labels."""
+    rows = read(path)["rows"]
+    labels, names = dict.fromkeys(row["labels"] for row in rows), list(rows[0])[3:]
+    heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in names for num in labels}
+    yield crossed(rows, "kind", heads)
 
 
 def estimates(path: Path) -> Iterator[str]:

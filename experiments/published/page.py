@@ -145,6 +145,15 @@ def _kinds(path: Path, words: Sequence[str]) -> list[float]:
     return _named(path, name, column, "kind", lambda row: row["labels"] == labels)
 
 
+def _terms(path: Path, words: Sequence[str]) -> list[float]:
+    """A column of the study of second terms: column, kind, labels; ``A-B`` is the paired difference of two kinds."""
+    column, name, labels = words
+    rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["labels"] == int(labels)]
+    one, _, other = name.partition("-")
+    held = {kind: {row["seed"]: row[column] for row in rows if row["kind"] == kind} for kind in (one, other)}
+    return [value - held[other].get(seed, 0.0) if other else value for seed, value in held[one].items()]
+
+
 def _estimates(path: Path, words: Sequence[str]) -> list[float]:
     """A column of the study of estimates: problem, kind, column; ``A-B`` is the paired difference of two kinds."""
     problem, name, column = words
@@ -205,11 +214,14 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "rivals.csv": _by_way,
     "scores": _scores,
     "predictor_kinds.csv": _kinds,
+    "second_terms.json": _terms,
+    "prune_orders.csv": _by_way,
     "estimates.json": _estimates,
     "joint_search.json": _joint,
     "shipped_labels.json": _ranking,
     "strategies.json": _strategies,
     "supernet_ranking.json": _strategies,
+    "relations.json": _strategies,
     "entangled.json": _entangled,
     "transformer.json": _transformer,
 }

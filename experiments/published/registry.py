@@ -183,12 +183,26 @@ BUILT = (
     ),
     System(
         "autodistil", "AutoDistil", "2201.12507", "Supernets of one size each interfere less.",
-        "train_supernet", _taught("few_shot", "split_on=size", "parts=3"), LITTLE,
-        "Three bands of size: tau {strategies.json | few_shot_size tau}, paired difference to one set of weights "
-        "{strategies.json | few_shot_size-single_path tau}, by loss "
-        "{strategies.json | few_shot_size-single_path by_loss}, of mean accuracy "
-        "{strategies.json | few_shot_size-single_path test} points. Distillation of attention relations is not built.",
-        "not decided", ["strategies.json"],
+        "train_supernet",
+        ("--space=elastic_decoder", "--space_settings=vocabulary=96", "--task=char_lm", "--optimiser=adamw",
+         "--strategy=few_shot", "--strategy_settings=split_on=size,parts=3,lessons=sandwich,relations=1"),
+        ("--space_settings=length=32,vocabulary=96,widths=16,depths=1-2,mixers=softmax",
+         "--task_settings=length=32,vocabulary=96", "--steps=2", "--batch=2"),
+        "Decoders on `char_lm` that saw as many sequences, a sandwich. Paired differences of three bands of size to "
+        "one set of weights: tau {relations.json | bands-sandwich tau}, by loss "
+        "{relations.json | bands-sandwich by_loss}, mean loss {relations.json | bands-sandwich nats} nats; both with "
+        "relations of the last layer {relations.json | bands_relations-sandwich_relations tau}, "
+        "{relations.json | bands_relations-sandwich_relations by_loss} and "
+        "{relations.json | bands_relations-sandwich_relations nats}. Relations alone, in one set: "
+        "{relations.json | sandwich_relations-sandwich tau}, "
+        "{relations.json | sandwich_relations-sandwich by_loss} and "
+        "{relations.json | sandwich_relations-sandwich nats}; the divergence from the largest network's falls by "
+        "{relations.json | sandwich-sandwich_relations divergence} from {relations.json | sandwich divergence} nats. "
+        "Digits, bands by single paths: tau {strategies.json | few_shot_size-single_path tau}, by loss "
+        "{strategies.json | few_shot_size-single_path by_loss}, mean accuracy "
+        "{strategies.json | few_shot_size-single_path test} points. The teacher learns with its pupils; a trained one, "
+        "as in the paper, was not tried.",
+        "not decided", ["relations.json", "strategies.json"],
     ),
     System(
         "rlnas", "RLNAS", "2101.11834", "Random labels rank architectures as well as true ones.",
@@ -286,8 +300,14 @@ BUILT = (
         "{predictor_kinds.csv | regret ranking-mse 50}, {predictor_kinds.csv | regret ranking-mse 100}, "
         "{predictor_kinds.csv | regret ranking-mse 200}, {predictor_kinds.csv | regret ranking-mse 424}, which decides "
         "nothing. In rounds, 200 evaluations: {systems.csv | renas 200 evaluated}, paired difference to a Gaussian "
-        "process {systems.csv | renas-gp 200 evaluated}. Without the consistency term.",
-        "seen", ["predictor_kinds.csv", "systems.csv"],
+        "process {systems.csv | renas-gp 200 evaluated}. All that is without the second term, the consistency of "
+        "features (`consistency=10`). It adds a little to tau, with as many labels: "
+        "{second_terms.json | tau consistent-hinge 50}, {second_terms.json | tau consistent-hinge 100}, "
+        "{second_terms.json | tau consistent-hinge 200}, {second_terms.json | tau consistent-hinge 424}; to regret "
+        "{second_terms.json | regret consistent-hinge 50}, {second_terms.json | regret consistent-hinge 100}, "
+        "{second_terms.json | regret consistent-hinge 200}, {second_terms.json | regret consistent-hinge 424}, which "
+        "decides nothing.",
+        "seen", ["predictor_kinds.csv", "systems.csv", "second_terms.json"],
     ),
     System(
         "eeea_net", "EEEA-Net", "2108.06156", "Early exit of the initial population: less to train, nothing lost.",
@@ -326,15 +346,27 @@ BUILT = (
     ),
     System(
         "gbdt_nas_3s", "GBDT-NAS-3S", "2007.04785", "Pruning choices by SHAP values saves further evaluations.",
-        "search", _searched("trees", "pruned"), (*FEW, "--proposer_settings=after=20"),
+        "search", _searched("trees", "pruned", "--proposer_settings=pairs=8"),
+        (*FEW, "--proposer_settings=after=20", "--proposer_settings=pairs=2"),
         "Four choices closed from 100 evaluations on: regret of the best of 200 and 300 evaluated "
         "{few_evaluations.csv | gbdt_nas_3s 200 regret} and {few_evaluations.csv | gbdt_nas_3s 300 regret}, paired "
         "differences to no pruning {few_evaluations.csv | gbdt_nas_3s-gbdt_nas 200 regret} and "
         "{few_evaluations.csv | gbdt_nas_3s-gbdt_nas 300 regret}; regularised evolution "
         "{few_evaluations.csv | regularised_evolution 300 regret}, random {few_evaluations.csv | random 300 regret}. "
-        "Choices are judged beyond their cost; one order of pruning, no pairs. `python -m experiments.prune` writes "
-        "such a file for --prune.",
-        "not decided", ["few_evaluations.csv"],
+        "With eight pairs after them: {few_evaluations.csv | gbdt_nas_3s_pairs 200 regret} and "
+        "{few_evaluations.csv | gbdt_nas_3s_pairs 300 regret}, differences to no pruning "
+        "{few_evaluations.csv | gbdt_nas_3s_pairs-gbdt_nas 200 regret} and "
+        "{few_evaluations.csv | gbdt_nas_3s_pairs-gbdt_nas 300 regret}, to choices alone "
+        "{few_evaluations.csv | gbdt_nas_3s_pairs-gbdt_nas_3s 200 regret} and "
+        "{few_evaluations.csv | gbdt_nas_3s_pairs-gbdt_nas_3s 300 regret}. Choices and pairs are judged beyond their "
+        "cost. By 200 labels the choices cut {prune_orders.csv | choices 200 cut} percent of the true front (at random "
+        "{prune_orders.csv | choices random 200 cut}; by accuracy itself, as the paper does, "
+        "{prune_orders.csv | choices by accuracy 200 cut}), the pairs {prune_orders.csv | pairs 200 cut} (at random "
+        "{prune_orders.csv | pairs random 200 cut}), both {prune_orders.csv | both 200 cut}: "
+        "{prune_orders.csv | both 200 lost} points at best, over the upper half of the budgets "
+        "{prune_orders.csv | both 200 above}: what harms on average the cheapest networks need. "
+        "`python -m experiments.prune --pairs=8` writes such a file for --prune.",
+        "refuted", ["few_evaluations.csv", "prune_orders.csv"],
     ),
     System(
         "robot", "RoBoT", "2403.07591", "A learned mix of training-free scores beats any single one.",
@@ -387,8 +419,13 @@ BUILT = (
         "the policy {rivals.csv | moves greedy} and {rivals.csv | stays greedy}, without rivals "
         "{rivals.csv | share greedy}, on a regression {rivals.csv | regression greedy}. In rounds, 200 evaluations: "
         "{systems.csv | ctnas 200 evaluated}, "
-        "the highest predicted instead of its policy {systems.csv | pairs 200 evaluated}.",
-        "seen", ["predictor_kinds.csv", "rivals.csv", "systems.csv"],
+        "the highest predicted instead of its policy {systems.csv | pairs 200 evaluated}. Pairs that a first fit is "
+        "surest of beside the known ones (`pseudo=0.5`), 200 labels: pairs in order, percent, "
+        "{second_terms.json | accuracy pseudo-pair 200} more, tau {second_terms.json | tau pseudo-pair 200}, regret "
+        "{second_terms.json | regret pseudo-pair 200}; as many steps without them {second_terms.json | accuracy "
+        "longer-pair 200}, {second_terms.json | tau longer-pair 200}, {second_terms.json | regret longer-pair 200}: "
+        "that they help is not decided.",
+        "seen", ["predictor_kinds.csv", "rivals.csv", "systems.csv", "second_terms.json"],
     ),
     System(
         "pareto_classifier", "Pareto-wise classifier", "2109.07582", "Classifying dominance suffices, no surrogate.",
@@ -428,8 +465,19 @@ BUILT = (
         "{estimates.json | macro smooth_mlp-mlp regret}, ridge {estimates.json | macro smooth_ridge-ridge regret}. A "
         "jagged predictor gains, a smooth one does not. In rounds without noise, 200 evaluations: "
         "{systems.csv | nars 200 evaluated}, paired difference to its trees alone "
-        "{systems.csv | nars-gbdt_nas 200 evaluated}. NA-DARTS is not built.",
+        "{systems.csv | nars-gbdt_nas 200 evaluated}.",
         "seen", ["estimates.json", "systems.csv"],
+    ),
+    System(
+        "nadarts", "NA-DARTS", "2105.06369", "Shares of flat optima, found by gradients, choose better.",
+        "train_supernet", _taught("entangled", "neighbours=2"), LITTLE,
+        "Digits, at equal images, two passes of each: the chosen network is {entangled.json | darts adam near lost} "
+        "points behind the best, without neighbours {entangled.json | darts adam lost}, the largest "
+        "{entangled.json | madds lost}; tau {entangled.json | darts adam near tau}, without "
+        "{entangled.json | darts adam tau}, paired difference {entangled.json | darts adam near-darts adam tau}. "
+        "Under budgets the first by its shares is {entangled.json | darts adam near within} points behind, without "
+        "{entangled.json | darts adam within}. The largest is a good choice here, and two seeds decide nothing.",
+        "not decided", ["entangled.json"],
     ),
     System(
         "llama_nas", "LLaMA-NAS", "2405.18377", "Parts searched out of a fine-tuned language model beat uniform cuts.",
