@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from benchmarks import (
     exact_budgets,
     golden,
     guarantee,
+    one_target,
     profile_validation,
     published_latencies,
     reference,
@@ -282,3 +284,14 @@ def test_an_answer_over_its_limit_is_counted(additive_case):
     strict = dataclasses.replace(additive_case, limits=additive_case.limits * 0)
     gains = exact.linear_gains(strict, strict.problem.quality)
     assert exact.solved(strict, gains).over == 30
+
+
+def test_answers_to_targets_are_judged_as_worked_by_hand():
+    """Costs 10, 60, 110 have 50, 40, 90 %; the targets are 20, 40, 60, 80, 100."""
+    macro = SimpleNamespace(
+        cost=np.array([10.0, 60.0, 110.0]), records=SimpleNamespace(quality=np.array([0.5, 0.4, 0.9]))
+    )
+    found = one_target.judged(SimpleNamespace(macro=macro), np.array([0, 1, 1, 2, 2]))
+    assert found["off"] == pytest.approx([50, 50, 0, 37.5, 10])
+    assert found["behind"] == pytest.approx([0, 10, 10, 0, 0])
+    assert found["at_target"] == pytest.approx([0, 10, 10, -40, -40])
