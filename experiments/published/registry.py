@@ -77,8 +77,9 @@ BUILT = (
         "Of 100,000 samples that nothing masks {long_training.csv | pnag over_first} percent of the first tenth are "
         "over their budgets and {long_training.csv | pnag over_last} percent of the last. Regret of its answers, under "
         "a mask: {long_training.csv | pnag early} after that tenth and {long_training.csv | pnag greedy} at the end, "
-        "of the costliest that fits {long_training.csv | madds greedy}: it learns to meet budgets, and by then not to "
-        "be better than counting. At 2,000 evaluations {compare_macro | 2000 pnag greedy}.",
+        "of the costliest that fits {long_training.csv | madds greedy}, of `reinforce`, without a mask too, "
+        "{long_training.csv | reinforce greedy}: it learns to meet budgets, and by then not to be better than "
+        "counting. At 2,000 evaluations {compare_macro | 2000 pnag greedy}.",
         "seen", ["long_training.csv", "compare_macro"],
     ),
     _rewarded(
@@ -227,9 +228,10 @@ BUILT = (
         "compare", _compared("snes,sep_cma_es,open_es,pgpe"), MADE_UP,
         "Regret of the mean generator's answers after 100,000 evaluations: `open_es` {long_training.csv | open_es "
         "greedy}, `snes` {long_training.csv | snes greedy}; before training {long_training.csv | open_es untrained}, "
-        "the costliest that fits {long_training.csv | madds greedy}. At 2,000 evaluations `open_es` has {compare_macro "
-        "| 2000 open_es greedy}, and its archive {compare_macro | 2000 open_es archive}, `random` {compare_macro | "
-        "2000 random archive}, `nsga2` {compare_macro | 2000 nsga2 archive}.",
+        "the costliest that fits {long_training.csv | madds greedy}, by gradients, `reinforce` {long_training.csv | "
+        "reinforce greedy}. At 2,000 evaluations `open_es` has {compare_macro | 2000 open_es greedy}, and its archive "
+        "{compare_macro | 2000 open_es archive}, `random` {compare_macro | 2000 random archive}, `nsga2` "
+        "{compare_macro | 2000 nsga2 archive}.",
         "seen", ["long_training.csv", "compare_macro"],
     ),
     System(
