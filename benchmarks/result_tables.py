@@ -411,6 +411,16 @@ def strategies(path: Path) -> Iterator[str]:
     )
 
 
+def relations(path: Path) -> Iterator[str]:
+    """Ways of sharing weights of decoders: ranks, losses and how far relations are from the largest network's."""
+    yield from strategies(path)
+    study = read(path)
+    found, ways = shared_weights.figures(study), dict.fromkeys(run["way"] for run in study["shared"])
+    columns = {"nats": 3, "divergence": 4}
+    cells = [[f"`{way}`", *(mean(found[way][one].values(), digits) for one, digits in columns.items())] for way in ways]
+    yield markdown(["way", "mean loss on test text, nats", "divergence of relations, nats"], cells)
+
+
 def entangled(path: Path) -> Iterator[str]:
     """What shares learned with entangled weights choose, and when they become sparse."""
     study = read(path)

@@ -20,6 +20,13 @@ from nagjax.operators import Operator
 Tree: TypeAlias = Any
 """Nested dicts of float32 arrays."""
 
+RELATIONS = "relations"
+"""A point of networks of attention: of queries, keys and values of the last layer how alike those of two tokens are.
+
+Logarithms float32 ``[N, 3, H, L, L]`` of shares (``nagjax.operators.attention.relations``), whose shape no choice
+changes.
+"""
+
 
 class Outputs(NamedTuple):
     """What a network gives.

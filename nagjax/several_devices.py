@@ -18,7 +18,7 @@ from nagjax.names import suggestion
 from nagjax.predictors.forms.behind import Behind
 from nagjax.predictors.forms.form import Form
 from nagjax.problems.several import side_by_side
-from nagjax.spaces.compose import prefix
+from nagjax.spaces.compose import BEFORE, prefix
 from nagjax.spaces.space import Space
 
 DEVICE = "device"
@@ -29,7 +29,7 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
     """The devices that a dict of tables or of measured files names; None where neither is one.
 
     Raises:
-      ValueError: if both are given, or a dict is empty or names a device by something other than text.
+      ValueError: if both are given, or a dict is empty or a name is not a text, is blank or has a ``/``.
     """
     both = (("table", "table", table, measured), ("measured", "file of measured networks", measured, table))
     for what, one, given, other in both:
@@ -42,6 +42,12 @@ def names(table: object, measured: object) -> tuple[str, ...] | None:
             )
         if not given or not all(isinstance(name, str) for name in given):
             raise ValueError(f"{what}={list(given)}: give at least one {one}, each by the name of its device")
+        odd = [name for name in given if BEFORE in name or not name.strip()]
+        if odd:
+            raise ValueError(
+                f"device {odd[0]!r}: its name begins texts, NAME{BEFORE}..., so it is not blank and has no {BEFORE!r}; "
+                "call it otherwise"
+            )
         return tuple(given)
     return None
 

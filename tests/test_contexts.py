@@ -344,6 +344,9 @@ def test_what_cannot_be_several_devices_is_refused():
         problem(SPACE, table=TABLES, quality=QUALITY, costs=["madds"])
     with pytest.raises(ValueError, match="at least one table"):
         problem(SPACE, table={}, quality=QUALITY)
+    for name in ("a/b", " "):
+        with pytest.raises(ValueError, match=f"device '{name}': its name"):
+            problem(SPACE, table={"quick": TABLES["quick"], name: TABLES["slow"]}, quality=QUALITY)
     decisions = (SPACE.decisions[0], dataclasses.replace(SPACE.decisions[1], context=True), *SPACE.decisions[2:])
     with pytest.raises(ValueError, match="only the first decision can be"):
         dataclasses.replace(SPACE, decisions=decisions)

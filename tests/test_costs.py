@@ -82,7 +82,13 @@ def test_a_budget_equal_to_a_sum_in_any_order_offers_the_architecture(values, re
 
 @pytest.mark.parametrize(
     ("values", "decimals", "slack"),
-    [([0.25, 0.5, 1.75], 0, 0), ([2.5, 3.1, 3.7, 5.3], 1, 0), ([0.012, 3.4], 3, 0), ([1 / 3, 0.1], 0, None)],
+    [
+        ([0.25, 0.5, 1.75], 0, 0),
+        ([2.5, 3.1, 3.7, 5.3], 1, 0),
+        ([0.012, 3.4], 3, 0),
+        ([1 / 3, 0.1], 0, None),
+        ([1.23456789, 1.98765431], 0, None),  # so many decimals leave no room for sums of them
+    ],
 )
 def test_ticks_are_exact_where_numbers_are_binary_or_decimal(values, decimals, slack):
     cost, exact = edge_ticks(priced(values), SPACE, VALID)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from nagjax import rounds, searching, testing
+from nagjax.arguments import LARGEST_SEED
 from nagjax.budgets import spread_budgets_in_unit
 from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable, Row
@@ -102,6 +103,18 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path, kept):
     np.testing.assert_array_equal(again.predicted, whole.predicted)
 
 
+def test_a_search_that_is_given_more_fills_its_last_round_and_goes_on(tmp_path):
+    """Of the last round 6 of 8 were evaluated; then 2 of the 8 that are proposed for it anew are, and a round of 4."""
+    plan = rounds.Plan(evaluations=26, start=12, per_round=8)
+    first = run(tmp_path / "e.csv", looked_up(), plan=plan, kind="ridge")
+    calls = []
+    more = dataclasses.replace(plan, evaluations=32)
+    found = run(tmp_path / "e.csv", looked_up(calls=calls), plan=more, kind="ridge")
+    assert found.number.tolist() == [0] * 12 + [1] * 8 + [2] * 8 + [3] * 4
+    assert len(calls) == 6
+    assert {row.tobytes() for row in first.tokens} < {row.tobytes() for row in found.tokens}
+
+
 def test_a_failure_is_recorded_with_its_reason_tried_again_and_not_fatal(tmp_path):
     first = TINY.space.format(rounds._start(search(looked_up()))[0])
     calls = []
@@ -110,6 +123,16 @@ def test_a_failure_is_recorded_with_its_reason_tried_again_and_not_fatal(tmp_pat
     assert [reason for reason in found.failure if reason] == ["out of memory"]
     assert len(found.tokens) == 34
     assert found.known.sum() == 33
+
+
+def test_ranks_have_no_evaluated_qualities_beside_them(tmp_path):
+    """At the end of a search by such a predictor it stays as it is; another one tells what was evaluated."""
+    done = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
+    small = {"loss": "hinge", "steps": 10, "members": 1, "hidden": "none", "validation_share": 0.0}
+    ranks = dataclasses.replace(search(looked_up()), kind=kinds.make("mlp", small))
+    assert rounds.final_predictor(ranks, done).predictor.rank_valued
+    told = rounds.final_predictor(search(looked_up(), kind="ridge"), done).predictor
+    assert {row.tobytes() for row in np.asarray(told.evaluated)} == {row.tobytes() for row in done.tokens}
 
 
 def test_a_start_that_fails_altogether_ends_the_search_with_the_reason(tmp_path):
@@ -135,7 +158,7 @@ def test_every_proposer_gives_new_architectures_over_the_range(tmp_path, named):
     found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
     problem = dataclasses.replace(TINY.problem, quality=rounds.fitted_to(wanted, found).predictor)
     settings = {"steps": 3} if named.startswith("controller") else {}
-    question = proposer.Question(problem, TINY.description, found, 6, 1, 0)
+    question = proposer.Question(problem, TINY.description, found, 6, 1, LARGEST_SEED)
     tokens = proposer.make(named, settings).propose(question)
     TINY.space.check(tokens)
     assert 1 <= len(tokens) <= 6

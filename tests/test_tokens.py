@@ -12,6 +12,7 @@ from benchmarks import profile_tokens
 from experiments import describe, generate, profile_device
 from nagjax import blocks
 from nagjax.authoring import tabular_quality
+from nagjax.deployment import cards
 from nagjax.devices.json_table import read_json, write_json
 from nagjax.devices.pricing import LATENCY, TOKEN, price
 from nagjax.devices.table import DeviceTable, Row
@@ -21,6 +22,7 @@ from nagjax.operators import kept_bytes
 from nagjax.operators.attention import attention
 from nagjax.operators.token_head import token_head
 from nagjax.profile import by_token, programs, subjects
+from nagjax.reports import report, report_html
 from nagjax.spaces import elastic_decoder, pretrained_decoder
 from nagjax.spaces.trellis import enumerate_paths
 
@@ -192,8 +194,8 @@ def test_what_does_not_price_tokens_is_told(more, told):
 
 
 def test_a_rate_that_is_read_is_a_budget_that_admits_the_cost():
-    rng = np.random.default_rng(0)
-    for ms in [*np.exp(rng.uniform(-9, 9, 2000)), *(np.arange(1, 2000) / 1000)]:
+    rng, by_a_bit = np.random.default_rng(0), 100.16507203871981  # 1000 / 9.98352 is a float below it
+    for ms in [by_a_bit, *np.exp(rng.uniform(-9, 9, 2000)), *(np.arange(1, 2000) / 1000)]:
         assert ms <= budget_ms(rate_of({TOKEN: ms})) <= ms * 1.0000101
     with pytest.raises(ValueError, match="tokens_per_second=-1 is below 0"):
         budget_ms(-1)
@@ -238,3 +240,15 @@ def test_jobs_show_tokens_a_second(generator, tmp_path, capsys):
     flags += ["--space=elastic_decoder", f"--token_table={tmp_path / 'steps.json'}", "--compilation_cache="]
     assert describe.main(flags) == 0
     assert "token_ms" in capsys.readouterr().out
+
+
+def test_cards_and_reports_show_tokens_a_second(generator):
+    predicted = {"quality": 0.3, "guaranteed": True, TOKEN: 4.0, RATE: 250.0}
+    built = {"accuracy": {}, "difference": {}, "madds": 1, "weights": 2}
+    page = cards.page(cards.Card("a", "b", "c", None, None, predicted, {}, built, [], {}, "quality", "texts"))
+    assert "<b>250</b><span>tokens a second, predicted</span>" in page
+    told = report.collect(generator, report.Options("quality"))
+    point = told.table[0]
+    table = report_html._budgets(told)
+    assert "<th class='number'>tokens a second</th>" in table
+    assert f"<td class='number'>{rate_of(point.costs):g}</td>" in table

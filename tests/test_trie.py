@@ -110,6 +110,17 @@ def test_conditions_and_a_second_column():
     assert tiny.rows(kept) == {row for row in tiny.rows(tokens) if row[0] == 1}
 
 
+def test_what_is_no_row_is_refused_with_its_first_wrong_choice():
+    space = trie.narrow(SPACE, np.array([[1, 0, 2, 0], [0, 1, 1, 2], [0, 0, 0, 0]]))
+    for tokens, said in (
+        ([1, 1, 2, 0], "depth may be 1, not 2"),
+        ([1, 0, 9, 0], "block0 may be 5, not choice 9"),
+        ([0, 0, 0, 1], "block1 is closed, so it is 0, not 1"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"{tokens} is not an architecture of tiny") + f".*{said}"):
+            space.check(np.array([tokens]))
+
+
 def test_draws_of_a_large_trie_meet_conditions_on_late_decisions(monkeypatch):
     """Kernel 1 stands in one of the three only; other beginnings lead nowhere, and none of them is drawn."""
     space = trie.narrow(SPACE, np.array([[1, 0, 2, 0], [0, 1, 1, 2], [0, 0, 0, 0]]))
@@ -140,7 +151,7 @@ def test_operators_and_edges_add_up():
 def test_what_cannot_be_a_trie_is_refused(monkeypatch):
     with pytest.raises(ValueError, match=r"no architecture of tiny.* is listed"):
         trie.narrow(SPACE, TOKENS[:0])
-    with pytest.raises(ValueError, match="row 1 is not an architecture"):
+    with pytest.raises(ValueError, match=r"row 1, \[0, 0, 0, 1\], is not an architecture"):
         trie.narrow(SPACE, np.array([[0, 0, 0, 0], [0, 0, 0, 1]]))
     with pytest.raises(ValueError, match="share a last edge"):
         trie.last_edges(SPACE, TOKENS, np.ones(len(TOKENS)))

@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nagjax.devices.pricing import Prices
@@ -158,7 +157,7 @@ def make_policy(spec: Spec, seed: int = 0, noise: float = 0.5) -> Policy:
 
     def noisy(leaf: jax.Array) -> jax.Array:
         # By NumPy, which compiles nothing for a new shape.
-        return jnp.asarray(np.asarray(leaf) + rng.normal(0, noise, leaf.shape).astype(np.float32))
+        return jax.device_put(np.asarray(leaf) + rng.normal(0, noise, leaf.shape).astype(np.float32))
 
     params = jax.tree.map(noisy, policy.params)
     return Policy(params, policy.anchors, policy.network)

@@ -214,6 +214,7 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "shipped_labels.json": _ranking,
     "strategies.json": _strategies,
     "supernet_ranking.json": _strategies,
+    "relations.json": _strategies,
     "entangled.json": _entangled,
     "transformer.json": _transformer,
 }

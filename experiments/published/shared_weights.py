@@ -27,7 +27,8 @@ def figures(study: Mapping[str, Any]) -> Figures:
     place of accuracy; ``within`` and ``within_by_loss``, tau among networks of like multiply-adds;
     ``lost``, points that the first by the score is behind the best; ``test`` and ``largest``, accuracy with shared
     weights in percent, the mean of the networks and that of the largest; ``gained``, points by which that mean is above
-    the mean of the same networks alone.
+    the mean of the same networks alone. Where a study has them, ``nats``, the mean loss on test examples, and
+    ``divergence``, that of relations of attention.
     """
     truth, group = alone(study).mean(1), bands(study)
     out: dict[str, dict[str, dict[int, float]]] = {}
@@ -52,9 +53,19 @@ def figures(study: Mapping[str, Any]) -> Figures:
             right = -np.asarray(run["label_loss"])
             within, _ = ranking.within(right, truth, group)
             note(way, seed, by_loss=stats.kendalltau(right, truth).statistic, within_by_loss=within)
-        if "test" in run:
-            test = 100 * np.mean(run["test"])
-            note(way, seed, test=test, largest=100 * run["test"][1], gained=test - 100 * truth.mean())
+        note(way, seed, **_means(run, truth))
+    return out
+
+
+def _means(run: Mapping[str, Any], truth: np.ndarray) -> dict[str, float]:
+    """What is the mean of a list with a figure a network, and what follows of that of accuracy; largest is the second.
+
+    ``truth`` is the accuracy alone ``[N]``.
+    """
+    found = {"test": ("test", 100), "nats": ("test_loss", 1), "divergence": ("divergence", 1)}
+    out = {column: factor * float(np.mean(run[key])) for column, (key, factor) in found.items() if key in run}
+    if "test" in run:
+        out |= {"largest": 100 * run["test"][1], "gained": out["test"] - 100 * float(truth.mean())}
     return out
 
 

@@ -190,7 +190,7 @@ def read_state(
             f"{run_dir}: the saved state has other shapes than controller {controller.name!r} has for this space: "
             f"{[leaf.shape for leaf in ordered]} against {[leaf.shape for leaf in expected]}"
         )
-    state = jax.tree.unflatten(structure, [jax.numpy.asarray(leaf) for leaf in ordered])
+    state = jax.tree.unflatten(structure, jax.device_put(ordered))
     return state, int(config["step"]), config["run"]
 
 

@@ -13,9 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.layers import activated
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import BYTES, drawn, rows, typed
+
+OUT = "out"
+"""What its activation is watched by."""
 
 HOWS: Mapping[str, Callable[[jax.Array, int], jax.Array]] = {"mean": jnp.mean, "max": jnp.max, "sum": jnp.sum}
 """How values of neighbours become one, along an axis."""
@@ -45,6 +49,7 @@ def make() -> OperatorKind:
         traffic=lambda op: BYTES * (2 * op.in_channels * op.out_channels + op.out_channels) + _held(op),
         peak=lambda op: _held(op) + BYTES * op.out_size * op.in_channels,
         input_shape=rows,
+        watched=lambda op, parameters, x, watch: _apply(op, parameters, x, None, watch)[0],
     )
 
 
@@ -54,10 +59,10 @@ def gathered(x: jax.Array, nodes: int, how: str) -> jax.Array:
     return HOWS[how](children, 2)
 
 
-def combined(parameters: Parameters, x: jax.Array, seen: jax.Array) -> jax.Array:
+def combined(parameters: Parameters, x: jax.Array, seen: jax.Array, watch: Watch | None = None) -> jax.Array:
     """What nodes ``[N, V, C]`` become, the first of ``x``, of what their children have become."""
     own, near, bias = typed(parameters, ("own", "near", "bias"), x)
-    return jax.nn.relu(x[:, : seen.shape[1]] @ own + seen @ near + bias[None, None])
+    return activated(watch, OUT, "relu", x[:, : seen.shape[1]] @ own + seen @ near + bias[None, None])
 
 
 def _held(op: Operator) -> int:
@@ -69,9 +74,11 @@ def _shapes(op: Operator) -> Shapes:
     return {"own": shape, "near": shape, "bias": shape[1:]}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
+def _apply(
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+) -> Applied:
     del statistics
-    return combined(parameters, x, gathered(x, op.out_size, str(dict(op.attributes)["how"]))), {}
+    return combined(parameters, x, gathered(x, op.out_size, str(dict(op.attributes)["how"])), watch), {}
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

@@ -149,10 +149,24 @@ def _shapes(op: Operator) -> Shapes:
 
 def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
     del statistics
-    *inward, out = typed(parameters, PROJECTIONS, x)
-    normed, heads = layer_norm(parameters, x), heads_of(op)
-    mixed = _MIX[mixer_of(op), is_causal(op)](*(split_heads(normed @ weights, heads) for weights in inward))
-    return x + merged_heads(mixed) @ out, {}
+    mixed = _MIX[mixer_of(op), is_causal(op)](*_projected(parameters, x, heads_of(op)))
+    return x + merged_heads(mixed) @ parameters["out"].astype(x.dtype), {}
+
+
+def relations(parameters: Parameters, x: jax.Array, heads: int) -> jax.Array:
+    """Of queries, keys and values how alike those of two tokens are, logarithms float32 ``[N, 3, heads, L, L]``.
+
+    A row is the logarithm of the softmax of scaled products of a token with all (MiniLMv2, Wang et al., arXiv
+    2012.15828, equation 6). The heads of relations need not be those of the mixer, which has no part in them: any
+    number into which the channels can be split. Tokens that come later are related as well.
+    """
+    return jnp.stack([jax.nn.log_softmax(_scores(y, y)) for y in _projected(parameters, x, heads)], 1)
+
+
+def _projected(parameters: Parameters, x: jax.Array, heads: int) -> list[jax.Array]:
+    """Queries, keys and values ``[N, H, L, D]``."""
+    normed = layer_norm(parameters, x)
+    return [split_heads(normed @ weights, heads) for weights in typed(parameters, PROJECTIONS[:3], x)]
 
 
 def _kept(op: Operator, batch: int) -> Shapes | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
-from nagjax.operators.layers import activate, add_activation, fresh
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.layers import activated, add_activation, fresh
 from nagjax.operators.operator import Operator
+
+OUT = "out"
+"""What its activation is watched by."""
 
 
 def dense(inputs: int, outputs: int, activation: str = "relu") -> Operator:
@@ -29,6 +32,7 @@ def make() -> OperatorKind:
         apply=_apply,
         nodes=_nodes,
         input_shape=lambda op, batch: (batch, op.in_channels),
+        watched=lambda op, parameters, x, watch: _apply(op, parameters, x, None, watch)[0],
     )
 
 
@@ -42,10 +46,12 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return fresh(key, _shapes(op), lambda own, shape: spread * jax.random.normal(own, shape))
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
+def _apply(
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+) -> Applied:
     del statistics
     weights, bias = (parameters[name].astype(x.dtype) for name in ("weights", "bias"))
-    return activate(op.activation, x @ weights + bias[None]), {}
+    return activated(watch, OUT, op.activation, x @ weights + bias[None]), {}
 
 
 def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:

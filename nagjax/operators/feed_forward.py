@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import jax
 
-from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
+from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
+from nagjax.operators.layers import activated
 from nagjax.operators.operator import Operator
 from nagjax.operators.sequences import (
     add_norm,
@@ -20,6 +21,9 @@ from nagjax.operators.sequences import (
     rows,
     typed,
 )
+
+HIDDEN = "hidden"
+"""What its activation is watched by."""
 
 NAMES = ("up", "up_bias", "down", "down_bias")
 
@@ -49,6 +53,7 @@ def make() -> OperatorKind:
         traffic=lambda op: row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
         peak=lambda op: held_bytes(op, op.mid_channels),
         input_shape=rows,
+        watched=lambda op, parameters, x, watch: _apply(op, parameters, x, None, watch)[0],
     )
 
 
@@ -58,10 +63,12 @@ def _shapes(op: Operator) -> Shapes:
     return {**norm_shapes(width), **layers}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
+def _apply(
+    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+) -> Applied:
+    del statistics
     up, up_bias, down, down_bias = typed(parameters, NAMES, x)
-    hidden = jax.nn.relu(layer_norm(parameters, x) @ up + up_bias[None, None])
+    hidden = activated(watch, HIDDEN, op.activation, layer_norm(parameters, x) @ up + up_bias[None, None])
     return x + hidden @ down + down_bias[None, None], {}
 
 

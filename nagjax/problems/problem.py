@@ -133,6 +133,10 @@ class Description:
         return np.stack([column.of(nodes, np.asarray(tokens)) for column in self.exact], -1)
 
 
+_one_program = functools.partial(jax.jit, inline=True)
+"""Called outside of jit these would be dozens of programs; inside they add nothing to what calls them."""
+
+
 @jax.jit
 def close(problem: Problem) -> Problem:
     """The problem with what follows from ``allowed`` and ``cost``: cost to go, need, and what is joint."""
@@ -181,6 +185,7 @@ def met_together(problem: Problem, budgets: jax.Array) -> jax.Array:
     return alone if problem.joint is None else alone & feasible_together(problem.joint, budgets, problem.spec.reduces)
 
 
+@_one_program
 def path_costs(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:
     """Costs int32 ``[B, K]`` in ticks of tokens ``[B, T]``."""
     nodes = walk_nodes(problem.target, tokens) if nodes is None else nodes
@@ -189,6 +194,7 @@ def path_costs(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = No
     return jnp.stack(columns, -1)
 
 
+@_one_program
 def path_features(problem: Problem, tokens: jax.Array, nodes: jax.Array | None = None) -> jax.Array:
     """Path features float32 ``[B, F]`` of tokens ``[B, T]``."""
     nodes = walk_nodes(problem.target, tokens) if nodes is None else nodes
@@ -197,6 +203,7 @@ def path_features(problem: Problem, tokens: jax.Array, nodes: jax.Array | None =
     return out.at[jnp.arange(tokens.shape[0])[:, None], index].add(1.0)[:, :-1]
 
 
+@_one_program
 def evaluate(problem: Problem, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Objective float32 ``[B]`` (mean - pessimism * std; NaN and infinities become -inf) and costs int32 ``[B, K]``."""
     shapes.check("evaluate: tokens", tokens, (None, problem.spec.num_layers), int)

@@ -50,7 +50,7 @@ def _propose(
     controller = plugins.expect("controllers", name, factory(problem.spec, **sizes), Controller)
     keen = jnp.float32(0.0 if problem.quality.rank_valued else -optimism)
     hopeful = dataclasses.replace(problem, pessimism=keen)
-    seed = question.seed + question.number
+    seed = (question.seed + question.number) % (arguments.LARGEST_SEED + 1)
     state = controllers.init(controller, hopeful, seed)
     last = controllers.train(controller, hopeful, state, seed, controllers.Limits(steps))
     artefact = controllers.artefact(controller, last.state, hopeful)

@@ -10,17 +10,17 @@ Text: ``hidden=32:mean-max``, what each layer does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments, blocks
-from nagjax.elastic import Elastic, Outputs, switch
+from nagjax.elastic import Elastic, Outputs, Watched, Watcher, switch
 from nagjax.operators import Operator
-from nagjax.operators.aggregate import HOWS, aggregate, combined, gathered
+from nagjax.operators.aggregate import HOWS, OUT, aggregate, combined, gathered
 from nagjax.spaces import choices, elastic_parts
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -28,6 +28,9 @@ from nagjax.spaces.space import Decision, Space
 NAME = "elastic_gnn"
 FIRST = 2
 """Decisions before those of the layers: layers and width."""
+
+Seen: TypeAlias = Callable[[int, int, jax.Array], jax.Array]
+"""Number of a layer, of the nodes that it gives, and what it takes, to what these see of their neighbours."""
 
 MOST_NODES = 100_000
 """Of the trees of the deepest network."""
@@ -133,7 +136,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     """The elastic network of a plan; parameters are ``layer1`` and so on, and ``head``.
 
     Groups are numbers of layers, which the size of the inputs tells. Aggregators have no weights: they alone are
-    chosen, and all share the products behind them, which a backward pass so does not compute anew.
+    chosen, and all share the products behind them, which a backward pass so does not compute anew. The activations of
+    layers can be watched; their number is not mixed, nor are their weights: aggregators are, and units.
     """
     most = plan.hidden[-1]
     names = [f"layer{i}" for i in range(1, plan.layers[-1] + 1)]
@@ -143,18 +147,42 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         parts = zip([*names, "head"], [*body, plan.head(most)], strict=True)
         return {name: blocks.init(jax.random.fold_in(key, at), op) for at, (name, op) in enumerate(parts)}
 
+    def passed(parameters: Any, inputs: jax.Array, units: jax.Array, seen: Seen, gates: Mapping[str, jax.Array]) -> Any:
+        """Logits, and what goes into the activation of each layer, by the units of all and what each has seen."""
+        x, layers, before = inputs.astype(dtype), _steps(plan, inputs.shape[1]), {}
+        for at, name in enumerate(names[:layers]):
+            watch = Watcher({OUT: gates[name]} if name in gates else {})
+            x = combined(parameters[name], x, seen(at, plan.nodes(layers - 1 - at), x), watch) * units
+            before[name] = jnp.where(units > 0, watch.before[OUT], jnp.nan)
+        return blocks.apply(plan.head(most), parameters["head"], x)[0].astype(jnp.float32), before
+
+    def chosen(parameters: Any, inputs: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array]) -> Any:
+        def seen(at: int, nodes: int, x: jax.Array) -> jax.Array:
+            y: jax.Array = switch([_branch(nodes, how) for how in plan.hows])(tokens[FIRST + at], (), x, ())[0]
+            return y
+
+        units = elastic_parts.first(plan.hidden, tokens[1], dtype)[None, None]
+        return passed(parameters, inputs, units, seen, gates)
+
     def apply(
         parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
         del statistics, taps
-        x, layers = inputs.astype(dtype), _steps(plan, inputs.shape[1])
-        units = elastic_parts.first(plan.hidden, tokens[1], dtype)[None, None]
-        for at, name in enumerate(names[:layers]):
-            branches = [_branch(plan.nodes(layers - 1 - at), how) for how in plan.hows]
-            seen, _ = switch(branches)(tokens[FIRST + at], (), x, ())
-            x = combined(parameters[name], x, seen) * units
-        logits = blocks.apply(plan.head(most), parameters["head"], x)[0]
-        return Outputs(logits.astype(jnp.float32), (), {})
+        return Outputs(chosen(parameters, inputs, tokens, {})[0], (), {})
+
+    def watched(
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array] | None = None
+    ) -> Watched:
+        return Watched(*chosen(parameters, inputs, tokens, gates or {}))
+
+    def mixed(parameters: Any, inputs: jax.Array, probs: jax.Array) -> jax.Array:
+        def seen(at: int, nodes: int, x: jax.Array) -> jax.Array:
+            each = [gathered(x, nodes, how) for how in plan.hows]
+            return jnp.stack([p.astype(dtype) * y for p, y in zip(probs[FIRST + at], each, strict=False)]).sum(0)
+
+        units = elastic_parts.mixed_first(plan.hidden, probs[1], dtype)[None, None]
+        logits: jax.Array = passed(parameters, inputs, units, seen, {})[0]
+        return logits
 
     return Elastic(
         sizes={"features": plan.features, "neighbours": plan.neighbours, "outputs": plan.outputs},
@@ -166,6 +194,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         example=lambda layers, num, rng: rng.normal(size=(num, plan.nodes(cast("int", layers)), plan.features)).astype(
             np.float32
         ),
+        watched=watched,
+        mixed=mixed,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, cast
 
 import jax
@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nagjax import arguments, blocks
-from nagjax.elastic import Elastic, Outputs
+from nagjax.elastic import Elastic, Outputs, Watched, Watcher
 from nagjax.operators import Operator
-from nagjax.operators.dense import dense
+from nagjax.operators.dense import OUT, dense
 from nagjax.spaces import choices, elastic_parts
 from nagjax.spaces import trellis as tl
 from nagjax.spaces.space import Decision, Space
@@ -103,7 +103,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     """The elastic network of a plan.
 
     Parameters are ``layer1`` and so on, and ``head``. Points are the layers: what each gives, ``[N, C]`` of the largest
-    width, 0 beyond that of the architecture.
+    width, 0 beyond that of the architecture. They are what can be watched, too.
     """
     names, most = [f"layer{i}" for i in range(1, plan.layers + 1)], plan.widths[-1]
     largest = dict(zip(names, [dense(plan.features, most), *[dense(most, most)] * (plan.layers - 1)], strict=True))
@@ -113,18 +113,39 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         parts = {**largest, "head": head}.items()
         return {name: blocks.init(jax.random.fold_in(key, at), op) for at, (name, op) in enumerate(parts)}
 
+    def passed(parameters: Any, inputs: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array]) -> Any:
+        """Outputs, and of each layer what it gives and what goes into its activation."""
+        x, told, before, depth = inputs.astype(dtype), {}, {}, jnp.asarray(plan.depths)[tokens[0]]
+        for at, (name, op) in enumerate(largest.items()):
+            units = elastic_parts.first(plan.widths, tokens[1 + at], dtype)[None]
+            watch = Watcher({OUT: gates[name]} if name in gates else {})
+            y = blocks.watched(op, parameters[name], x, watch)
+            before[name] = jnp.where((units > 0) & (at < depth), watch.before[OUT], jnp.nan)
+            x = y * units if at == 0 else jnp.where(at < depth, y * units, x)
+            told[name] = x
+        return blocks.apply(head, parameters["head"], x)[0].astype(jnp.float32), told, before
+
     def apply(
         parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
         del statistics
-        x, told, depth = inputs.astype(dtype), {}, jnp.asarray(plan.depths)[tokens[0]]
-        for at, (name, op) in enumerate(largest.items()):
-            units = elastic_parts.first(plan.widths, tokens[1 + at], dtype)
-            y = blocks.apply(op, parameters[name], x)[0] * units[None]
-            x = y if at == 0 else jnp.where(at < depth, y, x)
-            told[name] = x
-        outputs = blocks.apply(head, parameters["head"], x)[0].astype(jnp.float32)
+        outputs, told, _ = passed(parameters, inputs, tokens, {})
         return Outputs(outputs, (), {name: told[name] for name in taps})
+
+    def watched(
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array] | None = None
+    ) -> Watched:
+        outputs, _, before = passed(parameters, inputs, tokens, gates or {})
+        return Watched(outputs, before)
+
+    def mixed(parameters: Any, inputs: jax.Array, probs: jax.Array) -> jax.Array:
+        x, reached = inputs.astype(dtype), []
+        for at, (name, op) in enumerate(largest.items()):
+            units = elastic_parts.mixed_first(plan.widths, probs[1 + at], dtype)[None]
+            x = blocks.apply(op, parameters[name], x)[0] * units
+            reached.append(x)
+        x = jnp.stack([p.astype(dtype) * reached[d - 1] for p, d in zip(probs[0], plan.depths, strict=False)]).sum(0)
+        return blocks.apply(head, parameters["head"], x)[0].astype(jnp.float32)
 
     return Elastic(
         sizes={"features": plan.features, "outputs": plan.outputs},
@@ -135,6 +156,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         alone=lambda tokens: elastic_parts.alone(plan.operators(tokens.tolist()), dtype),
         example=lambda _, num, rng: rng.normal(size=(num, plan.features)).astype(np.float32),
         points=tuple(names),
+        watched=watched,
+        mixed=mixed,
     )
 
 

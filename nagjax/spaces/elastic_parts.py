@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nagjax import blocks
 from nagjax.elastic import Alone
@@ -32,6 +33,15 @@ def first(channels: Sequence[int], token: jax.Array, dtype: Any) -> jax.Array:
     ``channels`` are how many each choice has, ascending; the token is traced.
     """
     return (jnp.arange(channels[-1]) < jnp.asarray(channels)[token]).astype(dtype)
+
+
+def mixed_first(channels: Sequence[int], shares: jax.Array, dtype: Any) -> jax.Array:
+    """Of each channel the share of the choices that have it, ``[C]`` of the last, largest choice.
+
+    Shares are float32 of at least as many as there are choices. Where one has all, it is ``first`` of that choice.
+    """
+    has = np.arange(channels[-1])[None] < np.asarray(channels)[:, None]
+    return (shares[: len(channels), None] * has).sum(0).astype(dtype)
 
 
 def alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:

@@ -153,7 +153,19 @@ class Space:
         if not fine.all():
             row = int(np.argmin(fine))
             what = f"{self.name} ({self.refinement})" if self.refinement else self.name
-            raise ValueError(f"row {row} is not an architecture of {what}: {tokens[row].tolist()}")
+            which = f"row {row}, {tokens[row].tolist()}," if len(tokens) > 1 else f"{tokens[row].tolist()}"
+            raise ValueError(f"{which} is not an architecture of {what}: {self._misstep(tokens[row])}")
+
+    def _misstep(self, tokens: np.ndarray) -> str:
+        """The first choice of tokens int ``[T]``, no architecture's, that cannot be taken where it is."""
+        nodes, _ = tl.walk(self.trellis.target, self.trellis.valid, tokens[None])
+        left = [np.flatnonzero(self.trellis.valid[t, node]).tolist() for t, node in enumerate(nodes[0])]
+        t, token = next((t, token) for t, token in enumerate(tokens.tolist()) if token not in left[t])
+        decision = self.decisions[t]
+        if not self.trellis.open[t, nodes[0, t]]:
+            return f"after what stands before it {decision.name} is closed, so it is 0, not {token}"
+        may = ", ".join(_words(decision, choice) for choice in left[t])
+        return f"after what stands before it {decision.name} may be {may}, not {_words(decision, token)}"
 
     def count(self) -> int:
         """Exact number of distinct architectures."""
@@ -235,6 +247,12 @@ class Space:
         for key, value in conditions.items():
             _restrict(choice_mask, self.decisions, key, value)
         return self.trellis.valid & (choice_mask[:, None, :] | ~self.trellis.open[:, :, None])
+
+
+def _words(decision: Decision, token: int) -> str:
+    """A choice by the values of its attributes; one that there is not by its number."""
+    known = 0 <= token < len(decision.choices)
+    return "/".join(map(str, decision.choices[token].values())) if known else f"choice {token}"
 
 
 def check_conditions(conditions: Any) -> None:

@@ -2,11 +2,12 @@
 
 Architectures of one set of weights disturb each other; of those in one region fewer do. For the first part of the
 training all regions are one set, then each goes on alone from it. A region whose architectures are bands of size is
-that of AutoDistil (Xu et al., arXiv 2201.12507).
+that of AutoDistil (Xu et al., arXiv 2201.12507), with lessons of a sandwich and the relations of its largest.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +19,13 @@ from nagjax import arguments
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
 from nagjax.supernet.forms import APART, SIZE, Regions
+from nagjax.supernet.relations import related
 from nagjax.supernet.strategy import Lesson, Memory, Strategy, make_strategy
 
 
-def make(split_on: str = SIZE, parts: int = 3, together: float = 0.5, lessons: str = "single_path") -> Strategy:
+def make(
+    split_on: str = SIZE, parts: int = 3, together: float = 0.5, lessons: str = "single_path", relations: float = 0.0
+) -> Strategy:
     """The strategy.
 
     Args:
@@ -30,10 +34,11 @@ def make(split_on: str = SIZE, parts: int = 3, together: float = 0.5, lessons: s
       together: share of the training in which all regions are one set of weights; 0 trains them apart from the start.
       lessons: strategy, with its defaults, that says what a step teaches. Where a decision is split on, a step is of
         one region, drawn evenly once regions are apart; of bands each lesson trains the weights of its own.
+      relations: weight of the teacher's relations beside its answers (``nagjax.supernet.relations``).
 
     Raises:
-      ValueError: if a number is out of range, or the strategy is not known or needs more than lessons; when training
-        begins, if the space has no such decision.
+      ValueError: if a number is out of range, the strategy is not known or needs more than lessons, or relations are
+        asked for of one without a teacher; when training begins, if the space has no such decision or no relations.
     """
     arguments.count(parts, "few_shot: parts", 2)
     if not 0 <= together < 1:
@@ -41,6 +46,8 @@ def make(split_on: str = SIZE, parts: int = 3, together: float = 0.5, lessons: s
     base = make_strategy(lessons)
     if base.form or base.after or base.held or base.revise:
         raise ValueError(f"few_shot: lessons={lessons}: trains weights of its own kind; give sandwich or single_path")
+    if relations and lessons == "single_path":
+        raise ValueError(f"few_shot: relations={relations}: of lessons=single_path nobody teaches; give sandwich")
     form = Regions(split_on, parts if split_on == SIZE else 0)
 
     def drawn(
@@ -65,13 +72,10 @@ def make(split_on: str = SIZE, parts: int = 3, together: float = 0.5, lessons: s
         }
         return {**regions, APART: apart.astype(jnp.float32)}
 
-    return Strategy(
-        "few_shot",
-        {"split_on": split_on, "parts": parts, "together": together, "lessons": lessons},
-        drawn,
-        begin,
-        form=form,
-        revise=revise,
-        final_rate=base.final_rate,
-        lessons_decay=base.lessons_decay,
+    settings = {
+        "split_on": split_on, "parts": parts, "together": together, "lessons": lessons, "relations": relations,
+    }  # fmt: skip
+    own = dataclasses.replace(
+        base, name="few_shot", settings=settings, lessons=drawn, begin=begin, form=form, revise=revise
     )
+    return related(own, relations)

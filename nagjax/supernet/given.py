@@ -18,12 +18,13 @@ from nagjax import arguments
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
 from nagjax.supernet import storage
+from nagjax.supernet.relations import related
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Memory, Strategy, random_path
 
 TEACHERS = ("running", "given")
 
 
-def make(weights: str = "", random: int = 1, teacher: str = "running") -> Strategy:
+def make(weights: str = "", random: int = 1, teacher: str = "running", relations: float = 0.0) -> Strategy:
     """The strategy.
 
     Args:
@@ -31,6 +32,7 @@ def make(weights: str = "", random: int = 1, teacher: str = "running") -> Strate
       random: how many random architectures a step teaches beside the largest.
       teacher: who teaches them: ``running``, the largest as it is in this step; ``given``, the largest with the weights
         that training began from.
+      relations: weight of its relations beside its answers (``nagjax.supernet.relations``).
 
     Raises:
       ValueError: if a setting is out of range, or the folder holds no trained weights; when training begins, if these
@@ -56,13 +58,14 @@ def make(weights: str = "", random: int = 1, teacher: str = "running") -> Strate
         first = _read(weights, parameters) if weights else parameters
         return first, first if teacher == "given" else ()
 
-    return Strategy(
+    own = Strategy(
         "given",
-        {"weights": weights, "random": random, "teacher": teacher},
+        {"weights": weights, "random": random, "teacher": teacher, "relations": relations},
         lessons,
         begin,
         held=(lambda memory: memory) if teacher == "given" else None,
     )
+    return related(own, relations)
 
 
 def _read(folder: str, like: Any) -> Any:

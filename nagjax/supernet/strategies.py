@@ -10,6 +10,7 @@ import numpy as np
 from nagjax import arguments
 from nagjax.elastic import Elastic
 from nagjax.spaces.space import Space
+from nagjax.supernet.relations import related
 from nagjax.supernet.strategy import FIRST, Lesson, Memory, Strategy, random_path, unchanged
 
 PHASES = "kernel+depth+ratio"
@@ -29,13 +30,14 @@ def make_single_path() -> Strategy:
     return Strategy("single_path", {}, lessons)
 
 
-def make_sandwich(random: int = 2) -> Strategy:
+def make_sandwich(random: int = 2, relations: float = 0.0) -> Strategy:
     """The strategy ``sandwich``: the largest, the smallest and ``random`` random ones (Yu and Huang, arXiv 1903.05134).
 
-    All but the first are taught by it, as in BigNAS (arXiv 2003.11142).
+    All but the first are taught by it, as in BigNAS (arXiv 2003.11142): its answers, and where ``relations`` is not 0
+    those of its last layer too, with that weight (``nagjax.supernet.relations``).
 
     Raises:
-      ValueError: if it is below 0.
+      ValueError: if one is below 0; when training begins, if the space has no relations to learn.
     """
     arguments.count(random, "sandwich: random", 0)
 
@@ -46,7 +48,7 @@ def make_sandwich(random: int = 2) -> Strategy:
         others = [space.smallest(edges), *(random_path(rng, space, edges) for _ in range(random))]
         return [Lesson(space.largest(edges)), *(Lesson(tokens, FIRST) for tokens in others)]
 
-    return Strategy("sandwich", {"random": random}, lessons)
+    return related(Strategy("sandwich", {"random": random, "relations": relations}, lessons), relations)
 
 
 def make_progressive(phases: str = PHASES) -> Strategy:

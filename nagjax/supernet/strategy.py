@@ -83,6 +83,8 @@ class Strategy:
       loss: ``loss(elastic, task, parameters, inputs, aims, tokens, given)``, what a lesson loses, and outputs, of which
         the task makes answers; inputs are prepared, ``given`` is the lesson's; jitted. None: the mean of the task's
         loss of the architecture.
+      taps: points of the network; where there are some, outputs are pairs of them and of what the points tell, by name,
+        for the strategy's own task (``Strategy.task``).
       rule: how updates follow from gradients, made of the recipe's rule; None where it is that.
       final_rate: the learning rate at the end, a share of the highest.
       lessons_decay: weights decay by the lessons that are ``regularised``, and not all weights at every update.
@@ -98,6 +100,7 @@ class Strategy:
     revise: Callable[[Memory, Any, Any], Any] | None = None
     task: Callable[[Task, int], Task] | None = None
     loss: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    taps: tuple[str, ...] = ()
     rule: Callable[[optax.GradientTransformation], optax.GradientTransformation] | None = None
     final_rate: float = 0.0
     lessons_decay: bool = False

@@ -90,7 +90,8 @@ class Learner:
 
     Attributes:
       init: key to parameters.
-      forward: parameters, prepared inputs and tokens ``[T]`` to outputs float32 ``[N, ...]``.
+      forward: parameters, prepared inputs and tokens ``[T]`` to outputs float32 ``[N, ...]``; where the strategy has
+        taps, to a pair of these and what the points tell.
       lessons: random numbers of the step, progress 0..1 and memory to the step's lessons.
       group: tokens to what a compiled program is for.
       begin: key and fresh parameters to those that training begins with, and the memory.
@@ -101,7 +102,7 @@ class Learner:
     """
 
     init: Callable[[jax.Array], Any]
-    forward: Callable[[Any, jax.Array, jax.Array], jax.Array]
+    forward: Callable[[Any, jax.Array, jax.Array], Any]
     lessons: Callable[[np.random.Generator, float, Memory], Sequence[Lesson]]
     group: Callable[[np.ndarray], Hashable]
     begin: Callable[[jax.Array, Any], tuple[Any, Memory]] = lambda _, parameters: (parameters, ())
@@ -129,9 +130,15 @@ def supernet_learner(space: Space, valid: np.ndarray, strategy: Strategy, dtype:
         with plugins.raised_by("strategies", strategy.name, "lessons", passing=(ValueError,)):
             return strategy.lessons(rng, space, valid, progress, memory)
 
+    def forward(parameters: Any, inputs: jax.Array, tokens: jax.Array) -> Any:
+        if not strategy.taps:
+            return elastic.apply(parameters, inputs, tokens).outputs
+        found = elastic.apply(parameters, inputs, tokens, taps=strategy.taps)
+        return found.outputs, found.taps
+
     return Learner(
         init=elastic.init,
-        forward=lambda parameters, inputs, tokens: elastic.apply(parameters, inputs, tokens).outputs,
+        forward=forward,
         lessons=lessons,
         group=elastic.group,
         begin=lambda key, parameters: strategy.begin(key, elastic, parameters),

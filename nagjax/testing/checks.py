@@ -243,7 +243,7 @@ def check_artefact(make: Make, **static: Any) -> None:
 def check_rebase(make: Make, **static: Any) -> None:
     """After ``rebase`` what is remembered has the new problem's costs and qualities, and nothing that it closes."""
     before = deep_problem()
-    after = deep_problem(seed=1, device=1, where={"layer1": [8, 24], "layer3": [8, 16]})
+    after = deep_problem(seed=1, device=1, where={"layer1": [8, 16], "layer8": [8, 16]})
     controller = make(before.problem.spec, **static)
     state = controllers.rebase(controller, train(controller, before.problem).state, after.problem)
     found = controllers.artefact(controller, state, after.problem)

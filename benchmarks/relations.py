@@ -1,0 +1,168 @@
+"""Do decoders that share weights disturb each other less in bands of size, and by their teacher's relations?
+
+``python -m benchmarks.relations [--seeds=3] --results=FILE`` goes on with what the file lacks, and ends with
+{way: {tau, nats, divergence}}. The claim is AutoDistil's (Xu et al., arXiv 2201.12507). The text travels with Python.
+
+The space has 60 decoders of softmax attention (width 8, 16, 32; one or two layers of 2 or 4 heads of 4 channels and
+an MLP of once or twice the width) at 32 characters. 14 of them, spread over multiply-adds, are trained alone under two
+seeds. Shared weights see the same number of sequences by a sandwich in one set of weights or in three bands of size
+that part after half of the training, each without and with relations at a weight of 1. All are trained by AdamW at its
+usual rate; nothing was tuned. Labels are of validation sequences, figures alone of test sequences. ``divergence`` is
+that of relations, the largest network's from those of each, nats a row on validation sequences.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from benchmarks import common
+from experiments.frame import runtime
+from experiments.published import shared_weights
+from nagjax import durable, operators
+from nagjax.elastic import RELATIONS
+from nagjax.spaces import elastic_decoder
+from nagjax.spaces.space import Space
+from nagjax.supernet import labelling, training
+from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet.relations import divergence
+from nagjax.supernet.strategy import Strategy, make_strategy
+from nagjax.supernet.task import Task, make_task
+
+LENGTH, VOCABULARY = 32, 64
+NETWORKS, BINS, BATCH = 14, 4, 32
+ALONE, ALONE_STEPS, ALONE_SEEDS = "alone", 400, 2
+STEPS, LESSONS = 300, 4
+"""Of shared weights; as many lessons a step as a sandwich has."""
+
+RELATED = 256
+"""Validation sequences whose relations are compared."""
+
+BANDS = {"split_on": "size", "parts": 3, "lessons": "sandwich"}
+WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "sandwich": ("sandwich", {}),
+    "sandwich_relations": ("sandwich", {"relations": 1.0}),
+    "bands": ("few_shot", BANDS),
+    "bands_relations": ("few_shot", {**BANDS, "relations": 1.0}),
+}
+
+
+@functools.cache
+def space() -> Space:
+    """The 60 decoders."""
+    return elastic_decoder.make(
+        LENGTH, VOCABULARY, widths="8-16-32", depths="1-2", heads="2-4", ratios="1-2", mixers="softmax", head_size=4
+    )
+
+
+@functools.cache
+def task() -> Task:
+    """Characters of Python's help."""
+    return make_task("char_lm", {"length": LENGTH, "vocabulary": VOCABULARY})
+
+
+def networks() -> np.ndarray:
+    """Those that are trained alone, int32 ``[14, T]``: the smallest, the largest, and others between."""
+    ends = np.stack([space().smallest(), space().largest()])
+    madds = _counted(operators.madds)
+    drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, NETWORKS + 2, BINS, seed=0)
+    inner = [row for row in drawn if not (row == ends).all(-1).any()]
+    return np.concatenate([ends, np.stack(inner[: NETWORKS - 2])])
+
+
+def _counted(count: Any) -> np.ndarray:
+    return np.array([count(op) for op in space().operators], np.float64)
+
+
+def _trained(learner: training.Learner, steps: int, seed: int) -> Any:
+    rate = training.usual_rate("adamw")
+    recipe = training.Recipe(steps, BATCH, rate, seed=seed, optimiser="adamw")
+    state = training.start(learner, recipe)
+    for reached, _ in training.train(learner, task(), recipe, state):
+        state = reached
+    return state.parameters
+
+
+def alone(row: np.ndarray, seed: int) -> dict[str, float]:
+    """A network trained from scratch, judged on test sequences."""
+    parameters = _trained(training.alone_learner(space(), row), ALONE_STEPS, seed)
+    scores = alone_assessor(space(), row, task()).scores(parameters, row, task().test)
+    return {"accuracy": scores.quality, "loss": scores.loss}
+
+
+def shared(way: str, seed: int) -> dict[str, Any]:
+    """What shared weights say of the networks: each of the lists has a figure a network."""
+    strategy, began = make_strategy(*WAYS[way]), time.monotonic()
+    parameters = _trained(training.supernet_learner(space(), space().trellis.valid, strategy), STEPS, seed)
+    found: dict[str, Any] = {"way": way, "seed": seed, "seconds": round(time.monotonic() - began, 1)}
+    assessor = supernet_assessor(space(), task(), form=strategy.form)
+    for name, part in (("label", task().validation), ("test", task().test)):
+        scores = [assessor.scores(parameters, row, part) for row in networks()]
+        found |= {name: [one.quality for one in scores], f"{name}_loss": [one.loss for one in scores]}
+    return found | {"divergence": _apart(strategy, parameters)}
+
+
+def _apart(strategy: Strategy, parameters: Any) -> list[float]:
+    """Divergence of the largest network's relations from those of each network."""
+    elastic = training.elastic_of(space(), form=strategy.form)
+    x = jnp.asarray(task().validation.at(np.arange(RELATED)).inputs)
+    told = jax.jit(lambda p, x, row: elastic.apply(p, x, row, None, (RELATIONS,)).taps[RELATIONS])
+    teacher = told(parameters, x, space().largest())
+    return [float(divergence(teacher, told(parameters, x, row)).mean()) for row in networks()]
+
+
+def summary(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Means over seeds of every way."""
+    found, columns = shared_weights.figures(study), ("tau", "nats", "divergence")
+    ways = dict.fromkeys(run["way"] for run in study["shared"])
+    return {way: {one: float(np.mean(list(found[way][one].values()))) for one in columns} for way in ways}
+
+
+def _begun() -> dict[str, Any]:
+    rows = networks()
+    madds, params = (space().operator_sum(rows, _counted(of)) for of in (operators.madds, operators.params))
+    told = zip(map(space().format, rows), madds, params, strict=True)
+    return {
+        "space": space().identity, "images": STEPS * LESSONS * BATCH, "examples_name": task().examples_name,
+        "batch": BATCH, "bins": BINS, "alone_steps": ALONE_STEPS,
+        "networks": [{"architecture": text, "madds": m, "params": p, "alone": {}} for text, m, p in told],
+        "shared": [],
+    }  # fmt: skip
+
+
+def _benchmark(data_dir: Path) -> Mapping[str, Any]:
+    del data_dir
+    values, path = flags.FLAGS, Path(flags.FLAGS.results)
+    runtime.use_compilation_cache(values.compilation_cache)
+    study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
+
+    def keep(what: Mapping[str, Any]) -> None:
+        durable.replace(path, json.dumps(study, indent=1) + "\n")
+        print({name: value for name, value in what.items() if not isinstance(value, list)}, flush=True)
+
+    done = {(one["way"], one["seed"]) for one in study["shared"]}
+    for seed in common.seeds():
+        lacking = [one for one in study["networks"] if str(seed) not in one["alone"]]
+        for network in lacking if ALONE in values.ways and seed < ALONE_SEEDS else ():
+            network["alone"][str(seed)] = alone(space().parse(network["architecture"]), seed)
+            keep({"network": network["architecture"], "seed": seed, **network["alone"][str(seed)]})
+        for way in (one for one in values.ways if one != ALONE and (one, seed) not in done):
+            study["shared"].append(shared(way, seed))
+            keep(study["shared"][-1])
+    return summary(study)
+
+
+if __name__ == "__main__":
+    common.define_seeds(3, "Of shared weights; networks alone have the first two.")
+    flags.DEFINE_list("ways", [ALONE, *WAYS], "Which; alone trains the networks.")
+    flags.DEFINE_string("results", "benchmarks/results/relations.json", "The file of figures.")
+    common.main(_benchmark)
