@@ -474,10 +474,10 @@ def multi_device(path: Path) -> Iterator[str]:
 
 
 def losses(path: Path) -> Iterator[str]:
-    """Kinds of predictors, seed by seed: Kendall's tau and regret by the number of labels."""
+    """Kinds of predictors, seed by seed: Kendall's tau and other figures by the number of labels."""
     rows = read(path)["rows"]
-    labels = dict.fromkeys(row["labels"] for row in rows)
-    heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in ("tau", "regret") for num in labels}
+    labels, names = dict.fromkeys(row["labels"] for row in rows), list(rows[0])[3:]
+    heads = {f"{name}, {num} labels": (name, {"labels": num}) for name in names for num in labels}
     yield crossed(rows, "kind", heads)
 
 

@@ -33,7 +33,7 @@ from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.records.records import draw
 
-WEIGHT, SHARE, PAIRS = 1.0, 0.5, 100_000
+WEIGHT, SHARE, PAIRS = 10.0, 0.5, 100_000
 COMPARED = {"pair": 200, "pseudo": 200, "longer": 200}
 """The only number of labels that a kind sees."""
 HINGE: Mapping[str, Any] = {"loss": "hinge", "validation_share": 0.0}

@@ -209,6 +209,8 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str]], list[float]]] = {
     "scores": _scores,
     "predictor_losses.json": _kinds,
     "few_labels.json": _kinds,
+    "second_terms.json": _kinds,
+    "prune_orders.csv": _by_way,
     "estimates.json": _estimates,
     "joint_search.json": _joint,
     "shipped_labels.json": _ranking,
