@@ -18,7 +18,7 @@ the answer itself, points: 0 is on the front. ``at_target`` is what it loses to 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,20 @@ from nagjax.generator import decode
 from nagjax.generator.policy import Policy
 from nagjax.generator.walk import unmasked
 from nagjax.many_runs import train_many
-from nagjax.problems.problem import Problem, path_costs
+from nagjax.problems.problem import Problem
 from nagjax.reports.front import POINTS, best_within
-from nagjax_reinforce.rewards import REWARDS
 
 UPDATES, GROUP, SAMPLES, NEAR, USUAL = 400, 64, 1000, 0.05, 0.07
 FIGURES = ("off", "within", "over", "behind", "at_target")
 BEST = "best_"
+
+Reward = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
+REWARDS: Mapping[str, Reward] = {
+    "mnasnet_soft": lambda quality, ratio, weight: quality * ratio**-weight,
+    "mnasnet_hard": lambda quality, ratio, _: quality / np.maximum(ratio, 1),
+    "tunas": lambda quality, ratio, weight: quality - weight * np.abs(ratio - 1),
+}
+"""Of qualities, fractions, costs as multiples of the target, and the weight: those of ``reinforce_single``."""
 COLUMNS = ("way", "seed", *FIGURES)
 
 
@@ -74,11 +81,10 @@ def one(study: Study, name: str, seed: int) -> dict[str, str]:
 
 def highest(study: Study, way: Way) -> dict[str, np.ndarray]:
     """Figures of the architectures of the largest rewards, float64 ``[5]``."""
-    tokens = jnp.asarray(study.macro.records.tokens)
-    quality, costs = jnp.asarray(study.macro.records.quality), path_costs(study.problem, tokens)
+    cost, quality = study.macro.cost, study.macro.records.quality
     rows = [
-        int(REWARDS[way.reward](quality, costs, jnp.broadcast_to(tick, costs.shape), jnp.float32(weight)).argmax())
-        for tick, weight in zip(budget_at_share(study.problem, jnp.array(SHARES)[:, None]), way.weights, strict=True)
+        int(REWARDS[way.reward](quality, cost / target, weight).argmax())
+        for target, weight in zip(targets(study), way.weights, strict=True)
     ]
     return judged(study, np.array(rows))
 
