@@ -380,8 +380,9 @@ BUILT = (
         "{prune_orders.csv | choices random 200 cut}; by accuracy itself, as the paper does, "
         "{prune_orders.csv | choices by accuracy 200 cut}), the pairs {prune_orders.csv | pairs 200 cut} (at random "
         "{prune_orders.csv | pairs random 200 cut}), both {prune_orders.csv | both 200 cut}: "
-        "{prune_orders.csv | both 200 lost} points at best, over the upper half of the budgets "
-        "{prune_orders.csv | both 200 above}: what harms on average the cheapest networks need. "
+        "{prune_orders.csv | both 200 lost} points at best (at random {prune_orders.csv | both random 200 lost}), over "
+        "the upper half of the budgets {prune_orders.csv | both 200 above} (at random "
+        "{prune_orders.csv | both random 200 above}): what harms on average the cheapest networks need. "
         "`python -m experiments.prune --pairs=8` writes such a file for --prune.",
         "refuted", ["few_evaluations.csv", "prune_orders.csv"],
     ),

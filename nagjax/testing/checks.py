@@ -44,9 +44,9 @@ from nagjax.verification import COUNTS, check_metrics
 ASKED = 0.7
 """The share of random's mean regret that ``check_improvement`` allows."""
 
-LONG_CHUNK = 200
-"""Updates of a chunk where ``check_improvement`` trains for long; counting is done at this length too, so that one
-program is compiled."""
+LONG, LONG_CHUNK = 4_000, 200
+"""The least updates of a policy that ``check_improvement`` trains for long, in the chunks of the other checks, whose
+program is there; and the chunk where it takes more."""
 
 LOOKS, ENOUGH = 8, 0.85
 """How often ``check_improvement`` looks at a policy that it trains for long, and the share of what it allows that ends
@@ -340,7 +340,8 @@ def _of_policy(controller: Controller, tiny: Tiny, seed: int) -> tuple[float, fl
             raise _EnoughError
 
     with contextlib.suppress(_EnoughError):
-        train(controller, tiny.problem, seed, steps=steps, chunk=LONG_CHUNK, on_chunk=look)
+        chunk = CHUNK if steps <= LONG else LONG_CHUNK
+        train(controller, tiny.problem, seed, steps=steps, chunk=chunk, on_chunk=look)
     return regrets[-1], random
 
 
@@ -352,10 +353,9 @@ def _asked_and_best(tiny: Tiny) -> tuple[np.ndarray, np.ndarray]:
 
 def _long(controller: Controller, tiny: Tiny) -> int:
     """Updates for a policy that remembers nothing: 4,000, or as many as make 64,000 evaluations."""
-    counted = train(controller, tiny.problem, steps=LONG_CHUNK, chunk=LONG_CHUNK).metrics["evaluations"]
-    each = max(float(counted[-1] - counted[0]) / (len(counted) - 1), 1.0)
-    step = LOOKS * LONG_CHUNK
-    return step * math.ceil(max(4_000, 64_000 / each) / step)
+    counted = train(controller, tiny.problem, steps=CHUNK).metrics["evaluations"]
+    each, step = max(float(counted[-1] - counted[0]) / (len(counted) - 1), 1.0), LOOKS * LONG_CHUNK
+    return LONG if each * LONG >= 64_000 else step * math.ceil(64_000 / each / step)
 
 
 def _check_archive(name: str, tiny: Tiny, found: Artefact) -> None:
