@@ -7,8 +7,6 @@ kind and seed. Each kind is fitted to 400 estimates, other ones for every seed:
   accuracies of all 3,969, ``regret`` what the best predicted within each of 400 budgets loses of accuracy, points.
 - ``supernet``: accuracies with a supernet's weights that travel along (``nagjax/data/default/records.csv``); ``tau`` is
   that with 16 networks trained alone (``benchmarks/results/shipped_labels.json``), which no kind was fitted to.
-- ``perceptrons``: labels of 84 networks with the weights of ``single_path``, other weights for every seed
-  (``benchmarks/results/supernet_ranking.json``); all are fitted to, and ``tau`` is that with the same networks alone.
 
 ``estimates`` are the estimates themselves, of every architecture, and ``smoothed`` their means over neighbours.
 ``graph`` is a chain of decisions, ``complete`` joins all and ``unjoined`` none, which leaves a network per decision.
@@ -32,12 +30,11 @@ from absl import flags
 from scipy import stats
 
 import nagjax
-from benchmarks import common, supernet_ranking
+from benchmarks import common
 from benchmarks.jobs import ROOT
 from benchmarks.rounds import BUDGETS, Macro, read
 from experiments import embedded
 from experiments.frame import runtime
-from experiments.published import shared_weights
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
@@ -61,7 +58,6 @@ KINDS: Mapping[str, Kind] = {
     "smooth_trees": make("nars", WHOLE),
 }
 PRUNED = ("ridge", "mlp", "graph")
-ESTIMATED = "single_path"
 RANKING = ROOT / "benchmarks" / "results" / "shipped_labels.json"
 
 
@@ -152,31 +148,13 @@ def of_supernet(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str
             yield {"problem": "supernet", "kind": name, "seed": seed, "tau": found}
 
 
-def of_perceptrons(kinds: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of the networks whose labels are fitted to themselves, a seed for each supernet."""
-    study = json.loads(supernet_ranking.RESULT.read_text(encoding="utf-8"))
-    space, networks = supernet_ranking.space(), study["networks"]
-    tokens = np.stack([space.parse(one["architecture"]) for one in networks]).astype(np.int32)
-    asked = Asked(space, tokens, shared_weights.alone(study).mean(1))
-    for run in (run for run in study["shared"] if run["way"] == ESTIMATED):
-        labels = Records(tokens, np.array(run["label"]), source=ESTIMATED)
-        found = {"estimates": np.array(run["label"])}
-        for name in kinds:
-            found[name] = asked.predicted(fit(KINDS[name], space, labels, run["seed"]).predictor)
-        for name, predicted in found.items():
-            yield {"problem": "perceptrons", "kind": name, "seed": run["seed"], "tau": asked.tau(predicted)}
-
-
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
-    seeds, rows = common.seeds(), list[dict[str, Any]]()
-    if "supernet" in values.problems:
-        rows += of_supernet(values.kinds, seeds)
-    if "perceptrons" in values.problems:
-        rows += of_perceptrons(values.kinds)
+    seeds = common.seeds()
+    rows = list(of_supernet(values.kinds, seeds))
     macro = read(data_dir)
-    for seed in seeds if "macro" in values.problems else ():
+    for seed in seeds:
         rows += of_macro(macro, values.kinds, seed)
         print(
             {row["kind"]: round(row["regret"], 3) for row in rows if row.get("regret") and row["seed"] == seed},
@@ -188,5 +166,4 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 if __name__ == "__main__":
     common.define_seeds(what="Draws of estimates.")
     flags.DEFINE_list("kinds", list(KINDS), "Which.")
-    flags.DEFINE_list("problems", ["supernet", "perceptrons", "macro"], "Which.")
     common.main(_benchmark)

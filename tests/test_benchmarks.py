@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from benchmarks import (
     exact_budgets,
     golden,
     guarantee,
+    one_target,
     profile_validation,
     published_latencies,
     reference,
@@ -282,3 +284,27 @@ def test_an_answer_over_its_limit_is_counted(additive_case):
     strict = dataclasses.replace(additive_case, limits=additive_case.limits * 0)
     gains = exact.linear_gains(strict, strict.problem.quality)
     assert exact.solved(strict, gains).over == 30
+
+
+def test_answers_to_targets_are_judged_as_worked_by_hand():
+    """Costs 10, 60, 110 have 50, 40, 90 %; the targets are 20, 40, 60, 80, 100."""
+    macro = SimpleNamespace(
+        cost=np.array([10.0, 60.0, 110.0]), records=SimpleNamespace(quality=np.array([0.5, 0.4, 0.9]))
+    )
+    found = one_target.judged(SimpleNamespace(macro=macro), np.array([0, 1, 1, 2, 2]))
+    assert found["off"] == pytest.approx([50, 50, 0, 37.5, 10])
+    assert found["behind"] == pytest.approx([0, 10, 10, 0, 0])
+    assert found["at_target"] == pytest.approx([0, 10, 10, -40, -40])
+
+
+def test_the_largest_rewards_under_targets_are_those_worked_by_hand():
+    """At 60 costs are 1/6, 1 and 11/6 of the target: 1.22, 0.4 and 0.66 softly, w = 0.5; 0.5, 0.4 and 0.49 hard."""
+    macro = SimpleNamespace(
+        cost=np.array([10.0, 60.0, 110.0]), records=SimpleNamespace(quality=np.array([0.5, 0.4, 0.9]))
+    )
+    study, halves = SimpleNamespace(macro=macro), (0.5,) * 5
+    off = {reward: one_target.highest(study, one_target.Way(reward, halves))["off"][2] for reward in one_target.REWARDS}
+    assert off == pytest.approx({"mnasnet_soft": 100 * 5 / 6, "mnasnet_hard": 100 * 5 / 6, "tunas": 100 * 5 / 6})
+    # 0.5 - 0.5 * 5 / 6 = 0.08, 0.4 and 0.9 - 0.5 * 5 / 6 = 0.48: with w = 1 the second has the most.
+    ones = one_target.Way("tunas", (1.0,) * 5)
+    assert one_target.highest(study, ones)["off"][2] == 0

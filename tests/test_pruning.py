@@ -23,7 +23,7 @@ from tests import tiny
 
 MACRO = nas_bench_macro.make()
 EVERY = tl.enumerate_paths(MACRO.trellis.target, MACRO.trellis.valid)
-PAIRS = [(0, 1, 3, 2), (0, 1, 1, 0), (2, 0, 3, 2)]
+PAIRS = [(0, 1, 3, 2), (0, 1, 1, 0), (2, 0, 3, 2), (0, 2, 7, 0)]
 
 
 def together(decision, other):
@@ -31,8 +31,10 @@ def together(decision, other):
 
 
 def takes_one(tokens, pairs=PAIRS):
-    """Brute force: which architectures take no pair whole."""
-    return np.array([not any(row[a] == b and row[c] == d for a, b, c, d in pairs) for row in tokens])
+    """Brute force: which architectures take no pair whole. A closed decision has a forced 0, which is no choice."""
+    nodes, _ = tl.walk(MACRO.trellis.target, MACRO.trellis.valid, tokens)
+    taken = np.where(MACRO.trellis.open[np.arange(8), nodes], tokens, -1)
+    return ~np.any([(taken[:, a] == b) & (taken[:, c] == d) for a, b, c, d in pairs], axis=0)
 
 
 @pytest.fixture(scope="module")
