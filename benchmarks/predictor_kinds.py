@@ -89,7 +89,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     ask = jax.jit(lambda form: form(jnp.asarray(tokens), features)[0])
     labels = settings.parse_integers(values.labels, "labels")
     path = Path(values.results)
-    rows: list[Row] = common.read_csv(path) if path.exists() else []
+    rows: list[Row] = [*common.read_csv(path)] if path.exists() else []
     done = {(row["kind"], int(row["labels"]), int(row["seed"])) for row in rows}
     for seed, num, name in itertools.product(common.seeds(), labels, values.kinds):
         if (name, num, seed) in done:
