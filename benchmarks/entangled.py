@@ -4,10 +4,11 @@
 scikit-learn.
 
 The space is that of ``benchmarks.strategies`` without blocks that do not expand, whose weights cannot be mixed: 20
-networks. Eight of them were trained alone there, under three seeds, and are taken from its results; the others are
-trained besides. Every way sees 25,600 images. A way of ``entangled`` chooses the largest share of each decision; where
-it ends in ``near`` the loss is the mean over two neighbours, so each image passes twice; ``single_path``, the rival
-without gradients along choices, the network of least loss on validation images with its weights. Nothing has a price.
+networks. Eight of them were trained alone there, under three seeds, and are taken from its results; those that a way
+chooses are trained besides. Every way sees 25,600 images. A way of ``entangled`` chooses the largest share of each
+decision; where it ends in ``near`` the loss is the mean over two neighbours, so each image passes twice;
+``single_path``, the rival without gradients along choices, the network of least loss on validation images with its
+weights. Nothing has a price.
 Rates of the logits are those of 0.02 and 0.1 (Adam) and of 0.02, 1 and 5 (exponentiated) that chose best under seed 100
 with ``darts``, the larger where two chose alike; other samplers have that of ``darts``.
 ``experiments.published.entangled`` has what follows from the figures.
@@ -142,7 +143,8 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
             if (way, seed, rate) not in done:
                 study["shared"].append(shared(one, way, seed, rate))
                 keep({name: value for name, value in study["shared"][-1].items() if not isinstance(value, list)})
-    for network in study["networks"] if values.alone else ():
+    chosen = {run["chosen"] for run in study["shared"]}
+    for network in (one for one in study["networks"] if values.alone and one["architecture"] in chosen):
         for seed in range(ALONE_SEEDS):
             if str(seed) not in network["alone"]:
                 row = strategies.space().parse(network["architecture"])
@@ -155,6 +157,6 @@ if __name__ == "__main__":
     common.define_seeds(6, "Of shared weights.")
     flags.DEFINE_list("ways", list(WAYS), "Which: a sampler and an update, such as gdas adam.")
     flags.DEFINE_float("rate", None, "Of the logits, in place of what was tuned.")
-    flags.DEFINE_bool("alone", True, "Train the networks alone.")
+    flags.DEFINE_bool("alone", True, "Train the networks that were chosen alone.")
     flags.DEFINE_string("results", "benchmarks/results/entangled.json", "The file of figures.")
     common.main(_benchmark)
