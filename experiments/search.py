@@ -35,6 +35,12 @@ from nagjax.proposers.proposer import NAMES as PROPOSERS
 from nagjax.searching import Found
 from nagjax.spaces.space import Space
 
+COSTS = (
+    "token_table", "costs", "measured", "measured_columns", "cost_kind", "cost_settings", "cost_quantile",
+    "device_format",
+)  # fmt: skip
+"""What ``setup.define_cost_flags`` adds and ``nagjax.search`` takes, but for conditions."""
+
 
 def define_flags(values: flags.FlagValues) -> None:
     """Add the flags of this job."""
@@ -83,6 +89,7 @@ def _search(values: flags.FlagValues, folder: Path) -> int:
     space = setup.load_space(values)
     table = setup.load_table(values, space) if values.table else None
     truth = checked_evaluator(values, space)
+    setup.without_quality(values, space)  # what is wrong with costs is told before the folder is taken
     run_folder.claim(values, {} if table is None else {"table": table}, folder)
     again = cli.resume_command("experiments.search", str(folder / run_folder.FLAGS))
     try:
@@ -150,16 +157,16 @@ def evaluate(
             shown.update(task, completed=len(evaluations.tokens), description=what)
             life.doing(f"evaluating: {len(evaluations.tokens)} of {values.evaluations}, {what}")
 
-        return searching.search(
-            space, truth, table, folder=folder, costs=values.costs, where=where,
-            cost_quantile=values.cost_quantile,
-            evaluations=values.evaluations, start=values.start, per_round=values.per_round, retries=values.retries,
-            predictor_kind=values.predictor_kind or searching.KIND,
-            predictor_settings=pairs(values, "predictor_settings"), proposer=values.proposer,
-            proposer_settings=pairs(values, "proposer_settings"),
-            executor=values.executor, workers=values.workers, pessimism=values.pessimism, seed=values.seed,
-            on_evaluation=seen,
-        )  # fmt: skip
+        with settings.told_of_flags(setup.SPELLED):
+            return searching.search(
+                space, truth, table, folder=folder, where=where, **setup.arguments(values, COSTS),
+                evaluations=values.evaluations, start=values.start, per_round=values.per_round, retries=values.retries,
+                predictor_kind=values.predictor_kind or searching.KIND,
+                predictor_settings=pairs(values, "predictor_settings"), proposer=values.proposer,
+                proposer_settings=pairs(values, "proposer_settings"),
+                executor=values.executor, workers=values.workers, pessimism=values.pessimism, seed=values.seed,
+                on_evaluation=seen,
+            )  # fmt: skip
 
 
 main = cli.entry(__doc__, define_flags, job)

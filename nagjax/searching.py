@@ -27,6 +27,7 @@ from nagjax.evaluators import evaluator as evaluators
 from nagjax.evaluators.evaluator import Evaluator
 from nagjax.evaluators.journal import Evaluations, Journal
 from nagjax.evaluators.pool import open_pool
+from nagjax.learned.measured import Measured
 from nagjax.posing import Setup
 from nagjax.predictors.kinds import registry as kinds
 from nagjax.proposers import proposer as proposers
@@ -61,7 +62,12 @@ def search(
     *,
     folder: str | Path,
     evaluator_settings: Mapping[str, Any] | None = None,
+    token_table: str | Path | DeviceTable | None = None,
     costs: Sequence[str] | None = None,
+    measured: Measured | str | Path | None = None,
+    measured_columns: Mapping[str, str] | None = None,
+    cost_kind: str | None = None,
+    cost_settings: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
     cost_quantile: float | None = None,
     device_format: str = "auto",
@@ -87,7 +93,12 @@ def search(
       table: the device table, or its path.
       folder: where evaluations are kept; a search that was interrupted goes on there, and never evaluates twice.
       evaluator_settings: of the evaluator's factory.
-      costs: names of the cost columns, see ``nagjax.problem``.
+      token_table: the device table of one more token of a text, see ``nagjax.problem``.
+      costs: names of the cost columns, see there.
+      measured: whole networks that were measured, of one device; see there.
+      measured_columns: columns of that file by cost.
+      cost_kind: how a cost is learned, see there.
+      cost_settings: settings of that kind.
       where: conditions, see there.
       cost_quantile: headroom of prices, see there.
       device_format: of the table.
@@ -112,9 +123,14 @@ def search(
     if not isinstance(on, Space):
         raise ValueError(f"search: {type(on).__name__} is not a space; give nagjax.space(NAME) or a tabular benchmark")
     posed: dict[str, Any] = {
-        "costs": costs, "where": where, "cost_quantile": cost_quantile, "device_format": device_format,
+        "token_table": token_table, "costs": costs, "where": where, "cost_quantile": cost_quantile,
+        "device_format": device_format,
     }  # fmt: skip
-    setup = posing.problem(of, table, quality=posing.flat(on), **posed)
+    learned: dict[str, Any] = {
+        "measured": measured, "measured_columns": measured_columns, "cost_kind": cost_kind,
+        "cost_settings": cost_settings,
+    }  # fmt: skip
+    setup = posing.problem(of, table, quality=posing.flat(on), **posed, **learned)
     truth = evaluator
     if not isinstance(truth, Evaluator):
         truth = evaluators.make(truth, setup.space, evaluator_settings)
@@ -129,8 +145,8 @@ def search(
     careful = 0.0 if fitted.predictor.rank_valued else pessimism
     priced_by = setup.table
     if priced_by is not None and LATENCY in truth.costs:
-        priced_by = refined(priced_by, setup, done)
-    final = posing.problem(of, priced_by, predictor=fitted, pessimism=careful, **posed)
+        priced_by, learned = refined(priced_by, setup, done), {}
+    final = posing.problem(of, priced_by, predictor=fitted, pessimism=careful, **posed, **learned)
     return Found(final, done)
 
 

@@ -698,3 +698,18 @@ def test_latencies_that_come_with_the_truth_correct_the_table(tmp_path, latency,
         assert prices.correction is None
         assert len(prices.validation) == 14
         assert "do not rise with the sum" in caplog.text
+
+
+def test_costs_that_are_learned_from_whole_networks_are_those_of_a_search(tmp_path):
+    space = nas_bench_macro.make()
+    tokens = space.sample(np.random.default_rng(0), 60)
+    took = 1 + 0.5 * tokens.sum(1)  # ms
+    rows = (f"{space.format(row)},{ms}" for row, ms in zip(tokens, took, strict=True))
+    (tmp_path / "phone.csv").write_text("\n".join(["architecture,latency_ms", *rows]) + "\n")
+    truth = Evaluator("made up", {}, {}, lambda tokens: {"quality": 0.5 + 0.01 * tokens.sum(1)})
+    found = searching.search(
+        space, truth, measured=tmp_path / "phone.csv", folder=tmp_path / "out", predictor_kind="ridge", evaluations=14,
+        start=12, per_round=2,
+    )  # fmt: skip
+    assert [info.name for info in found.setup.description.costs] == ["latency_ms"]
+    np.testing.assert_allclose(found.setup.description.costs_of(tokens)[:, 0], took, rtol=0.05)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 
 from experiments import generate, search
 from experiments.frame import cli
+from experiments.inputs import setup
 from experiments.published.registry import SYSTEMS, find
 from experiments.reports import search_report
 from nagjax import searching
@@ -167,21 +169,29 @@ def refused(capsys, *argv):
 def test_what_cannot_be_searched_is_refused(arguments, truth, tmp_path, capsys, monkeypatch):
     out = f"--out={tmp_path / 'run'}"
     assert "--evaluator is not given; it is one of alone, angle, command" in refused(capsys, *SMALL, out)
-    for flags, message in (
+    for given, message in (
         (["--evaluator=tabel"], "did you mean 'table'?"),
         (["--evaluator=table", "--evaluator_settings=fiel=a.csv"], "has no setting 'fiel' (did you mean 'file'?)"),
         (["--evaluator=table", "--evaluator_settings=file=no.csv"], "no.csv"),
         (["--evaluator=command", "--evaluator_settings=command=true a,b,seconds=-3"], "seconds=-3"),
         ([*arguments, "--proposer=improvment"], "did you mean 'improvement'?"),
         ([*arguments, "--executor=thread"], "is not one of inline, threads"),
+        ([*arguments, "--measured=none.csv"], "none.csv"),
+        ([*arguments, "--costs=token_ms"], "give --token_table=FILE"),
         ([*arguments, "--start=30"], "start=30 is more than evaluations=24"),
     ):
-        assert message in refused(capsys, *SMALL, *flags, out)
+        assert message in refused(capsys, *SMALL, *given, out)
         assert not (tmp_path / "run").exists(), "a folder is taken by what can be searched"
     pytest.importorskip("distributed", reason="needs distributed: pip install 'nagjax[dask]'")
     monkeypatch.setattr(pool, "ANSWER", "1s")
     text = refused(capsys, *arguments, "--executor=dask:127.0.0.1:9", out)
     assert "no cluster answers there" in text
+
+
+def test_no_flag_of_costs_is_dropped():
+    values = flags.FlagValues()
+    setup.define_cost_flags(values)
+    assert set(values) - {"where", "prune", "help", "?"} <= set(search.COSTS)
 
 
 def test_settings_of_an_evaluator_end_at_its_next_setting():

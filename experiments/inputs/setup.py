@@ -48,7 +48,6 @@ def define_flags(values: flags.FlagValues) -> None:
     define_quality_flags(values)
     define_benchmark_flags(values)
     define_cost_flags(values)
-    define.string("token_table", None, f"Device table of one more token of a text: the column {TOKEN}.")
     define.list(
         "devices", None, "Tables of several devices, NAME=PATH,NAME=PATH, in place of --table: one generator for all."
     )
@@ -63,6 +62,7 @@ def define_cost_flags(values: flags.FlagValues) -> None:
         "where", [], "A condition on architectures, such as resolution=224 or kernel=3,5; may be repeated."
     )
     define.string("prune", None, "File of closed choices and pairs, as experiments.prune writes it: more conditions.")
+    define.string("token_table", None, f"Device table of one more token of a text: the column {TOKEN}.")
     define.list("costs", [LATENCY], f"Cost columns: {LATENCY}, {TOKEN}, {', '.join(ANALYTIC)}.")
     define.string(
         "measured", None,
