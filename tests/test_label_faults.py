@@ -58,7 +58,7 @@ def test_the_tolerance_that_would_do_is_told_and_does(tmp_path):
     assert text.endswith(
         "; 3 architectures stand in rows that differ by more, and --duplicate_tolerance=0.2 averages them all"
     )
-    assert "; 1 architectures stand in rows that differ by more" in refusal(path, rows, 0.01)
+    assert "; 1 architecture stands in rows that differ by more" in refusal(path, rows, 0.01)
     assert read(path, rows, 0.2).averaged == 4
 
 

@@ -56,8 +56,9 @@ def spread_summary(tokens: np.ndarray, quality: np.ndarray, costs: Mapping[str, 
     wrong = (widest > tolerance) & ~np.isclose(widest, tolerance, rtol=1e-9, atol=0.0)
     least = widest.max()
     digits = 10.0 ** (math.floor(math.log10(least)) - 2)
+    differing = "1 architecture stands" if wrong.sum() == 1 else f"{wrong.sum()} architectures stand"
     return (
-        f"; {wrong.sum()} architectures stand in rows that differ by more, and --duplicate_tolerance="
+        f"; {differing} in rows that differ by more, and --duplicate_tolerance="
         f"{math.ceil(least / digits - 1e-8) * digits:.3g} averages them all"
     )
 
