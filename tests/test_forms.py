@@ -171,6 +171,18 @@ def test_a_comparison_by_hand():
     assert not form.replace(values="quality").rank_valued
 
 
+def test_what_beats_or_loses_to_all_references_keeps_an_order():
+    x = np.zeros((4, NUM), np.float32)
+    x[0, 1], x[1, 1], x[2, 0], x[3, 0] = -60.0, -20.0, 20.0, 60.0  # leads over a reference of zeros
+    form = pair("quality").replace(references=jnp.zeros((2, NUM)))
+    told = np.asarray(form(jnp.zeros((4, 6), jnp.int32), jnp.asarray(x))[0])
+    assert (form.chances(jnp.asarray(x[2:, None]), form.references[None]) == 1).all()
+    # A score rises by 0.01 for each factor of e, and is worth an eighth in quality.
+    np.testing.assert_allclose(np.diff(told)[[0, 2]], 0.01 * 40 / 8, rtol=1e-3)
+    assert told[1] < 0.05
+    assert told[2] > 0.95
+
+
 def test_either_order_of_a_comparison_adds_up_to_1():
     module = Comparator((8,), 4)
     params = jax.vmap(module.init, in_axes=(0, None))(jax.random.split(jax.random.key(1), 3), FEATURES[:2])

@@ -21,7 +21,10 @@ from nagjax.predictors.forms.form import Defaults, Form, check_inputs
 from nagjax.predictors.forms.scores import at_score
 
 LEAST = 1e-4
-"""Share of references whose normal score is the least that is told apart."""
+"""Share of references beyond which normal scores hardly rise: no more labels tell what the quality is there."""
+
+RISE = 0.01
+"""What a normal score still rises by where the share left is e times smaller: those that beat all keep an order."""
 
 Asked = tuple[jax.Array, jax.Array]
 """Tokens int ``[B, T]`` and path features float32 ``[B, F]``."""
@@ -95,18 +98,24 @@ class Pair(Defaults):
     def __call__(self, tokens: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See ``Form``."""
         check_inputs(self, tokens, features)
-        share = self.chances(features[:, None], self.references[None]).mean(-1)
+        leads = self.leads(features[:, None], self.references[None])
+        share = jax.nn.sigmoid(leads).mean(-1)
         if not self.rank_valued:
-            share = at_score(norm.ppf(jnp.clip(share, LEAST, 1 - LEAST)).ravel(), self.levels).reshape(share.shape)
+            score = tailed(share, jax.nn.sigmoid(-leads).mean(-1))
+            share = at_score(score.ravel(), self.levels).reshape(share.shape)
         variance = jnp.square(share - share.mean(0)[None]).mean(0)
         spread = variance > 0  # the derivative of a square root at 0 is infinite
         return share.mean(0), jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1.0)), 0.0)
 
     def chances(self, one: jax.Array, other: jax.Array) -> jax.Array:
         """P that path features ``[..., F]`` beat others ``[..., F]`` by each member, ``[E, ...]``; axes broadcast."""
+        return jax.nn.sigmoid(self.leads(one, other))
+
+    def leads(self, one: jax.Array, other: jax.Array) -> jax.Array:
+        """Logits of ``chances``."""
 
         def by(member: Any) -> jax.Array:
-            return jax.nn.sigmoid(jnp.asarray(self.module.apply(member, one, other, method=Comparator.between)))
+            return jnp.asarray(self.module.apply(member, one, other, method=Comparator.between))
 
         return jax.vmap(by)(self.network)
 
@@ -119,6 +128,17 @@ class Pair(Defaults):
         """See ``Form``."""
         module = Comparator(tuple(static["hidden"]), static["width"])
         return cls(**arrays, module=module, values=static["values"])
+
+
+def tailed(won: jax.Array, lost: jax.Array) -> jax.Array:
+    """Normal scores of shares that are won, with those that are lost, which tell more than 1 - ``won`` does.
+
+    >>> print(tailed(jnp.array([0.5, 1.0, 1.0]), jnp.array([0.5, 1e-6, 1e-8])).round(3))
+    [0.    3.765 3.811]
+    """
+    beyond = jnp.log(jnp.maximum(jnp.minimum(won, lost), jnp.finfo(won.dtype).tiny) / LEAST)
+    further = RISE * jnp.maximum(-beyond, 0.0)
+    return norm.ppf(jnp.clip(won, LEAST, 1 - LEAST)) + jnp.where(won > lost, further, -further)
 
 
 def beats(form: Form, one: Asked, other: Asked) -> jax.Array:
