@@ -3,6 +3,7 @@
 import gc
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,6 +39,9 @@ collect_ignore_glob = ["example_network/*"]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # As in jobs, so that what a job has compiled serves the library's own calls, and the other way round.
 jax.config.update("jax_default_matmul_precision", "float32")
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, which tests send to jobs here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is not a failure, and a commit that passed passes again.
 settings.register_profile("nagjax", deadline=None, derandomize=True)

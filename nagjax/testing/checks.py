@@ -254,24 +254,25 @@ def check_rebase(make: Make, **static: Any) -> None:
 
 
 def check_improvement(make: Make, **static: Any) -> None:
-    """Among 28,431 architectures the mean regret is clearly below random's.
+    """The mean regret is clearly below random's.
 
-    With an archive: below random search with as many evaluations. A policy alone remembers no architecture and learns
-    slowly: its greedy answers are compared with one random architecture within each budget, after at least 4,000
-    updates and, so that one with a sample an update learns from as much as others, at least 64,000 evaluations. That
-    is long, so one seed has to do (of archives two), and it ends where a look finds ``ENOUGH``.
+    With an archive, among 19,683 architectures: below random search with as many evaluations. A policy alone remembers
+    none and learns slowly; among 28,431 its greedy answers are compared with one random architecture within each
+    budget, after at least 4,000 updates and, so that one with a sample an update learns from as much as others, at
+    least 64,000 evaluations. That is long, so one seed has to do (of archives two), and it ends where a look finds
+    ``ENOUGH``.
     """
-    ours, random = [], []
-    for seed in (0, 1):
-        tiny = deep_problem(seed)
-        controller = make(tiny.problem.spec, **static)
-        alone = controllers.artefact(controller, controllers.init(controller, tiny.problem, seed), tiny.problem)
-        found = _of_archive(controller, tiny, seed) if alone.archive is not None else _of_policy(controller, tiny, seed)
-        ours.append(found[0])
-        random.append(found[1])
-        if alone.archive is None:
-            break
-    regret, reference = float(np.mean(ours)), float(np.mean(random))
+    seeds = (0, 1)
+    # Where depths differ random search within budgets is hardly better than without, 0.86 of its regret.
+    wide = [tiny_problem(seed, "wide") for seed in seeds]
+    controller = make(wide[0].problem.spec, **static)
+    begun = controllers.init(controller, wide[0].problem, seeds[0])
+    if controllers.artefact(controller, begun, wide[0].problem).archive is not None:
+        found = [_of_archive(controller, tiny, seed) for seed, tiny in zip(seeds, wide, strict=True)]
+    else:
+        tiny = deep_problem(seeds[0])
+        found = [_of_policy(make(tiny.problem.spec, **static), tiny, seeds[0])]
+    regret, reference = np.mean(found, 0).tolist()
     claim(
         "improvement",
         regret <= max(ASKED * reference, 0.002),

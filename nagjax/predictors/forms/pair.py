@@ -15,6 +15,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 
 from nagjax.predictors.forms.form import Defaults, Form, check_inputs
@@ -25,6 +26,8 @@ LEAST = 1e-4
 
 RISE = 0.01
 """What a normal score still rises by where the share left is e times smaller: those that beat all keep an order."""
+
+TINY = float(np.finfo(np.float32).tiny)
 
 Asked = tuple[jax.Array, jax.Array]
 """Tokens int ``[B, T]`` and path features float32 ``[B, F]``."""
@@ -136,7 +139,7 @@ def tailed(won: jax.Array, lost: jax.Array) -> jax.Array:
     >>> print(tailed(jnp.array([0.5, 1.0, 1.0]), jnp.array([0.5, 1e-6, 1e-8])).round(3))
     [0.    3.765 3.811]
     """
-    beyond = jnp.log(jnp.maximum(jnp.minimum(won, lost), jnp.finfo(won.dtype).tiny) / LEAST)
+    beyond = jnp.log(jnp.maximum(jnp.minimum(won, lost), TINY) / LEAST)
     further = RISE * jnp.maximum(-beyond, 0.0)
     return norm.ppf(jnp.clip(won, LEAST, 1 - LEAST)) + jnp.where(won > lost, further, -further)
 
