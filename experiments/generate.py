@@ -176,11 +176,7 @@ def _write(values: flags.FlagValues, generator: Generator, answers: Sequence[Ans
         write_front_csv(settings.user_path(values.csv, "csv"), to_points(generator, answers, name))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job."""
-    with runtime.seldom_collecting():
-        return cli.execute(__doc__, define_flags, job, argv)
-
+main = cli.entry(__doc__, define_flags, job)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import logging
 import math
 import os
@@ -63,7 +62,7 @@ def execute(summary: str | None, define: Define, job: Job, argv: Sequence[str] |
       141 where nobody reads stdout any more, 143 for SIGTERM, which does what Ctrl-C does.
     """
     terminated: list[int] = []
-    with terminal.forgiving(), _sigterm_is_ctrl_c(terminated):
+    with terminal.forgiving(), runtime.seldom_collecting(), _sigterm_is_ctrl_c(terminated):
         code = _run(summary, define, job, sys.argv[1:] if argv is None else argv)
     return EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code
 
@@ -75,8 +74,6 @@ def entry(summary: str | None, define: Define, job: Job) -> functools.partial[in
 
 def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> int:
     debug = False
-    # What is imported and traced lives on; to look through it for garbage took a fourteenth of a short job.
-    gc.set_threshold(100_000, 20, 20)
     try:
         values = parse(define, argv)
         debug = values.debug

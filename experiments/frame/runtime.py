@@ -98,10 +98,10 @@ def float32_products() -> Iterator[None]:
 def seldom_collecting() -> Iterator[None]:
     """A block in which cyclic garbage is looked for seldom.
 
-    Importing jax makes many objects and no garbage, and a tenth of a short job's time was spent looking for it.
+    What is imported and traced lives on, and a tenth of a short job's time was spent looking through it.
     """
     before = gc.get_threshold()
-    gc.set_threshold(200_000, *before[1:])
+    gc.set_threshold(100_000, 20, 20)
     try:
         yield
     finally:

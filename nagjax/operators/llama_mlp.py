@@ -10,16 +10,7 @@ import jax
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.llama_attention import NORM, epsilon_of
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    add_rms_norm,
-    drawn,
-    each_alone,
-    held_bytes,
-    rms_norm,
-    row_bytes,
-    rows,
-    typed,
-)
+from nagjax.operators.sequences import add_rms_norm, drawn, each_alone, held_bytes, rms_norm, row_bytes, rows, typed
 
 
 def llama_mlp(length: int, width: int, hidden: int, bits: int = 32, norm: int = NORM) -> Operator:

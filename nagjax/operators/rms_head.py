@@ -8,15 +8,7 @@ from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shap
 from nagjax.operators.layers import fresh
 from nagjax.operators.llama_attention import NORM, epsilon_of
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    add_rms_norm,
-    each_alone,
-    held_bytes,
-    rms_norm,
-    row_bytes,
-    rows,
-    typed,
-)
+from nagjax.operators.sequences import add_rms_norm, each_alone, held_bytes, rms_norm, row_bytes, rows, typed
 
 
 def rms_head(length: int, width: int, vocabulary: int, norm: int = NORM) -> Operator:

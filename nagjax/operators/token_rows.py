@@ -8,11 +8,7 @@ import jax.numpy as jnp
 from nagjax.operators.embedding import SPREAD
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    BYTES,
-    each_alone,
-    token_numbers,
-)
+from nagjax.operators.sequences import BYTES, each_alone, token_numbers
 
 
 def token_rows(length: int, vocabulary: int, width: int) -> Operator:
