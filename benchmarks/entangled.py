@@ -147,8 +147,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     for network in (one for one in study["networks"] if values.alone and one["architecture"] in chosen):
         for seed in range(ALONE_SEEDS):
             if str(seed) not in network["alone"]:
-                row = strategies.space().parse(network["architecture"])
-                network["alone"][str(seed)] = strategies.alone(row, seed)
+                network["alone"][str(seed)] = strategies.alone(network["architecture"], seed)
                 keep((network["architecture"], seed, network["alone"][str(seed)]))
     return {"networks": len(study["networks"]), "trained": len(study["shared"])}
 
