@@ -126,8 +126,7 @@ def begun(one: Space) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, path, one = flags.FLAGS, Path(flags.FLAGS.results), space()
     runtime.use_compilation_cache(values.compilation_cache)
     study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else begun(one)

@@ -394,8 +394,7 @@ def measured(folder: Path, seed: int) -> list[list[str]]:
     return list(rows.values())
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     rows = []

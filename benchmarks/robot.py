@@ -46,8 +46,7 @@ def queried(macro: Macro, rows: np.ndarray, ask: Ask, seed: int) -> float:
 def ranked(value: np.ndarray) -> Ask:
     """Down a ranking."""
 
-    def ask(rows: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
-        del seed
+    def ask(rows: np.ndarray, known: np.ndarray, _seed: int) -> np.ndarray:
         left = rows[np.isnan(known[rows])]
         return left[np.argmax(value[left])]
 

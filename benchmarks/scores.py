@@ -115,8 +115,7 @@ def _told(form: Any, tokens: jax.Array, features: jax.Array) -> jax.Array:
     return mean
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
     runtime.use_compilation_cache(values.compilation_cache)
     folder, out = Path(values.scores), Path(values.results)

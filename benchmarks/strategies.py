@@ -133,8 +133,7 @@ def shared(folder: Path, way: str, seed: int) -> dict[str, Any]:
     return found
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, seeds = flags.FLAGS, common.seeds()
     runtime.use_compilation_cache(values.compilation_cache)
     study = weight_studies.Study(values.results, _begun)

@@ -140,8 +140,7 @@ def _alone(architecture: str, seed: int) -> dict[str, float]:
     return weight_studies.alone(space(), task(), space().parse(architecture), recipe)
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, first = flags.FLAGS, flags.FLAGS.first_seed
     runtime.use_compilation_cache(values.compilation_cache)
     study = weight_studies.Study(values.results, _begun)

@@ -147,8 +147,7 @@ def _shapes(op: Operator) -> Shapes:
     return {**norm_shapes(width), **inward, "out": (inner, width)}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     mixed = _MIX[mixer_of(op), is_causal(op)](*_projected(parameters, x, heads_of(op)))
     return x + merged_heads(mixed) @ parameters["out"].astype(x.dtype), {}
 
@@ -288,9 +287,8 @@ def _causal(length: int) -> jax.Array:
     return jnp.tri(length, dtype=bool)[None, None]
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     """Of the causal linear mixer one chunk that is as long as the sequence: equal numbers, another price."""
-    del statistics
     length, inner, heads = op.in_size, op.mid_channels, heads_of(op)
     normed = add_norm(graph, parameters, x)
 
@@ -322,8 +320,7 @@ def _add_linear(graph: Graph, op: Operator, query: str, key: str, value: str) ->
     return _add_mean(graph, graph.add("MatMul", weights, value), _add_sum(graph, weights))
 
 
-def _add_linear_of_all(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
-    del op
+def _add_linear_of_all(graph: Graph, _op: Operator, query: str, key: str, value: str) -> str:
     query, key = _add_positive(graph, query), _add_positive(graph, key)
     weighted = graph.add("MatMul", query, graph.add("MatMul", key, value))
     return _add_mean(graph, weighted, graph.add("MatMul", query, _add_sum(graph, key)))

@@ -64,16 +64,14 @@ def _shapes(op: Operator) -> Shapes:
 
 
 def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+    op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None, watch: Watch | None = None
 ) -> Applied:
-    del statistics
     up, up_bias, down, down_bias = typed(parameters, NAMES, x)
     hidden = activated(watch, HIDDEN, op.activation, layer_norm(parameters, x) @ up + up_bias[None, None])
     return x + hidden @ down + down_bias[None, None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     up, up_bias, down, down_bias = (graph.constant(parameters[name]) for name in NAMES)
     hidden = graph.add("Relu", graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), up), up_bias))
     return graph.add("Add", x, graph.add("Add", graph.add("MatMul", hidden, down), down_bias))

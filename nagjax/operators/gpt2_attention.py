@@ -83,8 +83,7 @@ def _shapes(op: Operator) -> Shapes:
     return {**norm_shapes(width), **inward, **biases, "out": (inner, width), "out_bias": (width,)}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     return _outward(parameters, x, mixed(op, parameters, x)), {}
 
 
@@ -99,8 +98,7 @@ def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before
     return _outward(parameters, x, merged_heads(given)), kept
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     length, inner, heads = op.in_size, op.mid_channels, heads_of(op)
     normed = add_norm(graph, parameters, x)
 

@@ -56,9 +56,8 @@ def make() -> OperatorKind:
     )
 
 
-def hidden(op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
+def hidden(_op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
     """What the hidden units give, ``[N, L, F]``."""
-    del op
     up, bias = typed(parameters, ("up", "up_bias"), x)
     return jax.nn.gelu(layer_norm(parameters, x) @ up + bias[None, None], approximate=True)
 
@@ -70,14 +69,12 @@ def _shapes(op: Operator) -> Shapes:
     }  # fmt: skip
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     down, bias = typed(parameters, ("down", "down_bias"), x)
     return x + hidden(op, parameters, x) @ down + bias[None, None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     up, up_bias, down, down_bias = (graph.constant(parameters[name]) for name in NAMES)
     y = graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), up), up_bias)
 

@@ -130,8 +130,7 @@ def _turned(x: jax.Array, turns: Turns) -> jax.Array:
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1)
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     (out,) = typed(parameters, ("out",), x)
     return x + mixed(op, parameters, x) @ out, {}
 
@@ -143,8 +142,7 @@ def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before
     return x + merged_heads(given) @ out, kept
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     length, inner, heads, groups = op.in_size, op.mid_channels, heads_of(op), groups_of(op)
     size = inner // heads
     normed = add_rms_norm(graph, parameters, x, epsilon_of(op))

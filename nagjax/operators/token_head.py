@@ -45,13 +45,11 @@ def make() -> OperatorKind:
     )
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
+def _apply(_op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     weights, bias = typed(parameters, ("weights", "bias"), x)
     return layer_norm(parameters, x) @ weights + bias[None, None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     weights, bias = (graph.constant(parameters[name]) for name in ("weights", "bias"))
     return graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), weights), bias)
