@@ -28,7 +28,6 @@ from absl import flags
 
 from benchmarks import common, strategies
 from benchmarks.strategies import BATCH, RATE
-from experiments.frame import runtime
 from nagjax import durable, operators
 from nagjax.spaces.mobilenet_v3 import make_space
 from nagjax.spaces.space import Space
@@ -128,7 +127,6 @@ def begun(one: Space) -> dict[str, Any]:
 
 def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, path, one = flags.FLAGS, Path(flags.FLAGS.results), space()
-    runtime.use_compilation_cache(values.compilation_cache)
     study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else begun(one)
 
     def keep(what: object) -> None:

@@ -34,7 +34,6 @@ from benchmarks import common
 from benchmarks.jobs import ROOT
 from benchmarks.rounds import BUDGETS, Macro, read
 from experiments import embedded
-from experiments.frame import runtime
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
@@ -150,7 +149,6 @@ def of_supernet(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     seeds = common.seeds()
     rows = list(of_supernet(values.kinds, seeds))
     macro = read(data_dir)

@@ -27,7 +27,6 @@ from absl import flags
 
 from benchmarks import common, weight_studies
 from benchmarks.weight_studies import ALONE
-from experiments.frame import runtime
 from experiments.published import shared_weights
 from experiments.rank_supernet import choose
 from nagjax.elastic import RELATIONS
@@ -120,7 +119,6 @@ def _alone(architecture: str, seed: int) -> dict[str, float]:
 
 def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, seeds = flags.FLAGS, common.seeds()
-    runtime.use_compilation_cache(values.compilation_cache)
     study = weight_studies.Study(values.results, _begun)
     if ALONE in values.ways:
         study.measure_alone([seed for seed in seeds if seed < ALONE_SEEDS], _alone)

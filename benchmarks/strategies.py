@@ -29,7 +29,6 @@ from absl import flags
 
 from benchmarks import common, weight_studies
 from benchmarks.weight_studies import ALONE
-from experiments.frame import runtime
 from experiments.published.registry import BUILT
 from experiments.rank_supernet import choose
 from nagjax import plugins
@@ -135,7 +134,6 @@ def shared(folder: Path, way: str, seed: int) -> dict[str, Any]:
 
 def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, seeds = flags.FLAGS, common.seeds()
-    runtime.use_compilation_cache(values.compilation_cache)
     study = weight_studies.Study(values.results, _begun)
     if ALONE in values.ways:
         study.measure_alone(seeds, alone)

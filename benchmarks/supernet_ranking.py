@@ -31,7 +31,6 @@ from absl import flags
 from benchmarks import common, weight_studies
 from benchmarks.strategies import Way
 from benchmarks.weight_studies import ALONE
-from experiments.frame import runtime
 from experiments.published import shared_weights
 from experiments.rank_supernet import choose
 from nagjax.spaces import elastic_mlp
@@ -142,7 +141,6 @@ def _alone(architecture: str, seed: int) -> dict[str, float]:
 
 def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, first = flags.FLAGS, flags.FLAGS.first_seed
-    runtime.use_compilation_cache(values.compilation_cache)
     study = weight_studies.Study(values.results, _begun)
     if ALONE in values.ways:
         study.measure_alone(range(first, first + values.alone_seeds), _alone)
