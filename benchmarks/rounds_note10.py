@@ -1,6 +1,6 @@
 """True evaluations in rounds on OFA MobileNetV3 and the Note10: the gap to the published front after 200 and 1,000.
 
-``python -m benchmarks.rounds_note10 --data_dir=DIR [--seeds=0,1,2] [--results=FILE]`` ends with {evaluations, gap_200,
+``python -m benchmarks.rounds_note10 --data_dir=DIR [--seeds=0,1,2,3,4,5] [--results=FILE]`` ends with {evaluations, gap_200,
 gap_1000, regret_to_best_known_1000, one_shot_gap_1000, nsga2_gap_1000}. The OFA accuracy predictor stands in for the
 truth: it is asked about one architecture at a time, and counted.
 
@@ -165,7 +165,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each part; what is tuned is tuned from 100 on.")
+    flags.DEFINE_list("seeds", list("012345"), "Seeds of each part; what is tuned is tuned from 100 on.")
     flags.DEFINE_list("parts", list(PARTS), "What is run.")
     flags.DEFINE_string("results", "benchmarks/results/rounds_note10.json", "Runs so far; they are not repeated.")
     flags.DEFINE_string("best_known", "benchmarks/results/best_known/note10.csv", "The best architectures known, CSV.")

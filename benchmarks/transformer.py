@@ -79,7 +79,7 @@ class Case:
 
 CASES: Mapping[str, Case] = {
     "recall": Case({"pairs": 8, "queries": 8, "vocabulary": 32, "validation": 250, "test": 1000}, 31, 32, 64, 700, 700),
-    "char_lm": Case({"length": 256, "vocabulary": 96}, 256, 96, 8, 200, 200),
+    "char_lm": Case({"length": 256, "vocabulary": 96}, 256, 96, 8, 1000, 1000),
 }
 
 
@@ -302,14 +302,16 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
             "case": dataclasses.asdict(study.case),
         }
     if values.results:
-        durable.replace(values.results, json.dumps(found, indent=1) + "\n")
+        path = Path(values.results)
+        held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        durable.replace(path, json.dumps({**held, **found}, indent=1) + "\n")
     return {name: {key: one[key] for key in one if key not in ("networks", "case")} for name, one in found.items()}
 
 
 if __name__ == "__main__":
     flags.DEFINE_list("tasks", list(CASES), "Which.")
-    flags.DEFINE_integer("seeds", 2, "Of the networks trained alone, from 0 on.", lower_bound=1)
+    flags.DEFINE_integer("seeds", 3, "Of the networks trained alone, from 0 on.", lower_bound=1)
     flags.DEFINE_string("out", None, "Folder that keeps everything.")
-    flags.DEFINE_string("results", None, "File to write.")
+    flags.DEFINE_string("results", None, "File to write; what it holds of other tasks stays.")
     runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

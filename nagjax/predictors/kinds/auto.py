@@ -1,10 +1,10 @@
-"""The kind ``auto``: two networks mixed, unless another kind is clearly better on records held out.
+"""The kind ``auto``: three networks mixed, unless another kind is clearly better on records held out.
 
 With few labels the best kind differs from one draw of them to the next, and records held out cannot tell which it is:
-whoever chooses the best chooses by chance. The mean of a network that regresses and of one that ranks is about as good
-as the better of the two. So it stands, and gives way to a single kind only where Kendall's tau on records held out is
-larger by more than three standard errors. Records are dealt into folds, each kind is fitted to the others and asked
-about each fold in turn.
+whoever chooses the best chooses by chance. The mean of a network that regresses, of one that ranks and of one that
+convolves over the choices is about as good as the best of them. So it stands, and gives way to a single kind only where
+Kendall's tau on records held out is larger by more than three standard errors. Records are dealt into folds, each kind
+is fitted to the others and asked about each fold in turn.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ CLEARLY = 3.0
 OWN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mlp": ("mlp", {"validation_share": 0.0}),
     "logistic": ("mlp", {"validation_share": 0.0, "loss": "logistic", "calibrate": True}),
+    "graph": ("graph", {"validation_share": 0.0}),
     "gp": ("gp", {"validation_share": 0.0}),
     "ridge": ("ridge", {"validation_share": 0.0}),
 }
@@ -49,8 +50,8 @@ class AutoConfig:
       folds: parts that the records are dealt into.
     """
 
-    candidates: tuple[str, ...] = ("mlp", "logistic", "gp", "ridge")
-    mix: tuple[str, ...] = ("mlp", "logistic")
+    candidates: tuple[str, ...] = ("mlp", "logistic", "graph", "gp", "ridge")
+    mix: tuple[str, ...] = ("mlp", "logistic", "graph")
     folds: int = 5
 
     def __post_init__(self) -> None:
