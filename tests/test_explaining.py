@@ -145,6 +145,13 @@ def test_the_job_draws_a_bar_for_each_part():
 # The part of a report that can be asked
 
 
+def test_the_page_of_two_costs_holds_the_whole_front_of_the_first():
+    cost, _ = staircase()
+    two = make_generator(2).generator
+    found = explorer.data(two.description, explorer.members(two, [LOW, HIGH]), ("latency", "accuracy, %"))
+    assert [member["at"] for member in found["members"]] == pytest.approx(cost.tolist(), rel=1e-12)
+
+
 def test_the_page_holds_the_whole_front():
     found = explorer.data(GENERATOR.description, explorer.members(GENERATOR, []), ("latency", "accuracy, %"))
     cost, quality = staircase()
