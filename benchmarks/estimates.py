@@ -8,9 +8,9 @@ to 400 estimates, other ones for every seed:
   accuracies of all 3,969, ``regret`` what the best predicted within each of 400 budgets loses of accuracy, points.
 - ``supernet``: accuracies with a supernet's weights that travel along (``nagjax/data/default/records.csv``); ``tau`` is
   that with 16 networks trained alone (``benchmarks/results/shipped_labels.json``), which no kind was fitted to.
-- ``signals_WAY``: accuracies on validation signals of all 84 perceptrons of ``benchmarks.supernet_ranking``, with the
-  weights that a way of training gave under each of its seeds. ``tau`` is that with all of them trained alone. A kind is
-  fitted to all 84, so that it has no network to guess: what it adds to the estimates is what it averages out.
+- ``signals``: accuracies on validation signals of all 84 perceptrons of ``benchmarks.supernet_ranking``, with shared
+  weights. ``tau`` is that with all of them trained alone, mean over four ways of training the weights under a seed. A
+  kind is fitted to all 84, so it has no network to guess: what it adds to the estimates is what it averages out.
 
 ``estimates`` are the estimates themselves, of every architecture, and ``smoothed`` their means over neighbours.
 ``graph`` is a chain of decisions, ``complete`` joins all and ``unjoined`` none, which leaves a network per decision.
@@ -65,8 +65,7 @@ KINDS: Mapping[str, Kind] = {
 }
 PRUNED = ("ridge", "mlp", "graph")
 RANKING = ROOT / "benchmarks" / "results" / "shipped_labels.json"
-SIGNALS, SIGNALS_WAYS = "signals_", ("sandwich", "single_path")
-PROBLEMS = ("macro", "supernet", *(f"{SIGNALS}{way}" for way in SIGNALS_WAYS))
+PROBLEMS = ("macro", "supernet", "signals")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,32 +155,34 @@ def of_supernet(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str
             yield {"problem": "supernet", "kind": name, "seed": seed, "tau": found}
 
 
-def of_signals(way: str, kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The rows of perceptrons whose estimates a way of training gave, for the seeds that it was trained under."""
+def of_signals(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The rows of perceptrons, for the seeds that all four ways were trained under."""
     study = json.loads(supernet_ranking.RESULT.read_text(encoding="utf-8"))
     space = supernet_ranking.space()
     tokens = np.stack([space.parse(one["architecture"]) for one in study["networks"]]).astype(np.int32)
     asked = Asked(space, tokens, shared_weights.alone(study).mean(1))
-    for run in (run for run in study["shared"] if run["way"] == way and run["seed"] in seeds):
-        estimates = Records(tokens, np.array(run["label"]), source=way)
-        told = {"estimates": estimates.quality} | {
-            name: asked.predicted(fit(KINDS[name], space, estimates, run["seed"]).predictor) for name in kinds
-        }
-        for name, predicted in told.items():
-            yield {"problem": SIGNALS + way, "kind": name, "seed": run["seed"], "tau": asked.tau(predicted)}
+    labels = {(run["way"], run["seed"]): np.array(run["label"]) for run in study["shared"]}
+    for seed in seeds:
+        every = [labels[way, seed] for way in supernet_ranking.WAYS if (way, seed) in labels]
+        if len(every) < len(supernet_ranking.WAYS):
+            continue
+        found = {"estimates": [asked.tau(quality) for quality in every]}
+        for name in kinds:
+            fits = [fit(KINDS[name], space, Records(tokens, quality, source="shared"), seed) for quality in every]
+            found[name] = [asked.tau(asked.predicted(one.predictor)) for one in fits]
+        for name, taus in found.items():
+            yield {"problem": "signals", "kind": name, "seed": seed, "tau": float(np.mean(taus))}
 
 
 def _rows(data_dir: Path, problem: str) -> Iterator[dict[str, Any]]:
     """The rows of a problem that the flags ask for."""
     kinds, seeds = flags.FLAGS.kinds, common.seeds()
-    if problem == "supernet":
-        yield from of_supernet(kinds, seeds)
-    elif problem == "macro":
+    if problem == "macro":
         macro = read(data_dir)
         for seed in seeds:
             yield from of_macro(macro, kinds, seed)
     else:
-        yield from of_signals(problem.removeprefix(SIGNALS), kinds, seeds)
+        yield from {"supernet": of_supernet, "signals": of_signals}[problem](kinds, seeds)
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
@@ -194,14 +195,14 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         for row in _rows(data_dir, problem):
             rows[row["problem"], row["kind"], row["seed"]] = row
             print(row, flush=True)
-    study = {"labels": LABELS, "noise": NOISE, "seeds": values.seeds, "rows": list(rows.values())}
+    study = {"labels": LABELS, "noise": NOISE, "rows": list(rows.values())}
     durable.replace(path, json.dumps(study, indent=1) + "\n")
     return {"rows": len(rows), "results": values.results}
 
 
 if __name__ == "__main__":
     common.define_seeds(what="Draws of estimates.")
-    flags.DEFINE_list("problems", list(PROBLEMS), "Which.")
+    flags.DEFINE_multi_enum("problems", list(PROBLEMS), PROBLEMS, "Which; repeatable.")
     flags.DEFINE_list("kinds", list(KINDS), "Which.")
     flags.DEFINE_string("results", "benchmarks/results/estimates.json", "The file of rows.")
     common.main(_benchmark)
