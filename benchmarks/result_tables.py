@@ -479,7 +479,7 @@ def losses(path: Path) -> Iterator[str]:
 
 def estimates(path: Path) -> Iterator[str]:
     """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
-    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
+    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"), ("signals", "tau"))
     yield crossed(read(path)["rows"], "kind", {" ".join(head): (head[1], {"problem": head[0]}) for head in heads})
 
 
