@@ -38,7 +38,6 @@ from benchmarks import common, supernet_ranking
 from benchmarks.jobs import ROOT
 from benchmarks.rounds import BUDGETS, Macro, read
 from experiments import embedded
-from experiments.frame import runtime
 from experiments.published import shared_weights
 from nagjax import durable
 from nagjax.predictors.forms.form import Form
@@ -187,7 +186,6 @@ def _rows(data_dir: Path, problem: str) -> Iterator[dict[str, Any]]:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     path = Path(values.results)
     held = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
     rows = {(row["problem"], row["kind"], row["seed"]): row for row in held}

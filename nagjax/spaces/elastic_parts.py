@@ -58,9 +58,8 @@ def alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
     return Alone(init, apply, operators)
 
 
-def skipped(part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
+def skipped(_part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
     """The branch of what is left out."""
-    del part
     return x, ()
 
 
@@ -70,8 +69,7 @@ def alone_embedded(operators: tuple[Operator, ...], dtype: Any) -> Alone:
     def init(key: jax.Array) -> Any:
         return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
 
-    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
-        del statistics
+    def apply(parameters: Any, inputs: jax.Array, _statistics: Any) -> tuple[jax.Array, Any]:
         x = inputs
         for at, op in enumerate(operators):
             x = blocks.apply(op, parameters[f"op{at}"], x)[0]

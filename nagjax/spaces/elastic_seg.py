@@ -98,8 +98,7 @@ def make(
     if any(kernel % 2 == 0 for kernel in plan.kernels):
         raise ValueError(f"{NAME}: kernels={kernels!r}: must be odd, so that a map keeps its size")
 
-    def operators(t: int, choice: Mapping[str, Any], before: Mapping[str, Any] | None) -> Sequence[Operator]:
-        del before
+    def operators(t: int, choice: Mapping[str, Any], _before: Mapping[str, Any] | None) -> Sequence[Operator]:
         own = [plan.block(choice["kernel"], choice["ratio"])] if choice["kernel"] else []
         return [*([plan.stem] if t == 0 else []), *own, *([plan.head] if t == plan.blocks - 1 else [])]
 

@@ -82,9 +82,8 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         return State(_strong(search), found)
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         ask_key, tell_key = jax.random.split(key)
         genomes, search = each(problem, params, algorithm.ask, ask_key, state.search)
         found, quality, costs = fd.record(state.findings, problem, genomes.reshape(budgets * population, -1))
@@ -123,8 +122,7 @@ def _algorithm(population: int, num_layers: int) -> Any:
     class CategoricalGA(base.PopulationBasedAlgorithm):  # type: ignore[misc]
         """Populations int32 ``[P, T]``; fitness float32 ``[P]``, less is better."""
 
-        def _init(self, key: jax.Array, params: Breeding) -> Any:
-            del key, params
+        def _init(self, _key: jax.Array, _params: Breeding) -> Any:
             return base.State(
                 population=jnp.zeros((population, num_layers), jnp.int32),
                 fitness=jnp.full(population, jnp.inf),
@@ -144,8 +142,7 @@ def _algorithm(population: int, num_layers: int) -> Any:
             genomes, _ = vary.children(params.problem, one, partners, budgets, rates, child_key)
             return genomes, state
 
-        def _tell(self, key: jax.Array, genomes: jax.Array, fitness: jax.Array, state: Any, params: Breeding) -> Any:
-            del key, params
+        def _tell(self, _key: jax.Array, genomes: jax.Array, fitness: jax.Array, state: Any, _params: Breeding) -> Any:
             old, new = jnp.argsort(state.fitness)[:elites], jnp.argsort(fitness)[: population - elites]
             return state.replace(
                 population=jnp.concatenate([state.population[old], genomes[new]]),
