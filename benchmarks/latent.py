@@ -35,7 +35,6 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},
     "replay_01": {"replay": 0.1},
     "replay_1": {"replay": 1.0},
-    "replay_10": {"replay": 10.0},
 }
 COLUMNS = ("way", "seed", "correlation", "greedy", "sampled")
 

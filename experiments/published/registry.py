@@ -374,7 +374,7 @@ BUILT = (
         "compare", _compared("reinforce", "--controller_static=reinforce:replayed=256"), MADE_UP,
         "Correlation {latent.csv | plain correlation} after 2,000 evaluations, {latent.csv | untrained correlation} "
         "before; replay with the weights 0.1 and 1 adds {latent.csv | replay_01-plain correlation} and "
-        "{latent.csv | replay_1-plain correlation}, neither decided by ten and 28 seeds, and to the regret of the policy "
+        "{latent.csv | replay_1-plain correlation}, neither of which is decided, and to the regret of the policy "
         "{latent.csv | replay_01-plain greedy} and {latent.csv | replay_1-plain greedy}. Random search does stay "
         "close: of the best evaluated, regret {latent.csv | plain sampled}, with replay {latent.csv | replay_1 "
         "sampled}, of random search {latent.csv | random sampled}, paired difference to no replay "
