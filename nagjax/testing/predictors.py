@@ -82,10 +82,11 @@ def check_predictor_form(make: MakeKind, **settings: Any) -> None:
     twice = jax.vmap(fitted.predictor.__call__)(
         jnp.stack([tokens[:4], tokens[4:8]]), jnp.stack([features[:4], features[4:8]])
     )
-    for what, whole, own, both in zip(("mean", "deviation"), (mean, std), part, twice, strict=True):
-        apart = bool(np.allclose(own, whole[5:7], atol=1e-4))
+    # A deviation near 0 is the root of what rounding leaves.
+    for what, atol, whole, own, both in zip(("mean", "deviation"), (1e-4, 2e-3), (mean, std), part, twice, strict=True):
+        apart = bool(np.allclose(own, whole[5:7], atol=atol))
         claim(name, apart, f"the {what} of a row depends on what else is asked, padding too; compute each row alone")
-        claim(name, bool(np.allclose(both.ravel(), whole[:8], atol=1e-4)), f"under vmap the {what} is something else")
+        claim(name, bool(np.allclose(both.ravel(), whole[:8], atol=atol)), f"under vmap the {what} is something else")
     if fitted.predictor.rank_valued:
         claim(name, bool((np.asarray(mean) >= 0).all() and (np.asarray(mean) <= 1).all()), "a rank is not within 0..1")
 
