@@ -106,9 +106,8 @@ def _convolution_s(way: Callable[..., jax.Array], shape: tuple[int, ...], kernel
     return least_s(lambda: both(x, weights))
 
 
-def benchmark(data_dir: Path, results: str, force: bool) -> dict[str, Any]:
+def benchmark(_data_dir: Path, results: str, force: bool) -> dict[str, Any]:
     """The result; no public data is in it."""
-    del data_dir
     device = jax.devices()[0]
     found: dict[str, Any] = {"accelerator": "none" if device.platform == "cpu" else device.device_kind}
     if device.platform == "cpu" and not force:

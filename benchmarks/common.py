@@ -46,6 +46,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def rows_so_far(path: str) -> list[dict[str, str]]:
+    """Rows of a CSV file of results that grows; none where there is no file yet."""
+    return read_csv(Path(path)) if Path(path).exists() else []
+
+
 def architecture_text(row: Mapping[str, str]) -> str:
     """Text of a row with depths ``d``, kernels ``ks``, ratios ``e`` and perhaps ``resolution``, separated by spaces.
 
@@ -95,6 +100,11 @@ def write_rows(path: str, columns: Sequence[str], rows: Iterable[Sequence[str]])
     durable.replace(Path(path), csv_cells.text([columns, *rows]))
 
 
+def write_so_far(path: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write rows, all with the columns of the first, to a CSV file, whole or not at all."""
+    write_rows(path, list(rows[0]), [list(row.values()) for row in rows])
+
+
 def write_result(path: str, result: Mapping[str, Any]) -> None:
     """Write a benchmark's result to a file as one JSON object, whole or not at all; nowhere if the path is empty."""
     if path:
@@ -102,7 +112,7 @@ def write_result(path: str, result: Mapping[str, Any]) -> None:
 
 
 def define_seeds(number: int = 10, what: str = "Runs of each.") -> None:
-    """Add the flags that ``seeds`` reads, and those of compiled programs."""
+    """Add the flags that ``seeds`` reads, and that of compiled programs."""
     flags.DEFINE_integer("seeds", number, what, lower_bound=1)
     flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
     runtime.define_flags(flags.FLAGS)
@@ -131,11 +141,16 @@ def kept(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:
 
 
 def main(benchmark: Callable[[Path], Mapping[str, Any]]) -> None:
-    """Run a benchmark from the command line; ``benchmark(data_dir)`` returns its result."""
+    """Run a benchmark from the command line; ``benchmark(data_dir)`` returns its result.
+
+    Compiled programs are kept where a benchmark has the flags of that (``define_seeds``, ``runtime.define_flags``).
+    """
 
     def run(arguments: list[str]) -> None:
         if arguments[1:]:
             raise app.UsageError(f"{arguments[1]!r} is not a flag; flags are written --name=value")
+        if "compilation_cache" in flags.FLAGS:
+            runtime.use_compilation_cache(flags.FLAGS.compilation_cache)
         report(benchmark(Path(flags.FLAGS.data_dir)))
 
     flags.DEFINE_string("data_dir", "../shared/data", "Folder of the public data sets; it holds ofa_mobilenet_v3/.")

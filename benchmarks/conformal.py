@@ -20,7 +20,6 @@ from absl import flags
 
 from benchmarks import common
 from benchmarks.learned_latency import SEED, read_gpu
-from nagjax import durable
 from nagjax.learned.bound import BUDGETS, Bound, bands_of, best_within, fit_bound
 from nagjax.learned.fit import HEADROOM, KIND, SETTINGS, held_out, how_often_chosen
 from nagjax.learned.prices import known_edges
@@ -96,8 +95,7 @@ def summary(rows: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 def _measured(data_dir: Path) -> dict[str, Any]:
     result = conformal(data_dir, flags.FLAGS.splits)
-    if flags.FLAGS.results:
-        durable.replace(flags.FLAGS.results, json.dumps(result, indent=2) + "\n")
+    common.write_result(flags.FLAGS.results or "", result)
     return {key: value for key, value in result.items() if key != "rows"}
 
 

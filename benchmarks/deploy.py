@@ -63,8 +63,7 @@ def deploy(
     return {**summary.figures(cards), "median_latency_error": error, "quantile": quantile}
 
 
-def _measured(data_dir: Path) -> dict[str, Any]:
-    del data_dir
+def _measured(_data_dir: Path) -> dict[str, Any]:
     values = flags.FLAGS
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(values.out or scratch)

@@ -28,7 +28,6 @@ from absl import flags
 
 from benchmarks import common, strategies
 from benchmarks.strategies import BATCH, RATE
-from experiments.frame import runtime
 from nagjax import durable, operators
 from nagjax.spaces.mobilenet_v3 import make_space
 from nagjax.spaces.space import Space
@@ -126,10 +125,8 @@ def begun(one: Space) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values, path, one = flags.FLAGS, Path(flags.FLAGS.results), space()
-    runtime.use_compilation_cache(values.compilation_cache)
     study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else begun(one)
 
     def keep(what: object) -> None:
@@ -147,8 +144,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     for network in (one for one in study["networks"] if values.alone and one["architecture"] in chosen):
         for seed in range(ALONE_SEEDS):
             if str(seed) not in network["alone"]:
-                row = strategies.space().parse(network["architecture"])
-                network["alone"][str(seed)] = strategies.alone(row, seed)
+                network["alone"][str(seed)] = strategies.alone(network["architecture"], seed)
                 keep((network["architecture"], seed, network["alone"][str(seed)]))
     return {"networks": len(study["networks"]), "trained": len(study["shared"])}
 

@@ -100,9 +100,8 @@ def run_killed(folder: Path, name: str, rng: np.random.Generator) -> tuple[dict[
     return killed, stood
 
 
-def benchmark(data_dir: Path) -> dict[str, Any]:
+def benchmark(_data_dir: Path) -> dict[str, Any]:
     """The result; no public data is in it."""
-    del data_dir
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "evaluate.py").write_text(PROGRAM, encoding="utf-8")

@@ -103,8 +103,7 @@ def _is_own(error: BaseException) -> bool:
 def _limited(seconds: float) -> Iterator[None]:
     """Raise ``HangError`` in what runs longer; only for the main thread."""
 
-    def hang(number: int, frame: FrameType | None) -> None:
-        del number, frame
+    def hang(_number: int, _frame: FrameType | None) -> None:
         raise HangError
 
     before = signal.signal(signal.SIGALRM, hang)
@@ -128,9 +127,8 @@ def run_suite(cases: Sequence[Case]) -> tuple[dict[str, Any], list[str]]:
     return {"inputs": len(cases), **{kind: counts[kind] for kind in (REFUSED, READ, TRACEBACK, WRONG)}}, failing
 
 
-def faults(data_dir: Path | None = None, only: str = "") -> dict[str, Any]:
+def faults(_data_dir: Path | None = None, only: str = "") -> dict[str, Any]:
     """The result of this benchmark; no data are read."""
-    del data_dir
     logging.disable(logging.INFO)  # what libraries tell of each checkpoint
     try:
         result, failing = run_suite([case for case in all_cases() if only in case.name])

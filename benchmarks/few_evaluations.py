@@ -12,7 +12,6 @@ different. ``madds`` evaluates nothing and answers with the costliest architectu
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import itertools
 import tempfile
@@ -29,8 +28,7 @@ from absl import flags
 from benchmarks import common
 from benchmarks.rounds import BUDGETS, Macro, read
 from experiments.comparison.metrics import hypervolume
-from experiments.frame import runtime
-from nagjax import controllers, durable, plugins
+from nagjax import controllers, plugins
 from nagjax.controllers import Controller
 from nagjax.posing import problem
 from nagjax.predictors.forms.table import tabular_quality
@@ -227,19 +225,6 @@ def means(rows: list[dict[str, str]]) -> dict[str, Any]:
     return {name: float(np.mean(values)) for name, values in held.items()}
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a file of results; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    lines = [",".join(COLUMNS), *(",".join(row[column] for column in COLUMNS) for row in rows)]
-    durable.replace(path, "\n".join(lines) + "\n")
-
-
 def posed(macro: Macro, folder: Path) -> Study:
     """The benchmark as a problem, and as a file in a folder."""
     file = folder / "macro.csv"
@@ -253,24 +238,21 @@ def of_ways(
 ) -> Mapping[str, Any]:
     """A row for each way and seed that the flags ask for and the file of rows lacks, written when it is made."""
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
-    rows = read_rows(Path(values.results))
+    rows = common.rows_so_far(values.results)
     done = {(row["way"], row["seed"]) for row in rows}
     with tempfile.TemporaryDirectory() as name:
         study = posed(read(data_dir), Path(name))
         for way, seed in itertools.product(ways, map(str, common.seeds())):
             if (way, seed) not in done:
                 rows.append(dict(one(study, way, int(seed))))
-                common.write_rows(values.results, list(rows[0]), [list(row.values()) for row in rows])
+                common.write_so_far(values.results, rows)
                 print(rows[-1], flush=True)
     return {"rows": len(rows), "results": values.results}
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
-    path = Path(values.results)
-    rows = read_rows(path)
+    rows = common.rows_so_far(values.results)
     done = {(row["searcher"], int(row["seed"])) for row in rows}
     with tempfile.TemporaryDirectory() as name:
         study = posed(read(data_dir), Path(name))
@@ -278,7 +260,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
             for seed in common.seeds():
                 if (searcher, seed) not in done and not (searcher == MADDS and seed > values.first_seed):
                     rows += rows_of(study, searcher, seed)
-                    _write(path, rows)
+                    common.write_so_far(values.results, rows)
                     print(rows[-1], flush=True)
     return means(rows)
 

@@ -204,7 +204,6 @@ def _rows(family: str, found: Mapping[str, Figures]) -> list[dict[str, Any]]:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     result = few_shot(data_dir, values.draws, values.gp)
     if values.results:
         durable.replace(values.results, json.dumps(result, indent=1) + "\n")

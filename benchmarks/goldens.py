@@ -31,9 +31,8 @@ NOT_COMPARED = ("seconds", "compile_seconds", "commit", "machine", "date", "sett
 Arrays = Iterator[tuple[str, np.ndarray]]
 
 
-def quickstart(data_dir: Path, folder: Path, cache: str) -> Arrays:
+def quickstart(_data_dir: Path, folder: Path, cache: str) -> Arrays:
     """The embedded data set, 200 updates."""
-    del data_dir
     source = jobs.ROOT / "nagjax" / "data" / "default"
     flagfile = f"--flagfile={source / 'default.flags'}"
     _job(folder, cache, "run", flagfile, f"--data_dir={source}", "--steps=200", "--seed=0", f"--out={folder / 'run'}")
@@ -58,9 +57,8 @@ def macro(data_dir: Path, folder: Path, cache: str) -> Arrays:
             yield name, np.array([row[name] for row in rows])
 
 
-def supernet(data_dir: Path, folder: Path, cache: str, strategy: str = "sandwich") -> Arrays:
+def supernet(_data_dir: Path, folder: Path, cache: str, strategy: str = "sandwich") -> Arrays:
     """Weights after 50 steps on the digits."""
-    del data_dir
     given = ("--data=digits", "--steps=50", "--seed=0", f"--strategy={strategy}", f"--out={folder / 'run'}")
     _job(folder, cache, "train_supernet", *given)
     yield from _tree(_last(folder / "run" / "weights") / "parameters")

@@ -158,10 +158,9 @@ def trials(space: Space, rng: Rng, batch: int) -> Iterator[np.ndarray]:
 
 
 def guarantee(
-    data_dir: Path | None = None, samples: int = 1_000_000, batch: int = 8192, spaces: Sequence[Space] = ()
+    _data_dir: Path | None = None, samples: int = 1_000_000, batch: int = 8192, spaces: Sequence[Space] = ()
 ) -> dict[str, Any]:
     """The result of this benchmark, over both spaces unless others are given; no data are read."""
-    del data_dir
     rng, spaces = np.random.default_rng(0), spaces or (ofa_mobilenet_v3.make(width=1.2), nas_bench_macro.make())
     total = over = 0
     while total < samples:

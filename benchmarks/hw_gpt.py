@@ -242,7 +242,6 @@ def summary(held: Entry) -> dict[str, Any]:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     seeds = [int(seed) for seed in values.seeds]
     path = Path(values.results)
     return summary(_run_missing(data_dir, values.cases, values.contenders, seeds, values.evaluations, path))

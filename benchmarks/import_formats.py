@@ -17,9 +17,8 @@ from nagjax.devices.table import DeviceTable
 from nagjax.devices.timings import device_table
 
 
-def import_formats(data_dir: Path) -> dict[str, Any]:
+def import_formats(_data_dir: Path) -> dict[str, Any]:
     """Read all samples, and all faulty variants; ``data_dir`` is not read."""
-    del data_dir
     with tempfile.TemporaryDirectory() as folder:
         rows = sum(len(_read(Path(folder), name, SAMPLES[name][1]).rows) for name in SAMPLES)
         messages = [(said, _refusal(Path(folder), name, text)) for name, text, said in FAULTS]

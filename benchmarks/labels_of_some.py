@@ -78,7 +78,6 @@ def lookup(known: Records, labels: int, seed: int) -> np.ndarray:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     more = [f"--steps={values.steps}", f"--compilation_cache={values.compilation_cache}"]
     more += [f"--predictor_settings={','.join(values.predictor_settings)}"] if values.predictor_settings else []
     best, greedy, labelled = [], [], []

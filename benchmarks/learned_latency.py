@@ -22,7 +22,6 @@ from absl import flags
 
 from benchmarks import common
 from benchmarks.residual_mask import greedy_figures, residual_figures
-from nagjax import durable
 from nagjax.devices.validation import spearman
 from nagjax.learned.fit import HEADROOM, KIND, SETTINGS, judged, noise_floor
 from nagjax.predictors.fitted import asked
@@ -99,8 +98,7 @@ def summary(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _measured(data_dir: Path) -> dict[str, Any]:
     result = learned_latency(data_dir)
-    if flags.FLAGS.results:
-        durable.replace(flags.FLAGS.results, json.dumps(result, indent=2) + "\n")
+    common.write_result(flags.FLAGS.results or "", result)
     return {key: value for key, value in result.items() if key != "rows"}
 
 

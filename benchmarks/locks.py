@@ -182,9 +182,8 @@ class Pairs:
         print(f"{job.name}: {self.started} pairs, {self.corrupted} corrupted", flush=True)
 
 
-def locks(data_dir: Path) -> dict[str, Any]:
+def locks(_data_dir: Path) -> dict[str, Any]:
     """The result of this benchmark."""
-    del data_dir
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pairs = Pairs(folder)

@@ -27,9 +27,8 @@ from nagjax.problems.build import make_problem
 from nagjax.spaces import ofa_mobilenet_v3
 
 
-def many_budgets(data_dir: Path | None = None, budgets: int = 1_000_000, decode: str = "best") -> dict[str, Any]:
+def many_budgets(_data_dir: Path | None = None, budgets: int = 1_000_000, decode: str = "best") -> dict[str, Any]:
     """The result of this benchmark; no data are read."""
-    del data_dir
     space, rng = ofa_mobilenet_v3.make(width=1.2), np.random.default_rng(0)
     problem, description = make_problem(space, [analytic(space, "madds")], random_quality(space, rng))
     generator = Generator(Artefact(init_policy(jax.random.key(0), problem.spec), None), problem, description, {})

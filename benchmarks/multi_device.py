@@ -16,7 +16,6 @@ training, all devices together. Rows that the file holds are not made again. The
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -206,18 +205,10 @@ def summary(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     }
 
 
-def _held(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [tuple(one[name] for name in COLUMNS) for one in csv.DictReader(file)]
-
-
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
-    path = Path(values.results)
-    rows, case = _held(path), read(data_dir)
+    rows: list[Row] = [tuple(one.values()) for one in common.rows_so_far(values.results)]
+    case = read(data_dir)
     for seed in values.seeds:
         for part in values.parts:
             if any(one[:2] == (part, seed) for one in rows):

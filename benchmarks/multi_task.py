@@ -23,7 +23,6 @@ from absl import flags
 from benchmarks import common
 from benchmarks.few_evaluations import SMALL_TOURNAMENTS, evaluated_by
 from benchmarks.rounds import BUDGETS, Macro, read
-from experiments.frame import runtime
 from nagjax import controllers, plugins
 from nagjax.budgets import even_ticks
 from nagjax.generator import decode
@@ -115,7 +114,6 @@ def evaluated(tasks: Tasks, way: str, seed: int) -> float:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     tasks = posed(read(data_dir))
     rows = [("madds", 0, float(np.mean([macro.lost(macro.cost) for macro in tasks.macros])))]
     for way in (*LEARNED, "random", "regularised_evolution"):

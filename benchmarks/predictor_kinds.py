@@ -30,7 +30,7 @@ from scipy import stats
 
 from benchmarks import common
 from experiments.comparison.problems import macro_accuracies
-from experiments.frame import runtime, settings
+from experiments.frame import settings
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.kinds.registry import fit, make
@@ -79,7 +79,6 @@ def looked_up(every: Records, labelled: Records) -> np.ndarray:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     space = nas_bench_macro.make()
     tokens = tl.enumerate_paths(space.trellis.target, space.trellis.valid)
     quality = macro_accuracies(data_dir / "nas_bench_macro" / "cifar10.json", tokens)
@@ -88,8 +87,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     features = jnp.asarray(space.features(tokens))
     ask = jax.jit(lambda form: form(jnp.asarray(tokens), features)[0])
     labels = settings.parse_integers(values.labels, "labels")
-    path = Path(values.results)
-    rows: list[Row] = [*common.read_csv(path)] if path.exists() else []
+    rows = common.rows_so_far(values.results)
     done = {(row["kind"], int(row["labels"]), int(row["seed"])) for row in rows}
     for seed, num, name in itertools.product(common.seeds(), labels, values.kinds):
         if (name, num, seed) in done:
@@ -104,7 +102,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
         tau = "" if name == "lookup" else f"{stats.kendalltau(predicted, quality).statistic:.5f}"
         figures = (name, f"{num}", f"{seed}", tau, f"{regret(predicted, quality, cost):.5f}", chosen)
         rows.append(dict(zip(COLUMNS, figures, strict=True)))
-        common.write_rows(values.results, COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+        common.write_so_far(values.results, rows)
         print(*figures, flush=True)
     return summary([row for row in rows if int(row["labels"]) in labels and row["kind"] in values.kinds])
 

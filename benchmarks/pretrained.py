@@ -36,7 +36,6 @@ from absl import flags
 import nagjax
 from benchmarks import common
 from experiments import import_weights, train_supernet
-from experiments.frame import runtime
 from nagjax import durable
 from nagjax.devices.formats import read_table
 from nagjax.devices.pricing import LATENCY
@@ -394,10 +393,8 @@ def measured(folder: Path, seed: int) -> list[list[str]]:
     return list(rows.values())
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     rows = []
     for seed in common.seeds():
         rows += measured(Path(values.folder), seed)

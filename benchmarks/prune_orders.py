@@ -79,7 +79,7 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
                 for name, left in ways(macro, worth):
                     rows.append({"way": f"{name}{suffix} {labels}", "seed": str(seed), **figures(macro, left)})
                     print(rows[-1], flush=True)
-    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
+    common.write_so_far(values.results, rows)
     return {"rows": len(rows), "results": values.results}
 
 

@@ -14,7 +14,7 @@ that of relations, the largest network's from those of each, nats a row on valid
 from __future__ import annotations
 
 import functools
-import json
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,22 +25,22 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from benchmarks import common
-from experiments.frame import runtime
+from benchmarks import common, weight_studies
+from benchmarks.weight_studies import ALONE
 from experiments.published import shared_weights
-from nagjax import durable, operators
+from experiments.rank_supernet import choose
 from nagjax.elastic import RELATIONS
 from nagjax.spaces import elastic_decoder
 from nagjax.spaces.space import Space
-from nagjax.supernet import labelling, training
-from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet import training
+from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.relations import divergence
 from nagjax.supernet.strategy import Strategy, make_strategy
 from nagjax.supernet.task import Task, make_task
 
 LENGTH, VOCABULARY = 32, 64
 NETWORKS, BINS, BATCH = 14, 4, 32
-ALONE, ALONE_STEPS, ALONE_SEEDS = "alone", 400, 2
+ALONE_STEPS, ALONE_SEEDS = 400, 2
 STEPS, LESSONS = 300, 4
 """Of shared weights; as many lessons a step as a sandwich has."""
 
@@ -72,43 +72,22 @@ def task() -> Task:
 
 def networks() -> np.ndarray:
     """Those that are trained alone, int32 ``[14, T]``: the smallest, the largest, and others between."""
-    ends = np.stack([space().smallest(), space().largest()])
-    madds = _counted(operators.madds)
-    drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, NETWORKS + 2, BINS, seed=0)
-    inner = [row for row in drawn if not (row == ends).all(-1).any()]
-    return np.concatenate([ends, np.stack(inner[: NETWORKS - 2])])
+    return choose(space(), space().trellis.valid, NETWORKS - 2, BINS)
 
 
-def _counted(count: Any) -> np.ndarray:
-    return np.array([count(op) for op in space().operators], np.float64)
-
-
-def _trained(learner: training.Learner, steps: int, seed: int) -> Any:
-    rate = training.usual_rate("adamw")
-    recipe = training.Recipe(steps, BATCH, rate, seed=seed, optimiser="adamw")
-    state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, task(), recipe, state):
-        state = reached
-    return state.parameters
-
-
-def alone(row: np.ndarray, seed: int) -> dict[str, float]:
-    """A network trained from scratch, judged on test sequences."""
-    parameters = _trained(training.alone_learner(space(), row), ALONE_STEPS, seed)
-    scores = alone_assessor(space(), row, task()).scores(parameters, row, task().test)
-    return {"accuracy": scores.quality, "loss": scores.loss}
+def _recipe(steps: int, seed: int) -> training.Recipe:
+    return training.Recipe(steps, BATCH, training.usual_rate("adamw"), seed=seed, optimiser="adamw")
 
 
 def shared(way: str, seed: int) -> dict[str, Any]:
     """What shared weights say of the networks: each of the lists has a figure a network."""
     strategy, began = make_strategy(*WAYS[way]), time.monotonic()
-    parameters = _trained(training.supernet_learner(space(), space().trellis.valid, strategy), STEPS, seed)
-    found: dict[str, Any] = {"way": way, "seed": seed, "seconds": round(time.monotonic() - began, 1)}
+    learner = training.supernet_learner(space(), space().trellis.valid, strategy)
+    parameters = training.train_whole(learner, task(), _recipe(STEPS, seed)).parameters
+    seconds = round(time.monotonic() - began, 1)
     assessor = supernet_assessor(space(), task(), form=strategy.form)
-    for name, part in (("label", task().validation), ("test", task().test)):
-        scores = [assessor.scores(parameters, row, part) for row in networks()]
-        found |= {name: [one.quality for one in scores], f"{name}_loss": [one.loss for one in scores]}
-    return found | {"divergence": _apart(strategy, parameters)}
+    found = weight_studies.said(assessor, task(), parameters, networks())
+    return {"seconds": seconds, **found, "divergence": _apart(strategy, parameters)}
 
 
 def _apart(strategy: Strategy, parameters: Any) -> list[float]:
@@ -128,37 +107,23 @@ def summary(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begun() -> dict[str, Any]:
-    rows = networks()
-    madds, params = (space().operator_sum(rows, _counted(of)) for of in (operators.madds, operators.params))
-    told = zip(map(space().format, rows), madds, params, strict=True)
-    return {
-        "space": space().identity, "images": STEPS * LESSONS * BATCH, "examples_name": task().examples_name,
-        "batch": BATCH, "bins": BINS, "alone_steps": ALONE_STEPS,
-        "networks": [{"architecture": text, "madds": m, "params": p, "alone": {}} for text, m, p in told],
-        "shared": [],
-    }  # fmt: skip
+    return weight_studies.begun(
+        space(), networks(), space=space().identity, images=STEPS * LESSONS * BATCH,
+        examples_name=task().examples_name, batch=BATCH, bins=BINS, alone_steps=ALONE_STEPS,
+    )  # fmt: skip
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
-    values, path = flags.FLAGS, Path(flags.FLAGS.results)
-    runtime.use_compilation_cache(values.compilation_cache)
-    study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
+def _alone(architecture: str, seed: int) -> dict[str, float]:
+    return weight_studies.alone(space(), task(), space().parse(architecture), _recipe(ALONE_STEPS, seed))
 
-    def keep(what: Mapping[str, Any]) -> None:
-        durable.replace(path, json.dumps(study, indent=1) + "\n")
-        print({name: value for name, value in what.items() if not isinstance(value, list)}, flush=True)
 
-    done = {(one["way"], one["seed"]) for one in study["shared"]}
-    for seed in common.seeds():
-        lacking = [one for one in study["networks"] if str(seed) not in one["alone"]]
-        for network in lacking if ALONE in values.ways and seed < ALONE_SEEDS else ():
-            network["alone"][str(seed)] = alone(space().parse(network["architecture"]), seed)
-            keep({"network": network["architecture"], "seed": seed, **network["alone"][str(seed)]})
-        for way in (one for one in values.ways if one != ALONE and (one, seed) not in done):
-            study["shared"].append(shared(way, seed))
-            keep(study["shared"][-1])
-    return summary(study)
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
+    values, seeds = flags.FLAGS, common.seeds()
+    study = weight_studies.Study(values.results, _begun)
+    if ALONE in values.ways:
+        study.measure_alone([seed for seed in seeds if seed < ALONE_SEEDS], _alone)
+    study.measure_shared([(way, seed) for seed, way in itertools.product(seeds, values.ways)], shared)
+    return summary(study.figures)
 
 
 if __name__ == "__main__":

@@ -77,9 +77,8 @@ def made(page: str) -> str:
     return "\n".join([head.rstrip() + "\n", *(section.text() for section in sections)])
 
 
-def main(argv: list[str]) -> None:
+def main(_argv: list[str]) -> None:
     """Write the page, or compare it."""
-    del argv
     there = PAGE.read_text(encoding="utf-8")
     text = made(there)
     if not flags.FLAGS.check:

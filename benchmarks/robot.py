@@ -20,7 +20,6 @@ from absl import flags
 
 from benchmarks import common
 from benchmarks.rounds import Macro, read
-from experiments.frame import runtime
 from nagjax.predictors.kinds.gp import condition
 from nagjax.proposers import bo_weights
 from nagjax.proposers.acquisition import expected_improvement
@@ -46,8 +45,7 @@ def queried(macro: Macro, rows: np.ndarray, ask: Ask, seed: int) -> float:
 def ranked(value: np.ndarray) -> Ask:
     """Down a ranking."""
 
-    def ask(rows: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
-        del seed
+    def ask(rows: np.ndarray, known: np.ndarray, _seed: int) -> np.ndarray:
         left = rows[np.isnan(known[rows])]
         return left[np.argmax(value[left])]
 
@@ -120,12 +118,11 @@ def one_seed(macro: Macro, seed: int) -> list[dict[str, str]]:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     macro, rows = read(data_dir), []
     for seed in common.seeds():
         rows += one_seed(macro, seed)
         print(rows[-1], flush=True)
-    common.write_rows(values.results, COLUMNS, [list(row.values()) for row in rows])
+    common.write_so_far(values.results, rows)
     held = {
         name: [float(row["regret"]) for row in rows if row["way"] == name]
         for name in dict.fromkeys(r["way"] for r in rows)

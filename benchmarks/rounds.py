@@ -24,7 +24,6 @@ from absl import flags
 
 from benchmarks import common
 from experiments.comparison.problems import macro_accuracies
-from experiments.frame import runtime
 from nagjax.devices.pricing import analytic
 from nagjax.evaluators.journal import Evaluations
 from nagjax.posing import Setup, problem
@@ -119,7 +118,6 @@ def one_seed(macro: Macro, file: Path, folder: Path, kind: str, seed: int) -> di
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     macro = read(data_dir)
     figures: dict[str, list[dict[str, float]]] = {kind: [] for kind in values.kinds}
     with tempfile.TemporaryDirectory() as name:

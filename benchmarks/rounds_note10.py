@@ -152,7 +152,6 @@ def summary(runs: Mapping[str, Run], best_known: float) -> dict[str, Any]:
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     path, note10 = Path(values.results), read(data_dir)
     for seed in map(int, values.seeds):
         for part in values.parts:

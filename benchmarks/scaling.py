@@ -128,9 +128,8 @@ def slope(times: Times) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def benchmark(data_dir: Path, budgets: int) -> dict[str, Any]:
+def benchmark(_data_dir: Path, budgets: int) -> dict[str, Any]:
     """The result; no public data is in it."""
-    del data_dir
     few = many_budgets(budgets=budgets // 4)["peak_mib"]
     grown = many_budgets(budgets=budgets)["peak_mib"]
     usual = made_space(LAYERS[0], CHOICES[0])

@@ -23,7 +23,7 @@ from absl import flags
 
 from benchmarks import common, robot
 from benchmarks.rounds import Macro
-from experiments.frame import record_file, runtime
+from experiments.frame import record_file
 from experiments.reports.score_report import COUNTS, in_bands, rated
 from experiments.reports.score_report import figures as figures_of
 from experiments.score import FIGURES, FILE, RECORD
@@ -115,10 +115,8 @@ def _told(form: Any, tokens: jax.Array, features: jax.Array) -> jax.Array:
     return mean
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     folder, out = Path(values.scores), Path(values.results)
     before = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     spent = {name: row["ms_per_architecture"] for name, row in before["scores"].items()}

@@ -26,7 +26,7 @@ from scipy import stats
 
 from benchmarks import common
 from benchmarks.rounds import Macro, read
-from experiments.frame import runtime, settings
+from experiments.frame import settings
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.pair import beats
 from nagjax.predictors.kinds.kind import Kind
@@ -74,7 +74,6 @@ def judged(macro: Macro, kind: Kind, labels: int, seed: int) -> dict[str, float]
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
     macro, rows = read(data_dir), []
     for labels in settings.parse_integers(values.labels, "labels"):
         for name in (name for name in values.kinds if COMPARED.get(name, labels) == labels):

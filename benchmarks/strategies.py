@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
+import itertools
 import tempfile
 import time
 from collections.abc import Mapping
@@ -27,14 +27,15 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from benchmarks import common
-from experiments.frame import runtime
+from benchmarks import common, weight_studies
+from benchmarks.weight_studies import ALONE
 from experiments.published.registry import BUILT
-from nagjax import durable, operators, plugins
+from experiments.rank_supernet import choose
+from nagjax import plugins
 from nagjax.spaces.mobilenet_v3 import Plan, make_space
 from nagjax.spaces.space import Space
-from nagjax.supernet import forms, labelling, random_labels, storage, training
-from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet import forms, random_labels, storage, training
+from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.strategy import make_strategy
 from nagjax.supernet.task import Task, make_task
 
@@ -43,7 +44,7 @@ PLAN = Plan(
     classes=10, channels=(8, 8, 16, 32, 32), strides=(2,), squeeze=(True,), activations=("h_swish",),
 )  # fmt: skip
 NETWORKS, BINS, BATCH, RATE = 16, 4, 64, 0.3
-ALONE, ALONE_STEPS, ALONE_RATE = "alone", 200, 0.1
+ALONE_STEPS, ALONE_RATE = 200, 0.1
 IMAGES = 1600 * BATCH
 """Seen by each strategy, counted a lesson."""
 
@@ -90,33 +91,16 @@ def task() -> Task:
 
 def networks() -> np.ndarray:
     """Those that are trained alone, int32 ``[16, T]``: the smallest, the largest, and others between."""
-    madds = _operators(operators.madds)
-    ends = np.stack([space().smallest(), space().largest()])
-    drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, NETWORKS + 2, BINS, seed=0)
-    inner = [row for row in drawn if not (row == ends).all(-1).any()]
-    return np.concatenate([ends, np.stack(inner[: NETWORKS - 2])])
+    return choose(space(), space().trellis.valid, NETWORKS - 2, BINS)
 
 
-def _operators(count: Any) -> np.ndarray:
-    return np.array([count(op) for op in space().operators], np.float64)
-
-
-def alone(row: np.ndarray, seed: int) -> dict[str, float]:
+def alone(architecture: str, seed: int) -> dict[str, float]:
     """A network trained from scratch, judged on test images."""
     recipe = training.Recipe(steps=ALONE_STEPS, batch=BATCH, learning_rate=ALONE_RATE, seed=seed)
-    state = _trained(training.alone_learner(space(), row), recipe)
-    scores = alone_assessor(space(), row, task()).scores(state.parameters, row, task().test)
-    return {"accuracy": scores.quality, "loss": scores.loss}
+    return weight_studies.alone(space(), task(), space().parse(architecture), recipe)
 
 
-def _trained(learner: training.Learner, recipe: training.Recipe) -> training.TrainState:
-    state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, task(), recipe, state):
-        state = reached
-    return state
-
-
-def shared(way: str, seed: int, folder: Path) -> dict[str, Any]:
+def shared(folder: Path, way: str, seed: int) -> dict[str, Any]:
     """What shared weights say of the networks: each of the lists has a figure a network."""
     how, began = WAYS[way], time.monotonic()
     settings, steps = dict(how.settings), how.steps
@@ -125,15 +109,15 @@ def shared(way: str, seed: int, folder: Path) -> dict[str, Any]:
         learner = training.supernet_learner(space(), only, make_strategy("single_path"))
         recipe = training.Recipe(steps=IMAGES // BATCH // 2, batch=BATCH, learning_rate=how.rate, seed=seed)
         with storage.Writer(folder / f"{way}{seed}", {}) as writer:
-            writer.save(_trained(learner, recipe), 0.0)
+            writer.save(training.train_whole(learner, task(), recipe), 0.0)
         settings["weights"] = str(folder / f"{way}{seed}")
     strategy = make_strategy(how.strategy, settings)
     recipe = training.Recipe(steps=steps, batch=BATCH, learning_rate=how.rate, seed=seed)
     learner = training.supernet_learner(space(), space().trellis.valid, strategy)
-    state = _trained(learner, recipe)
+    state = training.train_whole(learner, task(), recipe)
     seconds = time.monotonic() - began
     assessor, rows = supernet_assessor(space(), task(), form=strategy.form), networks()
-    found: dict[str, Any] = {"way": way, "seed": seed, "steps": steps, "rate": how.rate, "seconds": round(seconds, 1)}
+    found: dict[str, Any] = {"steps": steps, "rate": how.rate, "seconds": round(seconds, 1)}
     if way in ("random_labels", "single_path"):
         config = {
             "space": {"name": space().name, "version": 1, "settings": {}}, "where": {}, "data": {"data": "digits"},
@@ -144,48 +128,24 @@ def shared(way: str, seed: int, folder: Path) -> dict[str, Any]:
         judge = random_labels.make_angle(space(), str(folder / f"{way}{seed}"))
         found["angle"] = judge.evaluate(rows)["quality"].tolist()
     if way != "random_labels":
-        for name, part in (("label", task().validation), ("test", task().test)):
-            scores = [assessor.scores(state.parameters, row, part) for row in rows]
-            found[name] = [score.quality for score in scores]
-            found[f"{name}_loss"] = [score.loss for score in scores]
+        found |= weight_studies.said(assessor, task(), state.parameters, rows)
     return found
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
-    values, path = flags.FLAGS, Path(flags.FLAGS.results)
-    runtime.use_compilation_cache(values.compilation_cache)
-    study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
-    seeds = common.seeds()
-
-    def keep(what: Mapping[str, Any]) -> None:
-        durable.replace(path, json.dumps(study, indent=1) + "\n")
-        print(what, flush=True)
-
-    for row, network in zip(networks(), study["networks"], strict=True) if ALONE in values.ways else ():
-        for seed in seeds:
-            if str(seed) not in network["alone"]:
-                network["alone"][str(seed)] = alone(row, seed)
-                keep({"network": network["architecture"], "seed": seed, **network["alone"][str(seed)]})
-    done = {(one["way"], one["seed"]) for one in study["shared"]}
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
+    values, seeds = flags.FLAGS, common.seeds()
+    study = weight_studies.Study(values.results, _begun)
+    if ALONE in values.ways:
+        study.measure_alone(seeds, alone)
     with tempfile.TemporaryDirectory() as folder:
-        for way in (one for one in values.ways if one != ALONE):
-            for seed in seeds:
-                if (way, seed) not in done:
-                    study["shared"].append(shared(way, seed, Path(folder)))
-                    keep({name: value for name, value in study["shared"][-1].items() if not isinstance(value, list)})
+        study.measure_shared(itertools.product(values.ways, seeds), functools.partial(shared, Path(folder)))
     return verdicts()
 
 
 def _begun() -> dict[str, Any]:
-    rows = networks()
-    madds, params = (space().operator_sum(rows, _operators(of)) for of in (operators.madds, operators.params))
-    told = zip(map(space().format, rows), madds, params, strict=True)
-    return {
-        "images": IMAGES, "batch": BATCH, "alone_rate": ALONE_RATE, "alone_steps": ALONE_STEPS, "bins": BINS,
-        "networks": [{"architecture": text, "madds": m, "params": p, "alone": {}} for text, m, p in told],
-        "shared": [],
-    }  # fmt: skip
+    return weight_studies.begun(
+        space(), networks(), images=IMAGES, batch=BATCH, alone_rate=ALONE_RATE, alone_steps=ALONE_STEPS, bins=BINS
+    )
 
 
 def verdicts() -> dict[str, int]:

@@ -19,7 +19,7 @@ minus accuracy with its weights, on test signals.
 from __future__ import annotations
 
 import functools
-import json
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,22 +28,22 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from benchmarks import common
+from benchmarks import common, weight_studies
 from benchmarks.strategies import Way
-from experiments.frame import runtime
+from benchmarks.weight_studies import ALONE
 from experiments.published import shared_weights
-from nagjax import durable, operators
+from experiments.rank_supernet import choose
 from nagjax.spaces import elastic_mlp
 from nagjax.spaces.space import Space
-from nagjax.supernet import labelling, ranking, training
-from nagjax.supernet.evaluation import alone_assessor, supernet_assessor
+from nagjax.supernet import ranking, training
+from nagjax.supernet.evaluation import supernet_assessor
 from nagjax.supernet.strategy import make_strategy
 from nagjax.supernet.task import Task, make_task
 
 RESULT = Path(__file__).parent / "results" / "supernet_ranking.json"
 USUAL = "sandwich"
 NETWORKS, BINS, BATCH = 84, 4, 64
-ALONE, ALONE_STEPS, ALONE_RATE = "alone", 2500, 0.1
+ALONE_STEPS, ALONE_RATE = 2500, 0.1
 LESSONS = 12_000
 """Of each strategy, each on ``BATCH`` signals."""
 
@@ -76,34 +76,18 @@ def task() -> Task:
     return make_task("signals", {"training": 20_000, "validation": 5_000, "test": 10_000})
 
 
-def networks(num: int = NETWORKS, seed: int = 0) -> np.ndarray:
-    """Those that are trained alone, int32 ``[num, T]``: the smallest, the largest, and others between."""
-    madds = np.array([operators.madds(op) for op in space().operators])
-    ends = np.stack([space().smallest(), space().largest()])
-    drawn = labelling.draw_stratified(space(), space().trellis.valid, madds, space().count(), BINS, seed)
-    inner = [row for row in drawn if not (row == ends).all(-1).any()]
-    return np.concatenate([ends, np.stack(inner[: num - 2])])
+def networks() -> np.ndarray:
+    """Those that are trained alone, all, int32 ``[84, T]``: the smallest, the largest, and those between."""
+    return choose(space(), space().trellis.valid, NETWORKS - 2, BINS)
 
 
-def counted(rows: np.ndarray, count: Any) -> np.ndarray:
-    """Multiply-adds or parameters of architectures int32 ``[N, T]``."""
-    return space().operator_sum(rows, np.array([count(op) for op in space().operators], np.float64))
-
-
-def alone(row: np.ndarray, seed: int, steps: int = ALONE_STEPS) -> dict[str, float]:
-    """A network trained from scratch: accuracy and loss on the test signals."""
-    recipe = training.Recipe(steps, BATCH, ALONE_RATE, seed=seed)
-    state = _trained(training.alone_learner(space(), row), recipe)
-    scores = alone_assessor(space(), row, task()).scores(state.parameters, row, task().test)
-    return {"accuracy": scores.quality, "loss": scores.loss}
-
-
-def shared(name: str, seed: int, rows: np.ndarray) -> dict[str, Any]:
+def shared(name: str, seed: int) -> dict[str, Any]:
     """What shared weights say of networks: accuracy and loss of validation signals, and accuracy of test signals."""
     way, lessons = {**WAYS, **LONGER}[name], LESSONS * (TIMES if name in LONGER else 1)
     began, strategy = time.monotonic(), make_strategy(way.strategy, dict(way.settings))
     recipe = training.Recipe(round(lessons / way.lessons), BATCH, way.rate, seed=seed)
-    state = _trained(training.supernet_learner(space(), space().trellis.valid, strategy), recipe)
+    learner = training.supernet_learner(space(), space().trellis.valid, strategy)
+    state, rows = training.train_whole(learner, task(), recipe), networks()
     trained, assessor = time.monotonic(), supernet_assessor(space(), task(), form=strategy.form)
     scores = [assessor.scores(state.parameters, row, task().validation) for row in rows]
     return {
@@ -111,13 +95,6 @@ def shared(name: str, seed: int, rows: np.ndarray) -> dict[str, Any]:
         "label": [score.quality for score in scores], "label_loss": [score.loss for score in scores],
         "test": [assessor.scores(state.parameters, row, task().test).quality for row in rows],
     }  # fmt: skip
-
-
-def _trained(learner: training.Learner, recipe: training.Recipe) -> training.TrainState:
-    state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, task(), recipe, state):
-        state = reached
-    return state
 
 
 def supernet_ranking(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,46 +128,29 @@ def supernet_ranking(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begun() -> dict[str, Any]:
-    rows = networks()
-    told = zip(map(space().format, rows), counted(rows, operators.madds), counted(rows, operators.params), strict=True)
-    return {
-        "space": space().identity, "images": LESSONS * BATCH, "examples_name": task().examples_name, "batch": BATCH,
-        "bins": BINS, "alone_rate": ALONE_RATE, "alone_steps": ALONE_STEPS,
-        "networks": [{"architecture": text, "madds": m, "params": p, "alone": {}} for text, m, p in told],
-        "shared": [],
-    }  # fmt: skip
+    return weight_studies.begun(
+        space(), networks(), space=space().identity, images=LESSONS * BATCH, examples_name=task().examples_name,
+        batch=BATCH, bins=BINS, alone_rate=ALONE_RATE, alone_steps=ALONE_STEPS,
+    )  # fmt: skip
 
 
-def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    del data_dir
-    values, path = flags.FLAGS, Path(flags.FLAGS.results)
-    runtime.use_compilation_cache(values.compilation_cache)
-    study = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _begun()
-    first, rows = values.first_seed, networks()
+def _alone(architecture: str, seed: int) -> dict[str, float]:
+    recipe = training.Recipe(ALONE_STEPS, BATCH, ALONE_RATE, seed=seed)
+    return weight_studies.alone(space(), task(), space().parse(architecture), recipe)
 
-    def keep(what: Mapping[str, Any]) -> None:
-        durable.replace(path, json.dumps(study, indent=1) + "\n")
-        print({name: value for name, value in what.items() if not isinstance(value, list)}, flush=True)
 
-    for seed in range(first, first + values.alone_seeds) if ALONE in values.ways else ():
-        for row, network in zip(rows, study["networks"], strict=True):
-            if str(seed) not in network["alone"]:
-                network["alone"][str(seed)] = alone(row, seed)
-                keep({"network": network["architecture"], "seed": seed, **network["alone"][str(seed)]})
-    done = {(one["way"], one["seed"]) for one in study["shared"]}
-    for seed in range(first, first + values.seeds):
-        for name in (one for one in values.ways if one != ALONE and (one, seed) not in done):
-            found = shared(name, seed, rows)
-            study["shared"].append({"way": name, "seed": seed, **found})
-            keep(study["shared"][-1])
-    return supernet_ranking(study)
+def _benchmark(_data_dir: Path) -> Mapping[str, Any]:
+    values, first = flags.FLAGS, flags.FLAGS.first_seed
+    study = weight_studies.Study(values.results, _begun)
+    if ALONE in values.ways:
+        study.measure_alone(range(first, first + values.alone_seeds), _alone)
+    study.measure_shared([(way, seed) for seed, way in itertools.product(common.seeds(), values.ways)], shared)
+    return supernet_ranking(study.figures)
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seeds", 3, "Of every strategy.", lower_bound=1)
+    common.define_seeds(3, "Of every strategy.")
     flags.DEFINE_integer("alone_seeds", 2, "Of every network alone.", lower_bound=1)
-    flags.DEFINE_integer("first_seed", 0, "Of the first; what is tuned is tuned from 100 on.", lower_bound=0)
     flags.DEFINE_list("ways", [ALONE, *WAYS, *LONGER], "Which; alone trains the networks.")
     flags.DEFINE_string("results", str(RESULT), "The file of figures; what it lacks is measured.")
-    runtime.define_flags(flags.FLAGS)
     common.main(_benchmark)

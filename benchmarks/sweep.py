@@ -33,9 +33,8 @@ CONTROLLERS: Mapping[str, Mapping[str, int]] = {"nag": SIZES, "regularised_evolu
 REPEATS = 3
 
 
-def benchmark(data_dir: Path, runs: int, steps: int, beside: int | None) -> dict[str, Any]:
+def benchmark(_data_dir: Path, runs: int, steps: int, beside: int | None) -> dict[str, Any]:
     """The result; no public data is in it."""
-    del data_dir
     runtime.use_cores()
     of = {name: compared(name, runs, steps, beside) for name in CONTROLLERS}
     return {

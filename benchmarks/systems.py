@@ -11,7 +11,6 @@ others begin; ``gp`` is this library's default.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import tempfile
 from collections.abc import Mapping
@@ -23,8 +22,6 @@ from absl import flags
 
 from benchmarks import common
 from benchmarks.rounds import Macro, after, read
-from experiments.frame import runtime
-from nagjax import durable
 from nagjax.predictors.kinds.registry import make
 from nagjax.predictors.records.records import write_records
 from nagjax.searching import search
@@ -66,7 +63,7 @@ SYSTEMS: Mapping[str, Rounds | None] = {
 }
 
 
-def one(macro: Macro, file: Path, folder: Path, name: str, seed: int) -> list[dict[str, Any]]:
+def one(macro: Macro, file: Path, folder: Path, name: str, seed: int) -> list[dict[str, str]]:
     """The rows of one search."""
     system = SYSTEMS[name]
     if system is None:
@@ -85,9 +82,9 @@ def one(macro: Macro, file: Path, folder: Path, name: str, seed: int) -> list[di
     ]  # fmt: skip
 
 
-def _row(name: str, seed: int, count: int, evaluated: float, answered: float | None) -> dict[str, Any]:
+def _row(name: str, seed: int, count: int, evaluated: float, answered: float | None) -> dict[str, str]:
     shown = "" if answered is None else f"{answered:.5f}"
-    return dict(zip(COLUMNS, (name, seed, count, f"{evaluated:.5f}", shown), strict=True))
+    return dict(zip(COLUMNS, (name, str(seed), str(count), f"{evaluated:.5f}", shown), strict=True))
 
 
 def _spread(macro: Macro, count: int, seed: int) -> np.ndarray:
@@ -124,24 +121,9 @@ def means(rows: list[dict[str, str]]) -> dict[str, Any]:
     return out
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    lines = [",".join(COLUMNS), *(",".join(str(row[column]) for column in COLUMNS) for row in rows)]
-    durable.replace(path, "\n".join(lines) + "\n")
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a file of results; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    runtime.use_compilation_cache(values.compilation_cache)
-    path = Path(values.results)
-    rows: list[dict[str, Any]] = list(read_rows(path))
+    rows = common.rows_so_far(values.results)
     done = {(row["system"], int(row["seed"])) for row in rows}
     macro = read(data_dir)
     with tempfile.TemporaryDirectory() as name:
@@ -151,9 +133,9 @@ def _benchmark(data_dir: Path) -> Mapping[str, Any]:
             for seed in common.seeds():
                 if (system, seed) not in done:
                     rows += one(macro, file, Path(name) / f"{system}{seed}", system, seed)
-                    _write(path, rows)
+                    common.write_so_far(values.results, rows)
                     print(rows[-1], flush=True)
-    return means([{key: str(value) for key, value in row.items()} for row in rows])
+    return means(rows)
 
 
 if __name__ == "__main__":

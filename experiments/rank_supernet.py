@@ -118,10 +118,7 @@ def train_missing(
         life.doing(f"training network {number} of {len(wanted)}, seed {seed}")
         began = time.monotonic()
         recipe = dataclasses.replace(supernet_setup.recipe(values), seed=seed)
-        learner = training.alone_learner(space, tokens, dtype)
-        state = training.start(learner, recipe, place)
-        for reached, _ in training.train(learner, task, recipe, state, place):
-            state = reached
+        state = training.train_whole(training.alone_learner(space, tokens, dtype), task, recipe, place)
         scores = alone_assessor(space, tokens, task, dtype, place).scores(state.parameters, tokens, task.test)
         seconds = time.monotonic() - began
         text = space.format(tokens)

@@ -17,8 +17,7 @@ from nagjax.controllers import Artefact, Controller, Metrics, Params, State
 from nagjax.problems.problem import Problem
 
 
-def _unchanged(state: State, problem: Problem) -> State:
-    del problem
+def _unchanged(state: State, _problem: Problem) -> State:
     return state
 
 

@@ -35,10 +35,7 @@ shares = jax.jit(entangled.shares, static_argnums=0)
 def trained(steps=12, seed=0, **settings):
     recipe = training.Recipe(steps=steps, batch=16, learning_rate=0.1, seed=seed)
     learner = training.supernet_learner(SPACE, SPACE.trellis.valid, make_strategy("entangled", settings))
-    state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, TASK, recipe, state):
-        state = reached
-    return state
+    return training.train_whole(learner, TASK, recipe)
 
 
 # Shares

@@ -20,9 +20,8 @@ CHOICES = tuple({"width": width} for width in WIDTHS)
 NAMES = tuple(f"layer{t}.{width}" for t in range(4) for width in WIDTHS)
 
 
-def edges(t: int, node: Any) -> list[tl.Edge]:
+def edges(t: int, _node: Any) -> list[tl.Edge]:
     """Four layers of one of three widths."""
-    del node
     return [tl.Edge(c, 0, (_operator(t, width),), (f"layer{t}.{width}",)) for c, width in enumerate(WIDTHS)]
 
 

@@ -61,8 +61,7 @@ def bars(*after: ProgressColumn, quiet: bool = False) -> Progress:
             return Text(shown(task.description))
 
     class Left(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            del task
+        def render(self, _task: Task) -> Text:
             return Text("left")
 
     columns = (BarColumn(), Description(), *after, TimeElapsedColumn(), Left(), TimeRemainingColumn())

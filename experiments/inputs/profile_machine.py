@@ -111,8 +111,7 @@ class Progress:
         life.doing(f"{what}, compiling")
         task = self._bars.add_task(f"{what}, compiling", total=total)
 
-        def on_sample(subject: Subject, turn: int) -> None:
-            del subject
+        def on_sample(_subject: Subject, turn: int) -> None:
             self._bars.update(task, advance=1, description=f"{what}, round {turn + 1}")
             life.doing(f"{what}, round {turn + 1}, {self._bars.tasks[task].completed:.0f} of {total} measured")
 

@@ -118,8 +118,7 @@ class Monitor:
         assert self._folder is not None
         durable.append(self._folder / METRICS, csv_cells.line(map(str, row.values())), header=csv_cells.line(row))
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._interrupted or self._waiting:
             raise KeyboardInterrupt
         self.interrupt()

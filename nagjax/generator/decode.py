@@ -96,8 +96,7 @@ def _drawn(logits: jax.Array, mask: jax.Array, uniform: jax.Array) -> jax.Array:
 def greedy(policy: Policy, problem: Problem, budgets: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The most likely open choice at each decision; arguments and returns as ``sample``, without a key."""
 
-    def pick(logits: jax.Array, mask: jax.Array, unused: jax.Array) -> jax.Array:
-        del unused
+    def pick(logits: jax.Array, mask: jax.Array, _unused: jax.Array) -> jax.Array:
         return best_choice(logits, mask)
 
     return _rollout(policy, problem, budgets, pick, jnp.zeros((problem.spec.num_layers, budgets.shape[0])))

@@ -157,8 +157,7 @@ def offsets(spec: Spec) -> tuple[int, ...]:
     return tuple(starts[kind] for kind in spec.kinds)
 
 
-def _forget_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    del key
+def _forget_bias(_key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
     hidden = shape[0] // 4
     return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(1.0)
 

@@ -239,8 +239,7 @@ def decode_scores(problem: Problem, scores: jax.Array, budgets: jax.Array) -> tu
     The best open choice is taken at each layer. Gives tokens int32 ``[B, T]`` and costs int32 ``[B, K]``.
     """
 
-    def choose(carry: None, x: jax.Array, mask: jax.Array, slack: jax.Array) -> tuple[None, jax.Array, None]:
-        del slack
+    def choose(carry: None, x: jax.Array, mask: jax.Array, _slack: jax.Array) -> tuple[None, jax.Array, None]:
         return carry, best_choice(x, mask), None
 
     spec = problem.spec

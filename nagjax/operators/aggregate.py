@@ -75,15 +75,12 @@ def _shapes(op: Operator) -> Shapes:
 
 
 def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+    op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None, watch: Watch | None = None
 ) -> Applied:
-    del statistics
     return combined(parameters, x, gathered(x, op.out_size, str(dict(op.attributes)["how"])), watch), {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
-
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     def cut(first: int, end: int) -> str:
         return graph.add("Slice", x, *(graph.constant(np.array([value], np.int64)) for value in (first, end, 1)))
 

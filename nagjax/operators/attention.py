@@ -18,23 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from nagjax.operators import sequences
 from nagjax.operators.kind import Applied, Graph, Kept, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    BYTES,
-    add_merged,
-    add_norm,
-    add_split,
-    drawn,
-    held_bytes,
-    layer_norm,
-    merged_heads,
-    norm_shapes,
-    row_bytes,
-    rows,
-    split_heads,
-    typed,
-)
 
 CHUNK = 32
 LEAST = 1e-6
@@ -80,14 +66,14 @@ def make() -> OperatorKind:
             attention(5, 4, 2, 2, "softmax", causal=False),
             attention(5, 4, 2, 2, "linear", causal=False),
         ),
-        init=lambda key, op: drawn(key, _shapes(op)),
+        init=lambda key, op: sequences.drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
         step=_step,
         kept=_kept,
-        traffic=lambda op: row_bytes(op, sum(int(np.prod(shape)) for shape in _shapes(op).values())),
-        peak=lambda op: held_bytes(op, 3 * op.mid_channels + heads_of(op) * _seen(op)) + _sum_bytes(op),
-        input_shape=rows,
+        traffic=lambda op: sequences.row_bytes(op, sum(int(np.prod(shape)) for shape in _shapes(op).values())),
+        peak=lambda op: sequences.held_bytes(op, 3 * op.mid_channels + heads_of(op) * _seen(op)) + _sum_bytes(op),
+        input_shape=sequences.rows,
     )
 
 
@@ -131,7 +117,7 @@ def _is_summed(op: Operator) -> bool:
 def _sum_bytes(op: Operator) -> int:
     """Bytes of the one sum of all keys and values; those of chunks are fewer than the scores within them."""
     size = op.mid_channels // heads_of(op)
-    return 0 if is_causal(op) or not _is_summed(op) else BYTES * op.mid_channels * (size + 1)
+    return 0 if is_causal(op) or not _is_summed(op) else sequences.BYTES * op.mid_channels * (size + 1)
 
 
 def _madds(op: Operator) -> int:
@@ -144,13 +130,12 @@ def _madds(op: Operator) -> int:
 def _shapes(op: Operator) -> Shapes:
     width, inner = op.in_channels, op.mid_channels
     inward = dict.fromkeys(PROJECTIONS[:3], (width, inner))
-    return {**norm_shapes(width), **inward, "out": (inner, width)}
+    return {**sequences.norm_shapes(width), **inward, "out": (inner, width)}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     mixed = _MIX[mixer_of(op), is_causal(op)](*_projected(parameters, x, heads_of(op)))
-    return x + merged_heads(mixed) @ parameters["out"].astype(x.dtype), {}
+    return x + sequences.merged_heads(mixed) @ parameters["out"].astype(x.dtype), {}
 
 
 def relations(parameters: Parameters, x: jax.Array, heads: int) -> jax.Array:
@@ -165,8 +150,10 @@ def relations(parameters: Parameters, x: jax.Array, heads: int) -> jax.Array:
 
 def _projected(parameters: Parameters, x: jax.Array, heads: int) -> list[jax.Array]:
     """Queries, keys and values ``[N, H, L, D]``."""
-    normed = layer_norm(parameters, x)
-    return [split_heads(normed @ weights, heads) for weights in typed(parameters, PROJECTIONS[:3], x)]
+    normed = sequences.layer_norm(parameters, x)
+    return [
+        sequences.split_heads(normed @ weights, heads) for weights in sequences.typed(parameters, PROJECTIONS[:3], x)
+    ]
 
 
 def _kept(op: Operator, batch: int) -> Shapes | None:
@@ -189,14 +176,14 @@ def kept_rows(op: Operator, batch: int, groups: int) -> Shapes:
 
 
 def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
-    *inward, out = typed(parameters, PROJECTIONS, x)
-    normed, heads = layer_norm(parameters, x), heads_of(op)
-    query, key, value = (split_heads(normed @ weights, heads) for weights in inward)
+    *inward, out = sequences.typed(parameters, PROJECTIONS, x)
+    normed, heads = sequences.layer_norm(parameters, x), heads_of(op)
+    query, key, value = (sequences.split_heads(normed @ weights, heads) for weights in inward)
     if mixer_of(op) == "softmax":
         mixed, kept = softmax_step(query, key, value, kept, before)
     else:
         mixed, kept = _linear_step(query, key, value, kept)
-    return x + merged_heads(mixed) @ out, kept
+    return x + sequences.merged_heads(mixed) @ out, kept
 
 
 def softmax_step(query: jax.Array, key: jax.Array, value: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
@@ -288,20 +275,19 @@ def _causal(length: int) -> jax.Array:
     return jnp.tri(length, dtype=bool)[None, None]
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     """Of the causal linear mixer one chunk that is as long as the sequence: equal numbers, another price."""
-    del statistics
     length, inner, heads = op.in_size, op.mid_channels, heads_of(op)
-    normed = add_norm(graph, parameters, x)
+    normed = sequences.add_norm(graph, parameters, x)
 
     def split(name: str, perm: tuple[int, ...]) -> str:
         y = graph.add("MatMul", normed, graph.constant(parameters[name]))
-        return add_split(graph, y, length, heads, inner // heads, perm)
+        return sequences.add_split(graph, y, length, heads, inner // heads, perm)
 
     query, key, value = split("query", (0, 2, 1, 3)), split("key", (0, 2, 3, 1)), split("value", (0, 2, 1, 3))
     add = add_softmax_mean if mixer_of(op) == "softmax" else _add_linear if is_causal(op) else _add_linear_of_all
     mixed = add(graph, op, query, key, value)
-    flat = add_merged(graph, mixed, length, inner)
+    flat = sequences.add_merged(graph, mixed, length, inner)
     return graph.add("Add", x, graph.add("MatMul", flat, graph.constant(parameters["out"])))
 
 
@@ -322,8 +308,7 @@ def _add_linear(graph: Graph, op: Operator, query: str, key: str, value: str) ->
     return _add_mean(graph, graph.add("MatMul", weights, value), _add_sum(graph, weights))
 
 
-def _add_linear_of_all(graph: Graph, op: Operator, query: str, key: str, value: str) -> str:
-    del op
+def _add_linear_of_all(graph: Graph, _op: Operator, query: str, key: str, value: str) -> str:
     query, key = _add_positive(graph, query), _add_positive(graph, key)
     weighted = graph.add("MatMul", query, graph.add("MatMul", key, value))
     return _add_mean(graph, weighted, graph.add("MatMul", query, _add_sum(graph, key)))

@@ -28,8 +28,7 @@ def make() -> OperatorKind:
                         nodes=_nodes)  # fmt: skip
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, parameters, statistics
+def _apply(_op: Operator, _parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     rows = _three(x, 1)
     columns = _three(rows, 2)
     height, width = x.shape[1:3]
@@ -52,6 +51,5 @@ def _within(length: int) -> np.ndarray:
     return counted
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, parameters, statistics
+def _nodes(graph: Graph, _op: Operator, _parameters: Parameters, _statistics: Statistics, x: str) -> str:
     return graph.add("AveragePool", x, kernel_shape=[SIDE, SIDE], pads=[1, 1, 1, 1], count_include_pad=0)

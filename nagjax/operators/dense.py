@@ -47,14 +47,12 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
 
 
 def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+    op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None, watch: Watch | None = None
 ) -> Applied:
-    del statistics
     weights, bias = (parameters[name].astype(x.dtype) for name in ("weights", "bias"))
     return activated(watch, OUT, op.activation, x @ weights + bias[None]), {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     given = graph.constant(parameters["weights"]), graph.constant(parameters["bias"])
     return add_activation(graph, op.activation, graph.add("Gemm", x, *given))

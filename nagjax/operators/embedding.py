@@ -59,17 +59,14 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     }
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
+def _apply(_op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     return jnp.take(parameters["tokens"], x, axis=0) + parameters["positions"][None], {}
 
 
-def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
-    del op
+def _step(_op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
     return jnp.take(parameters["tokens"], x, axis=0) + parameters["positions"][before][None, None], kept
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     taken = graph.add("Gather", graph.constant(parameters["tokens"]), x)
     return graph.add("Add", taken, graph.constant(parameters["positions"]))

@@ -7,20 +7,10 @@ from __future__ import annotations
 
 import jax
 
+from nagjax.operators import sequences
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics, Watch
 from nagjax.operators.layers import activated
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    add_norm,
-    drawn,
-    each_alone,
-    held_bytes,
-    layer_norm,
-    norm_shapes,
-    row_bytes,
-    rows,
-    typed,
-)
 
 HIDDEN = "hidden"
 """What its activation is watched by."""
@@ -46,13 +36,13 @@ def make() -> OperatorKind:
         lambda op: 2 * op.in_size * op.in_channels * op.mid_channels,
         _shapes,
         (feed_forward(6, 8, 12), feed_forward(3, 4, 16)),
-        init=lambda key, op: drawn(key, _shapes(op)),
+        init=lambda key, op: sequences.drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
-        step=each_alone(_apply),
-        traffic=lambda op: row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
-        peak=lambda op: held_bytes(op, op.mid_channels),
-        input_shape=rows,
+        step=sequences.each_alone(_apply),
+        traffic=lambda op: sequences.row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
+        peak=lambda op: sequences.held_bytes(op, op.mid_channels),
+        input_shape=sequences.rows,
         watched=lambda op, parameters, x, watch: _apply(op, parameters, x, None, watch)[0],
     )
 
@@ -60,20 +50,20 @@ def make() -> OperatorKind:
 def _shapes(op: Operator) -> Shapes:
     width, hidden = op.in_channels, op.mid_channels
     layers = {"up": (width, hidden), "up_bias": (hidden,), "down": (hidden, width), "down_bias": (width,)}
-    return {**norm_shapes(width), **layers}
+    return {**sequences.norm_shapes(width), **layers}
 
 
 def _apply(
-    op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None, watch: Watch | None = None
+    op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None, watch: Watch | None = None
 ) -> Applied:
-    del statistics
-    up, up_bias, down, down_bias = typed(parameters, NAMES, x)
-    hidden = activated(watch, HIDDEN, op.activation, layer_norm(parameters, x) @ up + up_bias[None, None])
+    up, up_bias, down, down_bias = sequences.typed(parameters, NAMES, x)
+    hidden = activated(watch, HIDDEN, op.activation, sequences.layer_norm(parameters, x) @ up + up_bias[None, None])
     return x + hidden @ down + down_bias[None, None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     up, up_bias, down, down_bias = (graph.constant(parameters[name]) for name in NAMES)
-    hidden = graph.add("Relu", graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), up), up_bias))
+    hidden = graph.add(
+        "Relu", graph.add("Add", graph.add("MatMul", sequences.add_norm(graph, parameters, x), up), up_bias)
+    )
     return graph.add("Add", x, graph.add("Add", graph.add("MatMul", hidden, down), down_bias))

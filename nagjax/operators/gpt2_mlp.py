@@ -11,20 +11,10 @@ import math
 import jax
 import numpy as np
 
+from nagjax.operators import sequences
 from nagjax.operators.feed_forward import NAMES
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    add_norm,
-    drawn,
-    each_alone,
-    held_bytes,
-    layer_norm,
-    norm_shapes,
-    row_bytes,
-    rows,
-    typed,
-)
 
 
 def gpt2_mlp(length: int, width: int, hidden: int, bits: int = 32) -> Operator:
@@ -46,40 +36,36 @@ def make() -> OperatorKind:
         lambda op: 2 * op.in_size * op.in_channels * op.mid_channels,
         _shapes,
         (gpt2_mlp(6, 8, 12), gpt2_mlp(3, 4, 16, 8)),
-        init=lambda key, op: drawn(key, _shapes(op)),
+        init=lambda key, op: sequences.drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
-        step=each_alone(_apply),
-        traffic=lambda op: row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
-        peak=lambda op: held_bytes(op, op.mid_channels),
-        input_shape=rows,
+        step=sequences.each_alone(_apply),
+        traffic=lambda op: sequences.row_bytes(op, op.mid_channels * (2 * op.in_channels + 1) + 3 * op.in_channels),
+        peak=lambda op: sequences.held_bytes(op, op.mid_channels),
+        input_shape=sequences.rows,
     )
 
 
-def hidden(op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
+def hidden(_op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
     """What the hidden units give, ``[N, L, F]``."""
-    del op
-    up, bias = typed(parameters, ("up", "up_bias"), x)
-    return jax.nn.gelu(layer_norm(parameters, x) @ up + bias[None, None], approximate=True)
+    up, bias = sequences.typed(parameters, ("up", "up_bias"), x)
+    return jax.nn.gelu(sequences.layer_norm(parameters, x) @ up + bias[None, None], approximate=True)
 
 
 def _shapes(op: Operator) -> Shapes:
     width, inner = op.in_channels, op.mid_channels
-    return {
-        **norm_shapes(width), "up": (width, inner), "up_bias": (inner,), "down": (inner, width), "down_bias": (width,)
-    }  # fmt: skip
+    layers = {"up": (width, inner), "up_bias": (inner,), "down": (inner, width), "down_bias": (width,)}
+    return {**sequences.norm_shapes(width), **layers}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
-    down, bias = typed(parameters, ("down", "down_bias"), x)
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
+    down, bias = sequences.typed(parameters, ("down", "down_bias"), x)
     return x + hidden(op, parameters, x) @ down + bias[None, None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     up, up_bias, down, down_bias = (graph.constant(parameters[name]) for name in NAMES)
-    y = graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), up), up_bias)
+    y = graph.add("Add", graph.add("MatMul", sequences.add_norm(graph, parameters, x), up), up_bias)
 
     def times(value: str, factor: float) -> str:
         return graph.add("Mul", value, graph.constant(np.full((), factor, np.float32)))

@@ -14,11 +14,9 @@ def make() -> OperatorKind:
     return OperatorKind("identity", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes)
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, parameters, statistics
+def _apply(_op: Operator, _parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     return x, {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del graph, op, parameters, statistics
+def _nodes(_graph: Graph, _op: Operator, _parameters: Parameters, _statistics: Statistics, x: str) -> str:
     return x

@@ -27,13 +27,11 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return fresh(key, _shapes(op), lambda own, shape: jax.random.normal(own, shape) * 0.01)
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
+def _apply(_op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     flat = x.reshape(x.shape[0], -1)  # a symbolic batch has no length
     return flat @ parameters["weights"].astype(x.dtype) + parameters["bias"].astype(x.dtype)[None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     given = graph.constant(parameters["weights"]), graph.constant(parameters["bias"])
     return graph.add("Gemm", graph.add("Flatten", x), *given)

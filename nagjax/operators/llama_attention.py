@@ -13,22 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nagjax.operators import sequences
 from nagjax.operators.attention import PROJECTIONS, add_softmax_mean, heads_of, kept_rows, softmax_mean, softmax_step
 from nagjax.operators.kind import Applied, Graph, Kept, OperatorKind, Parameters, Shapes, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    add_merged,
-    add_rms_norm,
-    add_split,
-    drawn,
-    held_bytes,
-    merged_heads,
-    rms_norm,
-    row_bytes,
-    rows,
-    split_heads,
-    typed,
-)
 
 Turns: TypeAlias = tuple[np.ndarray | jax.Array, np.ndarray | jax.Array]
 """Cosine and sine float32 ``[L, D / 2]`` by which each position turns each pair of channels."""
@@ -66,14 +54,14 @@ def make() -> OperatorKind:
         _madds,
         _shapes,
         (llama_attention(6, 8, 2, 2, 4), llama_attention(5, 6, 4, 2, 2, 8, 100, 6)),
-        init=lambda key, op: drawn(key, _shapes(op)),
+        init=lambda key, op: sequences.drawn(key, _shapes(op)),
         apply=_apply,
         nodes=_nodes,
         step=_step,
         kept=lambda op, batch: kept_rows(op, batch, groups_of(op)),
-        traffic=lambda op: row_bytes(op, op.in_channels * (2 * (op.mid_channels + _shared(op)) + 1)),
-        peak=lambda op: held_bytes(op, op.mid_channels + 2 * _shared(op) + heads_of(op) * op.in_size),
-        input_shape=rows,
+        traffic=lambda op: sequences.row_bytes(op, op.in_channels * (2 * (op.mid_channels + _shared(op)) + 1)),
+        peak=lambda op: sequences.held_bytes(op, op.mid_channels + 2 * _shared(op) + heads_of(op) * op.in_size),
+        input_shape=sequences.rows,
     )
 
 
@@ -95,15 +83,15 @@ def mixed(op: Operator, parameters: Parameters, x: jax.Array) -> jax.Array:
     """What the heads give, ``[N, L, H * D]``, before it is projected back."""
     query, *shared = _inward(op, parameters, x, _turns(op))
     repeated = (jnp.repeat(one, heads_of(op) // groups_of(op), axis=1) for one in shared)
-    return merged_heads(softmax_mean(query, *repeated))
+    return sequences.merged_heads(softmax_mean(query, *repeated))
 
 
 def _inward(op: Operator, parameters: Parameters, x: jax.Array, turns: Turns) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Queries ``[N, H, L, D]``, keys and values ``[N, G, L, D]``; queries and keys are turned."""
-    normed, groups = rms_norm(parameters, x, epsilon_of(op)), groups_of(op)
-    query, key, value = (normed @ own for own in typed(parameters, PROJECTIONS[:3], x))
-    turned = _turned(split_heads(query, heads_of(op)), turns)
-    return turned, _turned(split_heads(key, groups), turns), split_heads(value, groups)
+    normed, groups = sequences.rms_norm(parameters, x, epsilon_of(op)), groups_of(op)
+    query, key, value = (normed @ own for own in sequences.typed(parameters, PROJECTIONS[:3], x))
+    turned = _turned(sequences.split_heads(query, heads_of(op)), turns)
+    return turned, _turned(sequences.split_heads(key, groups), turns), sequences.split_heads(value, groups)
 
 
 def _shared(op: Operator) -> int:
@@ -130,29 +118,29 @@ def _turned(x: jax.Array, turns: Turns) -> jax.Array:
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1)
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
-    (out,) = typed(parameters, ("out",), x)
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
+    (out,) = sequences.typed(parameters, ("out",), x)
     return x + mixed(op, parameters, x) @ out, {}
 
 
 def _step(op: Operator, parameters: Parameters, x: jax.Array, kept: Kept, before: Any) -> tuple[jax.Array, Kept]:
     cosine, sine = (jnp.asarray(one)[before][None] for one in _turns(op))
     given, kept = softmax_step(*_inward(op, parameters, x, (cosine, sine)), kept, before)
-    (out,) = typed(parameters, ("out",), x)
-    return x + merged_heads(given) @ out, kept
+    (out,) = sequences.typed(parameters, ("out",), x)
+    return x + sequences.merged_heads(given) @ out, kept
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     length, inner, heads, groups = op.in_size, op.mid_channels, heads_of(op), groups_of(op)
     size = inner // heads
-    normed = add_rms_norm(graph, parameters, x, epsilon_of(op))
+    normed = sequences.add_rms_norm(graph, parameters, x, epsilon_of(op))
     cosine, sine = (graph.constant(one) for one in _turns(op))
     whose = graph.constant(np.repeat(np.arange(groups), heads // groups).astype(np.int64))
 
     def split(name: str, own: int) -> str:
-        return add_split(graph, graph.add("MatMul", normed, graph.constant(parameters[name])), length, own, size)
+        return sequences.add_split(
+            graph, graph.add("MatMul", normed, graph.constant(parameters[name])), length, own, size
+        )
 
     def half(y: str, at: int) -> str:
         place = graph.constant(np.arange(at * size // 2, (at + 1) * size // 2, dtype=np.int64))
@@ -168,5 +156,5 @@ def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Stati
     value = graph.add("Gather", split("value", groups), whose, axis=1)
     flipped = graph.add("Transpose", key, perm=[0, 1, 3, 2])
     means = add_softmax_mean(graph, op, turned(split("query", heads)), flipped, value)
-    flat = add_merged(graph, means, length, inner)
+    flat = sequences.add_merged(graph, means, length, inner)
     return graph.add("Add", x, graph.add("MatMul", flat, graph.constant(parameters["out"])))

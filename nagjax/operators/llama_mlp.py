@@ -54,14 +54,12 @@ def _shapes(op: Operator) -> Shapes:
     return {"scale": (width,), "gate": (width, inner), "up": (width, inner), "down": (inner, width)}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     (down,) = typed(parameters, ("down",), x)
     return x + hidden(op, parameters, x) @ down, {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     gate, up, down = (graph.constant(parameters[name]) for name in ("gate", "up", "down"))
     normed = add_rms_norm(graph, parameters, x, epsilon_of(op))
     raw = graph.add("MatMul", normed, gate)

@@ -62,16 +62,14 @@ def _init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     return {**made, "positions": SPREAD * op.out_size**0.5 * made["positions"]}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     weights, positions = typed(parameters, ("weights", "positions"), x)
     side = op.in_size // op.kernel
     cut = x.reshape(x.shape[0], side, op.kernel, side, op.kernel, op.in_channels).transpose(0, 1, 3, 2, 4, 5)
     return cut.reshape(x.shape[0], op.out_size, -1) @ weights + positions[None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     size, width = op.kernel, op.out_channels
     weights = parameters["weights"].reshape(size, size, op.in_channels, width).transpose(3, 2, 0, 1)
     maps = graph.add("Conv", x, graph.constant(weights), kernel_shape=[size, size], strides=[size, size])

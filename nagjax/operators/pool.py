@@ -18,11 +18,9 @@ def make() -> OperatorKind:
     return OperatorKind("pool", lambda _: 0, lambda _: {}, examples, init=lambda *_: {}, apply=_apply, nodes=_nodes)
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, parameters, statistics
+def _apply(_op: Operator, _parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     return x.mean((1, 2), dtype=jnp.float32).astype(x.dtype)[:, None, None, :], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, parameters, statistics
+def _nodes(graph: Graph, _op: Operator, _parameters: Parameters, _statistics: Statistics, x: str) -> str:
     return graph.add("GlobalAveragePool", x)

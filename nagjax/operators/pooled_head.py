@@ -39,13 +39,11 @@ def _held(op: Operator) -> int:
     return BYTES * (op.in_size * op.in_channels + op.out_channels)
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
+def _apply(_op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     weights, bias = typed(parameters, ("weights", "bias"), x)
     return layer_norm(parameters, x).mean(1) @ weights + bias[None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     pooled = graph.add("ReduceMean", add_norm(graph, parameters, x), axes=[1], keepdims=0)
     return graph.add("Gemm", pooled, graph.constant(parameters["weights"]), graph.constant(parameters["bias"]))

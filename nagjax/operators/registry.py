@@ -126,17 +126,15 @@ def kept_bytes(op: Operator) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _others(path: tuple[str, ...]) -> frozenset[str]:
+def _others(_path: tuple[str, ...]) -> frozenset[str]:
     """Names that plugins register."""
-    del path
     return frozenset(plugins.claimed("operators")) - set(BUILT_IN)
 
 
 @functools.lru_cache(maxsize=256)
-def _made(name: str, path: tuple[str, ...]) -> OperatorKind:
+def _made(name: str, _path: tuple[str, ...]) -> OperatorKind:
     from nagjax.operators.kind import OperatorKind
 
-    del path
     make = (
         importlib.import_module(f"nagjax.operators.{name}").make
         if name in BUILT_IN

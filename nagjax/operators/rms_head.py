@@ -42,13 +42,11 @@ def _shapes(op: Operator) -> Shapes:
     return {"scale": (width,), "weights": (width, vocabulary)}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del statistics
+def _apply(op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     (weights,) = typed(parameters, ("weights",), x)
     return rms_norm(parameters, x, epsilon_of(op)) @ weights, {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del statistics
+def _nodes(graph: Graph, op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     weights = graph.constant(parameters["weights"])
     return graph.add("MatMul", add_rms_norm(graph, parameters, x, epsilon_of(op)), weights)

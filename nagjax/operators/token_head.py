@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import jax
 
+from nagjax.operators import sequences
 from nagjax.operators.kind import Applied, Graph, OperatorKind, Parameters, Statistics
 from nagjax.operators.operator import Operator
-from nagjax.operators.sequences import (
-    add_norm,
-    each_alone,
-    head_init,
-    head_shapes,
-    held_bytes,
-    layer_norm,
-    row_bytes,
-    rows,
-    typed,
-)
 
 
 def token_head(length: int, width: int, vocabulary: int) -> Operator:
@@ -33,25 +23,23 @@ def make() -> OperatorKind:
     return OperatorKind(
         "token_head",
         lambda op: op.in_size * op.in_channels * op.out_channels,
-        head_shapes,
+        sequences.head_shapes,
         (token_head(6, 8, 5), token_head(3, 4, 9)),
-        init=head_init,
+        init=sequences.head_init,
         apply=_apply,
         nodes=_nodes,
-        step=each_alone(_apply),
-        traffic=lambda op: row_bytes(op, 2 * op.in_channels + (op.in_channels + 1) * op.out_channels),
-        peak=held_bytes,
-        input_shape=rows,
+        step=sequences.each_alone(_apply),
+        traffic=lambda op: sequences.row_bytes(op, 2 * op.in_channels + (op.in_channels + 1) * op.out_channels),
+        peak=sequences.held_bytes,
+        input_shape=sequences.rows,
     )
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
-    weights, bias = typed(parameters, ("weights", "bias"), x)
-    return layer_norm(parameters, x) @ weights + bias[None, None], {}
+def _apply(_op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
+    weights, bias = sequences.typed(parameters, ("weights", "bias"), x)
+    return sequences.layer_norm(parameters, x) @ weights + bias[None, None], {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     weights, bias = (graph.constant(parameters[name]) for name in ("weights", "bias"))
-    return graph.add("Add", graph.add("MatMul", add_norm(graph, parameters, x), weights), bias)
+    return graph.add("Add", graph.add("MatMul", sequences.add_norm(graph, parameters, x), weights), bias)

@@ -42,11 +42,9 @@ def _shapes(op: Operator) -> Shapes:
     return {"tokens": (op.in_channels, op.out_channels)}
 
 
-def _apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None) -> Applied:
-    del op, statistics
+def _apply(_op: Operator, parameters: Parameters, x: jax.Array, _statistics: Statistics | None) -> Applied:
     return jnp.take(parameters["tokens"], x, axis=0), {}
 
 
-def _nodes(graph: Graph, op: Operator, parameters: Parameters, statistics: Statistics, x: str) -> str:
-    del op, statistics
+def _nodes(graph: Graph, _op: Operator, parameters: Parameters, _statistics: Statistics, x: str) -> str:
     return graph.add("Gather", graph.constant(parameters["tokens"]), x)

@@ -22,9 +22,8 @@ def reroll(
     kept = jnp.where(change, -1, tokens).T
 
     def choose(
-        carry: None, x: tuple[jax.Array, jax.Array], mask: jax.Array, slack: jax.Array
+        carry: None, x: tuple[jax.Array, jax.Array], mask: jax.Array, _slack: jax.Array
     ) -> tuple[None, jax.Array, None]:
-        del slack
         token, draw = x
         inside = jnp.clip(token, 0, mask.shape[1] - 1)
         fits = jnp.take_along_axis(mask, inside[:, None], 1)[:, 0] & (inside == token)

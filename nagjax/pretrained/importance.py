@@ -58,9 +58,8 @@ def by_contributions(plan: Plan, parameters: Any, inputs: np.ndarray) -> list[Wo
     return found
 
 
-def by_magnitude(plan: Plan, parameters: Any, inputs: np.ndarray) -> list[Worth]:
+def by_magnitude(plan: Plan, parameters: Any, _inputs: np.ndarray) -> list[Worth]:
     """Norm of the weights of each; the text is not looked at. Arguments as ``by_activations``."""
-    del inputs
 
     def norms(part: Mapping[str, Any], axes: Mapping[str, int], number: int) -> np.ndarray:
         rows = [_along(np.asarray(part[name]), axis, number) for name, axis in axes.items() if name in part]
@@ -73,9 +72,8 @@ def by_magnitude(plan: Plan, parameters: Any, inputs: np.ndarray) -> list[Worth]
     ]
 
 
-def as_given(plan: Plan, parameters: Any, inputs: np.ndarray) -> list[Worth]:
+def as_given(plan: Plan, _parameters: Any, _inputs: np.ndarray) -> list[Worth]:
     """The order of the file: first is worth most. Arguments as ``by_activations``."""
-    del parameters, inputs
     return [Worth(-np.arange(plan.groups), -np.arange(plan.hidden))] * plan.layers
 
 

@@ -220,8 +220,7 @@ def _switched(place: Place) -> Any:
     return switch([functools.partial(_chosen if cases else _skipped, cases, widths) for cases in place.choices])
 
 
-def _skipped(_: Any, widths: Mapping[str, int], part: Part, x: jax.Array, given: Any) -> Any:
-    del part, given
+def _skipped(_: Any, widths: Mapping[str, int], _part: Part, x: jax.Array, _given: Any) -> Any:
     return x, {name: (jnp.zeros(width), jnp.zeros(width)) for name, width in widths.items()}
 
 

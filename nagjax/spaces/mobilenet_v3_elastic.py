@@ -353,9 +353,8 @@ def _chosen(op: Operator, names: Mapping[str, tuple[int, ...]], elastic: Block, 
     return y, nothing | {n: (_widen(m, names[n][0]), _widen(v, names[n][0])) for n, (m, v) in used.items()}
 
 
-def _skipped(names: Mapping[str, tuple[int, ...]], elastic: Block, x: jax.Array, given: Any) -> Any:
+def _skipped(names: Mapping[str, tuple[int, ...]], _elastic: Block, x: jax.Array, _given: Any) -> Any:
     """A block beyond the depth."""
-    del elastic, given
     return x, {name: (jnp.zeros(shape), jnp.zeros(shape)) for name, shape in names.items()}
 
 

@@ -176,8 +176,7 @@ def _used(plan: Plan, parameters: Any, tokens: Sequence[int]) -> dict[str, Any]:
 def _constant(plan: Plan) -> Alone:
     """The network of a cell through which no path leads."""
 
-    def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
-        del statistics
+    def apply(parameters: Any, inputs: jax.Array, _statistics: Any) -> tuple[jax.Array, Any]:
         return jnp.broadcast_to(parameters["bias"], (inputs.shape[0], plan.classes)), ()
 
     return Alone(lambda _: {"bias": jnp.zeros(plan.classes)}, apply)

@@ -46,8 +46,7 @@ def segmentation(name: str, settings: Mapping[str, Any], parts: Parts, sizes: Ma
             "either": ((said + true) * each).sum((0, 1, 2)) - both,
         }
 
-    def quality(sums: Mapping[str, Any], number: int) -> float:
-        del number
+    def quality(sums: Mapping[str, Any], _number: int) -> float:
         there = np.asarray(sums["either"]) > 0
         return float(np.mean(np.asarray(sums["both"])[there] / np.asarray(sums["either"])[there]))
 

@@ -91,9 +91,8 @@ def make(
         return edge_costs(space, table)
 
     def lessons(
-        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, _memory: Memory
     ) -> Sequence[Lesson]:
-        del memory
         given = {
             "seed": np.uint32(rng.integers(2**32)),
             "heat": np.float32(heat * (final_heat / heat) ** progress),
@@ -104,8 +103,7 @@ def make(
         }
         return [Lesson(random_path(rng, space, edges), given=given)]
 
-    def begin(key: jax.Array, elastic: Elastic, parameters: Any) -> tuple[Any, Memory]:
-        del key
+    def begin(_key: jax.Array, elastic: Elastic, parameters: Any) -> tuple[Any, Memory]:
         if elastic.mixed is None:
             raise ValueError(
                 "strategy entangled: weights of this space cannot be mixed: its elastic network has no mixed=...; use "
@@ -114,10 +112,9 @@ def make(
         return parameters, ()
 
     def loss(
-        elastic: Elastic, task: Task, parameters: Any, inputs: jax.Array, aims: Any, tokens: jax.Array,
+        elastic: Elastic, task: Task, parameters: Any, inputs: jax.Array, aims: Any, _tokens: jax.Array,
         given: Mapping[str, jax.Array],
     ) -> tuple[jax.Array, jax.Array]:  # fmt: skip
-        del tokens
         assert elastic.mixed is not None
         held = jax.lax.stop_gradient(parameters[LOGITS])
         logits = held + given["learns"] * (parameters[LOGITS] - held)

@@ -89,8 +89,5 @@ def make_alone(
 
 
 def _trained_quality(space: Space, tokens: np.ndarray, task: Task, recipe: training.Recipe) -> float:
-    learner = training.alone_learner(space, tokens)
-    state = training.start(learner, recipe)
-    for reached, _ in training.train(learner, task, recipe, state):
-        state = reached
+    state = training.train_whole(training.alone_learner(space, tokens), task, recipe)
     return alone_assessor(space, tokens, task).scores(state.parameters, tokens, task.validation).quality

@@ -60,9 +60,8 @@ def make(
         first, memory = base.begin(key, elastic, parameters)
         return {**first, APART: jnp.float32(together == 0)}, memory
 
-    def revise(memory: Memory, parameters: dict[str, Any], progress: jax.Array) -> dict[str, Any]:
+    def revise(_memory: Memory, parameters: dict[str, Any], progress: jax.Array) -> dict[str, Any]:
         """When the first part ends, every region gets the weights that all had."""
-        del memory
         apart = jnp.asarray(progress >= together)
         now, first = apart & (parameters[APART] < 0.5), parameters["region0"]
         regions = {

@@ -45,16 +45,14 @@ def make(weights: str = "", random: int = 1, teacher: str = "running", relations
         raise ValueError(f"given: weights={weights}: holds no trained weights; give the --out of a training run")
 
     def lessons(
-        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+        rng: np.random.Generator, space: Space, edges: np.ndarray, _progress: float, _memory: Memory
     ) -> Sequence[Lesson]:
-        del progress, memory
         largest, others = space.largest(edges), [random_path(rng, space, edges) for _ in range(random)]
         if teacher == "given":
             return [Lesson(largest), *(Lesson(tokens, HELD, of=largest) for tokens in others)]
         return [Lesson(largest), *(Lesson(tokens, FIRST) for tokens in others)]
 
-    def begin(key: jax.Array, elastic: Elastic, parameters: Any) -> tuple[Any, Memory]:
-        del key, elastic
+    def begin(_key: jax.Array, _elastic: Elastic, parameters: Any) -> tuple[Any, Memory]:
         first = _read(weights, parameters) if weights else parameters
         return first, first if teacher == "given" else ()
 

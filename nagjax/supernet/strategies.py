@@ -22,9 +22,8 @@ def make_single_path() -> Strategy:
     """The strategy ``single_path``: one random architecture a step (Guo et al., arXiv 1904.00420)."""
 
     def lessons(
-        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+        rng: np.random.Generator, space: Space, edges: np.ndarray, _progress: float, _memory: Memory
     ) -> list[Lesson]:
-        del progress, memory
         return [Lesson(random_path(rng, space, edges))]
 
     return Strategy("single_path", {}, lessons)
@@ -42,9 +41,8 @@ def make_sandwich(random: int = 2, relations: float = 0.0) -> Strategy:
     arguments.count(random, "sandwich: random", 0)
 
     def lessons(
-        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+        rng: np.random.Generator, space: Space, edges: np.ndarray, _progress: float, _memory: Memory
     ) -> list[Lesson]:
-        del progress, memory
         others = [space.smallest(edges), *(random_path(rng, space, edges) for _ in range(random))]
         return [Lesson(space.largest(edges)), *(Lesson(tokens, FIRST) for tokens in others)]
 
@@ -66,9 +64,8 @@ def make_progressive(phases: str = PHASES) -> Strategy:
         raise ValueError(f"progressive: phases={phases!r}: give different attributes of choices, such as {PHASES}")
 
     def lessons(
-        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, memory: Memory
+        rng: np.random.Generator, space: Space, edges: np.ndarray, progress: float, _memory: Memory
     ) -> list[Lesson]:
-        del memory
         closed = names[min(int((len(names) + 1) * progress), len(names)) :]
         tokens = random_path(rng, space, _only_greatest(space, edges, names, closed))
         if len(closed) == len(names):
@@ -100,8 +97,7 @@ def make_bignas(random: int = 2, final_rate: float = 0.05, quiet: bool = True, d
         first, *others = plain.lessons(rng, space, edges, progress, memory)
         return [first, *(Lesson(one.tokens, FIRST, regularised=False) for one in others)]
 
-    def begin(key: jax.Array, elastic: Elastic, parameters: object) -> tuple[object, Memory]:
-        del key
+    def begin(_key: jax.Array, elastic: Elastic, parameters: object) -> tuple[object, Memory]:
         return elastic.quiet(parameters), ()
 
     return Strategy(

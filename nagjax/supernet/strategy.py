@@ -59,9 +59,8 @@ class Lesson:
 Lessons: TypeAlias = Callable[[np.random.Generator, Space, np.ndarray, float, Memory], Sequence[Lesson]]
 
 
-def unchanged(key: jax.Array, elastic: Elastic, parameters: Any) -> tuple[Any, Memory]:
+def unchanged(_key: jax.Array, _elastic: Elastic, parameters: Any) -> tuple[Any, Memory]:
     """The fresh parameters as they are, and no memory."""
-    del key, elastic
     return parameters, ()
 
 

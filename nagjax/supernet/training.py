@@ -252,6 +252,14 @@ def train(
         yield state, first_loss
 
 
+def train_whole(learner: Learner, task: Task, recipe: Recipe, place: mesh.Placement = mesh.ONE) -> TrainState:
+    """The state at the end of a training; arguments and errors are those of ``train``."""
+    state = start(learner, recipe, place)
+    for reached, _ in train(learner, task, recipe, state, place):
+        state = reached
+    return state
+
+
 @jax.jit
 def are_finite(parameters: Any) -> jax.Array:
     """Whether all parameters are numbers, bool; once one is not, all that is learned after it is lost."""

@@ -33,8 +33,7 @@ Pair = tuple[Operator, ...]
 def small_space() -> Space:
     """The space; text ``block1=1,block2=0``."""
 
-    def operators(t: int, choice: Mapping[str, Any], before: Mapping[str, Any] | None) -> Sequence[Operator]:
-        del before
+    def operators(t: int, choice: Mapping[str, Any], _before: Mapping[str, Any] | None) -> Sequence[Operator]:
         return [*((STEM,) if t == 0 else ()), *_pair(choice["ratio"]), *((HEAD,) if t == 1 else ())]
 
     decisions = [
@@ -67,9 +66,8 @@ def small_elastic() -> Elastic:
         return {"stem": blocks.init(keys[4], STEM), **both, "head": blocks.init(keys[5], HEAD)}
 
     def apply(
-        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, _statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
-        del statistics
         x, told = blocks.apply(STEM, parameters["stem"], inputs)[0], {}
         for at, name in enumerate(NAMES):
             x, _ = chosen[at](tokens[at], parameters[name], x, ())
@@ -154,8 +152,7 @@ def _widened(parts: Sequence[Mapping[str, jax.Array]], wide: Pair) -> list[dict[
 
 
 def _branch(pair: Pair) -> Any:
-    def run(block: Mapping[str, Any], x: jax.Array, given: Any) -> tuple[jax.Array, tuple[()]]:
-        del given
+    def run(block: Mapping[str, Any], x: jax.Array, _given: Any) -> tuple[jax.Array, tuple[()]]:
         for op, part in zip(pair, _cut(block, pair), strict=True):
             x = blocks.apply(op, part, x)[0]
         return x, ()

@@ -64,17 +64,15 @@ def make(spec: Spec, batch: int = 1024, capacity: int = 1024) -> Methods:
     if batch > LARGEST_BATCH:
         raise ValueError(f"enumeration: batch={batch}: is at most {LARGEST_BATCH}")
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del problem, params
+    def init(key: jax.Array, _problem: Problem, _params: Params) -> State:
         start_key, prime_key = jax.random.split(key)
         start = jax.random.randint(start_key, (), 0, MOST).astype(jnp.uint32)
         prime = jnp.array(PRIMES, jnp.uint32)[jax.random.randint(prime_key, (), 0, len(PRIMES))]
         return State(fd.nothing(spec, capacity), jnp.uint32(0), start, prime)
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, _key: jax.Array, problem: Problem, _params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del key, params, progress
         counts = completions(problem)
         total = counts[0, 0].astype(jnp.uint32)
         real = state.seen + jnp.arange(batch, dtype=jnp.uint32) < total

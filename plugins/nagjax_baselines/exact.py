@@ -94,14 +94,12 @@ def make(
     if scores != "regression":
         return replacement.methods(spec, children + proposals, bins, capacity, scores == "pairs")
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del key, problem, params
+    def init(_key: jax.Array, _problem: Problem, _params: Params) -> State:
         return State(fd.nothing(spec, capacity), no_sums(spec.num_features))
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         child_key, model_key, budget_key = jax.random.split(key, 3)
         gains, learned = additive.known_gains(problem), None
         if gains is None:

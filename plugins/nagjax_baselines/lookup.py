@@ -54,8 +54,7 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Methods:
       ValueError: from ``init``, where the problem has no table of labels or fewer than ``labels``.
     """
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del params
+    def init(key: jax.Array, problem: Problem, _params: Params) -> State:
         total = table(problem).values.shape[0]
         if labels > total:
             raise ValueError(f"lookup: labels={labels}, but the table has {total}; ask for at most that many")
@@ -63,9 +62,8 @@ def make(spec: Spec, labels: int = 0, capacity: int = 1024) -> Methods:
         return read(fd.nothing(spec, capacity), problem, ranks.astype(jnp.int32))
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, _key: jax.Array, _problem: Problem, _params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del key, problem, params, progress
         return state, fd.metrics(state.findings, jnp.float32(0), state.nonfinite)
 
     def rebase(state: State, problem: Problem) -> State:

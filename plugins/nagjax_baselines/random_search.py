@@ -32,14 +32,12 @@ def make(spec: Spec, children: int = 256, capacity: int = 1024) -> Methods:
       capacity: of the front.
     """
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> Findings:
-        del key, problem, params
+    def init(_key: jax.Array, _problem: Problem, _params: Params) -> Findings:
         return fd.nothing(spec, capacity)
 
     def update(
-        state: Findings, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: Findings, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[Findings, Metrics]:
-        del progress
         budget_key, masked_key, uniform_key, share_key = jax.random.split(key, 4)
         budgets = random_budgets(budget_key, problem, children)
         masked, _ = vary.random_architectures(problem, budgets, masked_key)

@@ -67,14 +67,12 @@ def methods(spec: Spec, num: int, bins: int, capacity: int, pairs: bool) -> Meth
     def begin(findings: fd.Findings) -> State:
         return State(findings, jnp.zeros(len(wanted)), jnp.zeros(len(wanted), bool), jnp.int32(0))
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del key, problem, params
+    def init(_key: jax.Array, _problem: Problem, _params: Params) -> State:
         return begin(fd.nothing(spec, capacity))
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, _params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del params, progress
         budgets = spread_budgets(key, problem, num)
         tokens, _ = solve(problem, scores(state, spec, pairs), budgets, bins)
         every, made = made_children(problem, wanted)

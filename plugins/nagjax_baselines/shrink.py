@@ -61,14 +61,12 @@ def make(spec: Spec, capacity: int = 1024) -> Methods:
         found, quality, _ = fd.record(findings, problem, tokens[None])
         return State(found, tokens, quality[0], quality[0], jnp.int32(0))
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del key, params
+    def init(_key: jax.Array, problem: Problem, _params: Params) -> State:
         return begin(fd.nothing(spec, capacity), problem)
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         smaller, saved = edits(problem, state.tokens)
         considered = jax.random.uniform(key, saved.shape) < params["considered"]
         real = (saved > LEAST) & (considered | (state.descent == 0))

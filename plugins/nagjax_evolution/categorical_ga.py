@@ -23,6 +23,7 @@ from nagjax.populations import findings as fd
 from nagjax.populations import vary
 from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax_evolution.strategies import strong
 
 
 @flax.struct.dataclass
@@ -79,12 +80,11 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         found, quality, _ = fd.record(fd.nothing(spec, capacity), problem, tokens)
         genomes, fitness = tokens.reshape(budgets, population, -1), -quality.reshape(budgets, population)
         search = each(problem, params, algorithm.init, key, genomes, fitness)
-        return State(_strong(search), found)
+        return State(strong(search), found)
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         ask_key, tell_key = jax.random.split(key)
         genomes, search = each(problem, params, algorithm.ask, ask_key, state.search)
         found, quality, costs = fd.record(state.findings, problem, genomes.reshape(budgets * population, -1))
@@ -92,7 +92,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         search, _ = each(problem, params, algorithm.tell, tell_key, genomes, fitness, search)
         asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         infeasible, nonfinite = (costs > asked).any(-1).sum(), (~jnp.isfinite(quality)).sum()
-        return State(_strong(search), found), fd.metrics(found, infeasible, nonfinite)
+        return State(strong(search), found), fd.metrics(found, infeasible, nonfinite)
 
     def rebase(state: State, problem: Problem) -> State:
         flat = state.search.population.reshape(budgets * population, -1)
@@ -123,8 +123,7 @@ def _algorithm(population: int, num_layers: int) -> Any:
     class CategoricalGA(base.PopulationBasedAlgorithm):  # type: ignore[misc]
         """Populations int32 ``[P, T]``; fitness float32 ``[P]``, less is better."""
 
-        def _init(self, key: jax.Array, params: Breeding) -> Any:
-            del key, params
+        def _init(self, _key: jax.Array, _params: Breeding) -> Any:
             return base.State(
                 population=jnp.zeros((population, num_layers), jnp.int32),
                 fitness=jnp.full(population, jnp.inf),
@@ -144,8 +143,7 @@ def _algorithm(population: int, num_layers: int) -> Any:
             genomes, _ = vary.children(params.problem, one, partners, budgets, rates, child_key)
             return genomes, state
 
-        def _tell(self, key: jax.Array, genomes: jax.Array, fitness: jax.Array, state: Any, params: Breeding) -> Any:
-            del key, params
+        def _tell(self, _key: jax.Array, genomes: jax.Array, fitness: jax.Array, state: Any, _params: Breeding) -> Any:
             old, new = jnp.argsort(state.fitness)[:elites], jnp.argsort(fitness)[: population - elites]
             return state.replace(
                 population=jnp.concatenate([state.population[old], genomes[new]]),
@@ -153,8 +151,3 @@ def _algorithm(population: int, num_layers: int) -> Any:
             )
 
     return CategoricalGA(population, jnp.zeros(num_layers, jnp.int32))
-
-
-def _strong(tree: Any) -> Any:
-    """Leaves of definite type: evosax starts from Python numbers, whose weak type would change after a step."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=leaf.dtype), tree)

@@ -83,9 +83,8 @@ def make(spec: Spec, population: int = 256, capacity: int = 1024) -> Methods:
         return State(found, survive(tokens, costs, quality, population))
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         tokens = breed(state.population, problem, population, params, key)
         found, quality, costs = fd.record(state.findings, problem, tokens)
         old = state.population

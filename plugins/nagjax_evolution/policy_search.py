@@ -101,16 +101,14 @@ def _methods(
     shapes = jax.eval_shape(lambda: init_policy(jax.random.key(0), spec, hidden, anchors))
     chosen = make_strategy(strategy, population, shapes.params, memory_gib, defaults)
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del problem
+    def init(key: jax.Array, _problem: Problem, params: Params) -> State:
         policy_key, key = jax.random.split(key)
         policy = init_policy(policy_key, spec, hidden, anchors)
         return State(policy, chosen.init(key, policy.params, params), fd.nothing(spec, capacity))
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         budget_key, sample_key, ask_key, tell_key = jax.random.split(key, 4)
         asked = random_budgets(budget_key, problem, budgets)
         generators, search = chosen.ask(ask_key, state.search, params)
@@ -130,8 +128,7 @@ def _methods(
         search = state.search.replace(best_fitness=jnp.full_like(state.search.best_fitness, jnp.inf))
         return State(state.policy, search, fd.rescore(state.findings, problem))
 
-    def artefact(state: State, problem: Problem) -> Artefact:
-        del problem
+    def artefact(state: State, _problem: Problem) -> Artefact:
         weights = chosen.mean(state.search)
         return Artefact(dataclasses.replace(state.policy, params=weights), state.findings.archive)
 

@@ -46,8 +46,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
     if workers > population:
         raise ValueError(f"regularised_evolution: workers={workers}: are at most population={population}")
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del params
+    def init(key: jax.Array, problem: Problem, _params: Params) -> State:
         asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         tokens, _ = vary.random_architectures(problem, asked, key)
         found, quality, _ = fd.record(fd.nothing(spec, capacity), problem, tokens)
@@ -55,9 +54,8 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, workers: int = 1, 
         return State(found, tm.Tournaments(tokens.reshape(*shape, -1), quality.reshape(shape), jnp.int32(0)))
 
     def update(
-        state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
+        state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
     ) -> tuple[State, Metrics]:
-        del progress
         select_key, mutate_key, draw_key = jax.random.split(key, 3)
         won, _ = tm.winners(state.populations, workers, params["tournament"], select_key)
         tokens = won.reshape(budgets * workers, -1)

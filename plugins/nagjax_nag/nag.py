@@ -131,10 +131,9 @@ def methods(spec: Spec, learns: learning.Sizes, evolves: evolution.Sizes, defaul
 
 
 def init(
-    key: jax.Array, problem: Problem, params: Params, *, spec: Spec, learns: learning.Sizes, evolves: evolution.Sizes
+    key: jax.Array, problem: Problem, _params: Params, *, spec: Spec, learns: learning.Sizes, evolves: evolution.Sizes
 ) -> State:
     """A fresh policy, and random architectures."""
-    del params
     policy_key, key = jax.random.split(key)
     policy = init_policy(policy_key, spec, learns.hidden, learns.anchors, contexts.num_traits(problem))
     population = evolution.start(problem, evolves.cells, evolves.tournaments, evolves.members, evolves.children, key)
@@ -164,9 +163,10 @@ def update(
     return state, {**metrics, **found}
 
 
-def wait(state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array) -> tuple[State, Metrics]:
+def wait(
+    state: State, _key: jax.Array, _problem: Problem, _params: Params, _progress: jax.Array
+) -> tuple[State, Metrics]:
     """Leave the policy as it is; evolution has the run to itself."""
-    del key, problem, params, progress
     return state, dict.fromkeys(("sampled_quality", "entropy", "imitation", "infeasible"), jnp.float32(0))
 
 

@@ -71,8 +71,7 @@ def make(
     if pairs > spec.num_layers:
         raise ValueError(f"nag_pathwise: pairs={pairs}: are at most the {spec.num_layers} decisions")
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del params
+    def init(key: jax.Array, problem: Problem, _params: Params) -> State:
         if estimator == "gumbel":
             gumbel.check(problem)
         policy = init_policy(key, spec, hidden, anchors)

@@ -70,8 +70,7 @@ def make(spec: Spec, anchors: int = 64, budgets: int = 16, group: int = 8, start
     """
     logits = read_scores(spec, start) if start else None
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del problem, params
+    def init(key: jax.Array, _problem: Problem, _params: Params) -> State:
         policy = init_policy(key, spec, HIDDEN, anchors)
         policy = dataclasses.replace(policy, params=jax.tree.map(jnp.zeros_like, policy.params))
         begun = uniform(spec, policy) if logits is None else of_scores(spec, policy, logits)

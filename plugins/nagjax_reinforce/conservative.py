@@ -63,8 +63,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 32, budgets: int = 16, cap
       capacity: of the front.
     """
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del problem, params
+    def init(key: jax.Array, _problem: Problem, _params: Params) -> State:
         policy_key, memory_key = jax.random.split(key)
         policy = init_policy(policy_key, spec, hidden, anchors)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)

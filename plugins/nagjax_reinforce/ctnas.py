@@ -44,8 +44,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 16, samples: int = 8) -> M
     def fixed(problem: Problem) -> jax.Array:
         return fixed_budgets(problem, anchors)
 
-    def draw(key: jax.Array, problem: Problem, params: Params) -> jax.Array:
-        del key, params
+    def draw(_key: jax.Array, problem: Problem, _params: Params) -> jax.Array:
         return fixed(problem)
 
     plan = fixed_plan(spec, hidden, anchors, samples, draw, COMPARED)

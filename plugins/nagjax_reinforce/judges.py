@@ -53,8 +53,7 @@ class Judge:
     measure: Callable[[jax.Array], Metrics]
 
 
-def _of_table(memory: Any, problem: Problem, samples: Sampled, params: Params) -> jax.Array:
-    del memory
+def _of_table(_memory: Any, problem: Problem, samples: Sampled, params: Params) -> jax.Array:
     asked = (samples.tokens, samples.quality, samples.costs, samples.budgets)
     return rewards(problem, *asked, params["reward"], params["cost_weight"])
 
@@ -77,8 +76,7 @@ def comparison(draw: Callable[[Problem], jax.Array]) -> Judge:
     def begin(key: jax.Array, problem: Problem) -> Rivals:
         return Rivals(random_architectures(problem, draw(problem), key)[0], jnp.int32(0))
 
-    def reward(rivals: Rivals, problem: Problem, samples: Sampled, params: Params) -> jax.Array:
-        del params
+    def reward(rivals: Rivals, problem: Problem, samples: Sampled, _params: Params) -> jax.Array:
         group = len(samples.tokens) // len(rivals.tokens)
         return chance(problem, samples, jnp.repeat(rivals.tokens, group, 0))
 

@@ -126,8 +126,7 @@ def fixed_plan(
 def methods(spec: Spec, plan: Plan) -> Methods:
     """The functions of a plan's controller."""
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del params
+    def init(key: jax.Array, problem: Problem, _params: Params) -> State:
         policy_key, memory_key = jax.random.split(key)
         judged = plan.judge.begin(jax.random.fold_in(memory_key, 1), problem)
         policy = plan.begin(policy_key, problem)

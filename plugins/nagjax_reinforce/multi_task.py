@@ -72,8 +72,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 32, budgets: int = 8, grou
     """
     tasks = spec.choices[0]
 
-    def init(key: jax.Array, problem: Problem, params: Params) -> State:
-        del problem, params
+    def init(key: jax.Array, _problem: Problem, _params: Params) -> State:
         policy = init_policy(key, spec, hidden, anchors)
         return State(policy, adam_start(policy.params), jnp.uint32(0))
 

@@ -56,8 +56,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 5) -> Methods:
       anchors: K, number of budgets, evenly spaced over the range; 5 in the released code.
     """
 
-    def draw(key: jax.Array, problem: Problem, params: Params) -> jax.Array:
-        del params
+    def draw(key: jax.Array, problem: Problem, _params: Params) -> jax.Array:
         return fixed_budgets(problem, anchors)[jax.random.randint(key, (1,), 0, anchors)]
 
     return methods(spec, fixed_plan(spec, hidden, anchors, 1, draw, RELEASED))

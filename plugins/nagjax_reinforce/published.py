@@ -46,8 +46,7 @@ def make(spec: Spec, hidden: int = 64, anchors: int = 10, samples: int = 8) -> M
     if spec.num_costs != 1:
         raise ValueError(f"nag_published: takes one cost column, as in the paper; this problem has {spec.num_costs}")
 
-    def draw(key: jax.Array, problem: Problem, params: Params) -> jax.Array:
-        del key, params
+    def draw(_key: jax.Array, problem: Problem, _params: Params) -> jax.Array:
         return fixed_budgets(problem, anchors)
 
     return methods(spec, fixed_plan(spec, hidden, anchors, samples, draw, PUBLISHED))

@@ -49,13 +49,12 @@ def mnasnet_soft(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weigh
     return quality * jnp.prod(ratios(costs, budgets) ** -weight, -1)
 
 
-def mnasnet_hard(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+def mnasnet_hard(quality: jax.Array, costs: jax.Array, budgets: jax.Array, _weight: jax.Array) -> jax.Array:
     """Q within the budget, Q (c/B)^-1 beyond it, float32 ``[B]``.
 
     >>> [mnasnet_hard(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 20)]
     [0.5, 0.25]
     """
-    del weight
     return quality / jnp.prod(jnp.maximum(ratios(costs, budgets), 1.0), -1)
 
 
@@ -68,13 +67,12 @@ def tunas(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.
     return quality - weight * jnp.sum(jnp.abs(ratios(costs, budgets) - 1.0), -1)
 
 
-def dominance(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+def dominance(quality: jax.Array, costs: jax.Array, budgets: jax.Array, _weight: jax.Array) -> jax.Array:
     """Q within the budget; beyond it minus the excess as a share of the budget, float32 ``[B]``.
 
     >>> [dominance(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 15)]
     [0.5, -0.5]
     """
-    del weight
     # What fits is decided on integers: a float32 ratio may round an excess of one tick away.
     excess = (costs - budgets).astype(jnp.float32) / jnp.maximum(budgets, 1).astype(jnp.float32)
     return jnp.where((costs <= budgets).all(-1), quality, -excess.max(-1))
@@ -98,13 +96,12 @@ def mixed(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.
     return (1.0 - weight) * quality - weight * jnp.sum(ratios(costs, budgets), -1)
 
 
-def constrained(quality: jax.Array, costs: jax.Array, budgets: jax.Array, weight: jax.Array) -> jax.Array:
+def constrained(quality: jax.Array, costs: jax.Array, budgets: jax.Array, _weight: jax.Array) -> jax.Array:
     """Q within the budget, 0 beyond it, float32 ``[B]``: it does not say by how much the budget is overspent.
 
     >>> [constrained(jnp.array([0.5]), jnp.array([[c]]), jnp.array([[10]]), jnp.array(0.0)).item() for c in (8, 15)]
     [0.5, 0.0]
     """
-    del weight
     return jnp.where((costs <= budgets).all(-1), quality, 0.0)
 
 

@@ -141,8 +141,7 @@ def evaluator(
     elastic = elastic_of(space)
 
     @functools.partial(jax.jit, static_argnums=0)
-    def run(group: Hashable, parameters: Tree, inputs: jax.Array, tokens: jax.Array) -> Any:
-        del group
+    def run(_group: Hashable, parameters: Tree, inputs: jax.Array, tokens: jax.Array) -> Any:
         return score.traced(Network(elastic, parameters, inputs, tokens, examples.loss))
 
     def value(row: np.ndarray, parameters: Tree) -> float:

@@ -101,9 +101,8 @@ class Defaults:
         """See ``Form``."""
         return None
 
-    def padded(self, capacity: int) -> Self:
+    def padded(self, _capacity: int) -> Self:
         """See ``Form``: as it is, where no array grows with the records."""
-        del capacity
         return self
 
     def static(self) -> dict[str, Any]:
