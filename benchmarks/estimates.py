@@ -1,12 +1,16 @@
 """Estimates that err: what a fit to some of them knows of the truth, and what is due to a graph or to neighbours.
 
-``python -m benchmarks.estimates --data_dir=DIR [--seeds=10] [--kinds=ridge,graph]`` ends with a row for every problem,
-kind and seed. Each kind is fitted to 400 estimates, other ones for every seed:
+``python -m benchmarks.estimates --data_dir=DIR [--seeds=10] [--problems=macro] [--kinds=ridge,graph] --results=FILE``
+ends with a row for every problem, kind and seed; rows of others that the file has already are kept. Each kind is fitted
+to 400 estimates, other ones for every seed:
 
 - ``macro``: accuracies of NAS-Bench-Macro with Gaussian noise of two points, made up. ``tau`` is Kendall's with the
   accuracies of all 3,969, ``regret`` what the best predicted within each of 400 budgets loses of accuracy, points.
 - ``supernet``: accuracies with a supernet's weights that travel along (``nagjax/data/default/records.csv``); ``tau`` is
   that with 16 networks trained alone (``benchmarks/results/shipped_labels.json``), which no kind was fitted to.
+- ``signals``: accuracies on validation signals of all 84 perceptrons of ``benchmarks.supernet_ranking``, with shared
+  weights. ``tau`` is that with all of them trained alone, mean over four ways of training the weights under a seed. A
+  kind is fitted to all 84, so it has no network to guess: what it adds to the estimates is what it averages out.
 
 ``estimates`` are the estimates themselves, of every architecture, and ``smoothed`` their means over neighbours.
 ``graph`` is a chain of decisions, ``complete`` joins all and ``unjoined`` none, which leaves a network per decision.
@@ -30,10 +34,12 @@ from absl import flags
 from scipy import stats
 
 import nagjax
-from benchmarks import common
+from benchmarks import common, supernet_ranking
 from benchmarks.jobs import ROOT
 from benchmarks.rounds import BUDGETS, Macro, read
 from experiments import embedded
+from experiments.published import shared_weights
+from nagjax import durable
 from nagjax.predictors.forms.form import Form
 from nagjax.predictors.forms.neighbours import smoothed
 from nagjax.predictors.forms.table import tabular_quality
@@ -58,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
 }
 PRUNED = ("ridge", "mlp", "graph")
 RANKING = ROOT / "benchmarks" / "results" / "shipped_labels.json"
+PROBLEMS = ("macro", "supernet", "signals")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,21 +154,53 @@ def of_supernet(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str
             yield {"problem": "supernet", "kind": name, "seed": seed, "tau": found}
 
 
+def of_signals(kinds: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The rows of perceptrons, for the seeds that all four ways were trained under."""
+    study = json.loads(supernet_ranking.RESULT.read_text(encoding="utf-8"))
+    space = supernet_ranking.space()
+    tokens = np.stack([space.parse(one["architecture"]) for one in study["networks"]]).astype(np.int32)
+    asked = Asked(space, tokens, shared_weights.alone(study).mean(1))
+    labels = {(run["way"], run["seed"]): np.array(run["label"]) for run in study["shared"]}
+    for seed in seeds:
+        every = [labels[way, seed] for way in supernet_ranking.WAYS if (way, seed) in labels]
+        if len(every) < len(supernet_ranking.WAYS):
+            continue
+        found = {"estimates": [asked.tau(quality) for quality in every]}
+        for name in kinds:
+            fits = [fit(KINDS[name], space, Records(tokens, quality, source="shared"), seed) for quality in every]
+            found[name] = [asked.tau(asked.predicted(one.predictor)) for one in fits]
+        for name, taus in found.items():
+            yield {"problem": "signals", "kind": name, "seed": seed, "tau": float(np.mean(taus))}
+
+
+def _rows(data_dir: Path, problem: str) -> Iterator[dict[str, Any]]:
+    """The rows of a problem that the flags ask for."""
+    kinds, seeds = flags.FLAGS.kinds, common.seeds()
+    if problem == "macro":
+        macro = read(data_dir)
+        for seed in seeds:
+            yield from of_macro(macro, kinds, seed)
+    else:
+        yield from {"supernet": of_supernet, "signals": of_signals}[problem](kinds, seeds)
+
+
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
     values = flags.FLAGS
-    seeds = common.seeds()
-    rows = list(of_supernet(values.kinds, seeds))
-    macro = read(data_dir)
-    for seed in seeds:
-        rows += of_macro(macro, values.kinds, seed)
-        print(
-            {row["kind"]: round(row["regret"], 3) for row in rows if row.get("regret") and row["seed"] == seed},
-            flush=True,
-        )
-    return {"labels": LABELS, "noise": NOISE, "seeds": values.seeds, "rows": rows}
+    path = Path(values.results)
+    held = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    rows = {(row["problem"], row["kind"], row["seed"]): row for row in held}
+    for problem in values.problems:
+        for row in _rows(data_dir, problem):
+            rows[row["problem"], row["kind"], row["seed"]] = row
+            print(row, flush=True)
+    study = {"labels": LABELS, "noise": NOISE, "rows": list(rows.values())}
+    durable.replace(path, json.dumps(study, indent=1) + "\n")
+    return {"rows": len(rows), "results": values.results}
 
 
 if __name__ == "__main__":
     common.define_seeds(what="Draws of estimates.")
+    flags.DEFINE_multi_enum("problems", list(PROBLEMS), PROBLEMS, "Which; repeatable.")
     flags.DEFINE_list("kinds", list(KINDS), "Which.")
+    flags.DEFINE_string("results", "benchmarks/results/estimates.json", "The file of rows.")
     common.main(_benchmark)

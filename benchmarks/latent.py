@@ -77,10 +77,11 @@ _answer = jax.jit(decode.greedy)
 
 
 def _benchmark(data_dir: Path) -> Mapping[str, Any]:
-    return of_ways(data_dir, (*WAYS, "random"), one)
+    return of_ways(data_dir, flags.FLAGS.ways, one)
 
 
 if __name__ == "__main__":
     common.define_seeds()
+    flags.DEFINE_list("ways", [*WAYS, "random"], "Which.")
     flags.DEFINE_string("results", "benchmarks/results/latent.csv", "The file of rows.")
     common.main(_benchmark)

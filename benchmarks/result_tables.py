@@ -394,21 +394,26 @@ def strategies(path: Path) -> Iterator[str]:
     columns = {"tau": 3, "by_loss": 3, "within": 3, "lost": 2, "test": 2, "gained": 2, "largest": 2}
     heads = ["ranked by", "tau", "tau by loss", "tau among like multiply-adds", "points lost by the first",
              "accuracy with these weights, %", "minus alone", "of the largest, %", "seeds"]  # fmt: skip
-
-    def cell(name: str, column: str) -> str:
-        return mean(found[name].get(column, {}).values(), columns[column])
-
-    def seeds(name: str) -> str:
-        own = found[name]["tau"]
-        return MISSING if shared_weights.NO_SEED in own else str(len(own))
-
-    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
+    yield _by_way_and_seed(found, heads, columns)
     alone = shared_weights.alone(study)
     yield (
         f"{len(alone)} networks, {alone.shape[1]} seeds each; alone the smallest has {100 * alone[0].mean():.1f} %, "
         f"the largest {100 * alone[1].mean():.1f} %. Tau between seeds of the truth: {number(ranks.ceiling(alone))}. "
         f"Each strategy saw {study['images']:,} {study.get('examples_name', 'images')}."
     )
+
+
+def _by_way_and_seed(found: shared_weights.Figures, heads: Sequence[str], columns: Mapping[str, int]) -> str:
+    """A row for each way: its columns, to so many digits, and the number of its seeds."""
+
+    def seeds(name: str) -> str:
+        own = found[name]["lost"]
+        return MISSING if shared_weights.NO_SEED in own else str(len(own))
+
+    def cells(name: str) -> list[str]:
+        return [mean(found[name].get(column, {}).values(), digits) for column, digits in columns.items()]
+
+    return markdown(heads, [[f"`{name}`", *cells(name), seeds(name)] for name in found])
 
 
 def relations(path: Path) -> Iterator[str]:
@@ -428,16 +433,7 @@ def entangled(path: Path) -> Iterator[str]:
     columns = {"tau": 3, "lost": 2, "within": 2, "entropy": 3, "steps": 0}
     heads = ["way", "tau", "points lost by the chosen", "under budgets", "entropy at the end, nats",
              f"updates to {entangled_weights.SPARSE} nats", "seeds"]  # fmt: skip
-
-    def cell(name: str, column: str) -> str:
-        values = found[name].get(column)
-        return plus_minus(spread(list(values.values())), columns[column]) if values else MISSING
-
-    def seeds(name: str) -> str:
-        own = found[name]["lost"]
-        return MISSING if shared_weights.NO_SEED in own else str(len(own))
-
-    yield markdown(heads, [[f"`{name}`", *(cell(name, column) for column in columns), seeds(name)] for name in found])
+    yield _by_way_and_seed(found, heads, columns)
 
 
 def scores(path: Path) -> Iterator[str]:
@@ -483,7 +479,7 @@ def losses(path: Path) -> Iterator[str]:
 
 def estimates(path: Path) -> Iterator[str]:
     """Fits to estimates that err, by problem: tau with the truth, and where it is known the regret of the best."""
-    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"))
+    heads = (("macro", "tau"), ("macro", "regret"), ("macro", "closed"), ("supernet", "tau"), ("signals", "tau"))
     yield crossed(read(path)["rows"], "kind", {" ".join(head): (head[1], {"problem": head[0]}) for head in heads})
 
 

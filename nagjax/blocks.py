@@ -6,7 +6,7 @@ An operator's parameters are a dict of arrays, so that a supernet can hold the l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -17,8 +17,8 @@ import numpy as np
 from nagjax.operators import Operator, kind_of
 from nagjax.operators.kind import Applied, Kept, Parameters, Statistics, Watch
 
-__all__ = ["Network", "Parameters", "Statistics", "apply", "init", "input_shape", "made_up_input",
-           "nothing_kept", "output_shape", "shapes", "step", "watched"]  # fmt: skip
+__all__ = ["Network", "Parameters", "Statistics", "apply", "init", "init_named", "input_shape",
+           "made_up_input", "nothing_kept", "output_shape", "shapes", "step", "watched"]  # fmt: skip
 
 
 def shapes(op: Operator) -> dict[str, tuple[int, ...]]:
@@ -40,6 +40,15 @@ def init(key: jax.Array, op: Operator) -> dict[str, jax.Array]:
     if kind.init is None:
         raise _priced_only(op)
     return kind.init(key, op)
+
+
+def init_named(key: jax.Array, operators: Mapping[str, Operator]) -> dict[str, dict[str, jax.Array]]:
+    """Fresh parameters of several operators, each drawn by a key of its own: ``fold_in`` of its place.
+
+    Raises:
+      ValueError: if the kind of one is priced only.
+    """
+    return {name: init(jax.random.fold_in(key, at), op) for at, (name, op) in enumerate(operators.items())}
 
 
 def apply(op: Operator, parameters: Parameters, x: jax.Array, statistics: Statistics | None = None) -> Applied:

@@ -163,8 +163,7 @@ def refined(table: DeviceTable, setup: Setup, done: Evaluations) -> DeviceTable:
         return with_networks(table, setup.space, *networks, allowed=allowed)
     except ValueError as error:
         _LOG.warning("%s; the device table is corrected as it was", error)
-        judged = with_networks(table, setup.space, *networks, fit=0, allowed=allowed)
-        return dataclasses.replace(judged, correction=table.correction)
+        return with_networks(table, setup.space, *networks, fit=0, allowed=allowed)
 
 
 def evaluate(

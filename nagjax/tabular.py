@@ -186,7 +186,7 @@ def unit_of(name: str) -> str:
             return unit
     check_direction(name)
     known = ", ".join(f"{end} ({unit})" for end, unit in COST_UNITS.items())
-    raise ValueError(f"cost {name!r} does not say its unit: end its name in one of {known}")
+    raise ValueError(f"cost {name!r} does not say its unit: end its name in one of {known} once its values are in it")
 
 
 LEAST_LABELS, INVERSE = 20, -0.5

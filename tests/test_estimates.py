@@ -13,6 +13,7 @@ from nagjax import testing
 from nagjax.devices.pricing import analytic
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.linear import Linear
+from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds.kind import Kind
 from nagjax.predictors.records.records import Records
 
@@ -76,3 +77,24 @@ def test_networks_trained_alone_judge_the_labels_that_travel_along():
     alone = [np.mean(one["alone"]) for one in networks]
     assert found["estimates"] == pytest.approx(stats.kendalltau([one["supernet"] for one in networks], alone).statistic)
     assert 0 < found["ridge"] <= 1
+
+
+def test_perceptrons_are_judged_by_all_of_them_alone_and_a_kind_is_fitted_to_their_labels(monkeypatch):
+    """A kind that keeps what it is given tells the order of the labels of its seed, so it adds nothing to them."""
+
+    def kept(space, records, seed):
+        table = tabular_quality(space, records.tokens, records.quality)
+        return FittedPredictor(table, {"seed": seed})
+
+    monkeypatch.setitem(estimates.KINDS, "ridge", Kind("kept", {}, kept))
+    rows = list(estimates.of_signals(["ridge"], range(1, 3)))
+    assert [(row["kind"], row["seed"]) for row in rows] == [
+        ("estimates", 1), ("ridge", 1), ("estimates", 2), ("ridge", 2),
+    ]  # fmt: skip
+    study = json.loads(estimates.supernet_ranking.RESULT.read_text(encoding="utf-8"))
+    alone = [np.mean([run["accuracy"] for run in one["alone"].values()]) for one in study["networks"]]
+    ways = {run["way"]: run["label"] for run in study["shared"] if run["seed"] == 2 and "_long" not in run["way"]}
+    assert len(ways) == 4
+    assert rows[2]["tau"] == pytest.approx(np.mean([stats.kendalltau(one, alone).statistic for one in ways.values()]))
+    assert rows[3]["tau"] == pytest.approx(rows[2]["tau"], abs=2e-3), "float32 tells apart all but ties of the labels"
+    assert not list(estimates.of_signals([], [99])), "nothing was trained under that seed"

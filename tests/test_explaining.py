@@ -86,6 +86,15 @@ def test_neighbours_are_the_next_steps_of_the_front():
         assert change.quality == pytest.approx(quality[there] - quality[at])
 
 
+def test_the_next_costlier_keeps_the_other_budget():
+    """What is next on the front of both costs may be over the second budget, or worse and merely of fewer madds."""
+    two = make_generator(2)
+    budgets = {"latency_ms": MIDDLE, "madds_m": float(np.quantile(two.raw[:, 1], 0.3))}
+    found = two.generator.explain(budgets=budgets)
+    better = (two.raw[:, 1] <= budgets["madds_m"]) & (two.quality > two.quality[two.row(found.answer.tokens)])
+    assert found.costlier.answer.costs["latency_ms"] == pytest.approx(two.raw[better, 0].min(), rel=1e-12)
+
+
 def test_a_change_lists_the_decisions_that_differ():
     found = GENERATOR.explain(MIDDLE, step=0.2)
     for change, factor in ((found.less, 0.8), (found.more, 1.2)):
@@ -134,6 +143,13 @@ def test_the_job_draws_a_bar_for_each_part():
 
 
 # The part of a report that can be asked
+
+
+def test_the_page_of_two_costs_holds_the_whole_front_of_the_first():
+    cost, _ = staircase()
+    two = make_generator(2).generator
+    found = explorer.data(two.description, explorer.members(two, [LOW, HIGH]), ("latency", "accuracy, %"))
+    assert [member["at"] for member in found["members"]] == pytest.approx(cost.tolist(), rel=1e-12)
 
 
 def test_the_page_holds_the_whole_front():

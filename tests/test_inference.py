@@ -1,5 +1,6 @@
 """What ``generate`` answers, against the list of all 3,969 architectures of a space priced in float64."""
 
+import csv
 import dataclasses
 import functools
 
@@ -13,11 +14,13 @@ from nagjax.controllers import Artefact
 from nagjax.inference import nondominated
 from nagjax.inference.answering import DECODES, SOURCES, candidates, jit_candidates
 from nagjax.inference.asked import read_budgets
+from nagjax.inference.distinct import enumerate_within
 from nagjax.inference.generator import Generator
 from nagjax.inference.scope import CHUNK
 from nagjax.predictors.forms.evaluated import with_evaluated
 from nagjax.problems.costs import exactly, rounded_up
-from nagjax.reports.answers import to_table
+from nagjax.reports.answers import to_points, to_table
+from nagjax.reports.front import write_front_csv
 from nagjax.spaces import trellis as tl
 from tests.generators import DEVICE, make_generator
 
@@ -185,6 +188,48 @@ def test_several_samples_are_distinct_and_within_budget(decode):
             check(ONE, answer)
         if decode == "best":
             assert [a.quality for a in some] == sorted((a.quality for a in some), reverse=True)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_several_of_best_are_the_best_where_all_can_be_listed(columns):
+    known = make_generator(columns)
+    budgets = np.quantile(known.raw, 0.4, 0)
+    names = [info.name for info in known.generator.description.costs]
+    found = known.generator.generate(budgets=dict(zip(names, budgets[:, None], strict=True)), num_samples=12)
+    fits = (known.raw <= budgets).all(1)
+    np.testing.assert_array_equal([a.quality for a in found], np.sort(known.quality[fits])[::-1][:12])
+
+
+def test_several_of_best_begin_with_what_one_would_be(large):
+    known = make_generator(archive=False)
+    budgets = np.linspace(LOW, HIGH, 12)[1:]
+    one = [answer.quality for answer in by_ladder(known).generate(budgets)]
+    several = [answer.quality for answer in by_ladder(known).generate(budgets, num_samples=2)[::2]]
+    assert all(np.greater_equal(several, one))
+
+
+def test_a_file_of_answers_says_every_budget(tmp_path):
+    known = make_generator(2)
+    low, high = (np.quantile(known.raw, q, 0).tolist() for q in (0.4, 0.6))
+    answers = known.generator.generate(budgets={"madds_m": [high[1]] * 2, "latency_ms": [low[0], high[0]]})
+    write_front_csv(tmp_path / "a.csv", to_points(known.generator, answers, "madds_m"))
+    with (tmp_path / "a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(float(row["budget"]), float(row["budget_latency_ms"])) for row in rows] == [
+        (high[1], low[0]), (high[1], high[0]),
+    ]  # fmt: skip
+
+
+def test_a_list_that_was_cut_is_not_said_to_be_whole():
+    """With two columns the prefixes that stay in a cut list may run into dead ends, and others fit."""
+    known = make_generator(2)
+    budgets = np.quantile(known.raw, 0.1, 0)
+    fits = int((known.raw <= budgets).all(1).sum())
+    ticks = np.array([c.offers(budgets[k : k + 1])[0] for k, c in enumerate(known.generator.description.exact)])
+    for limit in (1, 4, 16, 64, 256, 1024):
+        found, all_of_them = enumerate_within(known.generator.problem, ticks, limit)
+        assert not all_of_them or len(found) == fits
+    assert all_of_them
 
 
 def test_more_samples_than_exist_are_refused_with_their_number():

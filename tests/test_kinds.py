@@ -14,6 +14,7 @@ from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
 from experiments.inputs.setup import define_quality_flags, predictor_kind
 from nagjax import plugins, testing
+from nagjax.authoring import FittedPredictor, Kind, export
 from nagjax.inference.answers import Answer
 from nagjax.predictors import network_fit
 from nagjax.predictors.formats.readers import foreign
@@ -364,6 +365,56 @@ def test_a_reader_in_the_group_of_kinds_is_told_the_new_group(install):  # noqa:
         with pytest.raises(plugins.PluginError, match=r"'old' of distribution third-party .*nagjax.predictor_formats"):
             ask()
     assert foreign("auto") == foreign("nagjax") == foreign("unheard_of") == {}
+
+
+def restless():
+    """Each fit of a kind leaves others out, by draws that go on from the one before."""
+    rng = np.random.default_rng(0)
+
+    def fit(space, records, seed):
+        rows = rng.permutation(len(records.quality))[:-9]
+        return registry.make("ridge").fit(space, Records(records.tokens[rows], records.quality[rows]), seed)
+
+    return fit
+
+
+def mingled():
+    """A deviation that says how far a row is from the others that are asked about."""
+
+    def fit(space, records, seed):
+        inner = registry.make("ridge").fit(space, records, seed)
+
+        def told(tokens, features):
+            mean, _ = inner.predictor(tokens, features)
+            return mean, jnp.abs(mean - mean.mean())
+
+        return FittedPredictor(export(told, records.tokens.shape[1], inner.predictor.known), inner.report)
+
+    return fit
+
+
+@pytest.mark.parametrize(
+    ("check", "fit", "text"),
+    [
+        (testing.check_predictor_determinism, restless, "two fits with the same seed"),
+        (testing.check_predictor_form, mingled, "the deviation of a row depends on what else is asked"),
+    ],
+)
+def test_the_suite_of_kinds_finds_what_breaks_it(check, fit, text):
+    with pytest.raises(AssertionError, match=text):
+        check(lambda **settings: Kind("broken", settings, fit()))
+
+
+def test_a_kind_that_centres_in_place_leaves_the_records_as_they_were():
+    def fit(space, records, seed):
+        found = registry.make("ridge").fit(space, records, seed)
+        records.quality[:] -= records.quality.mean()
+        return found
+
+    oracle = testing.tiny_problem().oracle
+    records = Records(oracle.tokens, oracle.quality.copy())
+    registry.fit(Kind("centring", {}, fit), testing.tiny_space(), records)
+    np.testing.assert_array_equal(records.quality, oracle.quality)
 
 
 def test_a_kind_that_ends_in_no_form_is_named():

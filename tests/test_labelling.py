@@ -172,6 +172,14 @@ def test_figures_of_a_study_by_hand(tmp_path):
     assert (tmp_path / rank_report.PLOT).stat().st_size > 1000
     lines = "\n".join(rank_report.lines(result))
     assert "1.00 of the ceiling" in lines
+    twice = rank_report.figures(
+        ["a", "b", "c", "d"], np.array([*alone[:2], [0.75, 0.78], alone[3]]), columns, test, bins=2
+    )
+    # Seeds disagree in c and d, so 4 / 6; the supernet agrees with the means and one seed, 4 / 6 with the other.
+    assert (twice["ceiling"], twice["tau"]["supernet"]["value"]) == (pytest.approx(4 / 6), pytest.approx(1))
+    assert "against one seed is 1.25 of the ceiling" in "\n".join(rank_report.lines(twice))
+    reverse = rank_report.figures(["a", "b", "c", "d"], alone * np.array([[1, -1]]), columns, test, bins=2)
+    assert "of the ceiling" not in "\n".join(rank_report.lines(reverse))
     # means .71 .81 .74 .77 have variance .001825, pairs .0002: sqrt(.001825 - .0001) = .0415 beside .0141
     assert "networks lie 4.15 points apart, seeds of one 1.41: 2.9 times" in lines
 

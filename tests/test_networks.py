@@ -242,6 +242,38 @@ def test_the_suite_of_elastic_networks_finds_what_breaks_it(check, changes, text
         getattr(testing, f"check_elastic_{check}")(bend(**changes))
 
 
+def uneven(made):
+    """The middle of the three choices of the second block is computed otherwise."""
+
+    def apply(parameters, inputs, tokens, *given):
+        found = made.apply(parameters, inputs, tokens, *given)
+        return found._replace(outputs=found.outputs * jnp.where(tokens[1] == 1, 2, 1))
+
+    return apply
+
+
+def test_a_choice_that_neither_largest_nor_smallest_has_is_looked_at():
+    with pytest.raises(AssertionError, match="block2=1: alone and elastic differ"):
+        testing.check_elastic_alone(bend(apply=uneven))
+
+
+def test_sizes_that_say_the_reverse_are_found():
+    space = small_space()
+    reverse = dataclasses.replace(space, edge_sizes=-space.sizes())
+    with pytest.raises(AssertionError, match=r"the largest by .* uses .*the smallest, .* more is larger"):
+        testing.check_elastic_sizes(lambda: reverse)
+
+
+def centred(made):
+    """Images less the mean of the batch that they are in."""
+
+    def prepare(inputs, group):
+        found = made.prepare(inputs, group)
+        return found - found.mean(0, keepdims=True)
+
+    return prepare
+
+
 @pytest.mark.parametrize(
     ("check", "changes", "text"),
     [
@@ -252,10 +284,14 @@ def test_the_suite_of_elastic_networks_finds_what_breaks_it(check, changes, text
         ),
         ("quality", {"quality": lambda made: lambda sums, number: float(sums["right"])}, "not a fraction"),
         ("quality", {"sums": lambda made: lambda o, t, w: made.sums(o, t, jnp.ones(len(o)))}, "do not add up"),
+        ("quality", {"quality": lambda made: lambda *given: 1 - made.quality(*given)}, "more is better"),
+        ("quality", {"quality": lambda made: lambda *given: made.quality(*given) ** 0 * 100}, "not a fraction, 0 to 1"),
+        ("held_out", {"test": lambda made: made.train}, "48 of 48 examples of train stand in test"),
+        ("loss", {"prepare": centred}, "prepared otherwise among others"),
         ("loss", {"answers": lambda made: lambda outputs: made.answers(-outputs)}, "more against their own answers"),
         ("settings", {"settings": lambda made: {"data_dir": "x"}}, "data_dir is among"),
     ],
-    ids=["batches", "quality", "sums", "loss", "settings"],
+    ids=["batches", "quality", "sums", "error", "percent", "parts", "prepare", "loss", "settings"],
 )
 def test_the_suite_of_tasks_finds_what_breaks_it(check, changes, text):
     made = small_task()

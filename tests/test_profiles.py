@@ -228,6 +228,19 @@ def test_the_job_corrects_a_table_by_measured_networks(tmp_path, capsys):
     assert (table.correction.scale, table.correction.offset) == (pytest.approx(2), pytest.approx(0.05))
     assert table.correction.networks + len(table.validation) == len(listed.read_text().splitlines()) - 1
     assert "judged: Spearman 1.000, median error 0.0 %" in capsys.readouterr().out
+    again = [f"--table={out}", f"--out={tmp_path / 'judged.json'}", "--fit_share=0", *given[1:]]
+    assert convert_table.main(again) == 0
+    judged = read_json(tmp_path / "judged.json")
+    assert judged.correction == table.correction
+    assert "median error 0.0 %, bias +0.0 % (raw sum: " in capsys.readouterr().out
+
+
+def test_networks_in_another_unit_than_the_rows_are_doubted(tmp_path, capsys):
+    plain = priced(tmp_path)
+    listed = networks(tmp_path, read_table(plain, SPACE.operators))
+    given = [f"--table={plain}", "--space=mobilenet_v3_small28", f"--networks={listed}", f"--out={tmp_path / 't.json'}"]
+    assert convert_table.main([*given, "--networks_unit=s"]) == 0
+    assert "times the sum of their operators: is one of them in another unit?" in capsys.readouterr().out
 
 
 def test_a_table_goes_to_a_spreadsheet_and_back(tmp_path):

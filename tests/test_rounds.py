@@ -339,8 +339,12 @@ def test_a_program_is_asked_in_json_and_answers_in_its_last_line(tmp_path):
         ("print('{\"quality\": true}')", r"the last line of its output is .*true.*; it must be JSON"),
         ("print('hm'); sys.exit(3)", r"ended with status 3; its output ended with: hm"),
         ("raise MemoryError('no room')", r"ended with status 1; .*MemoryError: no room"),
-        ("print('{\"quality\": NaN}')", r"quality is nan"),
-        ("print('{\"quality\": 0.5}')", r"latency_ms is nan"),
+        ('print(\'{"quality": NaN, "latency_ms": 1}\')', r"quality is nan"),
+        ("print('{\"quality\": 0.5}')", r"'latency_ms' is missing; found: quality"),
+        (
+            "import subprocess; subprocess.Popen(['sleep', '60']); print('{\"quality\": 0.5}')",
+            r"longer than 1 s and was ended \(the program had ended, and what it left .* with: {\"quality\": 0.5}",
+        ),
         ("time.sleep(60)", r"took longer than 1 s and was ended; it printed nothing"),
     ],
 )

@@ -57,6 +57,24 @@ def drifting():
     return lambda tokens: {"quality": np.full(len(tokens), 1 / next(asked))}
 
 
+def spoiling(tokens):
+    """Counts in what it was handed."""
+    tokens += 1
+    return {"quality": tokens.mean(1) / 4}
+
+
+def test_an_evaluator_that_spoils_its_tokens_spoils_no_others():
+    tokens = SPACE.smallest()
+    evaluator.evaluate_one(changed(truth, evaluate=spoiling)(SPACE), tokens)
+    assert tokens.tolist() == SPACE.smallest().tolist()
+
+
+def test_a_setting_that_decides_and_is_in_no_identity_is_found():
+    testing.check_evaluator_identity(truth, SPACE, best=0.7)
+    with pytest.raises(AssertionError, match=r"with and without best=0.7 .* put best into it"):
+        testing.check_evaluator_identity(changed(truth, identity={}), SPACE, best=0.7)
+
+
 @pytest.mark.parametrize(
     ("check", "replaced", "message"),
     [
@@ -73,6 +91,7 @@ def drifting():
             r"quality is \(\(\), 'float32'\)",
         ),
         (testing.check_evaluator_values, {"costs": ("latency_ms",)}, "it fails: 'latency_ms' is missing"),
+        (testing.check_evaluator_values, {"evaluate": spoiling}, "changes the tokens that it is given"),
         (testing.check_evaluator_repeats, {"evaluate": drifting()}, "when they are asked for again"),
     ],
 )
@@ -106,6 +125,27 @@ def every(question):
 def test_the_suite_finds_what_breaks_a_proposer(check, propose, message):
     with pytest.raises(AssertionError, match=message):
         check(lambda **settings: proposer.Proposer("broken", settings, propose))
+
+
+def one_draw():
+    """Draws from what it drew before, and not from the question's seed."""
+    rng = np.random.default_rng(0)
+    return lambda question: rng.permutation(fresh(question))[:6]
+
+
+def filling(question):
+    """Takes failures for bad ones, in the search's own arrays."""
+    question.evaluated.quality[np.isnan(question.evaluated.quality)] = 0
+    return fresh(question)[:6]
+
+
+@pytest.mark.parametrize(
+    ("propose", "message"),
+    [(one_draw, "same question has two answers"), (lambda: filling, "changes the evaluations")],
+)
+def test_a_proposer_that_remembers_or_changes_what_it_is_asked_is_found(propose, message):
+    with pytest.raises(AssertionError, match=message):
+        testing.check_proposer_determinism(lambda **settings: proposer.Proposer("broken", settings, propose()))
 
 
 def fresh(question):

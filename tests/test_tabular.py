@@ -71,7 +71,7 @@ def test_columns_become_a_space_with_measured_costs(tmp_path):
     assert len(info.content_hash) == 64
     # These costs are whole multiples of a tick: reported as measured.
     assert description.ranges.tolist() == [[1.25, 8.0]]
-    fits = enumerate_within(problem, np.array([info.to_ticks(3.0)]), 100)
+    fits, _ = enumerate_within(problem, np.array([info.to_ticks(3.0)]), 100)
     assert [found.space.format(row) for row in fits] == [
         "kernel=3,width=0.5,skip=true", "kernel=3,width=1.0,skip=false", "kernel=5,width=0.5,skip=true",
     ]  # fmt: skip

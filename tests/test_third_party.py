@@ -16,6 +16,7 @@ import pytest
 import nagjax
 from experiments import fit, search
 from nagjax import plugins, testing
+from nagjax.populations import vary
 from nagjax.predictors.formats.storage import load_predictor
 from nagjax.predictors.forms.table import tabular_quality
 from nagjax.predictors.kinds import registry as kinds
@@ -272,6 +273,26 @@ def half_honest(good):
     return update
 
 
+def half_counted(good):
+    def update(state, key, problem, params, progress):
+        state, metrics = good.update(state, key, problem, params, progress)
+        return state, {**metrics, "evaluations": metrics["evaluations"] / 2}
+
+    return update
+
+
+def late(good):
+    """Evaluates more when it is asked for its artefact, which no metric tells."""
+
+    def artefact(state, problem):
+        found = good.artefact(state, problem)
+        tokens, costs = vary.random_architectures(problem, jnp.tile(problem.high, (512, 1)), jax.random.key(9))
+        archive = found.archive.insert(problem, tokens, costs, evaluate(problem, tokens)[0])
+        return dataclasses.replace(found, archive=archive)
+
+    return artefact
+
+
 @pytest.mark.parametrize(
     ("check", "replaced", "text"),
     [
@@ -293,6 +314,8 @@ def half_honest(good):
         (testing.check_nonfinite, {"update": unfiltered}, "nonfinite: the archive holds"),
         (testing.check_counting, {"update": spendthrift}, "counting: 20 architectures .* counts 0"),
         (testing.check_counting, {"update": half_honest}, "counting: 16 architectures .* counts 0"),
+        (testing.check_counting, {"update": half_counted}, "counting: .* asked for 1.. different .* counts 96"),
+        (testing.check_counting, {"artefact": late}, "counting: .* different .* counts 192"),
         (testing.check_rebase, {"rebase": remembering}, "rebase: "),
         (testing.check_improvement, {"update": lazy}, "improvement: mean regret"),
     ],

@@ -239,6 +239,9 @@ def test_a_plan_is_filled_in_and_becomes_a_table(tmp_path, capsys):
     table = read_json(out)
     assert table.device == "mine"
     assert not any("implausible" in doubt for doubt in price(table, SPACE).doubts)
+    write(path, tokens[:1], made_up(0.3, 1.0, tokens[:1]))
+    assert adapt_job.main([*given, f"--measured={path}", f"--out={tmp_path / 'one.json'}"]) == 0
+    assert "by the others" not in capsys.readouterr().out, "there are none"
     write(path, tokens, [*made_up(0.3, 1.0, tokens)[:9], 999.0, None, None])
     assert adapt_job.main([*given, f"--measured={path}", f"--out={tmp_path / 'spoilt.json'}"]) == 0
     assert "warning: 1 of 10 networks are far from what" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_measured_costs_are_exact_and_the_mask_leaves_what_fits(seed):
     rng = np.random.default_rng(seed)
     for budget in [cost.min(), *rng.uniform(cost.min(), cost.max(), 4), cost.max() + 1]:
         fits = reported <= budget
-        left = enumerate_within(problem, np.array([info.to_ticks(budget)]), 1000)
+        left, _ = enumerate_within(problem, np.array([info.to_ticks(budget)]), 1000)
         assert tiny.rows(left) == tiny.rows(tokens[fits])
         if fits.any():
             best = np.asarray(evaluate(problem, jnp.asarray(left))[0]).max()

@@ -81,7 +81,7 @@ def _run(summary: str | None, define: Define, job: Job, argv: Sequence[str]) -> 
             head = f"{(summary or '').strip()}\n\nFlags (--flagfile=FILE reads them from a file, one a line):"
             console.say(*f"{head}\n{values.get_help()}".splitlines())
             return 0
-        quiet = _on_terminal()
+        quiet = sys.stdout is not None and sys.stdout.isatty()  # a terminal shows bars
         with _quiet_libraries(debug), _our_warnings(), life.signs(quiet=quiet), runtime.float32_products():
             return job(values)
     except KeyboardInterrupt:
@@ -231,10 +231,6 @@ def _our_warnings() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagated
-
-
-def _on_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _error_message(error: Exception) -> str:

@@ -111,8 +111,9 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         )
     if "smallest_gap_points" not in result:
         return out
-    share = result["tau"]["supernet"]["value"] / result["ceiling"]
-    out.append(f"the supernet's tau is {_figure(share, 2)} of the ceiling")
+    if result["ceiling"] > 0:  # of one seed, as it is between seeds; where these disagree there is none to be a part of
+        share = result["tau"]["supernet"]["against_one_seed"] / result["ceiling"]
+        out.append(f"the supernet's tau against one seed is {_figure(share, 2)} of the ceiling")
     out.append(
         f"trained alone minus with the supernet's weights, test {examples}: smallest "
         f"{result['smallest_gap_points']:+.2f} points, largest {result['largest_gap_points']:+.2f}"

@@ -131,12 +131,9 @@ def input_hashes(values: flags.FlagValues, tables: Mapping[str, DeviceTable]) ->
     for path in input_files(values):
         if path.is_file():
             # A benchmark and its records may have one name in two folders.
-            out[str(path) if path.name in out else path.name] = _hash(path)
+            name = str(path) if path.name in out else path.name
+            out[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return out | {name: table.content_hash for name, table in tables.items()}
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _differences(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:

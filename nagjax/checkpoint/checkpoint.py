@@ -20,7 +20,7 @@ import numpy as np
 from nagjax import plugins
 from nagjax.checkpoint import sealing, steps
 from nagjax.checkpoint.packing import describe, pack, unpack
-from nagjax.checkpoint.saving import Steps
+from nagjax.checkpoint.saving import StepWriter
 from nagjax.checkpoint.steps import ChangedError, DamagedError, RefusedError, read_arrays
 from nagjax.controllers import Artefact, Controller, named_params
 from nagjax.problems.problem import Description, Problem
@@ -53,29 +53,15 @@ class Saved:
     path: Path
 
 
-class Writer:
+class Writer(StepWriter):
     """Writes the checkpoints of one run into ``run_dir/checkpoints``; use as a context manager."""
 
     def __init__(self, run_dir: str | Path) -> None:
-        self._steps = Steps(Path(run_dir) / FOLDER)
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._steps.__exit__(*error)
+        super().__init__(Path(run_dir) / FOLDER)
 
     def close(self) -> None:
         """Wait for the last save."""
         self.__exit__(None, None, None)
-
-    def finish(self) -> None:
-        """Wait until the last save is on the disk.
-
-        Raises:
-          OSError, ValueError: if it could not be written; ``save`` may be called again.
-        """
-        self._steps.finish()
 
     def save(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -98,6 +98,28 @@ class Steps:
             for path in self._folder.iterdir():
                 if "orbax-checkpoint-tmp" in path.name:
                     shutil.rmtree(path, ignore_errors=True)
+
+
+class StepWriter:
+    """What writes the steps of one run; a context manager, and a base of those that say what a step holds."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder, see ``Steps``."""
+        self._steps = Steps(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._steps.__exit__(*error)
+
+    def finish(self) -> None:
+        """Wait until the last save is on the disk.
+
+        Raises:
+          OSError, ValueError: if it could not be written; ``save`` may be called again.
+        """
+        self._steps.finish()
 
 
 def try_folder(folder: Path) -> None:

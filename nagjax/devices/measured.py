@@ -66,8 +66,8 @@ def with_networks(
     """The table with a correction fitted to a share of measured networks and judged on the others.
 
     Networks are int32 ``[N, T]``, their latencies float64 ``[N]``, ms. ``fit`` is the share that the correction is
-    fitted to, spread evenly over their order by cost; 0 for none. ``allowed`` are edges bool ``[T, S, C]`` that the
-    table prices; None for all.
+    fitted to, spread evenly over their order by cost; with 0 the table's own is judged. ``allowed`` are edges bool
+    ``[T, S, C]`` that the table prices; None for all.
 
     Raises:
       ValueError: if the table misses an operator, the share is not in [0, 1), or the latencies do not rise with the
@@ -81,7 +81,7 @@ def with_networks(
     networks = [MeasuredNetwork(space.format(tokens[i]), float(raw[i]), float(measured[i])) for i in order]
     # Every network whose number crosses a multiple of 1 / fit: the first of each such step.
     fitted = [math.floor((i + 1) * fit) > math.floor(i * fit) for i in range(len(networks))]
-    correction = None
+    correction = table.correction
     if any(fitted):
         correction = fit_correction([n for n, on in zip(networks, fitted, strict=True) if on], space.identity)
     validation = tuple(n for n, on in zip(networks, fitted, strict=True) if not on)

@@ -79,16 +79,7 @@ def read_note10(path: str | os.PathLike[str], operators: Sequence[Operator]) -> 
         rows.update(found)
     refuse_rows(str(path), len(seen), faults)
     _refuse_none(rows, str(path), operators, note10_key, seen)
-    return DeviceTable(
-        device="Samsung Note10",
-        runtime="unknown",
-        batch=1,
-        dtype="unknown",
-        unit="ms",
-        measured="published with once-for-all; the files do not say when, nor runtime and dtype; batch 1 is assumed",
-        rows=rows,
-        source=str(path),
-    )
+    return _table("Samsung Note10", "once-for-all; the files do not say when", rows, path)
 
 
 def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> DeviceTable:
@@ -105,17 +96,19 @@ def read_i7(path: str | os.PathLike[str], operators: Sequence[Operator]) -> Devi
     rows = _rows({(op.key, None): i7_key(op) for op in operators}, content, file, faults)
     refuse_rows(str(path), len(content), faults)
     _refuse_none(rows, str(path), operators, i7_key, content)
+    return _table("Intel i7-8700K", "nsganetv2; the file does not say when", rows, path, unmeasured=("pool",))
+
+
+def _table(
+    device: str, published: str, rows: dict[tuple[str, int | None], Row], path: str | os.PathLike[str],
+    unmeasured: tuple[str, ...] = (),
+) -> DeviceTable:  # fmt: skip
+    """A published table, of which only the times are known."""
     return DeviceTable(
-        device="Intel i7-8700K",
-        runtime="unknown",
-        batch=1,
-        dtype="unknown",
-        unit="ms",
-        measured="published with nsganetv2; the file does not say when, nor runtime and dtype; batch 1 is assumed",
-        rows=rows,
-        unmeasured=("pool",),
-        source=str(path),
-    )
+        device=device, runtime="unknown", batch=1, dtype="unknown", unit="ms",
+        measured=f"published with {published}, nor runtime and dtype; batch 1 is assumed",
+        rows=rows, unmeasured=unmeasured, source=str(path),
+    )  # fmt: skip
 
 
 def _note10_files(path: Path) -> list[tuple[int, Path]]:

@@ -23,6 +23,8 @@ LEAST_SPEARMAN = 0.9
 
 LARGEST_ERROR = 0.15
 """Median relative error, after correction, above which costs are not latencies to plan with."""
+FAR = 100
+"""Times that whole networks take the sum of their operators, or the reverse, from which a unit is doubted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +188,10 @@ def doubts(table: DeviceTable, space: str | None = None) -> tuple[str, ...]:
             f"the sum is not to be trusted: its median error on measured networks is "
             f"{100 * verdict.median_relative_error:.0f} %, above {100 * LARGEST_ERROR:g} %"
         )
+    raw, measured = _columns(table.validation)
+    share = float(np.median(measured / raw))
+    if not 1 / FAR < share < FAR:
+        out.append(f"whole networks take {share:.3g} times the sum of their operators: is one of them in another unit?")
     known = table.correction.space if table.correction else "unknown"
     if space is not None and known not in (space, "unknown"):
         out.append(f"the table was compared with networks of {known}, not of {space}")

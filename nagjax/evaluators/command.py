@@ -34,6 +34,8 @@ from nagjax.spaces.space import Space
 GRACE = 5.0
 """Seconds in which the output of a program that was ended is collected: what it left behind may hold the pipe open."""
 
+LEFT_OPEN = " (the program had ended, and what it left behind held its output: wait for that, or send it to /dev/null)"
+
 SHOWN = 1500
 """Characters of a failing program's output that its failure shows: the last ones."""
 
@@ -63,8 +65,11 @@ class Programs:
             try:
                 out, err = process.communicate(line + "\n", seconds)
             except subprocess.TimeoutExpired:
+                why = LEFT_OPEN if process.poll() is not None else ""
                 end(process)
-                raise ValueError(f"took longer than {seconds:g} s and was ended{_shown(*_rest(process))}") from None
+                raise ValueError(
+                    f"took longer than {seconds:g} s and was ended{why}{_shown(*_rest(process))}"
+                ) from None
         if process.returncode:
             raise ValueError(f"ended with status {process.returncode}{_shown(out, err)}")
         return out
@@ -114,7 +119,8 @@ def make(space: Space, command: str, seconds: float = 86400.0, costs: str = "", 
     def evaluate(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
         found = [answer(programs.run(words, question(space, row, seed), limit)) for row in tokens]
         names = (QUALITY, *columns)
-        return {name: np.array([one.get(name, np.nan) for one in found], np.float64) for name in names}
+        told = [name for name in names if all(name in one for one in found)]
+        return {name: np.array([one[name] for one in found], np.float64) for name in told}
 
     settings = {"command": command, "seconds": limit, "costs": costs, "seed": seed}
     identity = {"command": command, "costs": costs, "seed": seed}

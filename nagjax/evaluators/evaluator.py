@@ -120,7 +120,7 @@ def evaluate_one(evaluator: Evaluator, tokens: np.ndarray) -> Outcome:
     """What an evaluator says of one architecture, tokens int32 ``[T]``; an error of any kind is a failure's reason."""
     began = time.monotonic()
     try:
-        found = evaluator.evaluate(tokens[None])
+        found = evaluator.evaluate(tokens[None].copy())  # what it does to them is not written into the file
         values = {column: _number(found, column) for column in evaluator.columns}
         check_values(values, evaluator.scores)
     except Exception as error:  # a user's training run may fail in any way, and the search goes on

@@ -18,7 +18,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Generator
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -195,9 +194,7 @@ class Pool:
     def __enter__(self) -> Pool:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def submit(self, call: Callable[..., Outcome], *args: Any) -> futures.Future[Outcome]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import jax
@@ -27,45 +27,47 @@ Row: TypeAlias = tuple[np.ndarray, float, str]
 Fits: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
-def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> np.ndarray:
-    """Architectures within a budget int32 ``[K]``, as tokens ``[N, T]``, at most about ``limit`` of them.
+def enumerate_within(problem: Problem, budget: np.ndarray, limit: int) -> tuple[np.ndarray, bool]:
+    """Architectures within a budget int32 ``[K]``, as tokens ``[N, T]``, and whether they are all that there are.
 
-    Every prefix that the mask leaves can be finished (one cost column), so the number of prefixes never falls: once it
-    passes ``limit``, so many exist, and it is cut there.
+    Once there are more than ``limit`` prefixes, the others are cut. With one cost column every prefix can be finished,
+    so that ``limit`` architectures remain; with several those that remain may run into dead ends.
     """
     need, cost, target = (np.asarray(a, np.int64) for a in (problem.need, problem.cost, problem.target))
     reduces = problem.spec.reduces
-    prefixes, nodes = np.zeros((1, 0), np.int32), np.zeros(1, np.int64)
+    prefixes, nodes, all_of_them = np.zeros((1, 0), np.int32), np.zeros(1, np.int64), True
     spent = np.zeros((1, len(reduces)), np.int64)
     for t in range(problem.spec.num_layers):
         left = [budget[k] - (spent[:, k] if reduce == "sum" else 0) for k, reduce in enumerate(reduces)]
         fits = np.logical_and.reduce([need[k, t, nodes] <= left[k][..., None] for k in range(len(reduces))])
         rows, choices = np.nonzero(fits)
+        all_of_them &= len(rows) <= limit
         rows, choices = rows[:limit], choices[:limit]
         paid = cost[:, t, nodes[rows], choices].T
         before = spent[rows]
         spent = np.where(np.array(reduces) == "sum", before + paid, np.maximum(before, paid))
         prefixes = np.concatenate([prefixes[rows], choices[:, None].astype(np.int32)], 1)
         nodes = target[t, nodes[rows], choices]
-    return prefixes
+    return prefixes, all_of_them
 
 
 def distinct_architectures(
-    artefact: Artefact, problem: Problem, budget: np.ndarray, num: int, how: str, key: jax.Array, fits: Fits
-) -> list[Row]:
+    artefact: Artefact, problem: Problem, budget: np.ndarray, num: int, how: str, key: jax.Array, fits: Fits,
+    known: Sequence[Row],
+) -> list[Row]:  # fmt: skip
     """``num`` distinct architectures within a budget int32 ``[K]``, ticks: tokens, objective and source of each.
 
-    The policy is asked first, by one of ``DECODES``; where it repeats itself, random architectures within the budget
-    fill up. The ticks leave open whatever is within the budget; ``fits`` says of tokens int32 ``[N, T]`` which are so
-    by their exact costs, bool ``[N]``.
+    Those that are known to be within it come first. Then the policy is asked, by one of ``DECODES``; where it repeats
+    itself, random architectures within the budget fill up. The ticks leave open whatever is within the budget; ``fits``
+    says of tokens int32 ``[N, T]`` which are so by their exact costs, bool ``[N]``.
 
     Raises:
       ValueError: if fewer exist or are found, with their number.
     """
     exist, all_of_them = _exist(problem, budget, num, fits)
     if len(exist) < num and all_of_them:
-        raise _too_few(num, f"the architectures that fit the budget are {len(exist)}")
-    found: dict[bytes, Row] = {}
+        raise too_few(num, f"the architectures that fit the budget are {len(exist)}")
+    found = {row[0].tobytes(): row for row in known}
     row = jnp.asarray(budget, jnp.int32)[None]
     draws = max(LEAST_DRAWS, 1 << (num - 1).bit_length())
     for attempt in range(1 if how == "beam" else ROUNDS):
@@ -81,7 +83,7 @@ def distinct_architectures(
     if len(found) < num:
         _fill(found, problem, row, num, exist, key, fits)
     if len(found) < num:
-        raise _too_few(num, f"only {len(found)} architectures within the budget were found, though others may exist")
+        raise too_few(num, f"only {len(found)} architectures within the budget were found, though others may exist")
     rows = list(found.values())
     if how == "best":
         rows.sort(key=lambda r: -r[1])
@@ -92,14 +94,15 @@ def _exist(problem: Problem, budget: np.ndarray, num: int, fits: Fits) -> tuple[
     """Architectures within the budget, tokens ``[N, T]``, and whether there are no others."""
     limit = num
     while True:
-        found = enumerate_within(problem, budget, limit)
+        found, all_of_them = enumerate_within(problem, budget, limit)
         within = found[fits(found)]
-        if len(within) >= num or len(found) < limit or limit >= MOST:
-            return within, len(found) < limit
+        if len(within) >= num or all_of_them or limit >= MOST:
+            return within, all_of_them
         limit = limit * 4
 
 
-def _too_few(num: int, there: str) -> ValueError:
+def too_few(num: int, there: str) -> ValueError:
+    """The refusal of ``num`` samples where so many are not ``there``."""
     return ValueError(f"num_samples={num}: {there}; ask for at most that many")
 
 

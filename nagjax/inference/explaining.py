@@ -105,7 +105,7 @@ def explain(generator: Generator, budgets: Mapping[str, float], step: float = ST
         return _change(description, answer, found[0], column) if found else None
 
     budget = float(budgets[column])
-    cheaper, costlier = _neighbours(generator, float(answer.costs[column]), index, seed)
+    cheaper, costlier = _neighbours(generator, answer, index, seed)
     return Explanation(
         answer=answer,
         column=column,
@@ -169,11 +169,18 @@ def choice_text(choice: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in choice.items()) or "-"
 
 
-def _neighbours(generator: Generator, cost: float, column: int, seed: int) -> tuple[float | None, float | None]:
-    """Costs of the members of the front next below and above a cost."""
-    costs = np.unique(generator.front(seed=seed).costs[:, column])
-    below, above = costs[costs < cost * (1 - 1e-12)], costs[costs > cost * (1 + 1e-12)]
-    return (float(below[-1]) if len(below) else None, float(above[0]) if len(above) else None)
+def _neighbours(generator: Generator, answer: Answer, column: int, seed: int) -> tuple[float | None, float | None]:
+    """The next cost below an answer's and the next above at which better is found, within its other budgets."""
+    description, front = generator.description, generator.front(seed=seed)
+    names = [info.name for info in description.costs]
+    limits = np.array([answer.budget.get(name, np.inf) for name in names])
+    limits[column] = np.inf
+    left = np.all([c.within(front.costs[:, k], limits[k]) for k, c in enumerate(description.exact)], 0)
+    costs, cost = front.costs[:, column], answer.costs[names[column]]
+    pessimism = float(generator.problem.pessimism)
+    better = front.quality - pessimism * front.quality_std > answer.quality - pessimism * answer.quality_std
+    below, above = costs[left & (costs < cost * (1 - 1e-12))], costs[left & better & (costs > cost * (1 + 1e-12))]
+    return (float(below.max()) if len(below) else None, float(above.min()) if len(above) else None)
 
 
 def _change(description: Description, answer: Answer, other: Answer, column: str) -> Change | None:

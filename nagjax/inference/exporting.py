@@ -129,7 +129,7 @@ def _bottom(scope: Scope) -> dict[str, np.ndarray]:
     info = scope.description.costs[0]
     if scope.columns == 1 and info.slack and not info.ranked:
         most = np.asarray(cheapest(scope.problem)).astype(np.int64) - 1 + info.slack
-        tokens = enumerate_within(scope.problem, most, BOTTOM)
+        tokens, _ = enumerate_within(scope.problem, most, BOTTOM)
     objective = evaluate_all(scope.problem, tokens) if len(tokens) else np.zeros(0, np.float32)
     return {
         "bottom_tokens": tokens, "bottom_objective": objective, "bottom_costs": scope.description.costs_of(tokens)

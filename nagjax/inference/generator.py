@@ -174,7 +174,8 @@ class Generator:
           budgets: budgets by cost column, all of one length; a column that is left out does not bind.
           device: where it serves several, the name of one; or the table of any device, or its path (see ``on``). Names
             in a list leave the choice to the generator: of settings such as threads or int8, the best for each budget.
-          num_samples: distinct architectures per budget, best first (most likely first for ``beam``).
+          num_samples: distinct architectures per budget, best first (most likely first for ``beam``); where all can be
+            listed, ``best`` gives the best there are.
           decode: ``greedy`` (the policy's arg max), ``sample``, ``beam``, or ``best``: where all architectures can be
             listed, the best of them; elsewhere the best of the archive and of what the policy answers (greedy, samples,
             beams) to a ladder of budgets. A larger budget never gets a lower objective by ``best``: the predicted

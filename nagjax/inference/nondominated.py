@@ -96,11 +96,16 @@ def can_be_listed(problem: Problem, description: Description) -> bool:
     return tl.count(description.space.trellis.target, np.asarray(problem.allowed))[0][0] <= limit
 
 
+def list_all(problem: Problem, description: Description) -> np.ndarray:
+    """Every architecture of a problem that ``can_be_listed``, tokens int32 ``[N, T]``."""
+    return tl.enumerate_paths(description.space.trellis.target, np.asarray(problem.allowed), LOOKED_UP)
+
+
 def make_nondominated(artefact: Artefact, problem: Problem, description: Description, seed: int) -> NondominatedSet:
     """The front of a problem: of all its architectures, or of what the artefact holds and answers."""
     allowed = np.asarray(problem.allowed)
     if can_be_listed(problem, description):
-        tokens = tl.enumerate_paths(description.space.trellis.target, allowed, LOOKED_UP)
+        tokens = list_all(problem, description)
         return _reduced(problem, description, tokens, np.full(len(tokens), SOURCES.index("listed")))
     known = [*_held(artefact, description, allowed), *_asked(artefact, problem, description, seed)]
     known += _evaluated(problem, description, allowed)
@@ -143,7 +148,7 @@ def _asked(artefact: Artefact, problem: Problem, description: Description, seed:
         out += zip(np.asarray(found.source).tolist(), np.asarray(found.tokens).swapaxes(0, 1), strict=True)
     bottom = np.full(len(description.costs), tl.INFINITE - 1, np.int64)
     bottom[0] = column.offers(np.array([low]))[0]
-    listed = [enumerate_within(problem, bottom, CHUNK)]
+    listed = [enumerate_within(problem, bottom, CHUNK)[0]]
     # A budget begins at the cost of the least sum, which a residual may leave out of those that are listed.
     ends = column.ends(description.space.trellis.target, np.asarray(problem.allowed)) if column.residual else None
     return [*out, (SOURCES.index("listed"), np.concatenate([*listed, *([] if ends is None else [ends])]))]

@@ -21,8 +21,8 @@ import numpy as np
 from nagjax import mesh
 from nagjax.controllers import Artefact
 from nagjax.inference.answering import SOURCES, Candidates, jit_candidates, jit_quality, spread_candidates
-from nagjax.inference.distinct import distinct_architectures, enumerate_within
-from nagjax.inference.nondominated import NondominatedSet, can_be_listed, evaluate_all, make_nondominated
+from nagjax.inference.distinct import Row, distinct_architectures, enumerate_within, too_few
+from nagjax.inference.nondominated import NondominatedSet, can_be_listed, evaluate_all, list_all, make_nondominated
 from nagjax.inference.shelf import Shelf
 from nagjax.mesh import Placement
 from nagjax.problems.problem import Description, Problem, cheapest
@@ -95,6 +95,14 @@ class Scope:
     def listable(self) -> bool:
         """Whether every architecture can be looked at."""
         return can_be_listed(self.problem, self.description)
+
+    @functools.cached_property
+    def ranked(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where every architecture can be looked at, tokens ``[N, T]`` and costs ``[N, K]``, the best first."""
+        tokens = list_all(self.problem, self.description)
+        costs = self.description.costs_of(tokens)
+        order = np.lexsort((*costs.T[::-1], -evaluate_all(self.problem, tokens)))
+        return tokens[order], costs[order]
 
     def ticks(self, budgets: np.ndarray, strict: bool = False) -> np.ndarray:
         """Budgets float64 ``[B, K]`` in ticks int32 ``[B, K]``, see ``nagjax.problems.costs``."""
@@ -208,7 +216,7 @@ def _candidates(scope: Scope, ticks: np.ndarray, turn: np.ndarray, decode: str, 
 
 def _lowest(scope: Scope, budget: np.ndarray) -> tuple[np.ndarray, int]:
     """The best of what fits a budget float64 ``[1]`` that lies within a few ticks of the cheapest architecture."""
-    tokens = enumerate_within(scope.problem, scope.ticks(budget[None])[0].astype(np.int64), BOTTOM)
+    tokens, _ = enumerate_within(scope.problem, scope.ticks(budget[None])[0].astype(np.int64), BOTTOM)
     fits = scope.within(scope.description.costs_of(tokens), budget[None])
     tokens = tokens[fits]
     return tokens[int(np.argmax(evaluate_all(scope.problem, tokens)))], SOURCES.index("listed")
@@ -218,6 +226,8 @@ def find_distinct(
     scope: Scope, budgets: np.ndarray, num_samples: int, decode: str, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tokens int32 ``[B * num_samples, T]`` and their source: distinct architectures for each budget ``[B, K]``."""
+    if decode == "best" and scope.listable:
+        return _best_of_all(scope, budgets, num_samples)
     tokens = np.zeros((len(budgets) * num_samples, scope.problem.spec.num_layers), np.int32)
     source = np.zeros(len(tokens), np.int32)
     ticks, turn = scope.ticks(budgets), _turns(budgets)
@@ -227,11 +237,34 @@ def find_distinct(
             return scope.within(scope.description.costs_of(some), budget[None])
 
         key = jax.random.fold_in(jax.random.key(seed), int(turn[index]))
-        found = distinct_architectures(scope.artefact, scope.problem, ticks[index], num_samples, decode, key, fits)
+        known = _front_within(scope, budget, seed) if decode == "best" and scope.has_front else []
+        found = distinct_architectures(
+            scope.artefact, scope.problem, ticks[index], num_samples, decode, key, fits, known
+        )
         rows = slice(index * num_samples, (index + 1) * num_samples)
         tokens[rows] = np.stack([one for one, _, _ in found])
         source[rows] = [SOURCES.index(name) for _, _, name in found]
     return tokens, source
+
+
+def _best_of_all(scope: Scope, budgets: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """``find_distinct`` where every architecture can be looked at: the ``num`` best within each budget."""
+    tokens, costs = scope.ranked
+    out = [np.zeros(0, np.int64)]
+    for budget in budgets:
+        rows = np.flatnonzero(scope.within(costs, budget[None]))
+        if len(rows) < num:
+            raise too_few(num, f"the architectures that fit the budget are {len(rows)}")
+        out.append(rows[:num])
+    rows = np.concatenate(out)
+    return tokens[rows], np.full(len(rows), SOURCES.index("listed"), np.int32)
+
+
+def _front_within(scope: Scope, budget: np.ndarray, seed: int) -> list[Row]:
+    """What ``best`` answers budgets up to this one, float64 ``[K]``, so that of several none is passed over."""
+    front = scope.front(seed)
+    rows = np.flatnonzero(scope.within(front.costs, budget[None]) & (front.objective > -np.inf))
+    return [(front.tokens[row], float(front.objective[row]), SOURCES[front.source[row]]) for row in rows]
 
 
 def predict_all(problem: Problem, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

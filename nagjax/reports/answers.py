@@ -43,6 +43,7 @@ def to_points(generator: Generator, answers: Iterable[Answer], cost_name: str) -
             row=row,
             measured=measured,
             level=_level(answer),
+            limits={name: float(value) for name, value in answer.budget.items() if name != cost_name},
         )
         for answer, (row, measured) in zip(answers, known, strict=True)
     ]

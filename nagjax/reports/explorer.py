@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nagjax.inference.explaining import choice_text, edge_costs
+from nagjax.inference.nondominated import can_be_listed
 from nagjax.names import shown
 from nagjax.problems.costs import rounded_up
 from nagjax.problems.problem import Description
@@ -31,8 +32,8 @@ MOST = 1000
 
 
 def members(generator: Generator, budgets: Sequence[float], seed: int = 0) -> AnswerArrays:
-    """All answers of ``best``, cheapest first; with several cost columns, those to budgets of the first."""
-    if len(generator.description.costs) == 1:
+    """All answers of ``best``; where several cost columns cannot be listed, those to budgets of the first."""
+    if len(generator.description.costs) == 1 or can_be_listed(generator.problem, generator.description):
         return generator.front(seed=seed)
     return generator.generate_arrays(budgets={generator.description.costs[0].name: list(budgets)}, seed=seed)
 

@@ -29,6 +29,7 @@ class Point:
       description: the same for a person.
       guaranteed: whether cost <= budget is certain for the given table.
       level: share of networks that may exceed the budget, where the cost is learned and within it; else None.
+      limits: the budgets of the other cost columns that were asked, by name.
       source: what gave it: archive, greedy, sample, beam.
       costs: every cost column by name.
       raw_costs: the sum of the table's rows, for columns whose costs are corrected; of learned costs what is predicted.
@@ -49,6 +50,7 @@ class Point:
     row: int | None = None
     measured: float | None = None
     level: float | None = None
+    limits: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,16 +187,20 @@ def log_spaced(low: float, high: float, num: int) -> list[float]:
 def write_front_csv(path: Path, points: Sequence[Point]) -> None:
     """Write answers as CSV: budget, costs, predicted quality (a fraction), its deviation, text, source, raw costs.
 
-    Of a benchmark's answers also the row in its file, and the measured quality where it is known.
+    Budgets of other columns are ``budget_NAME``. Of a benchmark's answers also the row in its file, and the measured
+    quality where it is known.
     """
     names = list(points[0].costs) if points else []
     raw = list(points[0].raw_costs) if points else []
-    head = ["budget", *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
+    limits = list(points[0].limits) if points else []
+    asked = ["budget", *(f"budget_{name}" for name in limits)]
+    head = [*asked, *names, "predicted_quality", "quality_std", "architecture", "guaranteed", "source"]
     more = [name for name in ("row", "measured") if any(getattr(p, name) is not None for p in points)]
     names_of = {"row": "row", "measured": "measured_quality"}
     rows = [[*head, *(f"raw_{name}" for name in raw), *(names_of[name] for name in more)]]
     for p in points:
-        figures = [repr(p.budget), *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
+        budgets = [repr(p.budget), *(repr(p.limits[name]) for name in limits)]
+        figures = [*budgets, *(repr(p.costs[name]) for name in names), repr(p.quality), repr(p.quality_std)]
         sums = (repr(p.raw_costs[name]) for name in raw)
         known = ("" if (value := getattr(p, name)) is None else repr(value) for name in more)
         rows.append([*figures, p.text, str(p.guaranteed).lower(), p.source, *sums, *known])

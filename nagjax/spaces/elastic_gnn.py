@@ -144,8 +144,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
 
     def init(key: jax.Array) -> Any:
         body = [plan.layer(most, 0, plan.hows[0], at == 0) for at in range(len(names))]
-        parts = zip([*names, "head"], [*body, plan.head(most)], strict=True)
-        return {name: blocks.init(jax.random.fold_in(key, at), op) for at, (name, op) in enumerate(parts)}
+        return blocks.init_named(key, {**dict(zip(names, body, strict=True)), "head": plan.head(most)})
 
     def passed(parameters: Any, inputs: jax.Array, units: jax.Array, seen: Seen, gates: Mapping[str, jax.Array]) -> Any:
         """Logits, and what goes into the activation of each layer, by the units of all and what each has seen."""

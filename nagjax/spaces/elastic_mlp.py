@@ -109,10 +109,6 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     largest = dict(zip(names, [dense(plan.features, most), *[dense(most, most)] * (plan.layers - 1)], strict=True))
     head = dense(most, plan.outputs, "none")
 
-    def init(key: jax.Array) -> Any:
-        parts = {**largest, "head": head}.items()
-        return {name: blocks.init(jax.random.fold_in(key, at), op) for at, (name, op) in enumerate(parts)}
-
     def passed(parameters: Any, inputs: jax.Array, tokens: jax.Array, gates: Mapping[str, jax.Array]) -> Any:
         """Outputs, and of each layer what it gives and what goes into its activation."""
         x, told, before, depth = inputs.astype(dtype), {}, {}, jnp.asarray(plan.depths)[tokens[0]]
@@ -148,7 +144,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
 
     return Elastic(
         sizes={"features": plan.features, "outputs": plan.outputs},
-        init=init,
+        init=lambda key: blocks.init_named(key, {**largest, "head": head}),
         apply=apply,
         group=lambda _: plan.features,
         used=lambda parameters, tokens: elastic_parts.chain(plan.operators(tokens.tolist()), names, parameters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,14 +49,11 @@ def alone(operators: tuple[Operator, ...], dtype: Any) -> Alone:
     """A chain of operators on inputs of floating point as a network of its own."""
     network = blocks.Network(operators, jnp.dtype(dtype))
 
-    def init(key: jax.Array) -> Any:
-        return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
-
     def apply(parameters: Any, inputs: jax.Array, statistics: Any) -> tuple[jax.Array, Any]:
         outputs, used = network.apply({"params": parameters}, inputs, statistics)
         return outputs.astype(jnp.float32), used
 
-    return Alone(init, apply, operators)
+    return Alone(functools.partial(_init, operators), apply, operators)
 
 
 def skipped(_part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.Array, tuple[()]]:
@@ -66,9 +64,6 @@ def skipped(_part: Mapping[str, jax.Array], x: jax.Array, _: Any) -> tuple[jax.A
 def alone_embedded(operators: tuple[Operator, ...], dtype: Any) -> Alone:
     """A chain of operators without statistics, the first of which embeds its input, as a network of its own."""
 
-    def init(key: jax.Array) -> Any:
-        return {f"op{at}": blocks.init(jax.random.fold_in(key, at), op) for at, op in enumerate(operators)}
-
     def apply(parameters: Any, inputs: jax.Array, _statistics: Any) -> tuple[jax.Array, Any]:
         x = inputs
         for at, op in enumerate(operators):
@@ -76,4 +71,8 @@ def alone_embedded(operators: tuple[Operator, ...], dtype: Any) -> Alone:
             x = x.astype(dtype) if at == 0 else x
         return x.astype(jnp.float32), tuple({} for _ in operators)
 
-    return Alone(init, apply, operators)
+    return Alone(functools.partial(_init, operators), apply, operators)
+
+
+def _init(operators: Sequence[Operator], key: jax.Array) -> Any:
+    return blocks.init_named(key, {f"op{at}": op for at, op in enumerate(operators)})

@@ -122,11 +122,8 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     """
     names = [f"block{i}" for i in range(1, plan.blocks + 1)]
     largest = plan.block(plan.kernels[-1], plan.ratios[-1])
+    parts = {"stem": plan.stem, **dict.fromkeys(names, largest), "head": plan.head}
     chosen = switch([_branch(largest, plan.block(*pair) if any(pair) else None) for pair in plan.pairs])
-
-    def init(key: jax.Array) -> Any:
-        parts = {"stem": plan.stem, **dict.fromkeys(names, largest), "head": plan.head}.items()
-        return {name: blocks.init(jax.random.fold_in(key, at), op) for at, (name, op) in enumerate(parts)}
 
     def apply(
         parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
@@ -156,7 +153,7 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
 
     return Elastic(
         sizes={"side": plan.side, "image_channels": plan.channels, "classes": plan.classes},
-        init=init,
+        init=lambda key: blocks.init_named(key, parts),
         apply=apply,
         group=lambda _: plan.side,
         used=used,

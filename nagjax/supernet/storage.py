@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from nagjax.checkpoint import sealing, steps
-from nagjax.checkpoint.saving import Steps
+from nagjax.checkpoint.saving import Steps, StepWriter
 from nagjax.spaces.space import Space
 from nagjax.supernet.forms import Form, recorded
 from nagjax.supernet.training import TrainState
@@ -45,26 +45,12 @@ class Weights:
         return recorded(self.config)
 
 
-class Writer:
+class Writer(StepWriter):
     """Writes the checkpoints of one run, a context manager; ``config`` says whose weights these are, JSON."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self._steps = Steps(folder / FOLDER)
+        super().__init__(folder / FOLDER)
         self._config = {"format": FORMAT, "nagjax": importlib.metadata.version("nagjax"), **config}
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._steps.__exit__(*error)
-
-    def finish(self) -> None:
-        """Wait until the last save is on the disk.
-
-        Raises:
-          OSError, ValueError: if it could not be written; ``save`` may be called again.
-        """
-        self._steps.finish()
 
     def save(self, state: TrainState, seconds: float) -> None:
         """Save a state in the background; ``seconds`` is the time that training took so far.

@@ -22,8 +22,8 @@ from nagjax.testing.runs import claim, same
 
 MakeSpace = Callable[..., Space]
 
-BATCH, DRAWN = 4, 1
-"""Inputs of a call, and random architectures beside the largest and the smallest."""
+BATCH, DRAWN = 4, 64
+"""Inputs of a call; and random architectures, of which the one with most choices of its own is checked."""
 
 TOLERANCE = 1e-5
 """By which outputs of the same weights may differ, relative to the largest of them."""
@@ -48,12 +48,17 @@ def check_elastic_form(make: MakeSpace, **settings: Any) -> None:
 
 def check_elastic_sizes(make: MakeSpace, **settings: Any) -> None:
     """The largest architecture is no smaller than any other by what the space declares, and the smallest no larger."""
-    name, (space, _) = "elastic sizes", _made(make, settings)
+    name, space, elastic = "elastic sizes", *_made(make, settings)
     rows = np.concatenate([space.sample(np.random.default_rng(0), 64), [space.smallest(), space.largest()]])
     sizes = space.path_values(rows, space.sizes()).sum(-1)
     claim(name, sizes[-1] == sizes.max(), f"{space.format(space.largest())} is not the largest")
     claim(name, sizes[-2] == sizes.min(), f"{space.format(space.smallest())} is not the smallest")
     claim(name, bool(np.isfinite(sizes).all()), "a size is not finite")
+    parameters = jax.eval_shape(elastic.init, jax.random.key(0))
+    ends = [jax.eval_shape(lambda p, row=row: elastic.used(p, row), parameters) for row in rows[-2:]]
+    small, large = (sum(leaf.size for leaf in jax.tree.leaves(end)) for end in ends)
+    told = f"{space.format(space.largest())}, the largest by what the space declares (edge_sizes), uses {large} weights"
+    claim(name, large >= small, f"{told}, and {space.format(space.smallest())}, the smallest, {small}; more is larger")
 
 
 def check_elastic_alone(make: MakeSpace, **settings: Any) -> None:
@@ -269,8 +274,9 @@ def _compiled_once(elastic: Elastic) -> Elastic:
 
 
 def _architectures(space: Space) -> list[np.ndarray]:
-    """The smallest, the largest and random ones."""
-    return [space.smallest(), space.largest(), *space.sample(np.random.default_rng(3), DRAWN)]
+    """The smallest, the largest, and of random ones that with most choices that neither of them has."""
+    ends, drawn = [space.smallest(), space.largest()], space.sample(np.random.default_rng(3), DRAWN)
+    return [*ends, drawn[np.argmax((drawn[:, None] != np.stack(ends)[None]).all(1).sum(1))]]
 
 
 def _fresh(elastic: Elastic) -> Any:

@@ -51,10 +51,13 @@ def check_predictor_settings(make: MakeKind, **settings: Any) -> None:
 
 
 def check_predictor_determinism(make: MakeKind, **settings: Any) -> None:
-    """The same records and seed give equal arrays."""
+    """The same records and seed give equal arrays, from a kind that fitted before and from one made anew."""
     tiny, records = _data()
-    one, other = (fit(make(**settings), tiny.space, records, 3).predictor for _ in range(2))
-    claim("predictor determinism", same(one, other), "two fits with the same seed give different predictors")
+    made = make(**settings)
+    first, again = (fit(made, tiny.space, records, 3).predictor for _ in range(2))
+    anew = fit(make(**settings), tiny.space, records, 3).predictor
+    told = "two fits with the same seed give different predictors; draw from the seed that fit is given alone"
+    claim("predictor determinism", same(first, again) and same(first, anew), told)
 
 
 def check_predictor_form(make: MakeKind, **settings: Any) -> None:
@@ -75,12 +78,15 @@ def check_predictor_form(make: MakeKind, **settings: Any) -> None:
         claim(name, kind == ((len(tokens),), "float32"), f"the {what} is {kind}, not float32 [{len(tokens)}]")
         claim(name, bool(np.isfinite(value).all()), f"the {what} is not finite everywhere")
     claim(name, bool((np.asarray(std) >= 0).all()), "a deviation is negative")
-    part = fitted.predictor(tokens[5:7], features[5:7])[0]
-    claim(name, bool(np.allclose(part, mean[5:7], atol=1e-4)), "an answer depends on what else is asked")
+    part = fitted.predictor(tokens[5:7], features[5:7])
     twice = jax.vmap(fitted.predictor.__call__)(
         jnp.stack([tokens[:4], tokens[4:8]]), jnp.stack([features[:4], features[4:8]])
     )
-    claim(name, bool(np.allclose(twice[0].ravel(), mean[:8], atol=1e-4)), "under vmap it answers something else")
+    # A deviation near 0 is the root of what rounding leaves.
+    for what, atol, whole, own, both in zip(("mean", "deviation"), (1e-4, 2e-3), (mean, std), part, twice, strict=True):
+        apart = bool(np.allclose(own, whole[5:7], atol=atol))
+        claim(name, apart, f"the {what} of a row depends on what else is asked, padding too; compute each row alone")
+        claim(name, bool(np.allclose(both.ravel(), whole[:8], atol=atol)), f"under vmap the {what} is something else")
     if fitted.predictor.rank_valued:
         claim(name, bool((np.asarray(mean) >= 0).all() and (np.asarray(mean) <= 1).all()), "a rank is not within 0..1")
 

@@ -54,7 +54,9 @@ def check_evaluator_values(make: MakeEvaluator, space: Space | None = None, **se
     made, tokens = _asked(make, space, settings)
     outcome = evaluate_one(made, tokens[0])
     claim(name, not outcome.failure, f"it fails: {outcome.failure}")
-    found = made.evaluate(tokens)
+    given = tokens.copy()
+    found = made.evaluate(given)
+    claim(name, np.array_equal(given, tokens), "evaluate changes the tokens that it is given; copy them first")
     for column in made.columns:
         value = np.asarray(found[column])
         kind = (value.shape, str(value.dtype))
@@ -70,6 +72,25 @@ def check_evaluator_repeats(make: MakeEvaluator, space: Space | None = None, **s
     alone = [np.asarray(again.evaluate(row[None])[column])[0] for row in tokens[::-1]][::-1]
     same = bool(np.allclose(together, alone, rtol=TOLERANCE if made.scores else 0, atol=TOLERANCE))
     claim("evaluator repeats", same, f"{column} is {together.tolist()}, and {alone} when they are asked for again")
+
+
+def check_evaluator_identity(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:
+    """A setting that changes what it says is in its identity: a search that goes on with another would mix the two."""
+    made, tokens = _asked(make, space, settings)
+    for left_out, value in settings.items():
+        try:
+            other = make(space or tiny_space(), **{key: settings[key] for key in settings if key != left_out})
+        except (TypeError, ValueError, OSError):
+            continue  # it cannot do without
+        if dict(other.identity) != dict(made.identity):
+            continue
+        one, two = (np.asarray(which.evaluate(tokens)[made.columns[0]]) for which in (made, other))
+        claim(
+            "evaluator identity",
+            bool(np.allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE)),
+            f"with and without {left_out}={value!r} it says {one.tolist()} and {two.tolist()} under one "
+            f"identity, {dict(made.identity)}; put {left_out} into it",
+        )
 
 
 def check_evaluator_refusals(make: MakeEvaluator, space: Space | None = None, **settings: Any) -> None:
@@ -111,10 +132,15 @@ def check_proposer_last(make: MakeProposer, **settings: Any) -> None:
 
 
 def check_proposer_determinism(make: MakeProposer, **settings: Any) -> None:
-    """A question has one answer, from any proposer of these settings: an interrupted search goes on by it."""
-    tiny = tiny_problem()
-    one, other = (make(**settings).propose(_question(tiny, _some(tiny))) for _ in range(2))
-    claim("proposer determinism", np.array_equal(one, other), "the same question has two answers")
+    """A question has one answer, whatever was asked before: an interrupted search goes on by a proposer made anew."""
+    tiny, made = tiny_problem(), make(**settings)
+    for _ in range(2):
+        question = _question(tiny, _some(tiny))
+        one, other = (which.propose(question) for which in (make(**settings), made))
+        same = np.array_equal(one, other)
+        claim("proposer determinism", same, "the same question has two answers; draw from its seed and number alone")
+    kept = np.array_equal(question.evaluated.quality, _question(tiny, _some(tiny)).evaluated.quality, equal_nan=True)
+    claim("proposer determinism", kept, "propose changes the evaluations that it is asked about; copy them first")
 
 
 def check_proposer_order(make: MakeProposer, **settings: Any) -> None:
@@ -141,6 +167,7 @@ EVALUATOR_CHECKS: tuple[Callable[..., None], ...] = (
     check_evaluator_settings,
     check_evaluator_values,
     check_evaluator_repeats,
+    check_evaluator_identity,
     check_evaluator_refusals,
 )
 PROPOSER_CHECKS: tuple[Callable[..., None], ...] = (

@@ -14,7 +14,7 @@ import numpy as np
 from nagjax.spaces.space import Space
 from nagjax.supernet import storage, training
 from nagjax.supernet.strategy import FIRST, HELD, Lesson, Strategy
-from nagjax.supernet.task import DATA_DIR, Task
+from nagjax.supernet.task import DATA_DIR, Part, Task
 from nagjax.testing.runs import as_json, check_refused, claim, same
 from nagjax.testing.small import small_space, small_task
 
@@ -23,6 +23,9 @@ MakeStrategy = Callable[..., Strategy]
 
 SIZE, STEPS = 8, (3, 0, 7)
 """Examples of a batch, and steps that are asked for, out of order."""
+
+MOST = 1000
+"""Examples of a part that are looked for in others."""
 
 RECIPE = training.Recipe(steps=4, batch=SIZE, learning_rate=0.05)
 
@@ -78,6 +81,9 @@ def check_task_loss(make: MakeTask, **settings: Any) -> None:
     inputs, targets = _batch(task, 0)
     prepared = jax.jit(task.prepare, static_argnums=1)(inputs, task.group)
     claim(name, len(prepared) == SIZE, f"prepared inputs have shape {prepared.shape} for {SIZE} examples")
+    few = task.prepare(jax.tree.map(lambda leaf: leaf[:2], inputs), task.group)
+    moved = jnp.abs(few.astype(jnp.float32) - prepared[:2].astype(jnp.float32)).max()
+    claim(name, float(moved) < 1e-3, "an example is prepared otherwise among others; prepare each alone")
     if task.given is not None and task.mean:
         wide = (1,) * (prepared.ndim - 1) + (-1,)
         mean, std = (jnp.asarray(value, jnp.float32).reshape(wide) for value in (task.mean, task.std))
@@ -93,7 +99,7 @@ def check_task_loss(make: MakeTask, **settings: Any) -> None:
 
 
 def check_task_quality(make: MakeTask, **settings: Any) -> None:
-    """Sums add up over examples, weight 0 leaves one out, and quality is a fraction for any outputs."""
+    """Sums add up over examples, weight 0 leaves one out; quality is a fraction of any outputs, most of right ones."""
     name, task = "task quality", make(**settings)
     _, targets = _batch(task, 0)
     outputs, sums = _outputs(task, targets), jax.jit(task.sums)
@@ -105,14 +111,35 @@ def check_task_quality(make: MakeTask, **settings: Any) -> None:
     for key, value in whole.items():
         close = np.allclose(value, added[key], rtol=1e-4, atol=1e-4)
         claim(name, close, f"the sums {key!r} of two halves do not add up to that of all")
-    quality = task.quality({key: np.asarray(value, np.float64) for key, value in whole.items()}, SIZE)
-    claim(name, 0 <= float(quality) <= 1, f"quality is {quality!r}, not a fraction")
+    judged = {"random": outputs, "right": jax.jit(task.aims)(targets), "wild": 1000 * outputs}
+    quality = {}
+    for what, said in judged.items():
+        found = whole if what == "random" else sums(said, targets, jnp.ones(SIZE))
+        quality[what] = float(task.quality({key: np.asarray(value, np.float64) for key, value in found.items()}, SIZE))
+        claim(name, 0 <= quality[what] <= 1, f"quality of {what} outputs is {quality[what]:g}, not a fraction, 0 to 1")
+    best = max(quality, key=lambda what: quality[what])
+    told = f"quality of what is aimed at is {quality['right']:g}, of {best} outputs {quality[best]:g}; more is better"
+    claim(name, quality["right"] == quality[best], told)
+
+
+def check_task_held_out(make: MakeTask, **settings: Any) -> None:
+    """What is trained on is not what is validated on, and neither is what is tested on, but for a few equal rows."""
+    name, task = "task held_out", make(**settings)
+    shown = {"train": _rows(task.train), "a batch": _rows_of(_batch(task, 0))}
+    for what, part in (("validation", task.validation), ("test", task.test)):
+        held = _rows(part)
+        for other, rows in shown.items():
+            shared = sum(row in held for row in rows)
+            told = f"{shared} of {len(rows)} examples of {other} stand in {what}; give each part its own (three_parts)"
+            claim(name, 2 * shared < len(rows), told)
+        shown[what] = held
 
 
 TASK_CHECKS: tuple[Callable[..., None], ...] = (
     check_task_settings,
     check_task_batches,
     check_task_parts,
+    check_task_held_out,
     check_task_loss,
     check_task_quality,
 )
@@ -217,6 +244,15 @@ def _check_lessons(name: str, space: Space, edges: np.ndarray, lessons: Any, str
 
 def _batch(task: Task, step: int, seed: int = 0) -> Any:
     return task.batch(step, SIZE, seed)
+
+
+def _rows(part: Part) -> set[bytes]:
+    return _rows_of(part.at(np.arange(min(len(part), MOST))))
+
+
+def _rows_of(examples: Any) -> set[bytes]:
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(examples)]
+    return {b"".join(leaf[row].tobytes() for leaf in leaves) for row in range(len(leaves[0]))}
 
 
 def _outputs(task: Task, targets: Any) -> jax.Array:

@@ -70,7 +70,8 @@ def make(spec: Spec, capacity: int = 1024) -> Methods:
         smaller, saved = edits(problem, state.tokens)
         considered = jax.random.uniform(key, saved.shape) < params["considered"]
         real = (saved > LEAST) & (considered | (state.descent == 0))
-        found, quality, costs = fd.record(state.findings, problem, smaller, real)
+        asked = jnp.where(real[:, None], smaller, smaller[jnp.argmax(real)][None])  # no quality of what is not counted
+        found, quality, costs = fd.record(state.findings, problem, asked, real)
         lost = jnp.where(jnp.isfinite(state.quality), state.quality, 0.0) - quality
         worth = lost / jnp.maximum(saved, LEAST) ** params["saving"]
         row = jnp.argmin(jnp.where(real, jnp.minimum(worth, WORST), jnp.inf))

@@ -23,6 +23,7 @@ from nagjax.populations import findings as fd
 from nagjax.populations import vary
 from nagjax.populations.archive import allowed_rows
 from nagjax.problems.problem import Problem, Spec, evaluate
+from nagjax_evolution.strategies import strong
 
 
 @flax.struct.dataclass
@@ -79,7 +80,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         found, quality, _ = fd.record(fd.nothing(spec, capacity), problem, tokens)
         genomes, fitness = tokens.reshape(budgets, population, -1), -quality.reshape(budgets, population)
         search = each(problem, params, algorithm.init, key, genomes, fitness)
-        return State(_strong(search), found)
+        return State(strong(search), found)
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, _progress: jax.Array
@@ -91,7 +92,7 @@ def make(spec: Spec, budgets: int = 16, population: int = 32, capacity: int = 10
         search, _ = each(problem, params, algorithm.tell, tell_key, genomes, fitness, search)
         asked = jnp.repeat(upper_budgets(problem, budgets), population, 0)
         infeasible, nonfinite = (costs > asked).any(-1).sum(), (~jnp.isfinite(quality)).sum()
-        return State(_strong(search), found), fd.metrics(found, infeasible, nonfinite)
+        return State(strong(search), found), fd.metrics(found, infeasible, nonfinite)
 
     def rebase(state: State, problem: Problem) -> State:
         flat = state.search.population.reshape(budgets * population, -1)
@@ -150,8 +151,3 @@ def _algorithm(population: int, num_layers: int) -> Any:
             )
 
     return CategoricalGA(population, jnp.zeros(num_layers, jnp.int32))
-
-
-def _strong(tree: Any) -> Any:
-    """Leaves of definite type: evosax starts from Python numbers, whose weak type would change after a step."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=leaf.dtype), tree)

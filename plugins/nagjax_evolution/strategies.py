@@ -48,7 +48,7 @@ class Strategy:
         """A state around ``mean``, a tree of weights."""
         # evosax adds arrays of different ranks, which callers may have forbidden for their own code.
         with jax.numpy_rank_promotion("allow"):
-            return _strong(self.algorithm.init(key, mean, self._own(params)))
+            return strong(self.algorithm.init(key, mean, self._own(params)))
 
     def ask(self, key: jax.Array, state: Any, params: Params) -> tuple[Any, Any]:
         """A population of trees, leaves ``[P, ...]``, and the state to be told with."""
@@ -56,13 +56,13 @@ class Strategy:
             state = state.replace(std=jnp.full_like(state.std, params["std"]))
         with jax.numpy_rank_promotion("allow"):
             population, state = self.algorithm.ask(key, state, self._own(params))
-        return population, _strong(state)
+        return population, strong(state)
 
     def tell(self, key: jax.Array, population: Any, fitness: jax.Array, state: Any, params: Params) -> Any:
         """The state after fitness float32 ``[P]``, less is better."""
         with jax.numpy_rank_promotion("allow"):
             told, _ = self.algorithm.tell(key, population, fitness, state, self._own(params))
-        return _strong(told.replace(mean=state.mean + params["learning_rate"] * (told.mean - state.mean)))
+        return strong(told.replace(mean=state.mean + params["learning_rate"] * (told.mean - state.mean)))
 
     def mean(self, state: Any) -> Any:
         """The mean as a tree of weights."""
@@ -164,6 +164,6 @@ def memory(algorithm: Any, population: int, blank: Any, fixed: Any) -> int:
     return WORKING_COPIES * (held + population * algorithm.num_dims * 4)
 
 
-def _strong(tree: Any) -> Any:
+def strong(tree: Any) -> Any:
     """Leaves of definite type: evosax starts from Python numbers, whose weak type would change after a step."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype), tree)

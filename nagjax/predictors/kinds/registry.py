@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -77,13 +78,19 @@ def fit(kind: Kind, space: Space, records: Records, seed: int = 0) -> FittedPred
       ValueError: where the records cannot be fitted to, and where the kind's code is at fault, with its name.
     """
     with plugins.raised_by("predictors", kind.name, "fit", passing=(ValueError,)):
-        found = kind.fit(space, records, seed)
+        found = kind.fit(space, _copied(records), seed)
     fitted = plugins.expect("predictors", kind.name, found, FittedPredictor)
     try:
         check_form(fitted.predictor)
     except ValueError as error:
         raise plugins.fault("predictors", kind.name, str(error)) from None
     return fitted
+
+
+def _copied(records: Records) -> Records:
+    """What a kind centres or shuffles in place stays as it was for those who use it afterwards."""
+    costs = {name: cost.copy() for name, cost in records.costs.items()}
+    return dataclasses.replace(records, tokens=records.tokens.copy(), quality=records.quality.copy(), costs=costs)
 
 
 def is_reader(factory: Callable[..., Any]) -> bool:
