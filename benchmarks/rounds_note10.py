@@ -1,8 +1,8 @@
 """True evaluations in rounds on OFA MobileNetV3 and the Note10: the gap to the published front after 200 and 1,000.
 
 ``python -m benchmarks.rounds_note10 --data_dir=DIR [--seeds=0,1,2,3,4,5] [--results=FILE]`` ends with {evaluations,
-gap_200, gap_1000, regret_to_best_known_1000, one_shot_gap_1000, nsga2_gap_1000}. The OFA accuracy predictor stands in for the
-truth: it is asked about one architecture at a time, and counted.
+gap_200, gap_1000, regret_to_best_known_1000, one_shot_gap_1000, nsga2_gap_1000}. The OFA accuracy predictor stands in
+for the truth: it is asked about one architecture at a time, and counted.
 
 Gap: true accuracy minus that of the published OFA2 NSGA-II front, points, mean over its 100 latencies. ``gap_N`` is
 that of a generator (``nag``, trained for ``UPDATES`` updates on what N evaluations taught, asked by ``best``),
