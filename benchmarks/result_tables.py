@@ -774,8 +774,10 @@ def transformer(source: Path) -> Iterator[str]:
             f"{gap['points']:+.2f} ({number(gap['standard_error'], 2)}) within {gap['budget_ms']:.2f} ms"
             for gap in one["mixed_over_best_alone"]
         )
+        mean = one["mixed_over_best_alone_mean"]
         yield (
-            f"`{task}`, mixed over the better of both alone, points (standard error, {one['seeds']} seeds): {gaps}. "
+            f"`{task}`, mixed over the best of one mixer, points (standard error, {one['seeds']} seeds): {gaps}; "
+            f"{mean['points']:+.2f} ({number(mean['standard_error'], 2)}) on their mean. "
             f"Latencies by the table and of {table['networks']} whole networks that its correction was not fitted to "
             f"have a rank correlation of {number(table['spearman'], 2)} and differ by "
             f"{number(POINTS * table['median_error'], 0)} % (median), by {number(off, 0)} % from the networks here."
