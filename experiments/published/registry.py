@@ -571,8 +571,8 @@ BUILT = (
         f"{_mixers('char_lm', 'mixed-all_softmax')}; minus linear attention alone: "
         f"{_mixers('char_lm', 'mixed-all_linear')}. Of associative recall: {_mixers('recall', 'mixed-all_softmax')} "
         f"and {_mixers('recall', 'mixed-all_linear')}. Text: "
-        "1,000 updates; against the best network of one mixer the mixture gains within the middle latency, six standard "
-        "errors, none within the others, and 2.4 on their mean. Recall: hardly any network learned it.",
+        "1,000 updates; against the best network of one mixer the mixture gains within the middle latency, six "
+        "standard errors, none within the others, and 2.4 on their mean. Recall: hardly any network learned it.",
         "seen", ["transformer.json"],
     ),
 )  # fmt: skip
