@@ -122,8 +122,9 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         return blocks.apply(head, parameters["head"], x)[0].astype(jnp.float32), told, before
 
     def apply(
-        parameters: Any, inputs: jax.Array, tokens: jax.Array, _statistics: Any = None, taps: Sequence[str] = ()
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
+        del statistics
         outputs, told, _ = passed(parameters, inputs, tokens, {})
         return Outputs(outputs, (), {name: told[name] for name in taps})
 

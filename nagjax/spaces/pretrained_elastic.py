@@ -34,8 +34,9 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
     names = layer_names(plan)
 
     def apply(
-        parameters: Any, inputs: jax.Array, tokens: jax.Array, _statistics: Any = None, taps: Sequence[str] = ()
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
+        del statistics
         outputs, passed = _apply(plan, dtype, [parameters[name] for name in names], parameters, inputs, tokens, taps)
         return Outputs(outputs, (), {name: passed[names.index(name)] for name in taps})
 

@@ -42,8 +42,9 @@ def elastic(plan: Plan, dtype: Any = jnp.float32) -> Elastic:
         return _init(plan, names, key)
 
     def apply(
-        parameters: Any, inputs: jax.Array, tokens: jax.Array, _statistics: Any = None, taps: Sequence[str] = ()
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
+        del statistics
         outputs, told = _apply(plan, dtype, names, parameters, inputs, tokens, taps)
         return Outputs(outputs, (), told)
 

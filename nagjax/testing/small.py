@@ -66,8 +66,9 @@ def small_elastic() -> Elastic:
         return {"stem": blocks.init(keys[4], STEM), **both, "head": blocks.init(keys[5], HEAD)}
 
     def apply(
-        parameters: Any, inputs: jax.Array, tokens: jax.Array, _statistics: Any = None, taps: Sequence[str] = ()
+        parameters: Any, inputs: jax.Array, tokens: jax.Array, statistics: Any = None, taps: Sequence[str] = ()
     ) -> Outputs:
+        del statistics
         x, told = blocks.apply(STEM, parameters["stem"], inputs)[0], {}
         for at, name in enumerate(NAMES):
             x, _ = chosen[at](tokens[at], parameters[name], x, ())

@@ -101,8 +101,9 @@ class Defaults:
         """See ``Form``."""
         return None
 
-    def padded(self, _capacity: int) -> Self:
+    def padded(self, capacity: int) -> Self:
         """See ``Form``: as it is, where no array grows with the records."""
+        del capacity
         return self
 
     def static(self) -> dict[str, Any]:

@@ -87,8 +87,9 @@ class FitConfig:
         """What the predictor gives, as ``Predictor.values`` has it."""
         return "rank" if self.ranks and not self.calibrate else "quality"
 
-    def network(self, _space: Space) -> nn.Module:
+    def network(self, space: Space) -> nn.Module:
         """The network of path features ``[B, F]``."""
+        del space
         return MLP(self.hidden)
 
 
