@@ -73,6 +73,10 @@ class Generator:
     _scopes: dict[str, Scope] = dataclasses.field(default_factory=dict, repr=False)
     _others: dict[str, Generator] = dataclasses.field(default_factory=dict, repr=False)
 
+    def __repr__(self) -> str:
+        """A line: what it is of, not its arrays."""
+        return f"{type(self).__name__}({self.description.summary})"
+
     @property
     def budget_range(self) -> np.ndarray:
         """Cheapest and costliest plausible architecture of each cost column, float64 ``[K, 2]``, in its unit."""
