@@ -75,9 +75,9 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == LATENCY else f"--budgets={info.name}"
     first, (low, high) = next(iter(devices_ranges(built).items()), ("", (float(low), float(high))))
-    on = [f"--device={first}"] if first else []
+    which = [f"--device={first}"] if first else []
     budgets = settings.example_budgets(float(low), float(high))
-    ask = cli.command("experiments.generate", f"--checkpoint={folder}", *on, f"{asked}={budgets}")
+    ask = cli.command("experiments.generate", f"--checkpoint={folder}", *which, f"{asked}={budgets}")
     console.say(f"report: {folder / next(iter(built.devices), '') / 'report.html'}", f"ask it: {ask}")
     return 0
 
