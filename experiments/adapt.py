@@ -51,7 +51,7 @@ def _adapt(values: flags.FlagValues, out: Path) -> int:
     console.say(
         f"{out}: {len(table.rows)} operators, from {len(times)} measured networks",
         "most like: " + ", ".join(f"{devices.names[i]} ({100 * found.likeness[i]:.0f} %)" for i in order),
-        f"each network by the others: Spearman {spearman(found.left_out, times):.3f}, median error "
+        f"each measurement by the others: Spearman {spearman(found.left_out, times):.3f}, median error "
         f"{100 * float(np.median(np.abs(found.left_out / times - 1))):.1f} %"
         if len(times) > 1
         else "one network tells the device's scale; no other tells how well networks are predicted",

@@ -18,6 +18,7 @@ from experiments.inputs import asked
 from nagjax import durable
 
 if TYPE_CHECKING:
+    from nagjax.inference.answers import Answer
     from nagjax.inference.explaining import Change, Explanation
 
 BAR = 32
@@ -69,9 +70,11 @@ def _budgets(values: flags.FlagValues) -> dict[str, float]:
 def lines(found: Explanation, step: float) -> list[str]:
     """The explanation for a terminal."""
     from nagjax.problems.costs import rounded_up
+    from nagjax.reports.wording import compared_by
 
     answer, unit = found.answer, found.unit
-    out = [f"{answer.text}: {rounded_up(answer.costs[found.column])} {unit}, quality {100 * answer.quality:.2f}", ""]
+    out = [f"{answer.text}: {rounded_up(answer.costs[found.column])} {unit}, {_quality(found, answer)}"]
+    out += [*(f"{name} {value}" for name, value in compared_by(found.pessimism)), ""]
     names = max((len(part.decision) for part in found.parts), default=0)
     bars = [("each call", found.offset, DECISION)] if found.offset else []
     for part in found.parts:
@@ -91,15 +94,22 @@ def lines(found: Explanation, step: float) -> list[str]:
     heads = {"less": f"{100 * step:g} % less budget", "more": f"{100 * step:g} % more budget",
              "cheaper": "next cheaper on the front", "costlier": "next costlier on the front"}  # fmt: skip
     for name, head in heads.items():
-        out += ["", *_change(head, getattr(found, name), unit)]
+        out += ["", *_change(head, getattr(found, name), found)]
     return out
 
 
-def _change(head: str, change: Change | None, unit: str) -> list[str]:
+def _quality(found: Explanation, answer: Answer) -> str:
+    """Quality of an answer, with its deviation where answers are compared by both."""
+    return f"quality {100 * answer.quality:.2f}" + (f" ± {100 * answer.quality_std:.2f}" if found.pessimism else "")
+
+
+def _change(head: str, change: Change | None, found: Explanation) -> list[str]:
     if change is None:
         return [f"{head}: none, or the same"]
+    points = f"{100 * change.quality:+.2f} points"
+    points += f" to {_quality(found, change.answer)}" if found.pessimism else ""
     shown = [f"  {name}: {ours} -> {theirs}" for name, ours, theirs in change.decisions]
-    return [f"{head}: {change.cost:+.4g} {unit}, {100 * change.quality:+.2f} points: {change.answer.text}", *shown]
+    return [f"{head}: {change.cost:+.4g} {found.unit}, {points}: {change.answer.text}", *shown]
 
 
 def to_json(found: Explanation) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from nagjax import durable
 if TYPE_CHECKING:
     from nagjax.inference.answers import Answer
     from nagjax.inference.generator import Generator
-    from nagjax.problems.problem import Description
 
 EXIT_OVER = 3
 """Exit status where an answer is over a limit."""
@@ -85,7 +84,7 @@ def job(values: flags.FlagValues) -> int:
         )
     kept = [answer for answer in answers if answer.within or values.allow_unguaranteed]
     _write(values, generator, kept)  # first: what is asked for as a file does not depend on a terminal
-    _show(kept, generator.description)
+    _show(kept, generator)
     _judge(generator, kept, where)
     for remark in remarks:
         console.complain(f"remark: {remark.message}")
@@ -139,11 +138,12 @@ def _check_target(flag: str, name: str | None) -> None:
         raise ValueError(f"--{flag}={name}: there is no folder {Path(name).parent}; make it first")
 
 
-def _show(answers: Sequence[Answer], description: Description) -> None:
+def _show(answers: Sequence[Answer], generator: Generator) -> None:
     from nagjax.reports import report_data
     from nagjax.reports.answers import to_table
-    from nagjax.reports.wording import quality_is
+    from nagjax.reports.wording import compared_by, quality_is
 
+    description = generator.description
     out = console.console(width=200)
     out.print(to_table(answers, description))
     for warning in report_data.warnings(description):
@@ -151,6 +151,8 @@ def _show(answers: Sequence[Answer], description: Description) -> None:
     report = description.quality_report
     what = "Ranks by the predictor, of which only the order counts" if quality_is(report) == "ranked" else None
     out.print(f"{what or f'{quality_is(report).capitalize()} quality'}; its error: {report_data.error_text(report)}.")
+    for name, value in compared_by(float(generator.problem.pessimism)):
+        out.print(f"{name.capitalize()} {value}.")
 
 
 def _judge(generator: Generator, answers: Sequence[Answer], where: Mapping[str, Any] | None) -> None:

@@ -19,6 +19,7 @@ from experiments.reports import run_report
 from experiments.training import run_folder
 from experiments.training import trainer as training
 from nagjax.devices.pricing import LATENCY
+from nagjax.inference.asked import place
 from nagjax.posing import Setup
 from nagjax.reports import report_data, wording
 
@@ -57,7 +58,8 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
     run_folder.claim(values, tables, folder)
     low, high = built.description.ranges[0]
     info = built.description.costs[0]
-    console.say(f"{built.space.identity} on {info.device}: {info.name} {info.span(low, high)}; writing {folder}")
+    on, _ = place(built.description, info)
+    console.say(f"{built.space.identity} on {on}: {info.name} {info.span(low, high)}; writing {folder}")
     for name, (least, most) in devices_ranges(built).items():
         console.say(f"{name}: {info.name} {info.span(least, most)}")
     for line in [*wording.benchmark_lines(built.description), *report_data.warnings(built.description)]:
@@ -73,9 +75,9 @@ def _train(values: flags.FlagValues, folder: Path) -> int:
         console.say(f"{name}: mean gap {figures.mean:+.3f} points, {figures.wins} of {figures.compared} won")
     asked = "--budgets_ms" if info.name == LATENCY else f"--budgets={info.name}"
     first, (low, high) = next(iter(devices_ranges(built).items()), ("", (float(low), float(high))))
-    on = [f"--device={first}"] if first else []
+    which = [f"--device={first}"] if first else []
     budgets = settings.example_budgets(float(low), float(high))
-    ask = cli.command("experiments.generate", f"--checkpoint={folder}", *on, f"{asked}={budgets}")
+    ask = cli.command("experiments.generate", f"--checkpoint={folder}", *which, f"{asked}={budgets}")
     console.say(f"report: {folder / next(iter(built.devices), '') / 'report.html'}", f"ask it: {ask}")
     return 0
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of characters that nobody sees and a terminal may obey: controls, formats (marks of direction
@@ -37,6 +37,16 @@ def shown(text: str) -> str:
     Pixel 3 \x1b[2Jx a\nb a\u202eb
     """
     return text if text.isascii() and text.isprintable() else "".join(map(_shown_character, text))
+
+
+def joined(names: Sequence[str], word: str = "and") -> str:
+    """Names as a sentence has them.
+
+    >>> joined(["a"]), joined(["a", "b"]), joined(["a", "b", "c"], "or")
+    ('a', 'a and b', 'a, b or c')
+    """
+    *before, last = names
+    return f"{', '.join(before)} {word} {last}" if before else last
 
 
 def shown_lines(text: str) -> str:

@@ -70,6 +70,10 @@ class Setup:
     learned: Mapping[str, LearnedCost] = dataclasses.field(default_factory=dict)
     token_table: DeviceTable | None = None
 
+    def __repr__(self) -> str:
+        """A line: what it is of, not its arrays."""
+        return f"{type(self).__name__}({self.description.summary})"
+
 
 def space(name: str, **settings: Any) -> Space:
     """The search space registered under a name.

@@ -407,6 +407,22 @@ def test_differences_are_paired_by_seed():
     assert (found.mean, found.low, found.high, found.better, found.count) == (0.0, -0.5, 0.5, 1, 2)
 
 
+def test_the_terminal_says_what_was_used_where_it_is_not_the_limit():
+    rows = [
+        *(line(contender="a", seed=s, regret=1.0, evaluations=n) for s, n in ((0, 520), (1, 536))),
+        line(contender="b", regret=2.0, evaluations=200),
+        line(contender="c", regret=3.0, evaluations=150),
+        line(contender="a", limit="60s", regret=1.0, evaluations=900, seconds=61.0),
+        line(contender="b", limit="60s", regret=2.0, evaluations=900, seconds=75.24),
+        line(contender="labels", limit=NO_LIMIT, decode="reference", regret=9.0),
+    ]
+    told = compare_report.lines(compare_table.sections(rows, "a"))
+    assert [text.partition("  used ")[2] for text in told] == [
+        *("", "528 evaluations", "", "150 evaluations", ""),
+        *("", "", "75.2 s", ""),
+    ]
+
+
 def test_without_an_oracle_the_hypervolume_decides_and_more_is_better():
     rows = [line(contender=name, regret=float("nan"), hypervolume=v) for name, v in (("a", 1.0), ("b", 2.0))]
     (table,) = compare_table.sections(rows, "a")

@@ -21,6 +21,7 @@ from nagjax.generator import decode
 from nagjax.generator.policy import init_policy
 from nagjax.inference import portable
 from nagjax.inference.answering import candidates
+from nagjax.inference.asked import refusal
 from nagjax.inference.generator import Generator
 from nagjax.populations.archive import Archive
 from nagjax.populations.cells import Cells, cell_of
@@ -232,8 +233,20 @@ def test_a_budget_without_its_device_is_refused(generator):
             generator.generate([1.0], device=nothing)
         with pytest.raises(ValueError, match=r"device=.*give the name of a device"):
             generator.on(nothing)
-    with pytest.raises(ValueError, match="below the cheapest"):
-        generator.generate([0.0], device="slow")
+
+
+def test_a_refusal_names_the_devices_that_were_asked(generator):
+    for given in ({"device": "slow"}, {"where": {"device": "slow"}}, {"where": {"device": ["slow"]}}):
+        with pytest.raises(ValueError, match=r"below the cheapest architecture on slow: possible are \S+ to \S+ ms;"):
+            generator.generate([0.0], **given)
+    with pytest.raises(ValueError, match=r"on slow: possible are \S+ to \S+ ms where \{'size': 8\};"):
+        generator.generate([0.0], device="slow", where={"size": 8})
+    with pytest.raises(ValueError, match=r"below the cheapest architecture on new:"):
+        generator.on(make_table("new", 10, 1.0)).generate([0.0])
+    whole, two = SETUP.description, problem(SPACE, table=TABLES, quality=QUALITY, where={"device": ["slow", "odd"]})
+    asked = {"latency_ms": np.zeros(1)}
+    assert "below the cheapest architecture on slow, quick and odd: possible" in refusal(whole, asked)
+    assert "below the cheapest architecture on slow and odd: possible" in refusal(two.description, asked)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -365,8 +378,10 @@ def test_several_devices_leave_the_choice_to_the_generator():
     np.testing.assert_allclose([answer.quality for answer in found], best, rtol=1e-6)
     assert found[0].text.startswith("quick/")
     assert found[-1].text.startswith("slow/")
-    with pytest.raises(ValueError, match="nothing is within latency_ms"):
+    with pytest.raises(ValueError, match=r"nothing is within latency_ms=\S+ on slow or odd, nor within 1 more of the"):
         generator.generate(budgets, device=("slow", "odd"))
+    with pytest.raises(ValueError, match=r"nothing is within latency_ms=\S+ on odd; on_infeasible=skip"):
+        generator.generate(budgets[:1], device=["odd"])
     skipped = generator.generate_arrays(budgets, device=("slow", "odd"), on_infeasible="skip")
     assert 0 not in skipped.index
     with pytest.raises(ValueError, match="give names of devices"):

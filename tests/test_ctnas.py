@@ -67,3 +67,14 @@ def test_a_rival_that_stays_is_soon_beaten_by_nearly_all_and_one_that_moves_is_n
     assert stays > 0.5 > moves
     quality = np.asarray(jax.jit(evaluate)(PROBLEM, jnp.asarray(np.concatenate([first, last])))[0])
     assert quality[4:].sum() > quality[:4].sum()
+
+
+def test_the_first_rivals_are_counted_and_those_that_were_samples_are_not_counted_again():
+    controller = make_ctnas(PROBLEM.spec, hidden=8, anchors=3, samples=2)
+    params = controllers.resolve_params(controller, {"period": 1})
+    state = controllers.init(controller, PROBLEM, 0, params)
+    assert int(state.evaluations) == 3
+    moment = controllers.train(controller, PROBLEM, state, 0, controllers.Limits(2), params)
+    # Two updates of 3 x 2 samples; under another problem three rivals are drawn anew.
+    assert moment.metrics["evaluations"].tolist() == [9.0, 15.0]
+    assert int(controllers.rebase(controller, moment.state, PROBLEM).evaluations) == 18

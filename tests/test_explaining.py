@@ -9,9 +9,14 @@ import pytest
 
 from experiments import explain
 from nagjax.checkpoint import packing
+from nagjax.controllers import Artefact
 from nagjax.inference.explaining import edge_costs, parts
+from nagjax.inference.generator import Generator
+from nagjax.predictors.forms.evaluated import with_evaluated
+from nagjax.problems.build import make_problem
 from nagjax.reports import explorer
 from nagjax.spaces import trellis as tl
+from tests import tiny
 from tests.generators import make_generator
 
 ONE = make_generator()
@@ -140,6 +145,60 @@ def test_the_job_draws_a_bar_for_each_part():
     told = json.loads(json.dumps(explain.to_json(found)))
     assert told["answer"]["text"] == found.answer.text
     assert len(told["parts"]) == len(found.parts)
+
+
+# Answers that are compared by quality less its deviation
+
+
+def careful_generator():
+    """A generator whose third answer was evaluated: a deviation below the second's quality, which is worth two less."""
+
+    def made(quality):
+        space = tiny.make_space()
+        problem, description = make_problem(space, [tiny.make_prices(space, 0)], quality, pessimism=2.0)
+        return Generator(Artefact(None, None), problem, description, {})
+
+    quality = tiny.make_quality(tiny.make_space(), members=3)
+    front = made(quality).front()
+    return made(with_evaluated(quality, front.tokens[2:3], (front.quality - front.quality_std)[1:2]))
+
+
+def test_the_page_of_careful_answers_holds_those_of_generate():
+    """The best mean within a budget may be no answer: what is less certain is worth less."""
+    careful = careful_generator()
+    front = careful.front()
+    assert (np.diff(front.quality) < 0).any()  # so the front is none of the quality alone
+    found = explorer.data(careful.description, explorer.members(careful, []), ("latency", "accuracy, %"), 2.0)
+    for member in found["members"]:
+        (answer,) = careful.generate([member["at"]])
+        assert member["text"] == answer.text
+    assert len(found["members"]) == len(front.quality)
+
+
+def test_of_two_costs_the_page_compares_by_quality_less_deviations():
+    two = make_generator(2).generator
+    every = two.front()
+    order = np.argsort(every.costs[:, 0], kind="stable")[[0, 9, 19]]
+    quality, deviation = np.float32([0.5, 0.75, 0.625]), np.float32([0.0, 0.25, 0.0])
+    fields = {field.name: getattr(every, field.name)[order] for field in dataclasses.fields(every)}
+    found = dataclasses.replace(every, **fields | {"quality": quality, "quality_std": deviation})
+    for pessimism, kept in ((0.0, [50.0, 75.0]), (1.0, [50.0, 62.5])):
+        members = explorer.data(two.description, found, ("latency", "accuracy, %"), pessimism)["members"]
+        assert [member["quality"] for member in members] == kept
+
+
+def test_the_job_says_what_careful_answers_are_compared_by():
+    careful = careful_generator()
+    front = careful.front()
+    at = int(np.flatnonzero(np.diff(front.quality) < 0)[0]) + 1  # of less quality than the next cheaper
+    text = "\n".join(explain.lines(careful.explain(float(front.costs[at, 0])), 0.05))
+    assert "answers are compared by quality less 2 times its deviation" in text
+    assert f"quality {100 * front.quality[at]:.2f} ± {100 * front.quality_std[at]:.2f}" in text
+    lower = f"points to quality {100 * front.quality[at - 1]:.2f} ± {100 * front.quality_std[at - 1]:.2f}"
+    assert lower in text
+    plain = "\n".join(explain.lines(GENERATOR.explain(MIDDLE), 0.05))
+    assert "compared by" not in plain
+    assert "±" not in plain
 
 
 # The part of a report that can be asked

@@ -349,6 +349,20 @@ def test_what_is_wrong_is_refused_by_its_name(call, says):
         call()
 
 
+def test_a_generator_in_the_place_of_its_folder_is_refused_in_a_line():
+    setup = problem_by_shapes()
+    generator = nagjax.train(setup, "random", steps=1, progress=False)
+    ranges = "madds_m 7.713 to 105.7, params_m 0.3879 to 2.933"
+    assert repr(generator) == f"Generator(nas_bench_macro()/v1, {ranges})"
+    assert repr(setup) == repr(generator).replace("Generator", "Setup")
+    with pytest.raises(ValueError, match=r"Generator.nas_bench_macro.*is not a path; give the --out folder") as raised:
+        nagjax.train(setup, "random", steps=1, start=generator, progress=False)
+    assert len(str(raised.value)) < 160
+    with pytest.raises(ValueError, match="is not a path") as raised:
+        nagjax.load(np.zeros(10_000))
+    assert len(str(raised.value)) < 160
+
+
 def test_what_is_public_is_listed_and_loads():
     assert sorted(nagjax._HOMES) == sorted(nagjax.__all__)
     for name in nagjax.__all__:

@@ -132,6 +132,7 @@ def test_more_imitations_learn_the_archive_at_no_evaluations():
 @pytest.mark.parametrize(
     ("sizes", "says"),
     [({"group": 0}, "at least 1"), ({"children": 6, "tournaments": 4}, "divisor of children=6"),
+     ({"children": 16}, "tournaments=64 .* beside children=16 give tournaments=0, which holds none, or tournaments=16"),
      ({"children": 64, "tournaments": 4, "members": 8}, "at most members=8"),
      ({"tournaments": -1}, "tournaments=-1: must be an integer of at least 0")],
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 import nagjax
 from experiments import import_weights
 from nagjax import blocks, testing
-from nagjax.deployment import onnx_models, quantisation
+from nagjax.deployment import onnx_models, quantisation, runtime
 from nagjax.deployment.subnets import Subnet
 from nagjax.operators.gpt2_mlp import gpt2_mlp
 from nagjax.operators.stored import levels_of, rounded, stored_bytes
@@ -344,24 +344,44 @@ def test_texts_that_name_no_part_are_refused(text):
         pretrained_decoder.make(**TINY).parse(text)
 
 
-def test_int8_of_a_decoder_attends_as_the_decoder_does(tmp_path):
-    """Where scores and what hides later tokens share a scale, all scores become equal: 0.1 deviations off, not 0.01."""
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the network runs")
+def decoder_model():
+    """The largest decoder of a tiny GPT-2 in ONNX."""
     space, plan, parameters = loaded("gpt2")
     largest = space.largest()
     used = space.elastic().used(parameters, largest)
     operators = pretrained_decoder.operators_of(plan, largest)
     held = tuple({name: np.asarray(value) for name, value in used[f"op{at}"].items()} for at in range(len(operators)))
     none = np.zeros(0, np.float32)
-    subnet = Subnet("", "", operators, held, ({},) * len(operators), none, none)
-    onnx_models.save(onnx_models.network_model(subnet), tmp_path / "a.onnx")
+    return onnx_models.network_model(Subnet("", "", operators, held, ({},) * len(operators), none, none))
+
+
+def test_int8_of_a_decoder_attends_as_the_decoder_does(tmp_path):
+    """Where scores and what hides later tokens share a scale, all scores become equal: 0.1 deviations off, not 0.01."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the network runs")
+    onnx_models.save(decoder_model(), tmp_path / "a.onnx")
     quantisation.quantise(tmp_path / "a.onnx", tmp_path / "b.onnx", TOKENS)
     answers = {}
     for name in ("a", "b"):
         session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
-        answers[name] = session.run(None, {onnx_models.INPUT: TOKENS})[0]
+        answers[name] = session.run(None, {onnx_models.TOKENS: TOKENS})[0]
     off = np.abs(answers["b"] - answers["a"]).mean()
     assert 0 < off < 0.03 * answers["a"].std(), off / answers["a"].std()
+
+
+def test_a_decoder_takes_tokens_and_files_that_call_them_images_are_read(tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime, in which the network runs")
+    model = decoder_model()
+    assert [one.name for one in model.graph.input] == ["tokens"]
+    expected = runtime.run(runtime.session(model), TOKENS)
+    model.graph.input[0].name = "images"
+    for node in model.graph.node:
+        node.input[:] = ["images" if name == "tokens" else name for name in node.input]
+    onnx_models.save(model, tmp_path / "old.onnx")
+    np.testing.assert_array_equal(runtime.run(runtime.session(tmp_path / "old.onnx"), TOKENS), expected)
+    quantisation.quantise(tmp_path / "old.onnx", tmp_path / "int8.onnx", TOKENS)
+    again = runtime.session(tmp_path / "int8.onnx")
+    assert [one.name for one in again.get_inputs()] == ["images"]
+    assert np.abs(runtime.run(again, TOKENS) - expected).mean() < 0.03 * expected.std()
 
 
 def test_weights_become_a_supernet_that_is_labelled_and_deployed(tmp_path, capsys):

@@ -68,6 +68,14 @@ def test_a_dominated_answer_is_not_of_the_front():
     assert [p.text for p in front] == ["a", "c"]
 
 
+def test_careful_answers_are_not_dominated_by_quality_alone():
+    """0.6 with a deviation of 0.2 is worth 0.4, less than what costs less, and than 0.55 for certain."""
+    points = [point(1, 1.0, 0.5, "a"), point(2, 2.0, 0.6, "b"), point(3, 3.0, 0.55, "c")]
+    points[1] = dataclasses.replace(points[1], quality_std=0.2)
+    assert [p.text for p in distinct_front(points)] == ["a", "b"]
+    assert [p.text for p in distinct_front(points, 1.0)] == ["a", "c"]
+
+
 def test_budgets_keep_their_ends():
     budgets = log_spaced(9.89034736, 92.39803922, 20)
     assert (budgets[0], budgets[-1], len(budgets)) == (9.89034736, 92.39803922, 20)

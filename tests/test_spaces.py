@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from nagjax import operators as ops
 from nagjax.spaces import (
+    Decision,
+    chain,
     mnasnet,
     mobilenet_v3,
     mobilenet_v3_small28,
@@ -180,6 +182,16 @@ def test_where_on_nas_bench_macro():
 def test_where_refuses_what_it_does_not_know(conditions, parts):
     with refused("where", *parts):
         OFA.where(conditions)
+
+
+def test_a_condition_on_a_decision_of_several_attributes_names_one():
+    choices = ({"kernel": 3, "width": 16}, {"kernel": 3, "width": 32}, {"kernel": 5, "width": 16})
+    space = chain("pairs", [Decision(f"layer{t}", "layer", choices) for t in range(2)])
+    assert tl.count(space.trellis.target, space.where({"layer1.width": 16}))[0][0] == 3 * 2
+    with refused("layer1", "several attributes", "layer1.kernel, layer1.width"):
+        space.where({"layer1": "3/16"})
+    with refused("'layer'", "several attributes", "kernel, width"):
+        space.where({"layer": 3})
 
 
 # NAS-Bench-Macro

@@ -64,6 +64,19 @@ def test_a_device_like_a_known_one_is_found_to_be_it():
     np.testing.assert_allclose(found.left_out, terms @ [3.0, 9.0], rtol=0.02)
 
 
+def test_what_is_left_out_has_no_part_in_its_prediction():
+    """Of two measurements the other tells all, the scale too; of four it is what the three others make."""
+    pair = adapt(two_devices(), np.concatenate([ONE, ONE]), np.array([8.0, 2.0]))
+    np.testing.assert_allclose(pair.left_out, [2.0, 8.0])
+    terms, measured = np.array([[1.0, 8.0], [8.0, 1.0], [4.0, 4.0], [2.0, 3.0]]), np.array([20.0, 22.0, 30.0, 12.0])
+    found = adapt(two_devices(), terms, measured).left_out
+    for row in range(4):
+        others = np.arange(4) != row
+        again = adapt(two_devices(), terms[others], measured[others])
+        np.testing.assert_allclose(found[row], terms[row] @ again.weights)
+    assert np.isnan(adapt(two_devices(), ONE, np.array([8.0])).left_out).all()
+
+
 def test_many_measurements_outweigh_the_prior():
     """Unlike anything known, and measured exactly: least squares, which is exact here."""
     measured = GRID @ [2.0, 20.0]
@@ -192,6 +205,20 @@ def test_measurements_in_another_unit_or_far_from_the_others_are_doubted():
     (far,) = doubts(known, tokens, spoilt)
     assert far.startswith("1 of 20 networks are far from")
     assert f"{SPACE.format(tokens[7])}: {80 * times[7]:.4g} ms" in far
+
+
+def test_a_network_measured_twice_with_other_times_is_doubted():
+    """Halved and doubled it is four times apart, each within the factor of five that one alone may be off."""
+    known = known_devices(SPACE, known_of())
+    tokens = SPACE.sample(np.random.default_rng(5), 12)
+    times = made_up(0.3, 1.0, tokens)
+    both, twice = np.concatenate([tokens, tokens[:2]]), np.concatenate([times, times[:2]])
+    near = np.concatenate([np.full(12, 1.0), [1.4, 0.7]])
+    assert doubts(known, both, near * twice) == []
+    near[[0, 12]] = 0.5, 2.0
+    (apart,) = doubts(known, both, near * twice)
+    assert apart.startswith("1 network is given several times with latencies that are far apart")
+    assert f"{SPACE.format(tokens[0])}: {times[0] / 2:.4g} to {2 * times[0]:.4g} ms; measure again" in apart
 
 
 def test_a_network_unlike_all_known_ones_is_refused():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.comparison.limits import UPDATES, Limit
+from experiments.comparison.limits import EVALUATIONS, UPDATES, Limit
 from experiments.comparison.rows import NO_LIMIT
 from experiments.comparison.table import SMALLER, Line, Section, Side, Spread
 from nagjax.reports.escapes import html
@@ -97,6 +97,15 @@ def _versus(line: Line) -> str:
 def _wins(line: Line) -> str:
     found = line.difference
     return "&ndash;" if found is None else f"{found.better} of {found.count}"
+
+
+def spent_text(line: Line, limit: Limit) -> str:
+    """What a line used, in words, where that is not its limit; of seconds, where it used far more."""
+    if line.limit == NO_LIMIT or limit.unit == UPDATES:
+        return ""
+    used = round(line.spreads[limit.unit].mean, 0 if limit.unit == EVALUATIONS else 1)
+    off = used != limit.value if limit.unit == EVALUATIONS else used > OVERRUN * limit.value
+    return f"used {Limit(limit.unit, used).words}" if off else ""
 
 
 def overruns(table: Section) -> str:

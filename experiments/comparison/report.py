@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from experiments.comparison.case import Case
-from experiments.comparison.html_table import limit_text, side_text
+from experiments.comparison.html_table import limit_text, side_text, spent_text
+from experiments.comparison.limits import Limit
 from experiments.comparison.metrics import points_below
 from experiments.comparison.page import Chapter, page
 from experiments.comparison.plot import Answered, has_bands, progress_figure, quality_figure, shown, sides
@@ -40,7 +41,7 @@ def write(
 
 
 def lines(tables: Sequence[Section]) -> list[str]:
-    """The tables for a terminal: what decides, best first."""
+    """The tables for a terminal: what decides, best first, and what was used by those that did not use the limit."""
     out = []
     for table in tables:
         out.append(f"{table.problem}, {limit_text(table.limit)}: {table.metric}, points")
@@ -48,7 +49,9 @@ def lines(tables: Sequence[Section]) -> list[str]:
             one = line.spreads[table.metric]
             spread = "" if one.std != one.std else f" ± {one.std:.4f}"
             versus = f"  ({line.difference.mean:+.4f} to {side_text(table.base)})" if line.difference else ""
-            out.append(f"  {side_text(line.side):32s} {one.mean:.4f}{spread}{versus}")
+            used = spent_text(line, Limit.read(table.limit))
+            told = f"{versus}  {used}" if used else versus
+            out.append(f"  {side_text(line.side):32s} {one.mean:.4f}{spread}{told}")
     return out
 
 

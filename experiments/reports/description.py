@@ -12,6 +12,7 @@ from nagjax.devices.pricing import price
 from nagjax.devices.table import DeviceTable
 from nagjax.devices.table_doubts import unused_rows
 from nagjax.devices.template import needed_operators
+from nagjax.inference.asked import place
 from nagjax.problems.costs import exactly, rounded_up
 from nagjax.problems.problem import Description, Problem
 from nagjax.reports.report_data import compact, correction_facts, error_text
@@ -120,7 +121,7 @@ def fitting_facts(problem: Problem, description: Description, budgets: Sequence[
     for budget in budgets:
         fit = int(column.within(costs, budget).sum())
         if not column.within(low, budget):
-            share = f"none: the cheapest costs {rounded_up(low)} {info.unit} on {info.device}"
+            share = f"none: the cheapest costs {rounded_up(low)} {info.unit} on {place(description, info)[0]}"
         else:
             share = f"about {100 * fit / SAMPLES:.3g} %" if fit else f"some, fewer than 1 in {SAMPLES:,}"
         facts.append((f"within {exactly(budget)} {info.unit}", share))

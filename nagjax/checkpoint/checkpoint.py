@@ -183,7 +183,7 @@ def read_state(
 def _root(run_dir: str | Path) -> Path:
     """Absolute folder of a run's steps."""
     if not isinstance(run_dir, str | os.PathLike) or "\0" in str(run_dir):
-        raise ValueError(f"{run_dir!r}: is not a path; give the --out folder of a run")
+        raise ValueError(f"{run_dir!r:.80}: is not a path; give the --out folder of a run")
     return Path(run_dir).resolve() / FOLDER
 
 

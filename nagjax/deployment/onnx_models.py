@@ -26,7 +26,9 @@ IR_VERSION = 8
 RUNTIMES_OWN = "com.microsoft"
 """Domain of the nodes that onnxruntime fuses others into."""
 
-INPUT, OUTPUT = "images", "logits"
+INPUT, TOKENS, OUTPUT = "images", "tokens", "logits"
+"""Names of what a model takes, numbers of tokens apart, and gives; files of earlier versions call tokens images."""
+
 MAPS = 4
 """Axes of feature maps."""
 
@@ -37,14 +39,16 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
     """A network as an ``onnx.ModelProto`` for runs of ``batch`` images, any number where None.
 
     Its input ``images`` is float32 ``[batch, channels, R, R]``, pixels 0..1, which the graph standardises, or what the
-    first operator takes where the network has no mean; its output ``logits`` float32 ``[batch, classes]``.
+    first operator takes where the network has no mean: ``tokens`` int32 ``[batch, length]`` where these are numbers of
+    tokens. Its output ``logits`` is float32 ``[batch, classes]``.
 
     Raises:
       ValueError: if onnx is not installed.
     """
     _onnx()
     first, last = subnet.operators[0], subnet.operators[-1]
-    graph, x = Graph(takes(first)), INPUT
+    name = x = input_name(first)
+    graph = Graph(takes(first))
     given, end = turned(blocks.input_shape(first, 1)), turned(blocks.output_shape(last, 1))
     if subnet.mean.size:
         wide = (1, -1, 1, 1) if len(given) == MAPS else (1,) * (len(given) - 1) + (-1,)
@@ -55,7 +59,7 @@ def network_model(subnet: Subnet, batch: int | None = None) -> Any:
     size: int | str = "batch" if batch is None else batch
     about = {"architecture": subnet.architecture, "space": subnet.space}
     _name_output(graph, x)
-    return _model(graph, {INPUT: (size, *given[1:])}, {OUTPUT: (size, *end[1:])}, about)
+    return _model(graph, {name: (size, *given[1:])}, {OUTPUT: (size, *end[1:])}, about)
 
 
 def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]], batch: int) -> Any:
@@ -67,15 +71,15 @@ def operators_model(op: Operator, copies: Sequence[tuple[Parameters, Statistics]
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph, outputs = Graph(takes(op)), {}
+    graph, outputs, name = Graph(takes(op)), {}, input_name(op)
     for number, (parameters, statistics) in enumerate(copies):
-        y = add_operator(graph, op, parameters, statistics, INPUT)
+        y = add_operator(graph, op, parameters, statistics, name)
         end: Shape = turned(blocks.output_shape(op, batch))
         if len(end) == MAPS:
             y, end = graph.add("GlobalAveragePool", y), (*end[:2], 1, 1)
         graph.nodes[-1].output[0] = f"{OUTPUT}{number}"
         outputs[f"{OUTPUT}{number}"] = end
-    return _model(graph, {INPUT: turned(blocks.input_shape(op, batch))}, outputs, {"operator": op.key})
+    return _model(graph, {name: turned(blocks.input_shape(op, batch))}, outputs, {"operator": op.key})
 
 
 def pools_model(shape: Shape, number: int) -> Any:
@@ -140,10 +144,10 @@ def operator_model(
       ValueError: if onnx is not installed.
     """
     _onnx()
-    graph = Graph(takes(op))
-    _name_output(graph, add_operator(graph, op, parameters, statistics, INPUT, kind))
+    graph, name = Graph(takes(op)), input_name(op)
+    _name_output(graph, add_operator(graph, op, parameters, statistics, name, kind))
     given, end = turned(blocks.input_shape(op, batch)), turned(blocks.output_shape(op, batch))
-    return _model(graph, {INPUT: given}, {OUTPUT: end}, {"operator": op.key})
+    return _model(graph, {name: given}, {OUTPUT: end}, {"operator": op.key})
 
 
 def takes(op: Operator) -> str:
@@ -153,6 +157,15 @@ def takes(op: Operator) -> str:
     'float32'
     """
     return "float32" if blocks.made_up_input(op, 1, np.random.default_rng(0)).dtype.kind == "f" else "int32"
+
+
+def input_name(op: Operator) -> str:
+    """What the input of a model that begins with an operator is called.
+
+    >>> input_name(Operator("linear", 1, 1, 3, 2))
+    'images'
+    """
+    return INPUT if takes(op) == "float32" else TOKENS
 
 
 def turned(shape: Sequence[int]) -> tuple[int, ...]:

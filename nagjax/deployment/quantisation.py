@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from nagjax import durable
-from nagjax.deployment.onnx_models import INPUT
 from nagjax.deployment.runtime import onnxruntime, turned
 
 PRODUCTS = ("Conv", "Gemm", "MatMul")
@@ -32,7 +31,7 @@ def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int 
     from onnxruntime import quantization as tool
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    given = turned(images)
+    given, name = turned(images), _graph(model).input[0].name
 
     class Reader(tool.CalibrationDataReader):  # type: ignore[misc]
         """Hands out the images, a batch at a time."""
@@ -43,7 +42,7 @@ def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int 
         def get_next(self) -> dict[str, Any] | None:
             """The next batch; None at the end."""
             part = next(self._left, None)
-            return None if part is None else {INPUT: part}
+            return None if part is None else {name: part}
 
     with tempfile.TemporaryDirectory() as folder:
         prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
@@ -65,7 +64,10 @@ def quantise(model: str | Path, out: str | Path, images: np.ndarray, batch: int 
 
 def kinds(model: str | Path) -> list[str] | None:
     """Kinds of nodes of an ONNX file that are quantised; None for all that the tool knows."""
+    return list(PRODUCTS) if any(node.op_type == "MatMul" for node in _graph(model).node) else None
+
+
+def _graph(model: str | Path) -> Any:
     import onnx
 
-    nodes = onnx.load(str(model), load_external_data=False).graph.node
-    return list(PRODUCTS) if any(node.op_type == "MatMul" for node in nodes) else None
+    return onnx.load(str(model), load_external_data=False).graph

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nagjax.deployment.onnx_models import INPUT, MAPS
+from nagjax.deployment.onnx_models import MAPS
 
 Session: TypeAlias = Any
 """An ``onnxruntime.InferenceSession``; the package has no annotations."""
@@ -63,8 +63,8 @@ def run(one: Session, images: np.ndarray, batch: int = 250) -> np.ndarray:
 
     Inputs that are not maps are taken as they are.
     """
-    given = turned(images)
-    parts = [one.run(None, {INPUT: given[at : at + batch]})[0] for at in range(0, len(given), batch)]
+    given, name = turned(images), one.get_inputs()[0].name
+    parts = [one.run(None, {name: given[at : at + batch]})[0] for at in range(0, len(given), batch)]
     return np.concatenate(parts)
 
 

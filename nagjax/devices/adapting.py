@@ -27,6 +27,9 @@ FAR_DEVICE = 100.0
 FAR_NETWORK = 5.0
 """So is a network that took this many times more or less than the others let expect."""
 
+APART = 1.5
+"""So are measurements of one network, the longest this many times the shortest: noise that is believed is below."""
+
 SHOWN = 3
 """Doubted networks that are named."""
 
@@ -137,7 +140,7 @@ def adapted(
 
 
 def doubts(known: KnownDevices, tokens: np.ndarray, measured: np.ndarray) -> list[str]:
-    """What is hard to believe of measurements on a new device: their unit, or single ones that spoil the table.
+    """What is hard to believe of measurements on a new device: their unit, single ones that spoil the table, repeats.
 
     Args:
       known: the known devices.
@@ -160,9 +163,32 @@ def doubts(known: KnownDevices, tokens: np.ndarray, measured: np.ndarray) -> lis
             f"{known.terms.space.format(tokens[row])}: {measured[row]:.4g} ms, {scale * expected[row]:.3g} expected"
             for row in far[:SHOWN]
         )
-        more = f" and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
         out.append(
             f"{len(far)} of {len(measured)} networks are far from what the others and known devices let expect, and "
-            f"one such measurement can spoil the table: {named}{more}; measure again, or leave out"
+            f"one such measurement can spoil the table: {named}{_more(far)}; measure again, or leave out"
         )
+    if sentence := _disagreement(known.terms.space, tokens, measured):
+        out.append(sentence)
     return out
+
+
+def _disagreement(space: Space, tokens: np.ndarray, measured: np.ndarray) -> str:
+    """Networks that were measured several times, and took very different times; empty where there is none."""
+    different, group = np.unique(tokens, axis=0, return_inverse=True)
+    least, most = np.full(len(different), np.inf), np.zeros(len(different))
+    np.minimum.at(least, group.ravel(), measured)
+    np.maximum.at(most, group.ravel(), measured)
+    apart = np.flatnonzero(most > APART * least)
+    if not len(apart):
+        return ""
+    apart = apart[np.argsort(-most[apart] / least[apart], kind="stable")]
+    named = "; ".join(f"{space.format(different[i])}: {least[i]:.4g} to {most[i]:.4g} ms" for i in apart[:SHOWN])
+    what = "1 network is" if len(apart) == 1 else f"{len(apart)} networks are"
+    return (
+        f"{what} given several times with latencies that are far apart, and all of them make the table: "
+        f"{named}{_more(apart)}; measure again, or leave rows out"
+    )
+
+
+def _more(rows: np.ndarray) -> str:
+    return f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""

@@ -81,7 +81,7 @@ class Adapted:
 
     Attributes:
       weights: float64 ``[F]``, ms a term, above 0.
-      left_out: float64 ``[n]``, ms, each measured network as the others predict it.
+      left_out: float64 ``[n]``, ms, each measurement as the others predict it, scale and all; NaN of a single one.
       likeness: float64 ``[D]``, how likely it is that the new device is like each known one; they add up to 1.
     """
 
@@ -142,21 +142,41 @@ def adapt(prior: Prior, terms: np.ndarray, measured: np.ndarray) -> Adapted:
         for one in _posteriors(prior, device, terms, measured)
     ]
     evidence = np.array([one[0] for one in found])
-    share = np.exp(evidence - evidence.max())
-    share /= share.sum()
+    share = _shares(evidence)
     weights = share @ np.stack([one[1] for one in found])
-    left_out = share @ np.stack([one[2] for one in found])
     likeness = np.bincount([one[3] for one in found], share, len(prior.devices))
-    return Adapted(_above_zero(prior, weights), left_out, likeness)
+    return Adapted(_above_zero(prior, weights), _left_out([one[2] for one in found]), likeness)
+
+
+def _shares(evidence: np.ndarray) -> np.ndarray:
+    """Posterior float64 ``[H, ...]`` of H hypotheses by the logarithms of their evidence."""
+    share = np.exp(evidence - evidence.max(0))
+    shares: np.ndarray = share / share.sum(0)
+    return shares
+
+
+def _left_out(found: Sequence[LeftOut]) -> np.ndarray:
+    """The mean over hypotheses of what each predicts without a measurement, by its evidence without it."""
+    share = _shares(np.stack([one.evidence for one in found]))
+    mean: np.ndarray = (share * np.stack([one.predicted for one in found])).sum(0)
+    return mean
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LeftOut:
+    """What follows without each of n measurements in turn: evidence and prediction, ms, float64 ``[n]``."""
+
+    evidence: np.ndarray
+    predicted: np.ndarray
 
 
 def _posteriors(
     prior: Prior, device: np.ndarray, terms: np.ndarray, measured: np.ndarray
-) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[float, np.ndarray, LeftOut]]:
     """What follows from being like one known device, at each distance, spread and noise.
 
     Yields:
-      the logarithm of the evidence but for a constant, mean weights float64 ``[F]``, left-out predictions ``[n]``, ms.
+      the logarithm of the evidence but for a constant, mean weights float64 ``[F]``, and the same of all but one.
     """
     expected = terms @ device
     scale = float(np.exp(np.log(measured / expected).mean()))
@@ -173,8 +193,30 @@ def _posteriors(
             solved = vectors @ (rotated / variances)
             moved = SCALE**2 * solved.sum() * device + distance**2 * (solved @ between) @ prior.between
             moved += spread**2 * (solved @ own) * prior.sizes
-            error = solved / (np.square(vectors) @ (1 / variances))
-            yield evidence, scale * (device + moved), scale * expected * (1 + off - error)
+            yield evidence, scale * (device + moved), _without_each(vectors, variances, off, scale * expected)
+
+
+def _without_each(vectors: np.ndarray, variances: np.ndarray, off: np.ndarray, expected: np.ndarray) -> LeftOut:
+    """Of each measurement what the others say, from eigenvectors ``[n, n]`` and eigenvalues ``[n]`` of the covariance.
+
+    Measured is ``expected * (1 + off)``, float64 ``[n]``, where ``off`` is relative to the geometric mean of all. The
+    mean of the others is ``by`` times smaller, and relative to that ``off`` is ``by * off + by - 1``. Without one row
+    and column the inverse follows from the whole one (Rasmussen and Williams 2006, section 5.4.2).
+    """
+    num = len(off)
+    if num == 1:
+        return LeftOut(np.zeros(1), np.full(1, np.nan))
+    by = (1 + off) ** (1 / (num - 1))
+    rotated, ones = vectors.T @ off, vectors.sum(0)
+    solved = by * (vectors @ (rotated / variances)) + (by - 1) * (vectors @ (ones / variances))
+    precision = np.square(vectors) @ (1 / variances)
+    squares = (
+        np.square(by) * (rotated**2 / variances).sum()
+        + 2 * by * (by - 1) * (rotated * ones / variances).sum()
+        + np.square(by - 1) * (ones**2 / variances).sum()
+    )
+    evidence = -0.5 * (np.log(variances).sum() + np.log(precision) + squares - solved**2 / precision)
+    return LeftOut(evidence, expected * (1 + off - solved / (by * precision)))
 
 
 def _above_zero(prior: Prior, weights: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 
 from nagjax.devices.pricing import TOKEN
 from nagjax.devices.token_rates import RATE, budget_ms
-from nagjax.problems.costs import exactly, rounded_up
+from nagjax.names import joined
+from nagjax.problems.costs import CostInfo, exactly, rounded_up
 from nagjax.problems.problem import Description
 
 Numbers: TypeAlias = Sequence[float] | np.ndarray | float
@@ -106,18 +107,30 @@ def possible(description: Description, asked: Mapping[str, np.ndarray]) -> np.nd
 
 def refusal(description: Description, asked: Mapping[str, np.ndarray]) -> str:
     """Why the budgets that ``possible`` rejects are impossible, all of them, and what could be asked instead."""
-    where = f" where {dict(description.where)}" if description.where else ""
     parts = []
     for column, (low, high) in zip(description.exact, description.ranges, strict=True):
         info = column.info
         values = asked.get(info.name, np.zeros(0))
         short = values[~column.within(low, values)]
         if len(short):
+            on, others = place(description, info)
+            where = f" where {others}" if others else ""
             parts.append(
-                f"budget {listed(info.name, short)} is below the cheapest architecture on "
-                f"{info.device or info.source}: possible are {info.span(low, high)}{where}"
+                f"budget {listed(info.name, short)} is below the cheapest architecture on {on}: possible are "
+                f"{info.span(low, high)}{where}"
             )
     return "; ".join(parts) + "; on_infeasible=skip answers the others"
+
+
+def place(description: Description, info: CostInfo) -> tuple[str, dict[str, Any]]:
+    """The device of a cost column, and the conditions that are left to say; of several devices those that are open."""
+    first, where = description.space.decisions[0], dict(description.where)
+    every = [str(value) for choice in first.choices for value in choice.values()] if first.context else []
+    if info.device != ", ".join(every) or not every:
+        return info.device or info.source, where
+    asked = where.pop(first.name, every)
+    chosen = {str(value) for value in (asked if isinstance(asked, list | tuple) else [asked])}
+    return joined([name for name in every if name in chosen] or every), where
 
 
 def listed(name: str, values: np.ndarray) -> str:

@@ -69,6 +69,7 @@ class Explanation:
       less, more: the answers to ``1 - step`` and ``1 + step`` of the budget; None where the answer is the same, or
         nothing is that cheap.
       cheaper, costlier: the neighbours on the front that ``best`` answers from; None at its ends.
+      pessimism: deviations that answers are compared with, taken from their quality.
     """
 
     answer: Answer
@@ -81,6 +82,7 @@ class Explanation:
     more: Change | None
     cheaper: Change | None
     costlier: Change | None
+    pessimism: float = 0.0
 
 
 def explain(generator: Generator, budgets: Mapping[str, float], step: float = STEP, seed: int = 0) -> Explanation:
@@ -117,6 +119,7 @@ def explain(generator: Generator, budgets: Mapping[str, float], step: float = ST
         more=other(budget * (1 + step)),
         cheaper=None if cheaper is None else other(cheaper),
         costlier=None if costlier is None else other(costlier),
+        pessimism=float(generator.problem.pessimism),
     )
 
 

@@ -27,7 +27,7 @@ from nagjax.inference.explaining import Explanation
 from nagjax.inference.scope import Progress, Scope, find, find_distinct
 from nagjax.inference.shelf import Shelf
 from nagjax.inference.surface import Surface, grid, surface
-from nagjax.names import suggestion
+from nagjax.names import joined, suggestion
 from nagjax.problems.contexts import fixed
 from nagjax.problems.costs import exactly
 from nagjax.problems.problem import Description, Problem, cheapest, restrict
@@ -72,6 +72,10 @@ class Generator:
     shelf: Shelf | None = None
     _scopes: dict[str, Scope] = dataclasses.field(default_factory=dict, repr=False)
     _others: dict[str, Generator] = dataclasses.field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """A line: what it is of, not its arrays."""
+        return f"{type(self).__name__}({self.description.summary})"
 
     @property
     def budget_range(self) -> np.ndarray:
@@ -358,9 +362,9 @@ class Generator:
             left = np.setdiff1d(np.arange(len(next(iter(asked.values())))), found.index)
             if len(left):
                 shown = ", ".join(f"{name}={exactly(values[left[0]])}" for name, values in asked.items())
+                more = f", nor within {len(left) - 1} more of the budgets" if len(left) > 1 else ""
                 raise ValueError(
-                    f"nothing is within {shown} on any of {', '.join(devices)}, nor within {len(left) - 1} more "
-                    "budgets; on_infeasible=skip answers the others"
+                    f"nothing is within {shown} on {joined(devices, 'or')}{more}; on_infeasible=skip answers the others"
                 )
         return found
 

@@ -127,6 +127,14 @@ class Description:
     exact: tuple[ExactCosts, ...]
     listing: Listing | None = None
 
+    @property
+    def summary(self) -> str:
+        """Space and ranges of cost in a line, figures in four digits."""
+        ranges = zip(self.costs, self.ranges, strict=True)
+        return ", ".join(
+            [self.space.identity, *(f"{info.name} {low:.4g} to {high:.4g}" for info, (low, high) in ranges)]
+        )
+
     def costs_of(self, tokens: np.ndarray) -> np.ndarray:
         """Costs float64 ``[B, K]`` in units of tokens int ``[B, T]``, as the user would add them up."""
         nodes, _ = tl.walk(self.space.trellis.target, self.space.trellis.valid, tokens)

@@ -13,7 +13,8 @@
   const scale = (x) => (logs ? Math.log(x) : x);
   const from = scale(low), span = scale(high) - from || 1;
   const qualities = members.map((m) => m.quality);
-  const floor = qualities[0], height = qualities[qualities.length - 1] - floor || 1;
+  // Answers that are compared by quality less deviations need not rise in quality.
+  const floor = Math.min(...qualities), height = Math.max(...qualities) - floor || 1;
   const xOf = (cost) => LEFT + ((W - LEFT - RIGHT) * (scale(cost) - from)) / span;
   const yOf = (quality) => H - BOTTOM - ((H - BOTTOM - TOP) * (quality - floor)) / height;
 
@@ -53,7 +54,7 @@
     node("text", { x: LEFT, y: H - 6 }, svg, `${front.quality}: up is better`);
   }
   axes();
-  let path = `M${xOf(low)} ${yOf(floor)}`;
+  let path = `M${xOf(low)} ${yOf(qualities[0])}`;
   for (const m of members.slice(1)) path += `H${xOf(m.at)}V${yOf(m.quality)}`;
   node("path", { class: "line", d: path + `H${W - RIGHT}` }, svg);
   for (const m of members) node("circle", { class: "dot", r: 2, cx: xOf(m.at), cy: yOf(m.quality) }, svg);

@@ -18,7 +18,7 @@ from nagjax.inference.nondominated import can_be_listed
 from nagjax.names import shown
 from nagjax.problems.costs import rounded_up
 from nagjax.problems.problem import Description
-from nagjax.reports.front import POINTS
+from nagjax.reports.front import POINTS, worth
 from nagjax.spaces import trellis as tl
 
 if TYPE_CHECKING:
@@ -38,16 +38,23 @@ def members(generator: Generator, budgets: Sequence[float], seed: int = 0) -> An
     return generator.generate_arrays(budgets={generator.description.costs[0].name: list(budgets)}, seed=seed)
 
 
-def data(description: Description, found: AnswerArrays, labels: tuple[str, str]) -> dict[str, Any]:
+def data(
+    description: Description, found: AnswerArrays, labels: tuple[str, str], pessimism: float = 0.0
+) -> dict[str, Any]:
     """What the page holds of members of a front, as JSON has it; ``labels`` are of cost and quality, for people.
 
+    Answers are compared by quality less ``pessimism`` deviations, as ``best`` compares them.
+
     Returns:
-      ``members`` rise in cost and in quality; each has ``cost`` as text, rounded up, ``at`` as a number, ``quality`` in
-      points, ``text``, the ``choices`` of its decisions (-1 where closed) and, unless costs were measured as a whole,
-      what each adds, ``parts``.
+      ``members`` rise in cost and in what they are compared by; each has ``cost`` as text, rounded up, ``at`` as a
+      number, ``quality`` in points, ``text``, the ``choices`` of its decisions (-1 where closed) and, unless costs were
+      measured as a whole, what each adds, ``parts``.
     """
     info, space = description.costs[0], description.space
-    rows = _staircase(found.costs[:, 0], found.quality)
+    if len(description.costs) == 1:  # a front of one column is such a staircase
+        rows = np.arange(len(found.quality))
+    else:
+        rows = _staircase(found.costs[:, 0], worth(found.quality, found.quality_std, pessimism))
     kept = rows[np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).round().astype(int))]
     tokens = found.tokens[kept]
     parts = edge_costs(description, tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from nagjax.tables import numbers, read_table
 
 POINTS = 100.0
 """Percentage points in a quality of 1."""
+
+_Figure = TypeVar("_Figure", float, np.ndarray)
 
 UNITS = {"fraction": 1.0, "percent": 0.01, "error_percent": -0.01}
 """Units of a reference front's quality; ``error_percent`` is 100 % minus quality."""
@@ -159,8 +162,19 @@ def best_within(cost: np.ndarray, quality: np.ndarray, budgets: np.ndarray) -> n
     return np.where(place < 0, -1, leader[np.maximum(place, 0)]) if len(order) else np.full(len(budgets), -1)
 
 
-def distinct_front(points: Sequence[Point]) -> list[Point]:
+def worth(quality: _Figure, quality_std: _Figure, pessimism: float) -> _Figure:
+    """What answers are compared by, as a problem of that pessimism does.
+
+    >>> worth(0.75, 0.125, 2.0)
+    0.5
+    """
+    return quality - pessimism * quality_std if pessimism else quality
+
+
+def distinct_front(points: Sequence[Point], pessimism: float = 0.0) -> list[Point]:
     """The answers that no other one dominates, each architecture once, by rising cost.
+
+    Of quality less ``pessimism`` deviations, by which ``best`` compares them.
 
     >>> costly = Point(3.0, 2.5, 0.7, 0.0, "a", "", True, "", {})
     >>> poor = Point(3.5, 3.0, 0.6, 0.0, "b", "", True, "", {})
@@ -168,8 +182,12 @@ def distinct_front(points: Sequence[Point]) -> list[Point]:
     ['a']
     """
     front: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.cost, -p.quality)):
-        if not front or point.quality > front[-1].quality:
+
+    def good(point: Point) -> float:
+        return worth(point.quality, point.quality_std, pessimism)
+
+    for point in sorted(points, key=lambda p: (p.cost, -good(p))):
+        if not front or good(point) > good(front[-1]):
             front.append(point)
     return front
 

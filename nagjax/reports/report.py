@@ -29,7 +29,7 @@ from nagjax.reports.front import (
 )
 from nagjax.reports.made import curves, made_facts, train_seconds
 from nagjax.reports.report_data import Report, asked_facts, cost_label, trust_facts
-from nagjax.reports.wording import quality_is, quality_title
+from nagjax.reports.wording import compared_by, quality_is, quality_title
 
 if TYPE_CHECKING:
     from nagjax.inference.generator import Generator
@@ -107,7 +107,7 @@ def write_report(generator: Generator, options: Options, folder: Path) -> Report
     """Ask a generator over its whole range; write the files of ``report`` into a folder."""
     report = collect(generator, options)
     folder.mkdir(parents=True, exist_ok=True)
-    write_front_csv(folder / "front.csv", distinct_front(report.best))
+    write_front_csv(folder / "front.csv", distinct_front(report.best, float(generator.problem.pessimism)))
     write_front_csv(folder / "budgets.csv", report.table)
     label, quality = f"{report.cost_label} budget, {report.unit}", quality_title(report.quality_is, report.quality_name)
     figure = plot.front_figure(report.best, report.greedy, report.reference, label, quality)
@@ -143,7 +143,7 @@ def collect(generator: Generator, options: Options) -> Report:
       ValueError: if a budget of ``options`` is below the generator's range.
     """
     description = generator.description
-    info = description.costs[0]
+    info, pessimism = description.costs[0], float(generator.problem.pessimism)
     low, high = (float(value) for value in description.ranges[0])
     curve = log_spaced(low, high, CURVE_BUDGETS)
     table = sorted({*log_spaced(low, high, TABLE_BUDGETS), *options.budgets})
@@ -169,7 +169,7 @@ def collect(generator: Generator, options: Options) -> Report:
         table=best[len(curve) : len(curve) + len(table)],
         error_points=None if error is None else float(error),
         asked=asked_facts(description),
-        trust=[*trust_facts(description), *judged],
+        trust=[*compared_by(pessimism), *trust_facts(description), *judged],
         made=options.made,
         tiles=_tiles(best[: len(curve)], comparisons, description, options.train_seconds),
         reference=reference,
@@ -179,7 +179,7 @@ def collect(generator: Generator, options: Options) -> Report:
         curves=options.curves,
         flags=options.flags,
         quality_is=which,
-        explorer=explorer.data(description, explorer.members(generator, curve), labels),
+        explorer=explorer.data(description, explorer.members(generator, curve), labels, pessimism),
         surface=surface.take(generator),
     )
 

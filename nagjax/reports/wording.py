@@ -28,6 +28,15 @@ def raw_title(learned: bool, unit: str) -> str:
     return f"{'predicted' if learned else 'raw sum'}, {unit}"
 
 
+def compared_by(pessimism: float) -> list[tuple[str, str]]:
+    """What answers are compared by, name and value; nothing where it is their quality.
+
+    >>> compared_by(0.0), compared_by(1.0)
+    ([], [('answers are compared by', 'quality less 1 times its deviation')])
+    """
+    return [("answers are compared by", f"quality less {pessimism:g} times its deviation")] if pessimism else []
+
+
 def benchmark_lines(description: Description) -> list[str]:
     """What should be said aloud of a tabular benchmark: its size, what is missing, what was averaged."""
     report = description.quality_report

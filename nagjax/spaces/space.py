@@ -235,9 +235,9 @@ class Space:
     def where(self, conditions: Mapping[str, Any]) -> np.ndarray:
         """Edge mask bool ``[T, S, C]`` of the architectures that satisfy every condition.
 
-        A key is the name of a decision, a kind of decision, or an attribute of choices; a value is one allowed
-        attribute value or a list of them (``{"resolution": 224, "kernel": [3, 5]}``). A name or kind stands for its
-        only attribute.
+        A key is the name of a decision, a kind of decision, an attribute of choices, or an attribute of one decision
+        (``"layer3.width"``); a value is one allowed attribute value or a list of them (``{"resolution": 224, "kernel":
+        [3, 5]}``). A name or kind stands for its only attribute.
 
         Raises:
           ValueError: if a key or value is unknown, or nothing satisfies a condition.
@@ -282,6 +282,7 @@ def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, 
             seen += [choice[attribute]] if choice[attribute] not in seen else []
             choice_mask[t, c] &= choice[attribute] in wanted
     if not seen:
+        _refuse_of_several(decisions, key)
         names = sorted({d.kind for d in decisions} | {key for d in decisions for key in d.choices[0]})
         near = nearest(key, names)
         hint = f"did you mean {near!r}? " if near else ""
@@ -289,6 +290,15 @@ def _restrict(choice_mask: np.ndarray, decisions: Sequence[Decision], key: str, 
     unknown = [value for value in wanted if value not in seen]
     if unknown or not wanted:
         raise ValueError(f"where: {key}={unknown or wanted} is not a choice; choices: {', '.join(map(str, seen))}")
+
+
+def _refuse_of_several(decisions: Sequence[Decision], key: str) -> None:
+    """Refuse a decision or kind by name alone whose choices have several attributes, with what names each."""
+    for decision in decisions:
+        if key in (decision.name, decision.kind):
+            begin = f"{key}." if key == decision.name else ""
+            each = ", ".join(f"{begin}{attribute}" for attribute in decision.choices[0])
+            raise ValueError(f"where: choices of {key!r} have several attributes; give a condition on one: {each}")
 
 
 def _attribute(decision: Decision, key: str) -> str | None:

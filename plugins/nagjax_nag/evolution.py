@@ -66,8 +66,19 @@ class Sizes:
         if tournaments and (children % tournaments or children // tournaments > members):
             raise ValueError(
                 f"nag: tournaments={tournaments} must be a divisor of children={children}, each with at most "
-                f"members={members} children in an update; 0 holds none"
+                f"members={members} children in an update; beside children={children} give tournaments=0, which holds "
+                f"none, or tournaments={fitting(children, tournaments, members)}"
             )
+
+
+def fitting(children: int, tournaments: int, members: int) -> int:
+    """The number of tournaments nearest to ``tournaments`` that can share the children; the lower of two as near.
+
+    >>> fitting(16, 64, 32), fitting(100, 64, 32), fitting(4096, 64, 32)
+    (16, 50, 128)
+    """
+    fine = [num for num in range(1, children + 1) if children % num == 0 and children // num <= members]
+    return min(fine, key=lambda num: abs(num - tournaments))
 
 
 @flax.struct.dataclass

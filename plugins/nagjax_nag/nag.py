@@ -102,7 +102,7 @@ def make(
       imitated: budgets a step imitates the archive at.
       imitations: steps an update takes; the first learns from samples and archive, further ones from the archive.
         Where evaluations are few, the policy learns what the archive holds only by many.
-      children: children an update breeds and evaluates.
+      children: children an update breeds and evaluates. A number that 64 does not divide needs ``tournaments`` as well.
       spare: children bred for each that is evaluated; those not met lately come first. With 1 all are evaluated, as is
         right where evaluations are cheap.
       cells: capacity of the archive.

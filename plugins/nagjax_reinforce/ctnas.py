@@ -5,6 +5,9 @@ baseline by a better one from time to time. Here every one of K budgets has a ri
 problem's quality, a predictor of the kind ``pair``; any other compares by its deviations, and one without by its order.
 It is a preset of ``learner``: what is not in the paper is the mean reward of a budget's samples as the baseline of the
 gradient, as in ``nag_published``. ``period=0`` keeps the rivals that it began with.
+
+``evaluations`` counts the first rivals, one a budget, and those drawn anew under a changed problem. Rivals that follow
+were counted as samples, and what is compared again is not counted again.
 """
 
 from __future__ import annotations

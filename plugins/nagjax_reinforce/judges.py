@@ -1,6 +1,6 @@
 """What judges the samples of a policy gradient: a reward of the table, or a comparison with a rival of each budget.
 
-A judge is three pure functions. The table remembers nothing. A comparison (CTNAS: Chen et al., arXiv 2103.05471)
+A judge is pure functions alone. The table remembers nothing. A comparison (CTNAS: Chen et al., arXiv 2103.05471)
 remembers an architecture for each budget, the rival, and rewards a sample by the chance that it beats it. The rival is
 replaced every ``period`` updates by the one that beats most among the samples and itself: a curriculum, without which
 the chance is soon 1 for nearly all samples.
@@ -42,12 +42,14 @@ class Judge:
 
     Attributes:
       begin: ``(key, problem) -> memory``, also under a changed problem.
+      asks: ``memory -> int``, architectures of a fresh memory that are no samples, whose quality will be asked for.
       reward: ``(memory, problem, samples, params) -> rewards`` float32 ``[B]``, -inf where there is no quality.
       follow: ``(memory, problem, samples, params) -> memory`` after an update.
       measure: ``rewards -> metrics``.
     """
 
     begin: Callable[[jax.Array, Problem], Any]
+    asks: Callable[[Any], int]
     reward: Callable[[Any, Problem, Sampled, Params], jax.Array]
     follow: Callable[[Any, Problem, Sampled, Params], Any]
     measure: Callable[[jax.Array], Metrics]
@@ -58,7 +60,7 @@ def _of_table(_memory: Any, problem: Problem, samples: Sampled, params: Params) 
     return rewards(problem, *asked, params["reward"], params["cost_weight"])
 
 
-TABLE = Judge(lambda *_: (), _of_table, lambda memory, *_: memory, lambda _: {})
+TABLE = Judge(lambda *_: (), lambda _: 0, _of_table, lambda memory, *_: memory, lambda _: {})
 """The rewards of ``nagjax_reinforce.rewards``."""
 
 
@@ -86,7 +88,7 @@ def comparison(draw: Callable[[Problem], jax.Array]) -> Judge:
         due = (period > 0) & (updates % jnp.maximum(period, 1) == 0)
         return Rivals(jax.lax.cond(due, _best, lambda rivals, *_: rivals.tokens, rivals, problem, samples), updates)
 
-    return Judge(begin, reward, follow, _certain)
+    return Judge(begin, _count, reward, follow, _certain)
 
 
 def chance(problem: Problem, samples: Sampled, others: jax.Array) -> jax.Array:
@@ -99,6 +101,11 @@ def chance(problem: Problem, samples: Sampled, others: jax.Array) -> jax.Array:
     found = jnp.where(jnp.isnan(found), 1.0, found)
     within = (samples.costs <= samples.budgets).all(-1)
     return jnp.where(jnp.isfinite(samples.quality), jnp.where(within, found, 0.0), -jnp.inf)
+
+
+def _count(rivals: Rivals) -> int:
+    """The first rivals; those that follow were samples, and an architecture that is compared again is known."""
+    return len(rivals.tokens)
 
 
 def _best(rivals: Rivals, problem: Problem, samples: Sampled) -> jax.Array:

@@ -68,7 +68,7 @@ class State:
       policy: the generator.
       optimiser: state of Adam.
       memory: of the baselines.
-      evaluations: calls of the quality function so far, uint32.
+      evaluations: architectures whose quality was asked for so far, uint32: samples, and what the judge began with.
       past: what is replayed; None where nothing is.
       judged: what the judge remembers.
     """
@@ -132,7 +132,7 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         policy = plan.begin(policy_key, problem)
         memory = baselines.init_memory(memory_key, policy.anchors.size, spec.num_costs)
         past = replay.nothing(spec, plan.replayed) if plan.replayed else None
-        return State(policy, adam_start(policy.params), memory, jnp.uint32(0), past, judged)
+        return State(policy, adam_start(policy.params), memory, jnp.uint32(plan.judge.asks(judged)), past, judged)
 
     def update(
         state: State, key: jax.Array, problem: Problem, params: Params, progress: jax.Array
@@ -173,7 +173,8 @@ def methods(spec: Spec, plan: Plan) -> Methods:
         # Budgets of the past are ticks of another problem, and rivals keep to them.
         past = None if state.past is None else replay.nothing(spec, plan.replayed)
         judged, memory = plan.judge.begin(jax.random.key(0), problem), baselines.forget(state.memory)
-        return dataclasses.replace(state, policy=policy, memory=memory, past=past, judged=judged)
+        counted = state.evaluations + jnp.uint32(plan.judge.asks(judged))
+        return dataclasses.replace(state, policy=policy, memory=memory, evaluations=counted, past=past, judged=judged)
 
     return Methods(
         init=init,
