@@ -29,7 +29,6 @@ def few_resamples(monkeypatch):
     monkeypatch.setattr(ranking, "RESAMPLES", 10)
 
 
-
 def everything(space):
     return {tuple(row) for row in space.sample(np.random.default_rng(0), 4000).tolist()}
 
