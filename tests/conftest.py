@@ -9,12 +9,14 @@ from pathlib import Path
 
 # Before jax is imported: flags are read once, when the backend starts. Tests compile far longer than they compute:
 # without LLVM's optimisations a fifth less, and by XLA's older way of emitting fusions half of what is left. A program
-# that is compiled as one part and not as 32 takes an eighth less of processor time, and fewer memory maps.
+# that is compiled as one part and not as 32 takes an eighth less of processor time, and fewer memory maps. Parts of
+# small programs on several threads would have those threads look for work, a seventh of all the time.
 _FLAGS = (
     "--xla_force_host_platform_device_count=2",
     "--xla_backend_optimization_level=0",
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
     "--xla_cpu_collective_call_terminate_timeout_seconds=600",
 )
 os.environ["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *_FLAGS])

@@ -23,6 +23,12 @@ SMALL28 = mobilenet_v3_small28.make()
 MADDS = np.array([ops.madds(op) for op in SMALL28.operators])
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Intervals are those of a library; 2,000 draws of each took longer than all else here."""
+    monkeypatch.setattr(ranking, "RESAMPLES", 10)
+
+
 def everything(space):
     return {tuple(row) for row in space.sample(np.random.default_rng(0), 4000).tolist()}
 
@@ -211,7 +217,6 @@ def test_any_evaluator_is_a_contender_of_a_study(tmp_path, monkeypatch, capsys):
             rank_supernet.append(folder / rank_supernet.RUNS, {"architecture": text, "seed": 0, "accuracy": 0.1 * at})
 
     monkeypatch.setattr(rank_supernet, "train_missing", trained)
-    monkeypatch.setattr(ranking, "RESAMPLES", 10)
     rows = ["architecture,quality", *(f"{text},{0.9 - 0.1 * at}" for at, text in enumerate(texts))]
     truth = tmp_path / "truth.csv"
     truth.write_text("\n".join(rows) + "\n")

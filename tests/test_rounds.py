@@ -195,6 +195,20 @@ def test_candidates_of_a_large_space_come_from_evolution_and_are_as_good(monkeyp
     assert np.max(budgets) <= 1.001 * top * (top / float(problem.low[0])) ** 0.05
 
 
+def test_no_part_of_the_range_is_never_asked(tmp_path):
+    """From 1 to 16 with 4 budgets a round: two lie in the halves of the logarithm, two in the halves of the unit."""
+    found = run(tmp_path / "e.csv", looked_up(), plan=rounds.Plan(evaluations=12, start=12))
+    costliest = dataclasses.replace(found, tokens=found.tokens.copy())
+    costliest.tokens[np.nanargmax(found.quality)] = TINY.description.space.largest()
+    problem = dataclasses.replace(TINY.problem, low=jnp.array([2**20]), high=jnp.array([2**24]))
+    question = proposer.Question(problem, TINY.description, costliest, 4, 1, 0)
+    keys = jax.random.split(jax.random.key(0), 50)
+    asked = np.sort(np.concatenate([candidates._useful_budgets(question, key)[:, 0] for key in keys]) / 2**20)
+    assert asked.min() < 1.1
+    assert asked.max() > 15
+    assert np.diff(np.log2(asked)).max() < 0.3  # a gap of the size of a stratum is half the range
+
+
 def test_none_of_a_large_space_are_no_rows_of_it():
     space = ofa_mobilenet_v3.make()
     for num in (0, 2):

@@ -59,13 +59,17 @@ def propose(question: Question, score: Score) -> np.ndarray:
 
 
 def _useful_budgets(question: Question, key: jax.Array) -> jax.Array:
-    """Budgets int32 ``[B, K]`` up to the costs of the best evaluated: half even in the unit, half on the log scale."""
+    """Rising budgets int32 ``[B, K]`` up to the costs of the best evaluated: half on the log scale, half in the unit.
+
+    Each half covers the whole range: of one set of strata that are even in both by turns, a part would never be asked.
+    """
     problem, known = question.problem, question.evaluated.known
     best = question.evaluated.tokens[known][np.argmax(question.evaluated.quality[known])]
     top = budget_position(problem, path_costs(problem, jnp.asarray(best[None])))
     within = dataclasses.replace(problem, high=budget_at(problem, jnp.minimum(REACH * top, 1.0))[0])
-    even, log = spread_budgets_in_unit(key, within, question.num), spread_budgets(key, within, question.num)
-    mixed = jnp.where(jnp.arange(question.num)[:, None] % 2 == 0, log, even)
+    log_key, even_key = jax.random.split(key)
+    log = spread_budgets(log_key, within, -(-question.num // 2))
+    mixed = jnp.concatenate([log, spread_budgets_in_unit(even_key, within, question.num // 2)])
     return mixed[jnp.argsort(mixed[:, 0])]
 
 
