@@ -9,7 +9,9 @@ import pytest
 
 import nagjax
 from nagjax import testing
+from nagjax.controllers import Artefact
 from nagjax.inference.explaining import parts
+from nagjax.inference.generator import Generator
 from nagjax.inference.portable import Generator as Portable
 from nagjax.learned.bound import Bound
 from nagjax.learned.fit import SETTINGS
@@ -22,6 +24,7 @@ from nagjax.predictors.kinds.registry import fit, make
 from nagjax.predictors.kinds.residual import lower_factor
 from nagjax.predictors.records.records import Records
 from nagjax.problems.build import make_problem
+from nagjax.problems.costs import rounded_up
 from tests.test_learned import quality_file
 
 TINY = testing.tiny_problem()
@@ -42,9 +45,15 @@ class Case:
 
 @pytest.fixture(scope="module")
 def case():
+    return priced()
+
+
+def priced(highest=()):
+    """The case; the architectures of these rows lie as far above their sums as any."""
     rng = np.random.default_rng(11)
     edges = np.where(SPACE.trellis.valid, rng.uniform(0.01, 0.1, SPACE.trellis.shape), 0.0)
     wild = rng.uniform(-0.2, 1.2, len(TOKENS)).astype(np.float32)  # below 0 and above 1 do not count
+    wild[list(highest)] = 1.0
     inner = tabular_quality(SPACE, TOKENS, wild)
     base = Additive(jnp.asarray(SPACE.trellis.target), jnp.asarray(edges, jnp.float32), jnp.ones(NUM, bool))
     form = Residual(inner, base, jnp.float32(0.6), jnp.float32(0.0))
@@ -82,6 +91,24 @@ def test_the_mask_closes_nothing_that_is_within_the_budget(case):
     assert masked > 1000
     info = case.setup.description.costs[0]
     np.testing.assert_allclose([info.to_raw(cost) for cost in case.costs], (case.costs - 0.5) / 1.25)
+
+
+def test_the_cheapest_by_the_whole_cost_can_be_asked_and_exported(case, tmp_path):
+    """It is not that of the least sum, where the range begins."""
+    raised = priced([case.sums.argmin()])
+    generator = Generator(Artefact(None, None), raised.setup.problem, raised.setup.description, {})
+    cheapest = float(raised.costs.min())
+    assert cheapest < 0.95 * generator.budget_range[0, 0]
+    (answer,) = generator.generate([cheapest])
+    assert answer.costs["latency_ms"] == pytest.approx(cheapest)
+    with pytest.raises(ValueError, match="latency_ms=1 is below the cheapest") as refused:
+        generator.generate([cheapest, 1.0])
+    assert f"possible are {rounded_up(answer.costs['latency_ms'])} " in str(refused.value)
+    generator.export(tmp_path / "served")
+    served = Portable(tmp_path / "served" / "generator.npz")
+    assert served.answer([cheapest])[0]["architecture"] == answer.text
+    with pytest.raises(ValueError, match=f"possible are {answer.costs['latency_ms']!r}"):
+        served.answer([1.0])
 
 
 @pytest.mark.parametrize("decode", ["greedy", "sample", "beam", "best"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -103,6 +104,16 @@ def possible(description: Description, asked: Mapping[str, np.ndarray]) -> np.nd
         if column.info.name in asked:
             fine &= column.within(low, asked[column.info.name])
     return fine
+
+
+def with_cheaper(description: Description, costs: np.ndarray) -> Description:
+    """The description with ranges that begin no later than costs float64 ``[N, K]`` of architectures that are known.
+
+    With a residual an architecture of a larger sum may cost less than that of the least, where ranges begin.
+    """
+    ranges = description.ranges.copy()
+    ranges[:, 0] = np.minimum(ranges[:, 0], costs.min(0, initial=np.inf))
+    return dataclasses.replace(description, ranges=ranges)
 
 
 def refusal(description: Description, asked: Mapping[str, np.ndarray]) -> str:

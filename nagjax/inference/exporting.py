@@ -17,6 +17,7 @@ from nagjax import durable
 from nagjax.generator.policy import KNOTS, Policy, PolicyNetwork, offsets
 from nagjax.generator.walk import segments
 from nagjax.inference import portable
+from nagjax.inference.asked import with_cheaper
 from nagjax.inference.distinct import enumerate_within
 from nagjax.inference.nondominated import evaluate_all
 from nagjax.inference.scope import BOTTOM, Scope, predict_all
@@ -55,6 +56,8 @@ def contents(scope: Scope, seed: int) -> tuple[dict[str, np.ndarray], dict[str, 
             "library's PolicyNetwork; ask this generator through nagjax"
         )
     has_front = scope.has_front
+    if scope.has_residual and has_front:
+        description = with_cheaper(description, scope.front(seed).costs)
     if scope.has_residual:
         policy = None  # the program adds up edges, and what lies above them takes a model
     if policy is None and not has_front:

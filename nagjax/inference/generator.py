@@ -21,7 +21,7 @@ from nagjax.files import is_folder, split_part
 from nagjax.inference import explaining, exporting
 from nagjax.inference.answering import DECODES
 from nagjax.inference.answers import Answer, AnswerArrays, as_answers, as_arrays, best_of
-from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks
+from nagjax.inference.asked import Numbers, possible, read_budgets, refusal, remarks, with_cheaper
 from nagjax.inference.elsewhere import elsewhere
 from nagjax.inference.explaining import Explanation
 from nagjax.inference.scope import Progress, Scope, find, find_distinct
@@ -318,12 +318,12 @@ class Generator:
             raise ValueError(f"on_infeasible={on_infeasible!r} is not one of {', '.join(SKIP)}")
         scope = self._under(where)
         asked = read_budgets(scope.description, budgets_ms, budgets)
-        fine = possible(scope.description, asked)
+        described, fine = scope.description, possible(scope.description, asked)
         if not fine.all() and scope.has_residual and scope.has_front:
-            # An architecture of a larger sum may cost less than that of the least.
-            fine |= scope.front(seed).best(_matrix(scope.description, asked)) >= 0
+            described = with_cheaper(described, scope.front(seed).costs)
+            fine = possible(described, asked)
         if not fine.all() and on_infeasible == "raise":
-            raise ValueError(refusal(scope.description, asked))
+            raise ValueError(refusal(described, asked))
         if scope.columns > 1 and scope.listable:
             met = scope.front(seed).best(_matrix(scope.description, asked)) >= 0
             if not met.all() and on_infeasible == "raise":
