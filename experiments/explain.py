@@ -116,11 +116,12 @@ def to_json(found: Explanation) -> dict[str, Any]:
     """The explanation as JSON has it."""
 
     def answer(of: Any) -> dict[str, Any]:
-        return {"text": of.text, "costs": dict(of.costs), "quality": of.quality}
+        return {"text": of.text, "costs": dict(of.costs), "quality": of.quality, "quality_std": of.quality_std}
 
     nearby = {name: getattr(found, name) for name in NEARBY}
     return {
         "answer": answer(found.answer),
+        "pessimism": found.pessimism,
         "column": found.column,
         "unit": found.unit,
         "reduce": found.reduce,

@@ -196,6 +196,8 @@ def test_the_job_says_what_careful_answers_are_compared_by():
     assert f"quality {100 * front.quality[at]:.2f} ± {100 * front.quality_std[at]:.2f}" in text
     lower = f"points to quality {100 * front.quality[at - 1]:.2f} ± {100 * front.quality_std[at - 1]:.2f}"
     assert lower in text
+    told = explain.to_json(careful.explain(float(front.costs[at, 0])))
+    assert (told["answer"]["quality_std"], told["pessimism"]) == (float(front.quality_std[at]), 2.0)
     plain = "\n".join(explain.lines(GENERATOR.explain(MIDDLE), 0.05))
     assert "compared by" not in plain
     assert "±" not in plain
