@@ -61,7 +61,7 @@ def propose(question: Question, score: Score) -> np.ndarray:
 def _useful_budgets(question: Question, key: jax.Array) -> jax.Array:
     """Rising budgets int32 ``[B, K]`` up to the costs of the best evaluated: half on the log scale, half in the unit.
 
-    Each half covers the whole range: of one set of strata that are even in both by turns, a part would never be asked.
+    Each half has strata of its own over the whole range: strata of both scales by turns would leave parts to neither.
     """
     problem, known = question.problem, question.evaluated.known
     best = question.evaluated.tokens[known][np.argmax(question.evaluated.quality[known])]
