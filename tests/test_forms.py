@@ -70,6 +70,13 @@ def process():
     return GaussianProcess(*floats, jnp.ones(NUM, bool))
 
 
+def transformed():
+    """The same process of features of which the first two are added up and halved, the others as they are."""
+    matrix = np.eye(NUM, dtype=np.float32)
+    matrix[:2, 0], matrix[1, 1] = 0.5, 0.0
+    return dataclasses.replace(process(), transform=jnp.asarray(matrix))
+
+
 def kernel():
     """Of two records: 0.1 of the first, -0.2 of the second, beside 0.5."""
     support = jnp.zeros((2, NUM)).at[0, 0].set(1.0).at[1, 1].set(1.0)
@@ -231,8 +238,8 @@ def exported():
 
 MAKERS = {
     "table": table, "mlp": network, "ranks": lambda: network("rank"), "linear": linear, "additive": additive,
-    "gaussian_process": process, "trees": trees, "kernel": kernel, "graph": graph, "pair": pair,
-    "compared": lambda: pair("quality"),
+    "gaussian_process": process, "transformed": transformed, "trees": trees, "kernel": kernel,
+    "graph": graph, "pair": pair, "compared": lambda: pair("quality"),
     "neighbours": lambda: smoothed(SPACE, linear()), "of_a_table": lambda: smoothed(SPACE, table()),
     "evaluated": lambda: with_evaluated(linear(), TOKENS[:5], np.linspace(0.1, 0.9, 5)),
     "mix": lambda: mixed([linear(), process()], [1, 3], LEVELS), "exported": exported,
@@ -284,6 +291,18 @@ def test_a_process_by_hand():
     # Covariance 4 e^-1/2 with both: mean 0.5 + 4 e^-.5 (0.2) / (4 (1 + e^-1)), variance 4 - 16 e^-1 2 / (4 (1 + e^-1)).
     np.testing.assert_allclose(middle, 0.5 + np.exp(-0.5) * 0.2 / (1 + np.exp(-1)), rtol=1e-5)
     np.testing.assert_allclose(unsure, np.sqrt(4 - 8 * np.exp(-1) / (1 + np.exp(-1))), rtol=1e-4)
+
+
+def test_a_process_compares_what_features_are_transformed_to():
+    form, plain = transformed(), process()
+    asked = np.zeros((3, NUM), np.float32)
+    asked[0, :2], asked[1, 1], asked[2, 5] = 1.0, 1.0, 1.0
+    by_hand = asked.copy()
+    by_hand[:, 0], by_hand[:, 1] = [1.0, 0.5, 0.0], 0.0
+    tokens = jnp.asarray(TOKENS)[:3]
+    for one, other in zip(form(tokens, jnp.asarray(asked)), plain(tokens, jnp.asarray(by_hand)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert "transform" not in plain.arrays()
 
 
 def test_a_process_with_a_rough_part_by_hand():

@@ -23,6 +23,7 @@ from nagjax.predictors.kinds.auto import choose
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
 from nagjax.reports.wording import quality_is, quality_title
+from nagjax.spaces import tabular
 from tests.test_plugins import install  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -265,11 +266,64 @@ def test_a_process_predicts_each_record_by_the_others_as_a_fit_without_it_does(r
 def test_a_process_fits_ranks_where_a_tail_hides_the_order_and_else_the_quality():
     rng = np.random.default_rng(1)
     features = rng.normal(size=(80, 3))
-    squares = np.square(features[:, None] - features[None]).sum(-1)
     even = features @ np.array([1.0, 0.5, 0.2])
-    assert gp._target(squares, even, "auto")[0] == "quality"
-    assert gp._target(squares, -np.exp(-4 * even), "auto")[0] == "rank"
-    assert gp._target(squares, even, "rank")[0] == "rank"
+    assert gp.chosen({"plain": features}, even, "auto").target == "quality"
+    assert gp.chosen({"plain": features}, -np.exp(-4 * even), "auto").target == "rank"
+    assert gp.chosen({"plain": features}, even, "rank").target == "rank"
+
+
+def of_numbers():
+    """A space of eight decisions of a number, another of a word, and 30 architectures of it."""
+    numbers = {f"width{t}": [8, 16, 32, 64, 128] for t in range(8)}
+    space = tabular.make({**numbers, "kind": ["a", "b"]})
+    return space, space.sample(np.random.default_rng(0), 30)
+
+
+@pytest.mark.parametrize(
+    ("worth", "expected"),
+    [((0.0, 1.0, 2.0, 3.0, 4.0), "levels"), ((0.0, 3.0, 1.0, 4.0, 0.5), "plain")],
+    ids=["in order", "out of order"],
+)
+def test_a_process_compares_numbers_by_their_levels_where_they_matter_in_their_order(worth, expected):
+    space, tokens = of_numbers()
+    quality = 0.5 + 0.01 * np.array(worth)[tokens[:, :8]].sum(1)
+    records = Records(tokens, quality, {})
+    fitted = registry.make("gp", {"validation_share": 0.0}).fit(space, records, 0)
+    assert fitted.report["features"] == expected
+    asked = space.sample(np.random.default_rng(1), 200)
+    truth = 0.5 + 0.01 * np.array(worth)[asked[:, :8]].sum(1)
+    told = {}
+    for features in ("auto", "plain", "levels"):
+        kind = registry.make("gp", {"validation_share": 0.0, "features": features})
+        form = kind.fit(space, records, 0).predictor
+        mean, _ = form(jnp.asarray(asked), jnp.asarray(space.features(asked)))
+        told[features] = np.sqrt(np.mean((np.asarray(mean) - truth) ** 2))
+    assert told["auto"] == pytest.approx(told[expected], rel=1e-3)
+    assert told["auto"] == pytest.approx(min(told.values()), rel=1e-3)
+
+
+def test_whichever_features_a_process_compares_it_has_one_shape():
+    space, _ = of_numbers()
+    shapes = {name: matrix.shape for name, matrix in gp.transforms(space).items()}
+    assert shapes == {"plain": (42, 82), "levels": (42, 82)}  # 40 levels beside 42 features
+    rows = space.features(np.stack([space.parse(TEXT), space.parse(TEXT.replace("width0=8", "width0=64"))]))
+    plain, levels = (rows @ matrix for matrix in gp.transforms(space).values())
+    assert np.square(plain[0] - plain[1]).sum() == 2
+    assert np.square(levels[0] - levels[1]).sum() == pytest.approx(3 + 2 * 0.3)  # 8 to 16, 32, 64
+    other = space.features(space.parse(TEXT.replace("kind=a", "kind=b"))[None])[0]
+    assert np.square((rows[0] - other) @ gp.transforms(space)["levels"]).sum() == 2  # a word, as ever
+
+
+TEXT = ",".join([*(f"width{t}=8" for t in range(8)), "kind=a"])
+
+
+def test_a_space_without_numbers_is_compared_by_plain_features():
+    space = tabular.make({"kind": ["a", "b", "c"], "skip": [False, True]})
+    assert gp.transforms(space) == {"plain": None}
+    with pytest.raises(ValueError, match="features is 'levels', and no attribute of space tabular is a number"):
+        gp.transforms(space, "levels")
+    with pytest.raises(ValueError, match="features is 'steps'; it is one of auto, plain, levels"):
+        registry.make("gp", {"features": "steps"})
 
 
 def test_the_deviation_of_a_process_is_that_of_its_errors():

@@ -504,7 +504,7 @@ def test_improvement_is_that_over_the_best_within_the_budget():
 def test_padding_a_gaussian_process_changes_nothing():
     features = np.random.default_rng(0).integers(0, 2, (12, 5)).astype(float)
     quality = np.linspace(0.4, 0.9, 12)
-    form = condition(features, quality, np.ones(5, bool), *chosen(features, quality, "rank"))
+    form = condition(features, quality, np.ones(5, bool), *chosen({"plain": features}, quality, "rank")[1:])
     asked_for = jnp.asarray(np.random.default_rng(1).integers(0, 2, (9, 5)), jnp.float32)
     rows = jnp.zeros((9, 1), jnp.int32)
     for one, other in zip(form(rows, asked_for), form.padded(40)(rows, asked_for), strict=True):

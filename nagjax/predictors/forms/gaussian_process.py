@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import flax.struct
 import jax
@@ -21,16 +21,18 @@ LEAST = 1e-12
 class GaussianProcess(Defaults):
     """A Gaussian process, given N records: a smooth part, and a rough one that reaches less far.
 
-    The covariance is ``amplitude^2 (near(length) + rough near(short))``, ``near(l) = exp(-|x - y|^2 / (2 l^2))``.
+    The covariance is ``amplitude^2 (near(length) + rough near(short))``, ``near(l) = exp(-|x - y|^2 / (2 l^2))``,
+    where x and y are path features, or what ``transform`` makes of them.
 
     Attributes:
-      support: float32 ``[N, F]``, path features of the records.
+      support: float32 ``[N, F]``, path features of the records; ``[N, G]`` where they are transformed.
       alpha: float32 ``[N]``; the mean score is ``covariance with the records @ alpha``.
       whiten: float32 ``[N, N]``; the prior's variance is lessened by ``|whiten @ covariance with the records|^2``.
       length, amplitude: float32.
       levels: float32 ``[M]``, the quality at scores, as ``at_score`` takes them; rising.
       known: bool ``[F]``, path features that it has seen.
       short, rough: float32, length of the rough part, and its variance as a share of the smooth one's, 0 for none.
+      transform: float32 ``[F, G]``, ``features @ transform`` is what is compared; None where it is features themselves.
 
     The deviation is of the quality itself: noise of the labels is not in it. That of the score grows to ``amplitude``
     away from all records; the quality's is half the way between the scores one deviation above and below.
@@ -47,6 +49,11 @@ class GaussianProcess(Defaults):
     known: jax.Array
     short: jax.Array = dataclasses.field(default_factory=lambda: jnp.float32(1.0))
     rough: jax.Array = dataclasses.field(default_factory=lambda: jnp.float32(0.0))
+    transform: jax.Array | None = None
+
+    def arrays(self) -> dict[str, Any]:
+        """See ``Form``: without the transform where there is none, as in files from before there was one."""
+        return {name: value for name, value in super().arrays().items() if value is not None}
 
     def padded(self, capacity: int) -> GaussianProcess:
         """See ``Defaults``: records that weigh nothing are added."""
@@ -66,6 +73,8 @@ class GaussianProcess(Defaults):
         check_inputs(self, tokens, features)
         del tokens
         precise = jax.lax.Precision.HIGHEST
+        if self.transform is not None:
+            features = jnp.matmul(features, self.transform, precision=precise)
         squares = jnp.square(features).sum(-1)[:, None] + jnp.square(self.support).sum(-1)[None]
         distance = squares - 2 * jnp.matmul(features, self.support.T, precision=precise)
         smooth, rough = (

@@ -5,6 +5,10 @@ among the labels is fitted, and the quality is that of the labels at the predict
 the quality itself. Which of them orders records better that it has not seen, the process says itself: what it predicts
 for each record without it needs no second fit (Rasmussen and Williams 2006, section 5.4).
 
+Path features tell kernel 3 from 5 as they tell 3 from 7. Where attributes are numbers, their levels in order are tried
+beside the features, and chosen in the same way: with few records most of what is known of a kernel is that 5 lies
+between 3 and 7, with many the records say themselves what each is worth.
+
 What a smooth covariance cannot follow it takes for noise of the labels, and then knows nothing of it and is too sure of
 the rest. Choices that matter together, each pair a little, are such a remainder, and neighbours share it: so a rough
 part with a short length of its own stands beside the smooth one, as much of it as the records make likely.
@@ -18,6 +22,7 @@ part's variance by Nelder and Mead.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -32,12 +37,16 @@ from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.scores import KNOTS, REACH, score_levels
 from nagjax.predictors.kinds.kind import Kind, check_records, check_share, configured, known_features
 from nagjax.predictors.records.records import Records
+from nagjax.spaces.levels import level_columns
 from nagjax.spaces.space import Space
 
 LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)
 """Grid of lengths, in units of the root mean square distance of records, and of shares of noise in variance."""
 
-TARGETS = ("auto", "rank", "quality")
+TARGETS, FEATURES = ("auto", "rank", "quality"), ("auto", "plain", "levels")
+PLAIN = 0.3
+"""Share of plain features beside levels, in squared distance: a number may be unlike both of its neighbours."""
+
 SCALED = 500
 """Records by which scales are found: their time grows with the cube, and more hardly move three numbers."""
 
@@ -56,17 +65,21 @@ class GpConfig:
       validation_share: part of the records held out first, 0 <= share < 1 (0: no errors are reported).
       target: what is fitted, ``"rank"``, ``"quality"``, or ``"auto"``: of both the one whose order of the records, each
         predicted without itself, agrees better with theirs (Kendall's tau).
+      features: what is compared, ``"plain"`` path features, the ``"levels"`` of attributes that are numbers, in their
+        order, or ``"auto"``: as with the target, the better; the first where no attribute is a number.
     """
 
     most: int = 2000
     validation_share: float = 0.2
     target: str = "auto"
+    features: str = "auto"
 
     def __post_init__(self) -> None:
         arguments.count(self.most, "most", least=10)
         check_share(self.validation_share)
-        if self.target not in TARGETS:
-            raise ValueError(f"target is {self.target!r}; it is one of {', '.join(TARGETS)}")
+        for name, allowed in (("target", TARGETS), ("features", FEATURES)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it is one of {', '.join(allowed)}")
 
 
 class Scales(NamedTuple):
@@ -78,6 +91,14 @@ class Scales(NamedTuple):
     short: float = 1.0
 
 
+class Prior(NamedTuple):
+    """What is thought before the records: which features are compared, what is fitted, and the scales of both."""
+
+    features: str
+    target: str
+    scales: Scales
+
+
 def make(**settings: Any) -> Kind:
     """The kind; settings are the fields of ``GpConfig``."""
     return configured("gp", GpConfig, settings, fit_gp)
@@ -87,7 +108,7 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     """Fit a Gaussian process to records; the seed decides which are held out.
 
     Raises:
-      ValueError: if there are too few records or too many.
+      ValueError: if there are too few records or too many, or levels are asked for where no attribute is a number.
     """
     config = config or GpConfig()
     check_records(records)
@@ -103,32 +124,69 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     valid, train = order[:held], order[held:]
     known = known_features(space, features)
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
+    views = transforms(space, config.features)
     # Three numbers of many records: that those held out had a part in them does not show in the errors.
-    target, scales = chosen(features, quality, config.target)
+    prior = chosen({name: seen(features, by) for name, by in views.items()}, quality, config.target)
+    transform = views[prior.features]
     if held:
-        first = condition(features[train], quality[train], known, target, scales)
+        first = condition(features[train], quality[train], known, prior.target, prior.scales, transform)
         first = first.padded(len(train) + padding(len(train)))
         report |= errors(asked(first, records.tokens[valid], features[valid]), quality[valid])
         report["refitted_on"] = num
-    whole = condition(features, quality, known, target, scales)
-    report |= {"target": target, "length": float(whole.length), "amplitude": float(whole.amplitude)}
+    whole = condition(features, quality, known, prior.target, prior.scales, transform)
+    report |= {"target": prior.target, "features": prior.features}
+    report |= {"length": float(whole.length), "amplitude": float(whole.amplitude)}
     return FittedPredictor(whole, report)
 
 
+def transforms(space: Space, features: str = "auto") -> dict[str, np.ndarray | None]:
+    """What may be compared in place of path features: by name a matrix ``[F, G]``, or None for features as they are.
+
+    Both matrices have one shape, so that nothing is compiled anew where one fit takes the first and the next the other.
+
+    Raises:
+      ValueError: if levels are asked for where no attribute is a number.
+    """
+    levels = level_columns(space)
+    num, width = levels.shape
+    if not width:
+        if features == "levels":
+            raise ValueError(f"features is 'levels', and no attribute of space {space.name} is a number; use 'plain'")
+        return {"plain": None}
+    # What has no level counts as a level does.
+    beside = np.diag(np.where(levels.any(1), np.sqrt(PLAIN), 1.0))
+    both: dict[str, np.ndarray | None] = {
+        "plain": np.concatenate([np.zeros((num, width)), np.eye(num)], 1),
+        "levels": np.concatenate([levels, beside], 1),
+    }
+    return both if features == "auto" else {features: None if features == "plain" else both[features]}
+
+
+def seen(features: np.ndarray, transform: np.ndarray | None) -> np.ndarray:
+    """What the process compares, ``[N, F]`` or ``[N, G]``."""
+    return features if transform is None else features @ transform
+
+
 def condition(
-    features: np.ndarray, quality: np.ndarray, known: np.ndarray, target: str = "rank", scales: Scales | None = None
+    features: np.ndarray,
+    quality: np.ndarray,
+    known: np.ndarray,
+    target: str = "rank",
+    scales: Scales | None = None,
+    transform: np.ndarray | None = None,
 ) -> GaussianProcess:
     """The process given features float64 ``[N, F]`` and qualities float64 ``[N]``; at its likeliest scales if None."""
+    compared = seen(features, transform)
     if scales is None:
-        target, scales = chosen(features, quality, target)
-    squares = distance.cdist(features, features, "sqeuclidean")
+        _, target, scales = chosen({"plain": compared}, quality, target)
+    squares = distance.cdist(compared, compared, "sqeuclidean")
     score, levels = _scores(quality, target)
     chol = linalg.cholesky(_covariance(squares, scales), lower=True)
     whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
     alpha = whiten.T @ (whiten @ score)
     amplitude = np.sqrt(max(float(score @ alpha) / len(score), 1e-12))
     arrays = {
-        "support": features,
+        "support": compared,
         # Of correlations; the form has the amplitude in its covariance.
         "alpha": alpha / amplitude**2,
         "whiten": whiten / amplitude,
@@ -137,26 +195,32 @@ def condition(
         "levels": levels,
         "short": scales.short,
         "rough": scales.rough,
+        **({} if transform is None else {"transform": transform}),
     }
     # By NumPy: JAX would compile a conversion for each number of records.
     floats = {name: jnp.asarray(np.asarray(value, np.float32)) for name, value in arrays.items()}
     return GaussianProcess(**floats, known=jnp.asarray(known))
 
 
-def chosen(features: np.ndarray, quality: np.ndarray, target: str) -> tuple[str, Scales]:
-    """What is fitted, and its likeliest scales, by ``SCALED`` of the records at most."""
+def chosen(views: Mapping[str, np.ndarray], quality: np.ndarray, target: str) -> Prior:
+    """Which features are compared, what is fitted and the likeliest scales, by ``SCALED`` of the records at most.
+
+    Args:
+      views: what may be compared by name, float64 ``[N, F]``.
+      quality: float64 ``[N]``.
+      target: as in ``GpConfig``.
+    """
     some = np.unique(np.linspace(0, len(quality) - 1, min(SCALED, len(quality))).astype(int))
-    return _target(distance.cdist(features[some], features[some], "sqeuclidean"), quality[some], target)
+    squares = {view: distance.cdist(rows[some], rows[some], "sqeuclidean") for view, rows in views.items()}
+    scores = {name: _scores(quality[some], name)[0] for name in _candidates(target)}
+    tried = [Prior(v, name, likeliest(squares[v], score)) for v in views for name, score in scores.items()]
 
+    def agreement(prior: Prior) -> float:
+        order = left_out(squares[prior.features], scores[prior.target], prior.scales)
+        # NaN where qualities are all alike; then any will do.
+        return float(np.nan_to_num(stats.kendalltau(order, quality[some]).statistic, nan=-1.0))
 
-def _target(squares: np.ndarray, quality: np.ndarray, target: str) -> tuple[str, Scales]:
-    """What is fitted to records with squared distances ``[N, N]``, and its likeliest scales."""
-    tried = {name: likeliest(squares, _scores(quality, name)[0]) for name in _candidates(target)}
-    if len(tried) > 1:
-        orders = {name: left_out(squares, _scores(quality, name)[0], scales) for name, scales in tried.items()}
-        # Tau is NaN where qualities are all alike; then either will do.
-        target = max(tried, key=lambda name: np.nan_to_num(stats.kendalltau(orders[name], quality).statistic, nan=-1.0))
-    return target, tried[target]
+    return max(tried, key=agreement) if len(tried) > 1 else tried[0]
 
 
 def _candidates(target: str) -> tuple[str, ...]:
