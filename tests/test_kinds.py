@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from experiments.comparison import problems as compare_problems
 from experiments.frame import cli
@@ -324,6 +325,25 @@ def test_a_space_without_numbers_is_compared_by_plain_features():
         gp.transforms(space, "levels")
     with pytest.raises(ValueError, match="features is 'steps'; it is one of auto, plain, levels"):
         registry.make("gp", {"features": "steps"})
+
+
+def test_a_process_is_fitted_by_one_thread_and_leaves_the_others_to_who_had_them(monkeypatch):
+    tiny, known = records(30)
+    had, cholesky = [], gp.linalg.cholesky
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    def watched(*args, **kwargs):
+        had.append(threads())
+        return cholesky(*args, **kwargs)
+
+    monkeypatch.setattr(gp.linalg, "cholesky", watched)
+    with threadpool_limits(2, "blas"):
+        registry.fit(registry.make("gp"), tiny.space, known)
+        assert threads() == {2}
+    assert len(had) > 50
+    assert all(found == {1} for found in had)
 
 
 def test_the_deviation_of_a_process_is_that_of_its_errors():

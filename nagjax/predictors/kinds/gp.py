@@ -21,14 +21,16 @@ part's variance by Nelder and Mead.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
 from scipy import linalg, optimize, stats
 from scipy.spatial import distance
+from threadpoolctl import threadpool_limits
 
 from nagjax import arguments
 from nagjax.predictors.batches import padding
@@ -181,9 +183,10 @@ def condition(
         _, target, scales = chosen({"plain": compared}, quality, target)
     squares = distance.cdist(compared, compared, "sqeuclidean")
     score, levels = _scores(quality, target)
-    chol = linalg.cholesky(_covariance(squares, scales), lower=True)
-    whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
-    alpha = whiten.T @ (whiten @ score)
+    with _one_thread():
+        chol = linalg.cholesky(_covariance(squares, scales), lower=True)
+        whiten = linalg.solve_triangular(chol, np.eye(len(score)), lower=True)
+        alpha = whiten.T @ (whiten @ score)
     amplitude = np.sqrt(max(float(score @ alpha) / len(score), 1e-12))
     arrays = {
         "support": compared,
@@ -213,14 +216,21 @@ def chosen(views: Mapping[str, np.ndarray], quality: np.ndarray, target: str) ->
     some = np.unique(np.linspace(0, len(quality) - 1, min(SCALED, len(quality))).astype(int))
     squares = {view: distance.cdist(rows[some], rows[some], "sqeuclidean") for view, rows in views.items()}
     scores = {name: _scores(quality[some], name)[0] for name in _candidates(target)}
-    tried = [Prior(v, name, likeliest(squares[v], score)) for v in views for name, score in scores.items()]
+    with _one_thread():
+        tried = [Prior(v, name, likeliest(squares[v], score)) for v in views for name, score in scores.items()]
 
     def agreement(prior: Prior) -> float:
         order = left_out(squares[prior.features], scores[prior.target], prior.scales)
         # NaN where qualities are all alike; then any will do.
         return float(np.nan_to_num(stats.kendalltau(order, quality[some]).statistic, nan=-1.0))
 
-    return max(tried, key=agreement) if len(tried) > 1 else tried[0]
+    with _one_thread():
+        return max(tried, key=agreement) if len(tried) > 1 else tried[0]
+
+
+def _one_thread() -> contextlib.AbstractContextManager[Any]:
+    """Threads of the linear algebra wait for each other where a machine does anything else; matrices are small here."""
+    return cast("contextlib.AbstractContextManager[Any]", threadpool_limits(limits=1, user_api="blas"))
 
 
 def _candidates(target: str) -> tuple[str, ...]:
