@@ -38,7 +38,7 @@ from nagjax.reports.front import POINTS
 from nagjax.searching import search
 from nagjax.spaces import draws
 
-COUNTS = (100, 200, 300)
+COUNTS, PER_ROUND = (100, 200, 300), 25
 FIGURES = ("regret", "below", "hypervolume", "trained", "distinct")
 COLUMNS = ("searcher", "seed", "evaluations", *FIGURES)
 
@@ -80,7 +80,7 @@ def searched(kind: str, proposer: str, **settings: Any) -> Searcher:
     def run(study: Study, seed: int) -> np.ndarray:
         found = search(
             study.macro.space, "table", folder=study.folder / f"{kind}_{proposer.replace(':', '_')}_{seed}",
-            evaluator_settings={"file": str(study.file)}, costs=["madds"], evaluations=max(COUNTS),
+            evaluator_settings={"file": str(study.file)}, costs=["madds"], evaluations=max(COUNTS), per_round=PER_ROUND,
             predictor_kind=kind, proposer=proposer, proposer_settings=settings, seed=seed,
         )  # fmt: skip
         return found.evaluations.tokens

@@ -27,7 +27,7 @@ from nagjax.predictors.records.records import write_records
 from nagjax.searching import search
 from nagjax.spaces import draws
 
-COUNTS = (100, 200)
+COUNTS, PER_ROUND = (100, 200), 25
 COLUMNS = ("system", "seed", "evaluations", "evaluated", "answered")
 
 
@@ -70,7 +70,7 @@ def one(macro: Macro, file: Path, folder: Path, name: str, seed: int) -> list[di
         return [_row(name, seed, count, _evaluated(macro, _spread(macro, count, seed)), None) for count in COUNTS]
     found = search(
         macro.space, "table", folder=folder, evaluator_settings={"file": str(file)}, costs=["madds"],
-        evaluations=max(COUNTS), predictor_kind=system.kind, proposer=system.proposer,
+        evaluations=max(COUNTS), per_round=PER_ROUND, predictor_kind=system.kind, proposer=system.proposer,
         proposer_settings=system.settings, predictor_settings=system.of_kind, seed=seed,
     )  # fmt: skip
     return [

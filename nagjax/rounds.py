@@ -34,6 +34,10 @@ STEP = 512
 """Predictors are padded to multiples of it, so that few shapes are compiled: a process asks for the square of it."""
 
 
+GROWING, LARGEST = ((100, 5), (250, 10)), 25
+"""Evaluations between two fits while fewer than so many are done, and from then on: about a tenth of what is known."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """How many evaluations, and when.
@@ -41,20 +45,21 @@ class Plan:
     Attributes:
       evaluations: in all, failed ones too.
       start: before a predictor is fitted for the first time.
-      per_round: afterwards, between two fits.
+      per_round: afterwards, between two fits; None for ``GROWING``: the fewer are done, the more each fit tells.
       retries: how often a failure is tried again before it is one.
     """
 
     evaluations: int = 300
     start: int = 25
-    per_round: int = 25
+    per_round: int | None = None
     retries: int = 1
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
         arguments.count(self.evaluations, "evaluations", least=LEAST)
         arguments.count(self.start, "start", least=LEAST)
-        arguments.count(self.per_round, "per_round")
+        if self.per_round is not None:
+            arguments.count(self.per_round, "per_round")
         arguments.count(self.retries, "retries", least=0)
         if self.start > self.evaluations:
             raise ValueError(
@@ -62,9 +67,22 @@ class Plan:
             )
 
     def size(self, number: int) -> int:
-        """Evaluations of a round; 0 is the start."""
-        left = self.evaluations - self.start - (number - 1) * self.per_round
-        return self.start if number == 0 else max(min(self.per_round, left), 0)
+        """Evaluations of a round; 0 is the start.
+
+        >>> plan = Plan(evaluations=112)
+        >>> [plan.size(number) for number in (0, 1, 15, 16, 17, 18)]
+        [25, 5, 5, 10, 2, 0]
+        """
+        size, done = self.start, 0
+        for _ in range(number):
+            done += size
+            size = min(self._between_fits(done), self.evaluations - done)
+        return size
+
+    def _between_fits(self, done: int) -> int:
+        if self.per_round is not None:
+            return self.per_round
+        return next((size for below, size in GROWING if done < below), LARGEST)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

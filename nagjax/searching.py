@@ -73,7 +73,7 @@ def search(
     device_format: str = "auto",
     evaluations: int = 300,
     start: int = 25,
-    per_round: int = 25,
+    per_round: int | None = None,
     retries: int = 1,
     predictor_kind: str = KIND,
     predictor_settings: Mapping[str, Any] | None = None,
@@ -104,7 +104,7 @@ def search(
       device_format: of the table.
       evaluations: true evaluations in all; a finished search given more goes on.
       start: evaluations spread over the costs, before anything is predicted.
-      per_round: evaluations between two fits.
+      per_round: evaluations between two fits; by default 5 up to 100 evaluations, 10 up to 250 and 25 from then on.
       retries: how often a failed evaluation is tried again.
       predictor_kind: what is fitted between rounds.
       predictor_settings: of that kind.

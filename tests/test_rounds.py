@@ -501,6 +501,20 @@ def test_improvement_is_that_over_the_best_within_the_budget():
     assert float(told[0]) == pytest.approx(exact, rel=1e-4)
 
 
+@pytest.mark.parametrize("start", [10, 25, 99, 180, 400])
+@pytest.mark.parametrize("evaluations", [400, 401, 777])
+def test_rounds_grow_with_what_is_evaluated_and_end_with_the_evaluations(start, evaluations):
+    plan = rounds.Plan(evaluations=evaluations, start=start)
+    sizes = [plan.size(number) for number in range(200)]
+    done = np.cumsum(sizes)
+    assert done[-1] == evaluations
+    last = int(np.argmax(done == evaluations))
+    assert sizes[0] == start
+    assert not any(sizes[last + 1 :])
+    for before, size in zip(done[:last], sizes[1:last], strict=False):
+        assert size == (5 if before < 100 else 10 if before < 250 else 25)
+
+
 def test_padding_a_gaussian_process_changes_nothing():
     features = np.random.default_rng(0).integers(0, 2, (12, 5)).astype(float)
     quality = np.linspace(0.4, 0.9, 12)

@@ -14,10 +14,10 @@ def _compared(controller: str, *more: str, evaluations: int = 2000) -> tuple[str
 
 
 def _searched(kind: str, proposer: str, *more: str) -> tuple[str, ...]:
-    """Arguments of a search in rounds on NAS-Bench-Macro."""
+    """Arguments of a search in rounds on NAS-Bench-Macro, of the size in which methods were compared."""
     return (
         "--space=nas_bench_macro", "--costs=madds", "--evaluator=table", "--evaluator_settings=file=LABELS",
-        f"--predictor_kind={kind}", f"--proposer={proposer}", "--evaluations=200", *more,
+        f"--predictor_kind={kind}", f"--proposer={proposer}", "--evaluations=200", "--per_round=25", *more,
     )  # fmt: skip
 
 
