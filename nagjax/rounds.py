@@ -34,8 +34,10 @@ STEP = 512
 """Predictors are padded to multiples of it, so that few shapes are compiled: a process asks for the square of it."""
 
 
-GROWING, LARGEST = ((100, 5), (250, 10)), 25
-"""Evaluations between two fits while fewer than so many are done, and from then on: about a tenth of what is known."""
+GROWING, LAST = ((2, 60), (5, 30)), 12
+"""While fewer than so many sixths of the evaluations are done, one part in so many between two fits; then the last."""
+SMALLEST, LARGEST = 5, 25
+"""Evaluations between two fits, whatever part of all that is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Plan:
     Attributes:
       evaluations: in all, failed ones too.
       start: before a predictor is fitted for the first time.
-      per_round: afterwards, between two fits; None for ``GROWING``: the fewer are done, the more each fit tells.
+      per_round: afterwards, between two fits; None for ``GROWING``: the less is known, the more each fit tells.
       retries: how often a failure is tried again before it is one.
     """
 
@@ -69,9 +71,9 @@ class Plan:
     def size(self, number: int) -> int:
         """Evaluations of a round; 0 is the start.
 
-        >>> plan = Plan(evaluations=112)
-        >>> [plan.size(number) for number in (0, 1, 15, 16, 17, 18)]
-        [25, 5, 5, 10, 2, 0]
+        >>> plan = Plan(evaluations=300)
+        >>> [plan.size(number) for number in (0, 1, 15, 16, 30, 31, 32, 33)]
+        [25, 5, 5, 10, 10, 25, 25, 0]
         """
         size, done = self.start, 0
         for _ in range(number):
@@ -82,7 +84,8 @@ class Plan:
     def _between_fits(self, done: int) -> int:
         if self.per_round is not None:
             return self.per_round
-        return next((size for below, size in GROWING if done < below), LARGEST)
+        parts = next((parts for sixths, parts in GROWING if 6 * done < sixths * self.evaluations), LAST)
+        return min(max(round(self.evaluations / parts), SMALLEST), LARGEST)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
