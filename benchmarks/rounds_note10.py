@@ -42,7 +42,7 @@ from nagjax.proposers import proposer as proposers
 from nagjax.reports.front import POINTS, best_within
 from nagjax.spaces import draws
 
-COUNTS, PESSIMISM = (200, 1000), 1.0
+COUNTS, PESSIMISM, PER_ROUND = (200, 1000), 1.0, 25
 UPDATES = 400
 """Of a generator: 1,500 find nothing that is better by the predictor, 100 lose 0.08 points."""
 Run = dict[str, Any]
@@ -66,10 +66,10 @@ class Note10:
         return POINTS * float(np.mean(quality[row] - self.front.quality))
 
     def search(self, evaluations: int, start: int) -> Callable[[int], rounds.Search]:
-        """The search by the defaults of ``nagjax.search``, by seed."""
+        """The search by the defaults of ``nagjax.search``, in rounds as for a long one, by seed."""
         judge = Evaluator("ofa_predictor", {}, {}, lambda tokens: {QUALITY: truth(self.problem, tokens)[0]})
         kind, proposer = kinds.make(searching.KIND), proposers.make(proposers.DEFAULT)
-        plan = rounds.Plan(evaluations, start)
+        plan = rounds.Plan(evaluations, start, PER_ROUND)
         return lambda seed: rounds.Search(self.problem, self.description, judge, kind, proposer, plan, seed)
 
 

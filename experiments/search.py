@@ -59,7 +59,9 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     define.integer("evaluations", 300, "True evaluations in all.", lower_bound=10)
     define.integer("start", 25, "Of them before anything is predicted.", lower_bound=10)
-    define.integer("per_round", None, "Evaluations between two fits; by default 5 to 25, growing.", lower_bound=1)
+    define.integer(
+        "per_round", None, "Evaluations between two fits; by default 5, 10 from 100 on, 25 from 250 on.", lower_bound=1
+    )
     define.integer("retries", 1, "How often a failure is tried again.", lower_bound=0)
     define.string("proposer", proposers.DEFAULT, f"What to evaluate next: {', '.join(PROPOSERS)}, or a plugin's.")
     define.multi_string("proposer_settings", [], "Settings of the proposer, key=value,key=value; may be repeated.")

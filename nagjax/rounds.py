@@ -34,10 +34,11 @@ STEP = 512
 """Predictors are padded to multiples of it, so that few shapes are compiled: a process asks for the square of it."""
 
 
-GROWING, LAST = ((2, 60), (5, 30)), 12
-"""While fewer than so many sixths of the evaluations are done, one part in so many between two fits; then the last."""
-SMALLEST, LARGEST = 5, 25
-"""Evaluations between two fits, whatever part of all that is."""
+GROWING, LARGEST = ((100, 5), (250, 10)), 25
+"""While fewer evaluations are done than the first, the second between two fits; then the largest.
+
+Not shares of all evaluations: a search that is given more goes on with the rounds it has.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +85,7 @@ class Plan:
     def _between_fits(self, done: int) -> int:
         if self.per_round is not None:
             return self.per_round
-        parts = next((parts for sixths, parts in GROWING if 6 * done < sixths * self.evaluations), LAST)
-        return min(max(round(self.evaluations / parts), SMALLEST), LARGEST)
+        return next((size for below, size in GROWING if done < below), LARGEST)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

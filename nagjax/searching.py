@@ -104,7 +104,7 @@ def search(
       device_format: of the table.
       evaluations: true evaluations in all; a finished search given more goes on.
       start: evaluations spread over the costs, before anything is predicted.
-      per_round: evaluations between two fits; by default it grows, 5 to 25 of 300 (``nagjax.rounds.Plan``).
+      per_round: evaluations between two fits; by default 5 up to 100 evaluations, 10 up to 250, then 25.
       retries: how often a failed evaluation is tried again.
       predictor_kind: what is fitted between rounds.
       predictor_settings: of that kind.
