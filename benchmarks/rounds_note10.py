@@ -66,7 +66,7 @@ class Note10:
         return POINTS * float(np.mean(quality[row] - self.front.quality))
 
     def search(self, evaluations: int, start: int) -> Callable[[int], rounds.Search]:
-        """The search by the defaults of ``nagjax.search``, in rounds as for a long one, by seed."""
+        """The search by the defaults of ``nagjax.search`` but for ``PER_ROUND`` in every round, by seed."""
         judge = Evaluator("ofa_predictor", {}, {}, lambda tokens: {QUALITY: truth(self.problem, tokens)[0]})
         kind, proposer = kinds.make(searching.KIND), proposers.make(proposers.DEFAULT)
         plan = rounds.Plan(evaluations, start, PER_ROUND)

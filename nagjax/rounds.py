@@ -35,7 +35,7 @@ STEP = 512
 
 
 GROWING, LARGEST = ((100, 5), (250, 10)), 25
-"""While fewer evaluations are done than the first, the second between two fits; then the largest.
+"""Below how many evaluations how many are made between two fits; ``LARGEST`` afterwards.
 
 Not shares of all evaluations: a search that is given more goes on with the rounds it has.
 """

@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 
 KIND = "gp"
 """The kind that is fitted between rounds unless another is named: it has a deviation of its own."""
+SINCE: Mapping[str, Mapping[str, Any]] = {KIND: {"features": "plain"}}
+"""What searches from before a kind had a setting were made with."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -203,7 +205,8 @@ def claim(wanted: rounds.Search, folder: Path) -> None:
         return
     try:
         recorded = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        recorded["predictor"] = {**SINCE.get(recorded["predictor"]["kind"], {}), **recorded["predictor"]}
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: is damaged ({error}); restore it from a copy, or give another folder") from None
     differing = [name for name in identity if recorded.get(name) != identity[name]]
     if differing:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nagjax import plugins
+from nagjax.spaces import compose, tabular
 from nagjax.spaces.levels import level_columns
 
 
@@ -50,3 +51,13 @@ def test_a_closed_decision_says_nothing_of_its_first_choice():
     space = plugins.load("spaces", "elastic_gnn")()
     # Layers beyond the depth are closed; none of their features is a number, and depth and width are.
     assert {name.rstrip("0123456789") for names in named(space) for name in names} == {"layers", "hidden"}
+
+
+def test_words_among_numbers_a_context_and_what_is_no_float_have_no_levels():
+    mixed = tabular.make({"width": ["auto", 8, 16], "kernel": [3, 5]})
+    assert named(mixed) == [{"kernel=3", "kernel=5"}, {"kernel=5"}]
+    for odd in (float("nan"), float("-inf"), 10**400):
+        assert named(tabular.make({"width": [odd, 8, 16], "kernel": [3, 5]})) == named(mixed)
+    tasks = compose.prefix(mixed, "task", [1, 2, 3])
+    assert named(tasks) == named(mixed)
+    assert named(tabular.make({"kernel": [3]})) == []

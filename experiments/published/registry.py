@@ -312,8 +312,8 @@ BUILT = (
     System(
         "dpp_net", "DPP-Net", "1806.08198", "A Pareto beam that grows layer by layer beats random search.",
         "search", _searched("ridge", "progressive"), FEW,
-        "200 evaluations: {systems.csv | dpp_net 200 evaluated}, random {systems.csv | random 200 evaluated}; our "
-        "default search {systems.csv | gp 200 evaluated}.",
+        "200 evaluations: {systems.csv | dpp_net 200 evaluated}, random {systems.csv | random 200 evaluated}; "
+        "`gp` in as many rounds {systems.csv | gp 200 evaluated}.",
         "seen", ["systems.csv"],
     ),
     System(

@@ -167,6 +167,7 @@ def trust_facts(description: Description) -> list[tuple[str, str]]:
         facts += [("costs measured in", str(report["costs_source"])), ("architectures", measured_text(report))]
         facts.append(("labels", f"{fitted_text(report)}; {judge_text(report)}"))
     facts += [("target of the fit", str(report["target"]))] if "target" in report else []
+    facts += [("features compared by the fit", str(report["features"]))] if "features" in report else []
     facts += [("labels: warning", str(report["doubt"]))] if "doubt" in report else []
     for info in description.costs:
         facts.append((f"{info.name}: priced 0", ", ".join(info.free) or "nothing"))

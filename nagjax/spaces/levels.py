@@ -7,17 +7,22 @@ them, and a choice that is not made is below the least (the thermometer code of 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nagjax.spaces.space import Space
+
+LARGEST = 2**53
+"""Integers below it differ as float64 as well."""
 
 
 def level_columns(space: Space) -> np.ndarray:
     """Which path features stand for at least each value of an attribute: float64 ``[F, L]`` of zeros and ones.
 
-    Features that the same decisions switch on belong together. An attribute is theirs where it is a number, each of
-    them stands for one of its values, and they have two values at least. Attributes that are words or truth values have
-    no order, and there may be none that has one (L is 0).
+    Features that the same decisions switch on belong together. Those that each stand for one value of an attribute
+    have levels, if the attribute is a finite number in all choices of these decisions and two values differ. Words and
+    truth values have no order, nor has a context, which is not chosen; there may be no attribute that has one (L is 0).
 
     >>> from nagjax.spaces.tabular import make
     >>> space = make({"kernel": [3, 5, 7], "skip": [False, True]})
@@ -36,10 +41,12 @@ def level_columns(space: Space) -> np.ndarray:
 
 
 def _choices(space: Space) -> list[set[tuple[int, int]]]:
-    """Which choices ``(t, c)`` of open decisions switch each path feature on."""
+    """Which choices ``(t, c)`` of open decisions switch each path feature on, those of a context aside."""
     graph = space.trellis
     found: list[set[tuple[int, int]]] = [set() for _ in range(graph.num_features + 1)]
     for t, here in enumerate(graph.valid & graph.open[:, :, None]):
+        if space.decisions[t].context:
+            continue
         node, choice = np.nonzero(here)
         lit = np.stack(np.broadcast_arrays(graph.features[t, node, choice], choice[:, None]), -1).reshape(-1, 2)
         for feature, c in np.unique(lit, axis=0).tolist():
@@ -48,14 +55,19 @@ def _choices(space: Space) -> list[set[tuple[int, int]]]:
 
 
 def _numbers(space: Space, choices: set[tuple[int, int]]) -> dict[str, float]:
-    """Attributes that are one number, the same in all choices."""
+    """Attributes that are one number, the same in all of some choices."""
     rows = [space.decisions[t].choices[c] for t, c in choices]
-    numbers: dict[str, float] = {}
-    for key in rows[0] if rows else ():
-        value = rows[0][key]
-        if type(value) in (int, float) and all(row.get(key) == value for row in rows):  # a bool is an int as well
-            numbers[key] = float(value)
-    return numbers
+    others = [choice for t in {t for t, _ in choices} for choice in space.decisions[t].choices]
+    return {
+        key: float(value)
+        for key, value in (rows[0] if rows else {}).items()
+        if all(row.get(key) == value for row in rows) and all(_is_number(other.get(key)) for other in others)
+    }
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value has a place among float64 numbers; a truth value has not."""
+    return (type(value) is float and math.isfinite(value)) or (type(value) is int and abs(value) < LARGEST)
 
 
 def _steps(values: dict[int, float], num: int) -> list[np.ndarray]:

@@ -149,17 +149,17 @@ def transforms(space: Space, features: str = "auto") -> dict[str, np.ndarray | N
     Raises:
       ValueError: if levels are asked for where no attribute is a number.
     """
-    levels = level_columns(space)
-    num, width = levels.shape
+    columns = level_columns(space)
+    num, width = columns.shape
     if not width:
         if features == "levels":
             raise ValueError(f"features is 'levels', and no attribute of space {space.name} is a number; use 'plain'")
         return {"plain": None}
     # What has no level counts as a level does.
-    beside = np.diag(np.where(levels.any(1), np.sqrt(PLAIN), 1.0))
+    beside = np.diag(np.where(columns.any(1), np.sqrt(PLAIN), 1.0))
     both: dict[str, np.ndarray | None] = {
         "plain": np.concatenate([np.zeros((num, width)), np.eye(num)], 1),
-        "levels": np.concatenate([levels, beside], 1),
+        "levels": np.concatenate([columns, beside], 1),
     }
     return both if features == "auto" else {features: None if features == "plain" else both[features]}
 
