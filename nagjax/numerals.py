@@ -62,17 +62,19 @@ def integer(text: str) -> int:
 
 
 def plain(text: str) -> int | float | None:
-    """``text`` as an integer or else a finite float; None where it is neither.
+    """``text`` as an integer or else a finite float; None where it is neither, or larger than a float can be.
 
-    >>> plain("3"), plain("0.5"), plain("1_000"), plain("nan")
-    (3, 0.5, None, None)
+    >>> plain("3"), plain("0.5"), plain("1_000"), plain("nan"), plain("9" * 400)
+    (3, 0.5, None, None, None)
     """
     for read in (integer, number):
         try:
             value = read(text)
+            return value if math.isfinite(value) else None
         except ValueError:
             continue
-        return value if math.isfinite(value) else None
+        except OverflowError:
+            return None
     return None
 
 
