@@ -19,7 +19,7 @@ from nagjax.authoring import FittedPredictor, Kind, export
 from nagjax.inference.answers import Answer
 from nagjax.predictors import network_fit
 from nagjax.predictors.formats.readers import foreign
-from nagjax.predictors.kinds import auto, gp, light, pair, registry
+from nagjax.predictors.kinds import auto, gp, light, pair, registry, views
 from nagjax.predictors.kinds.auto import choose
 from nagjax.predictors.records.records import Records
 from nagjax.reports.answers import to_table
@@ -303,16 +303,34 @@ def test_a_process_compares_numbers_by_their_levels_where_they_matter_in_their_o
     assert told["auto"] == pytest.approx(min(told.values()), rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    "worth", [(0.0, 1.0, 2.0, 3.0, 4.0), (0.0, 3.0, 1.0, 4.0, 0.5)], ids=["in order", "out of order"]
+)
+def test_sums_over_numbers_are_learned_by_their_levels_where_they_matter_in_their_order(worth):
+    space, tokens = of_numbers()
+    asked = space.sample(np.random.default_rng(1), 200)
+    quality, truth = (0.5 + 0.01 * np.array(worth)[some[:, :8]].sum(1) for some in (tokens, asked))
+    off = {}
+    for features in ("auto", "plain", "levels"):
+        kind = registry.make("additive", {"validation_share": 0.0, "features": features})
+        mean, _ = kind.fit(space, Records(tokens, quality), 0).predictor(
+            jnp.asarray(asked), jnp.asarray(space.features(asked))
+        )
+        off[features] = np.sqrt(np.mean((np.asarray(mean) - truth) ** 2))
+    assert (off["levels"] < 0.5 * off["plain"]) == (worth[1] < worth[2])
+    assert off["auto"] == pytest.approx(min(off["plain"], off["levels"]), rel=1e-3)
+
+
 def test_whichever_features_a_process_compares_it_has_one_shape():
     space, _ = of_numbers()
-    shapes = {name: matrix.shape for name, matrix in gp.transforms(space).items()}
+    shapes = {name: matrix.shape for name, matrix in views.transforms(space).items()}
     assert shapes == {"plain": (42, 82), "levels": (42, 82)}  # 40 levels beside 42 features
     rows = space.features(np.stack([space.parse(TEXT), space.parse(TEXT.replace("width0=8", "width0=64"))]))
-    plain, levels = (rows @ matrix for matrix in gp.transforms(space).values())
+    plain, levels = (rows @ matrix for matrix in views.transforms(space).values())
     assert np.square(plain[0] - plain[1]).sum() == 2
     assert np.square(levels[0] - levels[1]).sum() == pytest.approx(3 + 2 * 0.3)  # 8 to 16, 32, 64
     other = space.features(space.parse(TEXT.replace("kind=a", "kind=b"))[None])[0]
-    assert np.square((rows[0] - other) @ gp.transforms(space)["levels"]).sum() == 2  # a word, as ever
+    assert np.square((rows[0] - other) @ views.transforms(space)["levels"]).sum() == 2  # a word, as ever
 
 
 TEXT = ",".join([*(f"width{t}=8" for t in range(8)), "kind=a"])
@@ -320,9 +338,9 @@ TEXT = ",".join([*(f"width{t}=8" for t in range(8)), "kind=a"])
 
 def test_a_space_without_numbers_is_compared_by_plain_features():
     space = tabular.make({"kind": ["a", "b", "c"], "skip": [False, True]})
-    assert gp.transforms(space) == {"plain": None}
+    assert views.transforms(space) == {"plain": None}
     with pytest.raises(ValueError, match="features is 'levels', and no attribute of space tabular is a number"):
-        gp.transforms(space, "levels")
+        views.transforms(space, "levels")
     with pytest.raises(ValueError, match="features is 'steps'; it is one of auto, plain, levels"):
         registry.make("gp", {"features": "steps"})
 

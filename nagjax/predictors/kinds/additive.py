@@ -14,12 +14,14 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy import linalg
 
 from nagjax import arguments
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
-from nagjax.predictors.kinds.ridge import PENALTIES, check_penalised, solve
+from nagjax.predictors.kinds.ridge import PENALTIES, Solution, check_penalised, solved
+from nagjax.predictors.kinds.views import check_features, transforms
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
 from nagjax.spaces.terms import Terms, make_terms
@@ -44,6 +46,8 @@ class AdditiveConfig:
       relative: errors count as shares of the quality, as they do for costs.
       robust: large errors count less.
       penalties: tried, as the kind ``ridge`` has them.
+      features: whose weights are penalised, ``"plain"`` path features, the ``"levels"`` of attributes that are
+        numbers, in their order, or ``"auto"``: whichever errs less on records that are left out.
       validation_share: part of the records held out, 0 <= share < 1 (0: no errors are reported).
     """
 
@@ -52,9 +56,11 @@ class AdditiveConfig:
     robust: bool = False
     penalties: tuple[float, ...] = PENALTIES
     validation_share: float = 0.2
+    features: str = "auto"
 
     def __post_init__(self) -> None:
         arguments.count(self.degree, "degree", least=0)
+        check_features(self.features)
         check_penalised(self.penalties, self.validation_share)
 
 
@@ -76,31 +82,43 @@ def fit_additive(terms: Terms, records: Records, config: AdditiveConfig) -> Addi
     behind, counts = terms.behind(records.tokens), terms.of(records.tokens)
     powers = _powers(terms.numbers, behind, config.degree)
     own = OWN * np.eye(len(terms.numbers))
-    used = np.flatnonzero(counts.any(0))
-    crossed = (counts[:, used, None] * powers[behind][:, None]).reshape(len(counts), -1)
-    weights, offset = _solve(np.concatenate([crossed, own[behind]], 1), records.quality, config)
-    values = np.zeros((terms.num, len(terms.numbers)))
-    values[used] = weights[: crossed.shape[1]].reshape(len(used), -1) @ powers.T
-    values[0] += offset + own @ weights[crossed.shape[1] :]
+    tried: list[tuple[Solution, np.ndarray]] = []
+    for basis in _bases(terms.space, config.features):
+        columns = counts @ basis
+        used = np.flatnonzero(columns.any(0))
+        crossed = (columns[:, used, None] * powers[behind][:, None]).reshape(len(counts), -1)
+        tried.append((_solved(np.concatenate([crossed, own[behind]], 1), records.quality, config), basis[:, used]))
+    # The first of equals: what does not help is not done.
+    (weights, offset, _, _), basis = min(tried, key=lambda one: one[0].error)
+    num = basis.shape[1] * powers.shape[1]
+    values = basis @ weights[:num].reshape(basis.shape[1], -1) @ powers.T
+    values[0] += offset + own @ weights[num:]
     edges = jnp.asarray(terms.edges(values), jnp.float32)
     known = jnp.asarray(_known(terms, records.tokens, behind))
     return Additive(jnp.asarray(terms.space.trellis.target), edges, known)
 
 
-def _solve(design: np.ndarray, quality: np.ndarray, config: AdditiveConfig) -> tuple[np.ndarray, float]:
-    """Weights float64 ``[J]`` and offset of a design ``[N, J]``."""
+def _bases(space: Space, features: str) -> list[np.ndarray]:
+    """What weights of terms are sums of, float64 ``[num, G]``: term 0 stands alone, the others by views of features."""
+    num = len(space.feature_names)
+    views = [np.eye(num) if view is None else view for view in transforms(space, features).values()]
+    return [linalg.block_diag(np.eye(1), view) for view in views]
+
+
+def _solved(design: np.ndarray, quality: np.ndarray, config: AdditiveConfig) -> Solution:
+    """The regression on a design ``[N, J]``, large errors counting less where they do."""
     plain = 1 / np.square(np.maximum(quality, LEAST)) if config.relative else np.ones(len(quality))
-    weights, offset, penalty = solve(design, quality, config.penalties, plain)
+    solution = solved(design, quality, config.penalties, plain)
     for _ in range(ROUNDS if config.robust else 0):
-        predicted = design @ weights + offset
+        predicted = design @ solution.weights + solution.offset
         # By what is predicted, not what was measured: a disturbed measurement is also a large one.
         plain = 1 / np.square(np.maximum(predicted, LEAST)) if config.relative else plain
         off = np.abs(quality - predicted) * np.sqrt(plain)
         least = LEAST_REACH * float(np.sqrt(np.mean(quality**2 * plain)))
         reach = max(REACH * 1.4826 * float(np.median(off)), least, np.finfo(float).tiny)
         counted = plain * reach / np.maximum(off, reach)
-        weights, offset, _ = solve(design, quality, (penalty,), counted)
-    return weights, offset
+        solution = solved(design, quality, (solution.penalty,), counted)
+    return solution
 
 
 def _powers(numbers: np.ndarray, behind: np.ndarray, degree: int) -> np.ndarray:

@@ -38,17 +38,14 @@ from nagjax.predictors.fitted import FittedPredictor, asked, errors
 from nagjax.predictors.forms.gaussian_process import GaussianProcess
 from nagjax.predictors.forms.scores import KNOTS, REACH, score_levels
 from nagjax.predictors.kinds.kind import Kind, check_records, check_share, configured, known_features
+from nagjax.predictors.kinds.views import check_features, transforms
 from nagjax.predictors.records.records import Records
-from nagjax.spaces.levels import level_columns
 from nagjax.spaces.space import Space
 
 LENGTHS, NOISES = np.geomspace(0.25, 8.0, 6), np.geomspace(1e-4, 1.0, 5)
 """Grid of lengths, in units of the root mean square distance of records, and of shares of noise in variance."""
 
-TARGETS, FEATURES = ("auto", "rank", "quality"), ("auto", "plain", "levels")
-PLAIN = 0.3
-"""Share of plain features beside levels, in squared distance: a number may be unlike both of its neighbours."""
-
+TARGETS = ("auto", "rank", "quality")
 SCALED = 500
 """Records by which scales are found: their time grows with the cube, and more hardly move three numbers."""
 
@@ -79,9 +76,9 @@ class GpConfig:
     def __post_init__(self) -> None:
         arguments.count(self.most, "most", least=10)
         check_share(self.validation_share)
-        for name, allowed in (("target", TARGETS), ("features", FEATURES)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it is one of {', '.join(allowed)}")
+        if self.target not in TARGETS:
+            raise ValueError(f"target is {self.target!r}; it is one of {', '.join(TARGETS)}")
+        check_features(self.features)
 
 
 class Scales(NamedTuple):
@@ -139,29 +136,6 @@ def fit_gp(space: Space, records: Records, config: GpConfig | None = None, seed:
     report |= {"target": prior.target, "features": prior.features}
     report |= {"length": float(whole.length), "amplitude": float(whole.amplitude)}
     return FittedPredictor(whole, report)
-
-
-def transforms(space: Space, features: str = "auto") -> dict[str, np.ndarray | None]:
-    """What may be compared in place of path features: by name a matrix ``[F, G]``, or None for features as they are.
-
-    Both matrices have one shape, so that nothing is compiled anew where one fit takes the first and the next the other.
-
-    Raises:
-      ValueError: if levels are asked for where no attribute is a number.
-    """
-    columns = level_columns(space)
-    num, width = columns.shape
-    if not width:
-        if features == "levels":
-            raise ValueError(f"features is 'levels', and no attribute of space {space.name} is a number; use 'plain'")
-        return {"plain": None}
-    # What has no level counts as a level does.
-    beside = np.diag(np.where(columns.any(1), np.sqrt(PLAIN), 1.0))
-    both: dict[str, np.ndarray | None] = {
-        "plain": np.concatenate([np.zeros((num, width)), np.eye(num)], 1),
-        "levels": np.concatenate([columns, beside], 1),
-    }
-    return both if features == "auto" else {features: None if features == "plain" else both[features]}
 
 
 def seen(features: np.ndarray, transform: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,7 @@ the fit is repeated on all.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -95,16 +95,33 @@ def solve(
     penalties: tuple[float, ...] = PENALTIES,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float, float]:
-    """Ridge regression of quality float64 ``[N]`` on features float64 ``[N, F]``; the intercept is not penalised.
-
-    ``weights`` float64 ``[N]``, above 0, are what squared errors count; None where all count alike.
-
-    Returns:
-      weights float64 ``[F]``, the intercept, and the penalty of the smallest mean squared leave-one-out error.
+    """``solved`` without its error.
 
     >>> weights, offset, _ = solve(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0]))
     >>> round(float(weights[0]), 4), round(offset, 4)
     (2.0, 1.0)
+    """
+    return solved(features, quality, penalties, weights)[:3]
+
+
+class Solution(NamedTuple):
+    """Weights float64 ``[F]``, the intercept, the penalty, and the mean squared leave-one-out error, the smallest."""
+
+    weights: np.ndarray
+    offset: float
+    penalty: float
+    error: float
+
+
+def solved(
+    features: np.ndarray,
+    quality: np.ndarray,
+    penalties: tuple[float, ...] = PENALTIES,
+    weights: np.ndarray | None = None,
+) -> Solution:
+    """Ridge regression of quality float64 ``[N]`` on features float64 ``[N, F]``; the intercept is not penalised.
+
+    ``weights`` float64 ``[N]``, above 0, are what squared errors count; None where all count alike.
     """
     share = np.full(len(quality), 1 / len(quality)) if weights is None else weights / weights.sum()
     root = np.sqrt(share * len(quality))
@@ -119,9 +136,10 @@ def solve(
     # Alone with its feature a record has leverage 1 and no residual, and nothing is known of it without itself.
     alone = leverage > 1 - 1e-9
     error = np.where(alone, target[None], residual / np.where(alone, 1.0, 1 - leverage))
-    best = int(np.argmin(np.square(error).mean(-1)))
+    squares = np.square(error).mean(-1)
+    best = int(np.argmin(squares))
     weights = right.T @ (size / (eigenvalues + scaled[best]) * projected)
-    return weights, mean - float(centre @ weights), float(penalties[best])
+    return Solution(weights, mean - float(centre @ weights), float(penalties[best]), float(squares[best]))
 
 
 def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
