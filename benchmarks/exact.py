@@ -120,7 +120,7 @@ def edge_regression(asked: Asked, tokens: np.ndarray, share: float = 0.3) -> np.
     beside = np.zeros((len(tokens), len(met)))
     beside[np.arange(len(tokens))[:, None], column.reshape(edges.shape)] = share
     features = asked.space.features(tokens).astype(np.float64)
-    weights, _, _ = solve(np.concatenate([features, beside], 1), quality)
+    weights = solve(np.concatenate([features, beside], 1), quality).weights
     gains = np.array(additive.edge_gains(asked.problem, jnp.asarray(weights[: features.shape[1]], jnp.float32)))
     gains.ravel()[met] += share * weights[features.shape[1] :]
     return gains

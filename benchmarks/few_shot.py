@@ -112,7 +112,7 @@ def scratch(family: Family, chosen: np.ndarray, times: np.ndarray, gp: bool) -> 
     out = {}
     sources = {"path": family.features, "terms": family.terms, "madds": family.madds[:, None]}
     for way, source in sources.items():
-        weights, offset, _ = solve(source[chosen], times)
+        weights, offset, *_ = solve(source[chosen], times)
         out[way] = source @ weights + offset
     if gp:
         scale = 2 * float(times.max())  # a quality is a fraction

@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 KIND = "gp"
 """The kind that is fitted between rounds unless another is named: it has a deviation of its own."""
-SINCE: Mapping[str, Mapping[str, Any]] = {KIND: {"features": "plain"}}
+SINCE: Mapping[str, Mapping[str, Any]] = {kind: {"features": "plain"} for kind in (KIND, "additive")}
 """What searches from before a kind had a setting were made with."""
 
 

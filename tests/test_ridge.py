@@ -28,7 +28,7 @@ def records(num, noise=0.0, seed=0):
 def test_the_weights_are_those_of_the_normal_equations():
     rng = np.random.default_rng(0)
     features, quality = rng.normal(size=(30, 4)), rng.random(30)
-    weights, offset, penalty = solve(features, quality, (0.1,))
+    weights, offset, penalty, _ = solve(features, quality, (0.1,))
     centred = features - features.mean(0)
     gram = centred.T @ centred
     expected = np.linalg.solve(gram + 0.1 * np.trace(gram) / 4 * np.eye(4), centred.T @ (quality - quality.mean()))
@@ -52,7 +52,9 @@ def test_the_penalty_is_the_one_that_leaving_each_record_out_prefers():
         for p, penalty in enumerate(penalties):
             weights = np.linalg.solve(own.T @ own + penalty * unit * np.eye(6), own.T @ (quality[rest] - mean))
             error[p] += (mean + (features[i] - features[rest].mean(0)) @ weights - quality[i]) ** 2
-    assert solve(features, quality, penalties)[2] == penalties[int(np.argmin(error))]
+    found = solve(features, quality, penalties)
+    assert found.penalty == penalties[int(np.argmin(error))]
+    assert found.error == pytest.approx(min(error) / len(quality))
     assert 0 < np.argmin(error) < len(penalties) - 1
 
 
@@ -74,7 +76,7 @@ def test_errors_are_those_on_records_that_were_held_out():
     report = fit_ridge(SPACE, noisy, seed=3).report
     order = np.random.default_rng(3).permutation(100)
     features = SPACE.features(noisy.tokens).astype(np.float64)
-    weights, offset, _ = solve(features[order[20:]], noisy.quality[order[20:]])
+    weights, offset, *_ = solve(features[order[20:]], noisy.quality[order[20:]])
     expected = 100 * np.abs(features[order[:20]] @ weights + offset - noisy.quality[order[:20]]).mean()
     assert report["mae_points"] == pytest.approx(expected)
     none = fit_ridge(SPACE, noisy, RidgeConfig(validation_share=0.0)).report

@@ -677,8 +677,9 @@ def test_evaluations_of_another_search_or_of_nobody_knows_which_are_refused(tmp_
         searching.claim(search(looked_up()), tmp_path)
 
 
-def test_a_search_from_before_levels_goes_on_with_plain_features(tmp_path):
-    kind = kinds.make("gp", {"features": "plain"})
+@pytest.mark.parametrize("name", ["gp", "additive"])
+def test_a_search_from_before_levels_goes_on_with_plain_features(name, tmp_path):
+    kind = kinds.make(name, {"features": "plain"})
     plain = dataclasses.replace(search(looked_up()), kind=kind)
     searching.claim(plain, tmp_path)
     record = json.loads((tmp_path / searching.RECORD).read_text())
@@ -686,7 +687,7 @@ def test_a_search_from_before_levels_goes_on_with_plain_features(tmp_path):
     (tmp_path / searching.RECORD).write_text(json.dumps(record))
     searching.claim(plain, tmp_path)
     with pytest.raises(ValueError, match=r"predictor was .*'features': 'plain'.*, is .*'features': 'auto'"):
-        searching.claim(dataclasses.replace(plain, kind=kinds.make("gp")), tmp_path)
+        searching.claim(dataclasses.replace(plain, kind=kinds.make(name)), tmp_path)
 
 
 def test_a_search_is_of_what_a_file_of_scores_holds_wherever_it_lies(tmp_path):

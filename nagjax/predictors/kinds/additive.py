@@ -20,7 +20,7 @@ from nagjax import arguments
 from nagjax.predictors.fitted import FittedPredictor
 from nagjax.predictors.forms.additive import Additive
 from nagjax.predictors.kinds.kind import Kind, configure, held_out_first, known_features, written
-from nagjax.predictors.kinds.ridge import PENALTIES, Solution, check_penalised, solved
+from nagjax.predictors.kinds.ridge import PENALTIES, Solution, check_penalised, solve
 from nagjax.predictors.kinds.views import check_features, transforms
 from nagjax.predictors.records.records import Records
 from nagjax.spaces.space import Space
@@ -108,7 +108,7 @@ def _bases(space: Space, features: str) -> list[np.ndarray]:
 def _solved(design: np.ndarray, quality: np.ndarray, config: AdditiveConfig) -> Solution:
     """The regression on a design ``[N, J]``, large errors counting less where they do."""
     plain = 1 / np.square(np.maximum(quality, LEAST)) if config.relative else np.ones(len(quality))
-    solution = solved(design, quality, config.penalties, plain)
+    solution = solve(design, quality, config.penalties, plain)
     for _ in range(ROUNDS if config.robust else 0):
         predicted = design @ solution.weights + solution.offset
         # By what is predicted, not what was measured: a disturbed measurement is also a large one.
@@ -117,7 +117,7 @@ def _solved(design: np.ndarray, quality: np.ndarray, config: AdditiveConfig) -> 
         least = LEAST_REACH * float(np.sqrt(np.mean(quality**2 * plain)))
         reach = max(REACH * 1.4826 * float(np.median(off)), least, np.finfo(float).tiny)
         counted = plain * reach / np.maximum(off, reach)
-        solution = solved(design, quality, (solution.penalty,), counted)
+        solution = solve(design, quality, (solution.penalty,), counted)
     return solution
 
 

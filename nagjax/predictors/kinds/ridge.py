@@ -79,29 +79,14 @@ def fit_ridge(space: Space, records: Records, config: RidgeConfig | None = None,
     valid, train = order[:held], order[held:]
     report: dict[str, float | int | str] = {"source": records.source, "train": len(train), "validation": held}
     if held:
-        weights, offset, _ = solve(features[train], records.quality[train], config.penalties)
+        weights, offset, *_ = solve(features[train], records.quality[train], config.penalties)
         report |= errors(features[valid] @ weights + offset, records.quality[valid])
         report["refitted_on"] = len(order)
-    weights, offset, penalty = solve(features[order], records.quality[order], config.penalties)
+    weights, offset, penalty, _ = solve(features[order], records.quality[order], config.penalties)
     report["penalty"] = penalty
     known = known_features(space, features)
     predictor = Linear(*jax.device_put((np.float32(weights), np.float32(offset), known)))
     return FittedPredictor(predictor, report)
-
-
-def solve(
-    features: np.ndarray,
-    quality: np.ndarray,
-    penalties: tuple[float, ...] = PENALTIES,
-    weights: np.ndarray | None = None,
-) -> tuple[np.ndarray, float, float]:
-    """``solved`` without its error.
-
-    >>> weights, offset, _ = solve(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0]))
-    >>> round(float(weights[0]), 4), round(offset, 4)
-    (2.0, 1.0)
-    """
-    return solved(features, quality, penalties, weights)[:3]
 
 
 class Solution(NamedTuple):
@@ -113,7 +98,7 @@ class Solution(NamedTuple):
     error: float
 
 
-def solved(
+def solve(
     features: np.ndarray,
     quality: np.ndarray,
     penalties: tuple[float, ...] = PENALTIES,
@@ -122,6 +107,10 @@ def solved(
     """Ridge regression of quality float64 ``[N]`` on features float64 ``[N, F]``; the intercept is not penalised.
 
     ``weights`` float64 ``[N]``, above 0, are what squared errors count; None where all count alike.
+
+    >>> solution = solve(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0]))
+    >>> round(float(solution.weights[0]), 4), round(solution.offset, 4)
+    (2.0, 1.0)
     """
     share = np.full(len(quality), 1 / len(quality)) if weights is None else weights / weights.sum()
     root = np.sqrt(share * len(quality))
